@@ -1,0 +1,14 @@
+import type { Engine } from '../model/endpoint.ts';
+
+/** The only list of engines. Loaded when asked for, so that an unused driver costs nothing. */
+const engines: Readonly<Record<string, () => Promise<Engine>>> = {
+  postgres: async () => (await import('./postgres/index.ts')).postgres as Engine,
+  sqlite: async () => (await import('./sqlite/index.ts')).sqlite as Engine,
+};
+
+/** URL scheme -> engine name. */
+const schemes: Readonly<Record<string, string>> = { postgres: 'postgres', postgresql: 'postgres', sqlite: 'sqlite' };
+
+export const engineNames = Object.keys(engines);
+export const engineOfUrl = (url: string): string | undefined => schemes[url.slice(0, Math.max(0, url.indexOf(':'))).toLowerCase()];
+export const loadEngine = (name: string): Promise<Engine> | undefined => engines[name]?.();

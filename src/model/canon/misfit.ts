@@ -1,0 +1,18 @@
+import type { Cell, Text } from '../row.ts';
+
+/**
+ * A misfit is a stored value that its column's type cannot read (text in an INTEGER column of SQLite, a blob in a text
+ * column): kept whole, equal only to the same misfit, never equal to a value of the type. It is written as U+DC00,
+ * a letter for what was stored (`t` text, `n` number, `b` blob as hex), and the content.
+ */
+const mark = '\udc00';
+
+export const misfit = (stored: 't' | 'n' | 'b', content: string): Text => `${mark}${stored}${content}` as Text;
+
+export const isMisfit = (cell: Cell): cell is Text => cell !== null && cell.charCodeAt(0) === 0xdc00;
+
+/** What was stored; only for a misfit. */
+export const misfitContent = (cell: Text): { readonly stored: 't' | 'n' | 'b'; readonly content: string } => ({
+  stored: cell[1] as 't' | 'n' | 'b',
+  content: cell.slice(2),
+});

@@ -1,0 +1,226 @@
+import type { HashSpec } from './hash/spec.ts';
+import type { Batch, Key, Row } from './row.ts';
+import type { Schema, Table, TableName, ColumnType } from './schema.ts';
+import type { Change } from './change.ts';
+
+export interface Cancel {
+  /** Aborting must reach the server: a running statement is cancelled there, not merely forgotten. */
+  readonly signal: AbortSignal;
+}
+
+/** A column to read, and the type to render it as (the common type of a pair, or its own). */
+export interface SelectedColumn {
+  readonly name: string;
+  /** The column's own type, as inspected. */
+  readonly stored: ColumnType;
+  /** The type it is rendered as. */
+  readonly as: ColumnType;
+  readonly loose?: true;
+}
+
+/** What is read of a table: columns in a given order, key first, with an optional condition. */
+export interface Selection {
+  readonly table: TableName;
+  readonly columns: readonly SelectedColumn[];
+  /**
+   * The first `keyWidth` columns are the key, unique and not null.
+   * 0: no key. Rows are then read as a multiset: distinct rows ordered by all columns (NULL first), each with one
+   * more cell at its end: how many times it occurs, as a decimal integer.
+   */
+  readonly keyWidth: number;
+  /** Trusted SQL of this side (command line or config file only). Absent: all rows. */
+  readonly filter?: string;
+}
+
+/** How a table is cut into parts that can be digested in one pass. The same parts on both sides. */
+export type Partition =
+  /** One integer key. Part i holds `origin + i*width <= key < origin + (i+1)*width`; part 0 and the last are unbounded. */
+  | { readonly by: 'range'; readonly origin: bigint; readonly width: bigint; readonly count: number }
+  /** Any key: part = keyHash(key) modulo `count`, a power of two (see `hash/row-hash.ts`). */
+  | { readonly by: 'hash'; readonly count: number };
+
+/** The rows of a selection to read. */
+export type Segment =
+  | { readonly kind: 'all' }
+  /** `from <= key < to` in key order; an absent bound is unbounded. Ranges that share bounds tile. */
+  | { readonly kind: 'range'; readonly from?: Key; readonly to?: Key }
+  | { readonly kind: 'keys'; readonly keys: readonly Key[] }
+  | { readonly kind: 'parts'; readonly partition: Partition; readonly parts: readonly number[] };
+
+/** Count and sum modulo 2^64 of the row hashes of one part. Parts without rows may be left out. */
+export interface Digest {
+  readonly part: number;
+  readonly rows: number;
+  /** 0 <= sum < 2^64 */
+  readonly sum: bigint;
+}
+
+/** Keys and 64-bit row hashes, packed. */
+export interface HashBatch {
+  readonly count: number;
+  readonly keys: KeyBatch;
+  /** Two per row: high half, low half. */
+  readonly hashes: Int32Array;
+}
+export type KeyBatch =
+  | { readonly kind: 'int64'; readonly values: BigInt64Array }
+  | { readonly kind: 'keys'; readonly values: readonly Key[] };
+
+/**
+ * Row hashes made where the data is. Present when the engine can compute them (in the database, or in the process
+ * that reads it) and its self-test at connect reproduced the known vectors.
+ */
+export interface Hashing {
+  /** Which byte form of dates, times and bytes this side can hash: a pair uses `hex` unless both can do `bytes`. */
+  readonly forms: readonly ('bytes' | 'hex')[];
+  /** `exact`: equal hashes for equal values. `weak`: equal values may hash apart (JSON text), so a difference must be judged on cells. */
+  supports(column: SelectedColumn): 'exact' | 'weak' | undefined;
+  /** One pass over the table. Without a partition: one digest, part 0. Rejects if a row has no hash. */
+  digest(selection: Selection, partition: Partition | undefined, hash: HashSpec, o: Cancel): Promise<readonly Digest[]>;
+  /** In key order. */
+  hashes(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<HashBatch>;
+}
+
+/** A place in a source's history that identifies a snapshot, for people and records. */
+export type Position = string & { readonly __position: never };
+
+/** Facts about one statement, for `--explain`. */
+export interface QueryReport {
+  readonly side: string;
+  readonly sql: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly elapsedMs: number;
+}
+
+/**
+ * Reads one consistent snapshot: everything read through it shows the same state, however long it takes and
+ * whatever is written meanwhile. Reads never write; where the engine has read-only sessions, this is one.
+ * Calls on one reader must not overlap.
+ */
+export interface Reader extends AsyncDisposable {
+  readonly position?: Position;
+  /** Rows in key order (see `order.ts`), whatever the segment. Pulling is back-pressure: one batch is held. */
+  scan(selection: Selection, segment: Segment, o: Cancel): AsyncIterable<Batch<Row>>;
+  /** Exact count. */
+  count(selection: Selection, o: Cancel): Promise<number>;
+  /** About `rows` keys, cheaply and spread over the table; any number, including none, may come. */
+  sample(selection: Selection, rows: number, o: Cancel): Promise<readonly Key[]>;
+  /** Least and greatest key of a single-integer key; undefined when the table is empty. */
+  keyBounds(selection: Selection, o: Cancel): Promise<{ readonly min: bigint; readonly max: bigint } | undefined>;
+  readonly hashing?: Hashing;
+}
+
+/** Identifies one transaction of a run in the target. */
+export interface StepMark {
+  readonly run: string;
+  readonly step: number;
+  /** Fencing token of the lock holder: a higher one in the target refuses this step. */
+  readonly token: bigint;
+}
+
+export interface TableChanges {
+  readonly table: Table;
+  /** Key columns of the changes; their rows are whole native rows in the order of `nativeSelection(table, key)`. */
+  readonly key: readonly string[];
+  /** All of one kind. */
+  readonly changes: Batch<Change>;
+}
+
+export interface Written {
+  readonly batch: TableChanges;
+  /** The rows as stored afterwards, read back in the same transaction; null where deleted. Order of `batch.changes`. */
+  readonly stored: readonly (Row | null)[];
+}
+
+export type Applied =
+  | { readonly status: 'done' }
+  /** The marker was there: an earlier attempt had committed. Nothing written now. */
+  | { readonly status: 'already' }
+  /** Rows that no longer show `before`; nothing was written. `found` is the row as it is now. */
+  | { readonly status: 'stale'; readonly rows: readonly { readonly change: Change; readonly table: Table; readonly found: Row | null }[] }
+  /** The database refused a change; nothing was written. `change` when it is known which. */
+  | { readonly status: 'rejected'; readonly table: Table; readonly change?: Change; readonly reason: string; readonly sqlState?: string };
+
+export interface WriterLock extends AsyncDisposable {
+  readonly token: bigint;
+}
+
+/** Writes to one endpoint. Errors that a repeat may cure are thrown with `retry: 'now'` (see `errors.ts`). */
+export interface Writer {
+  /** Largest batch worth sending; 1 for an API without transactions. */
+  readonly maxBatch: number;
+  /** How repeats are recognised: by our marker table, or (no right to create it) only by the state of the rows. */
+  prepare(o: Cancel): Promise<'marker' | 'state'>;
+  /** The lock against a second writer, kept in the target. Throws LOCK_HELD with the holder's facts. */
+  lock(holder: { readonly run: string; readonly pair: string }, o: Cancel): Promise<WriterLock>;
+  /**
+   * One transaction: the marker, then every batch in order, each row only where the whole native row still is its
+   * `before` (absent for an insert). All or nothing. `written` is called per batch inside the transaction, before commit.
+   */
+  apply(
+    mark: StepMark,
+    batches: Iterable<TableChanges> | AsyncIterable<TableChanges>,
+    o: Cancel & { written?(w: Written): void | Promise<void> },
+  ): Promise<Applied>;
+  /** Is the step's marker in the target? Settles a lost reply. */
+  applied(mark: Pick<StepMark, 'run' | 'step'>, o: Cancel): Promise<boolean>;
+  /** Moves sequences and identity positions of these tables past their greatest value; never back. */
+  advanceSequences(tables: readonly Table[], o: Cancel): Promise<void>;
+}
+
+/** Which database this is: a plan made for one is refused by another. */
+export interface Fingerprint {
+  /** Server identity: PostgreSQL's system identifier, a file's inode and creation, … */
+  readonly server: string;
+  readonly database: string;
+  readonly address: string;
+}
+
+export interface Finding {
+  readonly level: 'ok' | 'advice' | 'warning' | 'error';
+  readonly code: string;
+  readonly message: string;
+  /** What to do, e.g. the exact GRANT statement. */
+  readonly fix?: string;
+}
+
+/** One connected database or API. A capability that is absent is not supported; there are no flags. */
+export interface Endpoint extends AsyncDisposable {
+  /** The user's name for it; never `left` or `right`. */
+  readonly name: string;
+  readonly engine: string;
+  /** e.g. `PostgreSQL 18.4`. */
+  readonly version: string;
+  readonly fingerprint: Fingerprint;
+  /** Tables of the default schema and of the schemas asked for in the URL; our own tables are never shown. */
+  inspect(o: Cancel & { readonly schemas?: readonly string[] }): Promise<Schema>;
+  snapshot(o: Cancel & { readonly onQuery?: (q: QueryReport) => void }): Promise<Reader>;
+  /** Absent: read-only by configuration or by nature. */
+  readonly writer?: Writer;
+  /** Doctor: privileges missing or too many, TLS, indexes, clock. */
+  examine?(o: Cancel & { readonly tables: readonly Table[]; readonly writable: boolean }): Promise<readonly Finding[]>;
+}
+
+export interface ConnectOptions extends Cancel {
+  readonly name: string;
+  readonly writable: boolean;
+  /** Upper bound of rows read per second from this endpoint; absent: none. */
+  readonly rowsPerSecond?: number;
+  /** Per statement, milliseconds; absent: none. */
+  readonly statementTimeoutMs?: number;
+  /** Where relative paths start (a config file's folder); absent: the current folder. */
+  readonly baseDir?: string;
+}
+
+/** What a folder under `engines/` exports from its `index.ts`. */
+export interface Engine<Config = unknown> {
+  readonly name: string;
+  /** URL schemes it answers to, e.g. `['postgres', 'postgresql']`. */
+  readonly schemes: readonly string[];
+  /** From a URL or the parts of a config entry (`{host, port, user, password, database, tls, …}`); throws CONFIG errors. */
+  parse(config: string | Readonly<Record<string, unknown>>): Config;
+  /** For people: no secrets. */
+  describe(config: Config): string;
+  connect(config: Config, o: ConnectOptions): Promise<Endpoint>;
+}

@@ -1,0 +1,72 @@
+/**
+ * Every failure a user can meet has a stable code. `exit` is the process exit code (see the CLI reference),
+ * `retry` says whether a repeat may cure it: `now` (with back-off), `never`, or `after_fix`.
+ */
+export const errorCodes = {
+  USAGE: { exit: 20, retry: 'after_fix' },
+  CONFIG: { exit: 20, retry: 'after_fix' },
+  SECRET_MISSING: { exit: 20, retry: 'after_fix' },
+  TABLE_NOT_FOUND: { exit: 20, retry: 'after_fix' },
+  COLUMN_NOT_FOUND: { exit: 20, retry: 'after_fix' },
+  KEY_MISSING: { exit: 20, retry: 'after_fix' },
+  KEY_TYPES: { exit: 20, retry: 'after_fix' },
+  SAME_TABLE: { exit: 20, retry: 'after_fix' },
+  NOT_WRITABLE: { exit: 20, retry: 'after_fix' },
+  FILTER: { exit: 20, retry: 'after_fix' },
+  NOT_FOUND: { exit: 20, retry: 'after_fix' },
+  CONNECT: { exit: 21, retry: 'now' },
+  AUTH: { exit: 21, retry: 'after_fix' },
+  TLS: { exit: 21, retry: 'after_fix' },
+  PRIVILEGE: { exit: 21, retry: 'after_fix' },
+  STORE: { exit: 21, retry: 'after_fix' },
+  STORE_NEWER: { exit: 20, retry: 'after_fix' },
+  GUARD: { exit: 22, retry: 'after_fix' },
+  EMPTY_SOURCE: { exit: 22, retry: 'after_fix' },
+  WRONG_TARGET: { exit: 23, retry: 'after_fix' },
+  PLAN_USED: { exit: 23, retry: 'never' },
+  PLAN_EXPIRED: { exit: 23, retry: 'after_fix' },
+  PLAN_EDITED: { exit: 23, retry: 'never' },
+  PLAN_STALE: { exit: 23, retry: 'after_fix' },
+  LOCK_HELD: { exit: 24, retry: 'after_fix' },
+  FENCED: { exit: 24, retry: 'never' },
+  SCHEMA_DRIFT: { exit: 27, retry: 'after_fix' },
+  /** Serialization failure, deadlock, lock time-out: the transaction left nothing behind. */
+  CONTENTION: { exit: 1, retry: 'now' },
+  /** The connection broke; whether a commit in flight happened is unknown until the marker is looked up. */
+  CONNECTION_LOST: { exit: 21, retry: 'now' },
+  STATEMENT_TIMEOUT: { exit: 1, retry: 'after_fix' },
+  ABORTED: { exit: 130, retry: 'never' },
+  DATABASE: { exit: 1, retry: 'after_fix' },
+  INTERNAL: { exit: 1, retry: 'never' },
+} as const satisfies Record<string, { exit: number; retry: 'now' | 'never' | 'after_fix' }>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/**
+ * A failure in the user's words: `message` says what happened and where, `hint` what to do. Neither holds a secret.
+ * `details` are extra lines (a caret under a config line, candidates, …).
+ */
+export class LockstepError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly details: readonly string[];
+  readonly side: string | undefined;
+  constructor(
+    code: ErrorCode,
+    message: string,
+    o: { hint?: string; details?: readonly string[]; side?: string; cause?: unknown } = {},
+  ) {
+    super(message, o.cause === undefined ? undefined : { cause: o.cause });
+    this.name = 'LockstepError';
+    this.code = code;
+    this.hint = o.hint;
+    this.details = o.details ?? [];
+    this.side = o.side;
+  }
+  get exit(): number {
+    return errorCodes[this.code].exit;
+  }
+  get retry(): 'now' | 'never' | 'after_fix' {
+    return errorCodes[this.code].retry;
+  }
+}
