@@ -1,0 +1,16 @@
+/** `npm run build`: compiles src to dist (the npm package is plain JavaScript) and copies what is not TypeScript. */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+const root = join(dirname(import.meta.filename), '..');
+const dist = join(root, 'dist');
+rmSync(dist, { recursive: true, force: true });
+execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+for (const file of globSync('**/*.{sql,sh,json}', { cwd: join(root, 'src') })) cpSync(join(root, 'src', file), join(dist, file));
+for (const file of globSync('**/*.test.{js,d.ts}', { cwd: dist })) rmSync(join(dist, file));
+const main = join(dist, 'main.js');
+if (!existsSync(main)) throw new Error('dist/main.js was not built');
+const text = readFileSync(main, 'utf8');
+if (!text.startsWith('#!')) writeFileSync(main, `#!/usr/bin/env node\n${text}`);
+chmodSync(main, 0o755);
