@@ -7,7 +7,8 @@ const root = join(dirname(import.meta.filename), '..');
 const dist = join(root, 'dist');
 rmSync(dist, { recursive: true, force: true });
 execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
-for (const file of globSync('**/*.{sql,sh,json}', { cwd: join(root, 'src') })) cpSync(join(root, 'src', file), join(dist, file));
+for (const file of globSync('**/*.{sql,sh,json}', { cwd: join(root, 'src') }))
+  cpSync(join(root, 'src', file), join(dist, file));
 for (const file of globSync('**/*.test.{js,d.ts}', { cwd: dist })) rmSync(join(dist, file));
 const main = join(dist, 'main.js');
 if (!existsSync(main)) throw new Error('dist/main.js was not built');

@@ -17,7 +17,9 @@ if (files.length === 0) {
 
 const external = process.env['LOCKSTEP_TEST_POSTGRES_URL'];
 const postgres = external ? undefined : await startPostgres({ wal_level: 'logical', max_prepared_transactions: '10' });
-console.error(`PostgreSQL for the tests: ${external ? 'LOCKSTEP_TEST_POSTGRES_URL' : 'embedded, started for this run'}`);
+console.error(
+  `PostgreSQL for the tests: ${external ? 'LOCKSTEP_TEST_POSTGRES_URL' : 'embedded, started for this run'}`,
+);
 
 const runner = spawn(
   process.execPath,

@@ -14,7 +14,10 @@ interface Import {
 /** Relative imports of every source file, static and dynamic, as paths from the root. */
 const imports: readonly Import[] = sources.flatMap((from) => {
   const text = readFileSync(join(root, from), 'utf8');
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']*)'/g)].map((m) => ({ from, to: normalize(join(dirname(from), m[1]!)) }));
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']*)'/g)].map((m) => ({
+    from,
+    to: normalize(join(dirname(from), m[1]!)),
+  }));
 });
 
 /** The room of a file: its first folder under src, or the file itself at the top. */
@@ -39,7 +42,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 test('every room imports only what it may', () => {
   assert.ok(imports.length > 100, `saw only ${imports.length} imports: the test looks at nothing`);
-  const wrong = imports.filter(({ from, to }) => room(from) !== room(to) && !(allowed[room(from)] ?? []).includes(room(to)));
+  const wrong = imports.filter(
+    ({ from, to }) => room(from) !== room(to) && !(allowed[room(from)] ?? []).includes(room(to)),
+  );
   assert.deepEqual(wrong, []);
 });
 

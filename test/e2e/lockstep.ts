@@ -10,7 +10,10 @@ export interface Outcome {
 }
 
 /** Runs the command line as a user would, in a process of its own; never throws for an exit code. */
-export const lockstep = (args: readonly string[], o: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {}): Promise<Outcome> =>
+export const lockstep = (
+  args: readonly string[],
+  o: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<Outcome> =>
   new Promise((resolve, reject) => {
     execFile(
       process.execPath,

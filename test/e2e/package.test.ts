@@ -13,11 +13,17 @@ const root = join(dirname(import.meta.filename), '../..');
 test('the packed package works in an empty folder', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'lockstep-pack-'));
   try {
-    execFileSync('npm', ['pack', '--pack-destination', dir, '--silent'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+    execFileSync('npm', ['pack', '--pack-destination', dir, '--silent'], {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
     const tarball = readdirSync(dir).find((f) => f.endsWith('.tgz'));
     assert.ok(tarball);
     writeFileSync(join(dir, 'package.json'), '{"private":true}');
-    execFileSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', `./${tarball}`], { cwd: dir, stdio: 'inherit' });
+    execFileSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', `./${tarball}`], {
+      cwd: dir,
+      stdio: 'inherit',
+    });
     const installed = join(dir, 'node_modules/lockstep');
     assert.ok(!existsSync(join(installed, 'src')), 'the package holds built JavaScript only');
     assert.ok(!existsSync(join(installed, 'test')));
@@ -34,7 +40,10 @@ test('the packed package works in an empty folder', async () => {
     sqlite.close();
     await using db = await testDatabase();
     await db.query("create table t (id bigint primary key, name text); insert into t values (1,'a'),(2,'c')");
-    const diff = await run(bin, ['diff', 'sqlite:a.db', db.url, '--format', 'json', '--settle', '0s'], { cwd: dir, env }).then(
+    const diff = await run(bin, ['diff', 'sqlite:a.db', db.url, '--format', 'json', '--settle', '0s'], {
+      cwd: dir,
+      env,
+    }).then(
       () => assert.fail('the two differ, so the exit code must be 2'),
       (e: { code: number; stdout: string; stderr: string }) => e,
     );

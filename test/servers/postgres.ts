@@ -3,10 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import pg from 'pg';
-import { type Cluster, clusterUrl, freePort, initCluster, startCluster, stopCluster } from '../../src/store/embedded/cluster.ts';
+import {
+  type Cluster,
+  clusterUrl,
+  freePort,
+  initCluster,
+  startCluster,
+  stopCluster,
+} from '../../src/store/embedded/cluster.ts';
 
 /** A server of its own for a test that needs special settings (TLS, logical replication, a crash). */
-export const startPostgres = async (settings: Readonly<Record<string, string>> = {}): Promise<Cluster & AsyncDisposable & { url(db?: string): string }> => {
+export const startPostgres = async (
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Cluster & AsyncDisposable & { url(db?: string): string }> => {
   const dir = mkdtempSync(join(tmpdir(), 'lockstep-pg-'));
   const { chmodSync } = await import('node:fs');
   chmodSync(dir, 0o755);

@@ -31,10 +31,14 @@ export const binaries = async (): Promise<Binaries> => {
   try {
     return (await import(name)) as Binaries;
   } catch (cause) {
-    throw new LockstepError('STORE', `there is no embedded PostgreSQL for ${process.platform}-${process.arch} (${name})`, {
-      hint: 'Give a PostgreSQL of your own as control store: --control postgres://… or LOCKSTEP_CONTROL_URL.',
-      cause,
-    });
+    throw new LockstepError(
+      'STORE',
+      `there is no embedded PostgreSQL for ${process.platform}-${process.arch} (${name})`,
+      {
+        hint: 'Give a PostgreSQL of your own as control store: --control postgres://… or LOCKSTEP_CONTROL_URL.',
+        cause,
+      },
+    );
   }
 };
 
@@ -45,7 +49,8 @@ export const serverUser = (): { uid: number; gid: number } | undefined => {
     .split('\n')
     .map((line) => line.split(':'));
   const user = users.find((u) => u[0] === 'postgres') ?? users.find((u) => u[0] === 'nobody');
-  if (!user) throw new LockstepError('STORE', 'running as root, and no user `postgres` or `nobody` exists to run PostgreSQL as');
+  if (!user)
+    throw new LockstepError('STORE', 'running as root, and no user `postgres` or `nobody` exists to run PostgreSQL as');
   return { uid: Number(user[2]), gid: Number(user[3]) };
 };
 
@@ -79,7 +84,17 @@ export const initCluster = async (
     await run(
       initdb,
       [
-        '-D', dataDir, '-U', o.user, '-A', 'scram-sha-256', '--pwfile', passwordFile, '-E', 'UTF8', '--no-sync',
+        '-D',
+        dataDir,
+        '-U',
+        o.user,
+        '-A',
+        'scram-sha-256',
+        '--pwfile',
+        passwordFile,
+        '-E',
+        'UTF8',
+        '--no-sync',
         ...(o.locale ?? ['--locale=C']),
       ],
       { ...as, env: { ...process.env, LC_ALL: 'C' }, cwd: '/' },
@@ -130,7 +145,13 @@ export const startCluster = async (
       const tail = readFileSync(logFile, 'utf8').trim().split('\n').slice(-5);
       throw new LockstepError('STORE', `the embedded PostgreSQL did not start on port ${o.port}`, { details: tail });
     }
-    const client = new pg.Client({ host: '127.0.0.1', port: o.port, user: o.user, password: o.password, database: 'postgres' });
+    const client = new pg.Client({
+      host: '127.0.0.1',
+      port: o.port,
+      user: o.user,
+      password: o.password,
+      database: 'postgres',
+    });
     client.on('error', () => {});
     try {
       await client.connect();
