@@ -1,0 +1,76 @@
+import type { Tolerance } from '../model/pair.ts';
+import type { Mode } from './modes.ts';
+
+/** The configuration as the program uses it: defaults filled in, durations in milliseconds, shares from 0 to 1. */
+export interface Config {
+  /** As messages name it, e.g. `lockstep.yaml`. */
+  readonly file: string;
+  /** Absolute folder of the file: relative paths start here, and `./.lockstep` lives here. */
+  readonly dir: string;
+  readonly endpoints: Readonly<Record<string, EndpointEntry>>;
+  readonly syncs: Readonly<Record<string, Sync>>;
+  /** URL of the control store; undefined: the embedded one. Resolves references when called. */
+  control(): string | undefined;
+  /** Settings that are accepted and have no effect in this version, with their place. */
+  readonly withoutEffect: readonly { readonly path: string; readonly line: number | undefined }[];
+  /** Passwords written into the file instead of a reference, with their place; never the value. */
+  readonly inlineSecrets: readonly { readonly path: string; readonly line: number | undefined }[];
+}
+
+/** An endpoint as configured. Its secrets are looked up only when `connection()` is called. */
+export interface EndpointEntry {
+  readonly name: string;
+  readonly writable: boolean;
+  /** A URL, or the parts of one with `engine`. Throws SECRET_MISSING. */
+  connection(): string | Readonly<Record<string, unknown>>;
+  /** 1-based; undefined when the config is not YAML. */
+  readonly line: number | undefined;
+  readonly rowsPerSecond?: number;
+  readonly statementTimeoutMs?: number;
+}
+
+export interface Guards {
+  readonly maxChanges: number;
+  /** 0..1; applies above 100 changes. */
+  readonly maxChangeRatio: number;
+  readonly maxDeletes: number;
+  readonly emptySource: 'stop' | 'allow';
+}
+
+export interface ApplySettings {
+  readonly batchSize: number;
+  readonly batchDelayMs: number;
+  readonly concurrency: number;
+  readonly atomic: 'batch' | 'run';
+}
+
+export interface Sync {
+  readonly name: string;
+  readonly source: string;
+  readonly target: string;
+  readonly mode: Mode;
+  readonly settleMs: number;
+  readonly guards: Guards;
+  readonly apply: ApplySettings;
+  /** Undefined: all tables of the default schemas. */
+  readonly pairs: readonly PairEntry[] | undefined;
+  readonly excludeTables: readonly string[];
+  readonly line: number | undefined;
+}
+
+export interface PairEntry {
+  readonly source: string;
+  readonly target?: string;
+  /** Source column and target column. */
+  readonly key?: readonly (readonly [source: string, target: string])[];
+  /** Source column -> target column, where the names differ. */
+  readonly map: Readonly<Record<string, string>>;
+  readonly only?: readonly string[];
+  readonly exclude: readonly string[];
+  readonly tolerances: Readonly<Record<string, Tolerance>>;
+  readonly where?: { readonly source?: string; readonly target?: string };
+}
+
+export const defaultGuards: Guards = { maxChanges: 500, maxChangeRatio: 0.01, maxDeletes: 0, emptySource: 'stop' };
+export const defaultApply: ApplySettings = { batchSize: 1000, batchDelayMs: 0, concurrency: 4, atomic: 'batch' };
+export const defaultSettleMs = 1000;

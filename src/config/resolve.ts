@@ -1,0 +1,297 @@
+import { closest } from '../lib/suggest.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Tolerance } from '../model/pair.ts';
+import {
+  type ApplySettings,
+  type Config,
+  defaultApply,
+  defaultGuards,
+  defaultSettleMs,
+  type EndpointEntry,
+  type Guards,
+  type PairEntry,
+  type Sync,
+} from './config.ts';
+import type { ConfigDocument } from './document.ts';
+import { hasReference, resolveReferences, type Surroundings } from './references.ts';
+import type { ConfigFile } from './schema.ts';
+import { parseDuration, parseShare } from './units.ts';
+import { configError } from './validate.ts';
+
+type FileEndpoint = ConfigFile['endpoints'][string];
+type FileSync = NonNullable<ConfigFile['syncs']>[string];
+type FilePair = NonNullable<FileSync['pairs']>[number];
+type Path = readonly PropertyKey[];
+
+/** Everything that turning the written form into the used form needs to know. */
+interface Reading {
+  readonly document: ConfigDocument;
+  readonly around: Surroundings;
+}
+
+/** A number that may be written as a reference; throws CONFIG at its place when what it refers to is no number. */
+const numberAt = (r: Reading, value: unknown, path: Path, least: number): number => {
+  const text = resolveReferences(value, path, r.document, r.around);
+  const number = typeof text === 'number' ? text : Number(text);
+  if (Number.isInteger(number) && number >= least && String(text).trim() !== '') return number;
+  throw configError(r.document, path, `${path.map(String).join('.')}: expected a whole number, at least ${least}`);
+};
+
+const durationAt = (r: Reading, value: string | 0, path: Path): number => {
+  const ms = parseDuration(resolveReferences(value, path, r.document, r.around) as string);
+  if (ms !== undefined) return ms;
+  throw configError(r.document, path, `${path.map(String).join('.')}: expected a duration such as 500ms, 5s or 2m`);
+};
+
+const flagAt = (r: Reading, value: unknown, path: Path): boolean => {
+  const flag = resolveReferences(value, path, r.document, r.around);
+  if (flag === true || flag === 'true') return true;
+  if (flag === false || flag === 'false') return false;
+  throw configError(r.document, path, `${path.map(String).join('.')}: expected true or false`);
+};
+
+const lineOf = (r: Reading, path: Path): number | undefined => r.document.place(path, 'key')?.line;
+
+const endpointOf = (r: Reading, name: string, entry: FileEndpoint): EndpointEntry => {
+  const path: Path = ['endpoints', name];
+  const { writable, limits, ...rest } = entry;
+  if (rest.url === undefined && rest.engine === undefined) {
+    throw configError(r.document, path, `endpoint \`${name}\` has neither url nor engine`, {
+      of: 'key',
+      hint: 'Give `url: "${env:…}"`, or `engine: postgres` with host, port, user, password and database.',
+    });
+  }
+  const clash = (['host', 'port', 'user', 'password', 'database', 'path', 'engine'] as const).find(
+    (k) => rest[k] !== undefined,
+  );
+  if (rest.url !== undefined && clash !== undefined) {
+    throw configError(r.document, [...path, clash], `endpoint \`${name}\` has both url and ${clash}`, {
+      of: 'key',
+      hint: 'Use a url, or engine and parts; not both.',
+    });
+  }
+  const connection = (): string | Readonly<Record<string, unknown>> => {
+    const { url, pool: _pool, retry: _retry, breaker: _breaker, replicas: _replicas, ...parts } = rest;
+    const settings = { ...parts, ...(url === undefined ? {} : { url }) };
+    const values = resolveReferences(settings, path, r.document, r.around) as Record<string, unknown>;
+    const port = values['port'];
+    if (port !== undefined) values['port'] = numberAt(r, port, [...path, 'port'], 1);
+    return values['url'] !== undefined && Object.keys(values).length === 1 ? (values['url'] as string) : values;
+  };
+  return {
+    name,
+    writable: writable === undefined ? false : flagAt(r, writable, [...path, 'writable']),
+    connection,
+    line: lineOf(r, path),
+    ...(limits?.rows_per_second === undefined
+      ? {}
+      : { rowsPerSecond: numberAt(r, limits.rows_per_second, [...path, 'limits', 'rows_per_second'], 1) }),
+    ...(limits?.statement_timeout === undefined
+      ? {}
+      : {
+          statementTimeoutMs: durationAt(r, limits.statement_timeout as string, [
+            ...path,
+            'limits',
+            'statement_timeout',
+          ]),
+        }),
+  };
+};
+
+/** The tolerance that `0.01`, `"0.01"` or `{ fraction: 3, trim: true }` means. */
+export const toleranceOf = (value: unknown): Tolerance => {
+  if (typeof value === 'number' || typeof value === 'string') return { numeric: plainNumber(value) };
+  const t = value as {
+    numeric?: number | string;
+    fraction?: number;
+    ignore_case?: boolean;
+    trim?: boolean;
+    null_equals_empty?: boolean;
+  };
+  return {
+    ...(t.numeric === undefined ? {} : { numeric: plainNumber(t.numeric) }),
+    ...(t.fraction === undefined ? {} : { fraction: t.fraction }),
+    ...(t.ignore_case ? { ignoreCase: true as const } : {}),
+    ...(t.trim ? { trim: true as const } : {}),
+    ...(t.null_equals_empty ? { nullEqualsEmpty: true as const } : {}),
+  };
+};
+
+/** Decimal text without an exponent: JavaScript prints 0.0000001 as 1e-7. */
+const plainNumber = (value: number | string): string => {
+  const text = String(value);
+  if (!/e/i.test(text)) return text;
+  return Number(text)
+    .toFixed(20)
+    .replace(/\.?0+$/, '');
+};
+
+const pairOf = (pair: FilePair): PairEntry => {
+  if (typeof pair === 'string') return { source: pair, map: {}, exclude: [], tolerances: {} };
+  const p = pair as Exclude<FilePair, string> & {
+    source: string;
+    target?: string;
+    key?: string[] | Record<string, string>;
+    columns?: Record<string, { to?: string; tolerance?: unknown } | null>;
+    only?: string[];
+    exclude?: string[];
+    where?: string | { source?: string; target?: string };
+  };
+  const columns = Object.entries(p.columns ?? {});
+  const map = Object.fromEntries(columns.flatMap(([from, c]) => (c?.to === undefined ? [] : [[from, c.to]])));
+  const key =
+    p.key === undefined
+      ? undefined
+      : Array.isArray(p.key)
+        ? p.key.map((k) => [k, map[k] ?? k] as const)
+        : Object.entries(p.key);
+  const where = typeof p.where === 'string' ? { source: p.where, target: p.where } : p.where;
+  return {
+    source: p.source,
+    ...(p.target === undefined ? {} : { target: p.target }),
+    ...(key === undefined ? {} : { key }),
+    map,
+    ...(p.only === undefined ? {} : { only: p.only }),
+    exclude: p.exclude ?? [],
+    tolerances: Object.fromEntries(
+      columns.flatMap(([from, c]) => (c?.tolerance === undefined ? [] : [[from, toleranceOf(c.tolerance)]])),
+    ),
+    ...(where === undefined ? {} : { where }),
+  };
+};
+
+const guardsOf = (r: Reading, guards: FileSync['guards'], path: Path): Guards => ({
+  maxChanges:
+    guards?.max_changes === undefined
+      ? defaultGuards.maxChanges
+      : numberAt(r, guards.max_changes, [...path, 'guards', 'max_changes'], 0),
+  maxChangeRatio:
+    guards?.max_change_ratio === undefined
+      ? defaultGuards.maxChangeRatio
+      : shareAt(r, guards.max_change_ratio as string | number, [...path, 'guards', 'max_change_ratio']),
+  maxDeletes:
+    guards?.max_deletes === undefined
+      ? defaultGuards.maxDeletes
+      : numberAt(r, guards.max_deletes, [...path, 'guards', 'max_deletes'], 0),
+  emptySource: guards?.empty_source ?? defaultGuards.emptySource,
+});
+
+const shareAt = (r: Reading, value: string | number, path: Path): number => {
+  const share = parseShare(value);
+  if (share !== undefined) return share;
+  throw configError(r.document, path, `${path.map(String).join('.')}: expected a percentage from 0% to 100%`);
+};
+
+const applyOf = (r: Reading, apply: FileSync['apply'], path: Path): ApplySettings => ({
+  batchSize:
+    apply?.batch_size === undefined
+      ? defaultApply.batchSize
+      : numberAt(r, apply.batch_size, [...path, 'apply', 'batch_size'], 1),
+  batchDelayMs:
+    apply?.batch_delay === undefined
+      ? defaultApply.batchDelayMs
+      : durationAt(r, apply.batch_delay as string, [...path, 'apply', 'batch_delay']),
+  concurrency:
+    apply?.concurrency === undefined
+      ? defaultApply.concurrency
+      : numberAt(r, apply.concurrency, [...path, 'apply', 'concurrency'], 1),
+  atomic: apply?.atomic ?? defaultApply.atomic,
+});
+
+const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly string[]): Sync => {
+  const path: Path = ['syncs', name];
+  for (const side of ['source', 'target'] as const) {
+    if (endpoints.includes(sync[side])) continue;
+    const meant = closest(sync[side], endpoints);
+    throw configError(r.document, [...path, side], `there is no endpoint \`${sync[side]}\``, {
+      note: meant === undefined ? undefined : `did you mean ${meant}?`,
+      hint: `Endpoints: ${endpoints.join(', ') || 'none'}.`,
+    });
+  }
+  return {
+    name,
+    source: sync.source,
+    target: sync.target,
+    mode: sync.mode ?? 'compare',
+    settleMs: sync.settle === undefined ? defaultSettleMs : durationAt(r, sync.settle as string, [...path, 'settle']),
+    guards: guardsOf(r, sync.guards, path),
+    apply: applyOf(r, sync.apply, path),
+    pairs: sync.pairs?.map((p) => pairOf(p)),
+    excludeTables: sync.exclude_tables ?? [],
+    line: lineOf(r, path),
+  };
+};
+
+const laterSections = ['records', 'server', 'cache', 'metrics', 'alerts', 'backups'] as const;
+const laterOfSync = ['schedule', 'after', 'incremental', 'sample'] as const;
+const laterOfPair = ['validate', 'conflict'] as const;
+const laterOfEndpoint = ['pool', 'retry', 'breaker', 'replicas'] as const;
+
+/** Paths of settings that this version accepts and does not use. */
+const withoutEffect = (file: ConfigFile): readonly Path[] => {
+  const found: Path[] = laterSections.filter((k) => file[k] !== undefined).map((k) => [k]);
+  for (const [name, endpoint] of Object.entries(file.endpoints)) {
+    for (const key of laterOfEndpoint) if (endpoint[key] !== undefined) found.push(['endpoints', name, key]);
+    if (endpoint.limits?.concurrency !== undefined) found.push(['endpoints', name, 'limits', 'concurrency']);
+  }
+  for (const [name, sync] of Object.entries(file.syncs ?? {})) {
+    for (const key of laterOfSync) if (sync[key] !== undefined) found.push(['syncs', name, key]);
+    if (sync.mode === 'two_way' || sync.mode === 'migrate') found.push(['syncs', name, 'mode']);
+    for (const [i, pair] of (sync.pairs ?? []).entries()) {
+      if (typeof pair !== 'object') continue;
+      const fields = pair as Record<string, unknown>;
+      for (const key of laterOfPair) if (fields[key] !== undefined) found.push(['syncs', name, 'pairs', i, key]);
+      for (const [column, c] of Object.entries((fields['columns'] ?? {}) as Record<string, { map?: unknown } | null>)) {
+        if (c?.map !== undefined) found.push(['syncs', name, 'pairs', i, 'columns', column, 'map']);
+      }
+    }
+  }
+  return found;
+};
+
+const inlineSecrets = (file: ConfigFile): readonly Path[] =>
+  Object.entries(file.endpoints).flatMap(([name, e]): Path[] => [
+    ...(e.password !== undefined && !hasReference(e.password) ? [['endpoints', name, 'password']] : []),
+    ...(e.url !== undefined && /^[a-z][a-z0-9+.-]*:\/\/[^/:@]*:(?!\$\{)[^@]+@/i.test(e.url)
+      ? [['endpoints', name, 'url']]
+      : []),
+    ...(e.tls?.key !== undefined && !hasReference(e.tls.key) ? [['endpoints', name, 'tls', 'key']] : []),
+  ]);
+
+/** Fills in defaults, checks what a schema cannot, and leaves secrets to be looked up when they are used. */
+export const resolveConfig = (
+  file: ConfigFile,
+  document: ConfigDocument,
+  dir: string,
+  around: Surroundings,
+): Config => {
+  const r: Reading = { document, around };
+  const endpoints = Object.fromEntries(
+    Object.entries(file.endpoints).map(([name, e]) => [name, endpointOf(r, name, e)]),
+  );
+  const names = Object.keys(endpoints);
+  const spot = (path: Path) => ({ path: path.map(String).join('.'), line: lineOf(r, path) });
+  return {
+    file: document.file,
+    dir,
+    endpoints,
+    syncs: Object.fromEntries(Object.entries(file.syncs ?? {}).map(([name, s]) => [name, syncOf(r, name, s, names)])),
+    control: () =>
+      file.control === undefined
+        ? undefined
+        : (resolveReferences(file.control, ['control'], document, around) as string),
+    withoutEffect: withoutEffect(file).map(spot),
+    inlineSecrets: inlineSecrets(file).map(spot),
+  };
+};
+
+/** The sync of that name, or NOT_FOUND with the nearest one. */
+export const syncNamed = (config: Config, name: string): Sync => {
+  const sync = config.syncs[name];
+  if (sync) return sync;
+  const names = Object.keys(config.syncs);
+  const meant = closest(name, names);
+  throw new LockstepError('NOT_FOUND', `${config.file} has no sync \`${name}\``, {
+    hint: `${meant === undefined ? '' : `Did you mean ${meant}? `}Syncs: ${names.join(', ') || 'none'}.`,
+  });
+};

@@ -1,0 +1,196 @@
+import { z } from 'zod';
+import { modes } from './modes.ts';
+import { durationPattern, percentPattern } from './units.ts';
+
+/**
+ * The one declaration of lockstep.yaml: what is read, what the JSON Schema says, what the reference page lists.
+ * Nothing is transformed here: `resolve.ts` turns the written form into what the program uses.
+ * A value anywhere may hold references (`${env:NAME}`, `${file:path}`), so numbers and flags accept them as text.
+ */
+const reference = z.string().regex(/\$\{(env|file):[^}]+\}/);
+
+/** A message for a whole union, so that an error names what is expected and not each branch's complaint. */
+const one = <T extends readonly [z.ZodType, ...z.ZodType[]]>(expected: string, ...options: T) =>
+  z.union(options as unknown as [z.ZodType, z.ZodType], { error: `expected ${expected}` });
+
+const text = z.string({ error: 'expected text' }).min(1, { error: 'expected text that is not empty' });
+const flag = one('true or false', z.boolean(), reference);
+const whole = (what: string, least = 0) => one(what, z.number().int().min(least), reference);
+const duration = one(
+  'a duration such as 500ms, 5s, 2m or 1h',
+  z.string().regex(durationPattern),
+  z.literal(0),
+  reference,
+);
+const share = one(
+  'a percentage such as 1% or a fraction from 0 to 1',
+  z.number().min(0).max(1),
+  z.string().regex(percentPattern),
+);
+const names = z.array(text, { error: 'expected a list of names such as [id, line]' });
+const name = text;
+/** Sections of later versions: checked by shape only, and `check` says that they have no effect yet. */
+const later = z.union([z.record(z.string(), z.unknown()), z.array(z.unknown())]);
+
+const mode = z.enum(modes, { error: `expected one of ${modes.join(', ')}` });
+
+const tls = z.strictObject({
+  mode: z
+    .enum(['verify-full', 'verify-ca', 'require', 'prefer', 'disable'])
+    .describe('Default: verify-full off this machine, none on loopback and unix sockets.')
+    .optional(),
+  ca: text.describe('PEM text of the certificate authority, usually "${file:/path/ca.pem}".').optional(),
+  cert: text.describe('PEM text of a client certificate.').optional(),
+  key: text.describe('PEM text of the client certificate’s key.').optional(),
+  server_name: text.describe('Name to expect in the server’s certificate, when it is not the host.').optional(),
+});
+
+const endpoint = z
+  .strictObject({
+    url: text.describe('postgres://…, sqlite:path. Instead of parts.').optional(),
+    engine: text.describe('Engine, when written by parts.').optional(),
+    host: text.optional(),
+    port: one(
+      'a port, 1 to 65535',
+      z.number().int().min(1).max(65535),
+      reference,
+      z.string().regex(/^\d+$/),
+    ).optional(),
+    user: text.optional(),
+    password: one('text; quote it if it is a number', z.string())
+      .describe('By parts, no character needs escaping.')
+      .optional(),
+    database: text.optional(),
+    path: text.describe('File of an engine that lives in a file.').optional(),
+    schema: one('a schema or a list of schemas', text, names)
+      .describe('Schemas whose tables are paired without being named.')
+      .optional(),
+    writable: flag.describe('Default false: nothing is ever written here.').optional(),
+    application_name: text.optional(),
+    tls: tls.optional(),
+    pool: z.strictObject({ max: whole('a number of connections', 1).optional() }).optional(),
+    limits: z
+      .strictObject({
+        rows_per_second: whole('rows per second', 1).describe('Upper bound of rows read from here.').optional(),
+        statement_timeout: duration.describe('Longest time one statement may take.').optional(),
+        concurrency: whole('a number', 1).optional(),
+      })
+      .optional(),
+    retry: z
+      .strictObject({ attempts: whole('a number', 1).optional(), base: duration.optional(), max: duration.optional() })
+      .optional(),
+    breaker: later.describe('No effect yet.').optional(),
+    replicas: z.array(text).describe('No effect yet.').optional(),
+  })
+  .describe('A database or API: by url, or by engine and parts. Read-only unless writable.');
+
+const tolerance = one(
+  'a number such as 0.01, or { numeric, fraction, ignore_case, trim, null_equals_empty }',
+  z.number().min(0),
+  z.string().regex(/^\d+(\.\d+)?$/),
+  z.strictObject({
+    numeric: one('a number', z.number().min(0), z.string().regex(/^\d+(\.\d+)?$/))
+      .describe('Largest absolute difference of two numbers.')
+      .optional(),
+    fraction: z
+      .number()
+      .int()
+      .min(0)
+      .max(6)
+      .describe('Digits of the fraction of a second that are compared; both sides are cut.')
+      .optional(),
+    ignore_case: z.boolean().optional(),
+    trim: z.boolean().describe('Blanks at the ends do not count.').optional(),
+    null_equals_empty: z.boolean().optional(),
+  }),
+);
+
+const column = z
+  .strictObject({
+    to: name.describe('The target column; default: the same name.').optional(),
+    tolerance: tolerance.describe('Differences that do not count. Each one that hid something is printed.').optional(),
+    map: z.record(z.string(), z.unknown()).describe('No effect yet.').optional(),
+  })
+  .nullable();
+
+const perSide = z.strictObject({ source: text.optional(), target: text.optional() });
+
+const pair = one(
+  'a table name, or { source, target, key, columns, exclude, where, … }',
+  text,
+  z.strictObject({
+    source: text.describe('Source table, e.g. public.orders.'),
+    target: text.describe('Target table; default: found by the source’s name.').optional(),
+    key: one('[id], [a, b] or { source_column: target_column }', names, z.record(z.string(), name))
+      .describe('Columns that identify a row on both sides; default: a primary or unique key common to both.')
+      .optional(),
+    columns: z
+      .record(z.string(), column)
+      .describe('Settings of columns by source name. Columns that are not listed are compared as they are.')
+      .optional(),
+    only: names.describe('Compare only these source columns (and the key).').optional(),
+    exclude: names.describe('Columns that are not compared, by the name of either side.').optional(),
+    where: one('a condition in SQL, or { source: …, target: … }', text, perSide)
+      .describe('A condition in SQL of its side, run read-only.')
+      .optional(),
+    validate: later.describe('No effect yet.').optional(),
+    conflict: later.describe('No effect yet.').optional(),
+  }),
+);
+
+const guards = z.strictObject({
+  max_changes: whole('a number of changes').describe('Default 500.').optional(),
+  max_change_ratio: share.describe('Share of the rows; applies above 100 changes. Default 1%.').optional(),
+  max_deletes: whole('a number of deletes').describe('Default 0.').optional(),
+  empty_source: z.enum(['stop', 'allow']).describe('Default stop: an empty source never causes deletes.').optional(),
+});
+
+const apply = z.strictObject({
+  batch_size: whole('a number of rows', 1).describe('Rows per transaction. Default 1000.').optional(),
+  batch_delay: duration.describe('Pause between batches. Default 0ms.').optional(),
+  concurrency: whole('a number', 1).describe('Batches written at once. Default 4.').optional(),
+  atomic: z
+    .enum(['batch', 'run'])
+    .describe('run: one transaction for everything, all or nothing. Default batch.')
+    .optional(),
+});
+
+const sync = z
+  .strictObject({
+    source: name.describe('Name of an endpoint.'),
+    target: name.describe('Name of an endpoint.'),
+    mode: mode.describe('Default compare. two_way and migrate have no effect yet.').optional(),
+    settle: duration
+      .describe('A difference is confirmed by reading again at least this much later. Default 1s.')
+      .optional(),
+    pairs: z.array(pair).describe('Tables to compare; without it, all tables of the default schemas.').optional(),
+    exclude_tables: names.describe('Tables that are not compared, by the name of either side.').optional(),
+    guards: guards.describe('Limits that stop the whole apply before its first write.').optional(),
+    apply: apply.optional(),
+    schedule: later.describe('No effect yet.').optional(),
+    after: name.describe('No effect yet.').optional(),
+    incremental: later.describe('No effect yet.').optional(),
+    sample: share.describe('No effect yet.').optional(),
+  })
+  .describe('Two endpoints and the tables that should agree.');
+
+export const configSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    version: z.literal(1, { error: 'expected 1' }),
+    control: text
+      .describe('URL of the control store’s PostgreSQL; default: the embedded one under ./.lockstep.')
+      .optional(),
+    endpoints: z.record(z.string().regex(/^[A-Za-z_][\w.-]*$/), endpoint, { error: 'expected endpoints by name' }),
+    syncs: z.record(z.string().regex(/^[A-Za-z_][\w.-]*$/), sync).optional(),
+    records: later.describe('No effect yet.').optional(),
+    server: later.describe('No effect yet.').optional(),
+    cache: later.describe('No effect yet.').optional(),
+    metrics: later.describe('No effect yet.').optional(),
+    alerts: later.describe('No effect yet.').optional(),
+    backups: later.describe('No effect yet.').optional(),
+  })
+  .describe('Configuration of Lockstep.');
+
+/** lockstep.yaml as written. */
+export type ConfigFile = z.infer<typeof configSchema>;
