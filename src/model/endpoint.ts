@@ -1,7 +1,7 @@
+import type { Change } from './change.ts';
 import type { HashSpec } from './hash/spec.ts';
 import type { Batch, Key, Row } from './row.ts';
-import type { Schema, Table, TableName, ColumnType } from './schema.ts';
-import type { Change } from './change.ts';
+import type { ColumnType, Schema, Table, TableName } from './schema.ts';
 
 export interface Cancel {
   /** Aborting must reach the server: a running statement is cancelled there, not merely forgotten. */
@@ -138,9 +138,18 @@ export type Applied =
   /** The marker was there: an earlier attempt had committed. Nothing written now. */
   | { readonly status: 'already' }
   /** Rows that no longer show `before`; nothing was written. `found` is the row as it is now. */
-  | { readonly status: 'stale'; readonly rows: readonly { readonly change: Change; readonly table: Table; readonly found: Row | null }[] }
+  | {
+      readonly status: 'stale';
+      readonly rows: readonly { readonly change: Change; readonly table: Table; readonly found: Row | null }[];
+    }
   /** The database refused a change; nothing was written. `change` when it is known which. */
-  | { readonly status: 'rejected'; readonly table: Table; readonly change?: Change; readonly reason: string; readonly sqlState?: string };
+  | {
+      readonly status: 'rejected';
+      readonly table: Table;
+      readonly change?: Change;
+      readonly reason: string;
+      readonly sqlState?: string;
+    };
 
 export interface WriterLock extends AsyncDisposable {
   readonly token: bigint;

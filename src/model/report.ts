@@ -39,8 +39,18 @@ export interface PairExplain {
 export interface CompareReport {
   readonly verdict: Verdict;
   readonly coverage: { readonly complete: boolean; readonly not_compared: readonly NotCompared[] };
-  readonly source: { readonly name: string; readonly engine: string; readonly version: string; readonly position?: string };
-  readonly target: { readonly name: string; readonly engine: string; readonly version: string; readonly position?: string };
+  readonly source: {
+    readonly name: string;
+    readonly engine: string;
+    readonly version: string;
+    readonly position?: string;
+  };
+  readonly target: {
+    readonly name: string;
+    readonly engine: string;
+    readonly version: string;
+    readonly position?: string;
+  };
   readonly pairs: readonly PairReport[];
 }
 

@@ -24,7 +24,12 @@ export const nativeSelection = (table: Table, key: readonly string[]): Selection
   return {
     table: table.schema === undefined ? { name: table.name } : { schema: table.schema, name: table.name },
     columns: [...keys, ...rest].map(
-      (c): SelectedColumn => ({ name: c.name, stored: c.type, as: c.type, ...(c.loose ? { loose: true as const } : {}) }),
+      (c): SelectedColumn => ({
+        name: c.name,
+        stored: c.type,
+        as: c.type,
+        ...(c.loose ? { loose: true as const } : {}),
+      }),
     ),
     keyWidth: key.length,
   };
