@@ -36,8 +36,11 @@ export interface Selection {
 export type Partition =
   /** One integer key. Part i holds `origin + i*width <= key < origin + (i+1)*width`; part 0 and the last are unbounded. */
   | { readonly by: 'range'; readonly origin: bigint; readonly width: bigint; readonly count: number }
-  /** Any key: part = keyHash(key) modulo `count`, a power of two (see `hash/row-hash.ts`). */
-  | { readonly by: 'hash'; readonly count: number };
+  /**
+   * Any key: part = keyHash(key) modulo `count`, a power of two (see `hash/row-hash.ts`). `hash` is the spec of the
+   * key's hash, here so that a digest, a hash stream and a scan of the same partition cut alike.
+   */
+  | { readonly by: 'hash'; readonly count: number; readonly hash: HashSpec };
 
 /** The rows of a selection to read. */
 export type Segment =
