@@ -1,0 +1,249 @@
+import { setImmediate as breathe } from 'node:timers/promises';
+import { isMisfit } from '../../model/canon/misfit.ts';
+import type {
+  Cancel,
+  Digest,
+  HashBatch,
+  Hashing,
+  Partition,
+  Position,
+  QueryReport,
+  Reader,
+  Segment,
+  Selection,
+} from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
+import type { HashSpec } from '../../model/hash/spec.ts';
+import { compareKeys } from '../../model/order.ts';
+import type { Batch, Key, Row, Text } from '../../model/row.ts';
+import { tableLabel } from '../../model/schema.ts';
+import { keyTypes } from '../../model/selection.ts';
+import { parseFilter } from './filter.ts';
+import { render } from './render.ts';
+import type { MemoryDatabase, State } from './store.ts';
+
+const mask = (1n << 64n) - 1n;
+const sameKey = (key: Key): string => JSON.stringify(key);
+
+/** The part of a range partition that holds a key; the first and the last are unbounded. */
+const rangePart = (p: Extract<Partition, { by: 'range' }>, key: bigint): number => {
+  const distance = key - p.origin;
+  if (distance < 0n) return 0;
+  const part = distance / p.width;
+  return part >= BigInt(p.count) ? p.count - 1 : Number(part);
+};
+
+/** Reads one immutable state. Overlapping calls are refused, as a connection would. */
+export class MemoryReader implements Reader {
+  readonly position: Position;
+  readonly hashing: Hashing;
+  readonly #database: MemoryDatabase;
+  readonly #state: State;
+  readonly #batchRows: number;
+  readonly #onQuery: ((q: QueryReport) => void) | undefined;
+  readonly #sorted = new Map<string, readonly Row[]>();
+  #busy = false;
+  #closed = false;
+
+  constructor(
+    database: MemoryDatabase,
+    o: { readonly position: string; readonly batchRows: number; readonly onQuery?: (q: QueryReport) => void },
+  ) {
+    this.#database = database;
+    this.#state = database.state;
+    this.#batchRows = o.batchRows;
+    this.#onQuery = o.onQuery;
+    this.position = o.position as Position;
+    this.hashing = {
+      forms: ['bytes', 'hex'],
+      supports: (c) => (c.as.kind === 'json' ? 'weak' : 'exact'),
+      digest: (selection, partition, hash, { signal }) =>
+        this.#alone(signal, () => digestRows(selection, this.#rows(selection), partition, hash)),
+      hashes: (selection, segment, hash, { signal }) => this.#hashes(selection, segment, hash, signal),
+    };
+  }
+
+  scan(selection: Selection, segment: Segment, { signal }: Cancel): AsyncIterable<Batch<Row>> {
+    return this.#batches(selection, signal, () => this.#segment(selection, segment));
+  }
+
+  count(selection: Selection, { signal }: Cancel): Promise<number> {
+    return this.#alone(signal, () => {
+      const rows = this.#rows(selection);
+      return selection.keyWidth > 0 ? rows.length : rows.reduce((n, row) => n + Number(row.at(-1)), 0);
+    });
+  }
+
+  sample(selection: Selection, rows: number, { signal }: Cancel): Promise<readonly Key[]> {
+    return this.#alone(signal, () => {
+      const all = this.#rows(selection);
+      const step = Math.max(1, Math.floor(all.length / Math.max(1, rows)));
+      return all.filter((_, i) => i % step === 0).map((row) => row.slice(0, selection.keyWidth));
+    });
+  }
+
+  keyBounds(selection: Selection, { signal }: Cancel): Promise<{ min: bigint; max: bigint } | undefined> {
+    return this.#alone(signal, () => {
+      const keys = this.#rows(selection).filter((row) => !isMisfit(row[0]!));
+      return keys.length === 0 ? undefined : { min: BigInt(keys[0]![0]!), max: BigInt(keys.at(-1)![0]!) };
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#sorted.clear();
+  }
+
+  #enter(signal: AbortSignal): void {
+    signal.throwIfAborted();
+    if (this.#closed) throw new LockstepError('INTERNAL', 'This reader is closed.');
+    if (this.#busy) throw new LockstepError('INTERNAL', 'Calls on one reader overlap.');
+    this.#busy = true;
+  }
+
+  async #alone<T>(signal: AbortSignal, work: () => T): Promise<T> {
+    this.#enter(signal);
+    try {
+      await breathe(undefined, { signal });
+      return work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async *#batches(selection: Selection, signal: AbortSignal, work: () => readonly Row[]): AsyncGenerator<Batch<Row>> {
+    this.#enter(signal);
+    try {
+      const rows = work();
+      this.#report(selection, rows.length);
+      for (let i = 0; i < rows.length; i += this.#batchRows) {
+        await breathe(undefined, { signal });
+        yield rows.slice(i, i + this.#batchRows);
+      }
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async *#hashes(
+    selection: Selection,
+    segment: Segment,
+    hash: HashSpec,
+    signal: AbortSignal,
+  ): AsyncGenerator<HashBatch> {
+    const hasher = rowHasher(selection.columns, selection.keyWidth, hash);
+    for await (const rows of this.#batches(selection, signal, () => this.#segment(selection, segment))) {
+      yield hashBatch(selection, rows, hasher);
+    }
+  }
+
+  #report(selection: Selection, rows: number): void {
+    const sql = `memory: ${tableLabel(selection.table)}${selection.filter === undefined ? '' : ` where ${selection.filter}`}`;
+    this.#onQuery?.({ side: 'memory', sql, rows, bytes: 0, elapsedMs: 0 });
+  }
+
+  /** Every row of a selection, rendered and in key order. */
+  #rows(selection: Selection): readonly Row[] {
+    const cached = JSON.stringify(selection);
+    const rows = this.#sorted.get(cached) ?? this.#read(selection);
+    this.#sorted.set(cached, rows);
+    return rows;
+  }
+
+  #read(selection: Selection): readonly Row[] {
+    const { table } = this.#database.find(selection.table);
+    const label = tableLabel(table);
+    const at = selection.columns.map((c) => {
+      const i = table.columns.findIndex((column) => column.name === c.name);
+      if (i < 0) throw new LockstepError('COLUMN_NOT_FOUND', `There is no column ${label}.${c.name}.`);
+      return i;
+    });
+    const wanted = selection.filter === undefined ? () => true : parseFilter(table, selection.filter);
+    const types = selection.columns.map((c) => c.as);
+    const rows = this.#state.rows
+      .get(label)!
+      .filter(wanted)
+      .map((row): Row => selection.columns.map((c, i) => render(row[at[i]!] ?? null, c)));
+    if (selection.keyWidth > 0) return rows.sort((a, b) => compareKeys(keyTypes(selection), a, b));
+    const counts = new Map<string, { row: Row; times: number }>();
+    for (const row of rows) {
+      const seen = counts.get(sameKey(row));
+      if (seen) seen.times++;
+      else counts.set(sameKey(row), { row, times: 1 });
+    }
+    return [...counts.values()]
+      .sort((a, b) => compareKeys(types, a.row, b.row))
+      .map(({ row, times }) => [...row, String(times) as Text]);
+  }
+
+  #segment(selection: Selection, segment: Segment): readonly Row[] {
+    const rows = this.#rows(selection);
+    const types = selection.keyWidth > 0 ? keyTypes(selection) : selection.columns.map((c) => c.as);
+    switch (segment.kind) {
+      case 'all':
+        return rows;
+      case 'range':
+        return rows.filter(
+          (row) =>
+            (segment.from === undefined || compareKeys(types, row, segment.from) >= 0) &&
+            (segment.to === undefined || compareKeys(types, row, segment.to) < 0),
+        );
+      case 'keys': {
+        const keys = new Set(segment.keys.map(sameKey));
+        return rows.filter((row) => keys.has(sameKey(row.slice(0, types.length))));
+      }
+      case 'parts': {
+        const parts = new Set(segment.parts);
+        const part = partOf(selection, segment.partition);
+        return rows.filter((row) => parts.has(part(row)));
+      }
+    }
+  }
+}
+
+const partOf = (selection: Selection, partition: Partition | undefined): ((row: Row) => number) => {
+  if (partition === undefined) return () => 0;
+  if (partition.by === 'range') return (row) => rangePart(partition, BigInt(row[0]!));
+  if (selection.keyWidth === 0) throw new LockstepError('INTERNAL', 'Rows without a key have no bucket.');
+  const hasher = rowHasher(selection.columns, selection.keyWidth, partition.hash);
+  return (row) => hasher.bucket(row, partition.count);
+};
+
+const digestRows = (
+  selection: Selection,
+  rows: readonly Row[],
+  partition: Partition | undefined,
+  hash: HashSpec,
+): readonly Digest[] => {
+  const hasher = rowHasher(selection.columns, selection.keyWidth, hash);
+  const part = partOf(selection, partition);
+  const digests = new Map<number, { rows: number; sum: bigint }>();
+  for (const row of rows) {
+    const times = selection.keyWidth > 0 ? 1 : Number(row.at(-1));
+    const p = part(row);
+    hasher.hash(row);
+    const h = (BigInt(hasher.out[0]! >>> 0) << 32n) | BigInt(hasher.out[1]! >>> 0);
+    const digest = digests.get(p) ?? { rows: 0, sum: 0n };
+    digests.set(p, { rows: digest.rows + times, sum: (digest.sum + h * BigInt(times)) & mask });
+  }
+  return [...digests].map(([p, d]) => ({ part: p, ...d }));
+};
+
+const hashBatch = (selection: Selection, rows: readonly Row[], hasher: RowHasher): HashBatch => {
+  const hashes = new Int32Array(rows.length * 2);
+  rows.forEach((row, i) => {
+    hasher.hash(row);
+    hashes[2 * i] = hasher.out[0]!;
+    hashes[2 * i + 1] = hasher.out[1]!;
+  });
+  const plain =
+    selection.keyWidth === 1 && selection.columns[0]!.as.kind === 'int' && !rows.some((row) => isMisfit(row[0]!));
+  return {
+    count: rows.length,
+    hashes,
+    keys: plain
+      ? { kind: 'int64', values: BigInt64Array.from(rows, (row) => BigInt(row[0]!)) }
+      : { kind: 'keys', values: rows.map((row) => row.slice(0, selection.keyWidth || selection.columns.length)) },
+  };
+};
