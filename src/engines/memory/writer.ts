@@ -161,7 +161,9 @@ const applyBatch = (
     for (const i of change.columns) row[at[i]!] = change.after[i]!;
     const given = new Set(change.op === 'update' ? row.keys() : change.columns.map((i) => at[i]!));
     fill(database, draft, label, row, given);
-    return place === undefined ? rows.push(row) - 1 : (rows.splice(place, 1, row), place);
+    const to = place ?? rows.length;
+    rows[to] = row;
+    return to;
   });
   for (const [i, place] of written.entries()) {
     const broken = place === null ? undefined : brokenRule(database, () => [], label, rows[place]!);
