@@ -1,15 +1,129 @@
-import type { Cell } from '../row.ts';
+import type { Cell, Text } from '../row.ts';
 import type { Column, ColumnType } from '../schema.ts';
+import { convert, isTextual } from './convert.ts';
+import { intFits } from './int.ts';
+import { isMisfit, misfitContent } from './misfit.ts';
+import { show } from './show.ts';
+import { characters } from './text.ts';
 
 export type Fit =
   | { readonly ok: true; readonly cell: Cell }
   /** e.g. `19.9949 does not fit numeric(10,2)`: says why, never rounds. Long values are cut in the message. */
   | { readonly ok: false; readonly reason: string };
 
+const cut = 60;
+
+/** A value for a message: neutralised and cut. */
+const named = (cell: Text): string => {
+  const text = show(cell);
+  return text.length <= cut
+    ? text
+    : `${text.slice(0, cut).replace(/[\ud800-\udbff]$/, '')}… (${characters(cell)} characters)`;
+};
+
+const refuse = (reason: string): Fit => ({ ok: false, reason });
+
 /**
  * Turns a cell rendered as `from` (a pair's common type) into the canonical text of `column`'s own type, exactly:
  * what the column cannot hold is refused with a reason. NULL fits a nullable column.
+ *
+ * The result, rendered as `from` again, is the given cell: nothing is written that would still differ afterwards. A
+ * loose column (SQLite) takes misfits as they are.
  */
-export const fit = (_cell: Cell, _from: ColumnType, _column: Column): Fit => {
-  throw new Error('not written yet');
+export const fit = (cell: Cell, from: ColumnType, column: Column): Fit => {
+  if (cell === null)
+    return column.nullable ? { ok: true, cell } : refuse(`NULL does not fit ${column.name}: it is not null`);
+  const own = convert(cell, from, column.type) as Text;
+  const back = convert(own, column.type, from);
+  if (isMisfit(own)) {
+    if (column.loose && back === cell) return { ok: true, cell: own };
+    return refuse(`${named(cell)} cannot be read as ${column.native}`);
+  }
+  const reason =
+    limit(own, column) ?? (back === cell ? undefined : `${named(cell)} does not fit ${column.native} exactly`);
+  return reason === undefined ? { ok: true, cell: own } : refuse(reason);
+};
+
+/** Why `column` cannot hold `cell`, a value of its own kind; undefined when it can. */
+const limit = (cell: Text, column: Column): string | undefined => {
+  const type = column.type;
+  const no = (why = ''): string => `${named(cell)} does not fit ${column.native}${why && `: ${why}`}`;
+  if (column.loose) return looseLimit(cell, type) ? no('SQLite would keep only 15 digits of it') : undefined;
+  switch (type.kind) {
+    case 'int':
+      return intFits(cell, type.bits) ? undefined : no();
+    case 'decimal':
+      return decimalFits(cell, type) ? undefined : no();
+    case 'text':
+      return textLimit(cell, type, no);
+    case 'enum':
+      return type.labels.includes(cell) ? undefined : no(`it is none of its ${type.labels.length} labels`);
+    case 'time':
+    case 'timestamp':
+    case 'instant': {
+      const digits = fractionDigits(cell);
+      return digits <= type.fraction
+        ? undefined
+        : no(`it keeps ${type.fraction} digits of a second, this has ${digits}`);
+    }
+    case 'json':
+      return type.binary && /\\u(?:0000|d[89a-f])/.test(cell)
+        ? no('it cannot hold \\u0000 or half of a surrogate pair')
+        : unstorable(cell, no);
+    case 'opaque':
+    case 'interval':
+      return unstorable(cell, no);
+    default:
+      return undefined;
+  }
+};
+
+const decimalFits = (cell: Text, type: Extract<ColumnType, { kind: 'decimal' }>): boolean => {
+  // Infinity fits no numeric with a precision; NaN does.
+  if (cell === 'NaN') return type.special === true;
+  if (cell.endsWith('y')) return type.special === true && type.precision === undefined;
+  if (type.precision === undefined) return true;
+  const scale = type.scale ?? 0;
+  const digits = cell.startsWith('-') ? cell.slice(1) : cell;
+  const point = digits.indexOf('.');
+  const whole = point < 0 ? digits : digits.slice(0, point);
+  const fraction = point < 0 ? 0 : digits.length - point - 1;
+  return fraction <= scale && (whole === '0' ? 0 : whole.length) <= type.precision - scale;
+};
+
+/** A loose decimal column keeps a number as a double or a 64-bit integer. */
+const looseLimit = (cell: Text, type: ColumnType): boolean => {
+  if (type.kind !== 'decimal' || isTextual(type.kind)) return false;
+  if (!cell.includes('.') && cell.length < 19) return false;
+  const kept = convert(convert(cell, type, { kind: 'float', bits: 64 }), { kind: 'float', bits: 64 }, type);
+  return kept !== cell && !(/^-?[0-9]+$/.test(cell) && intFits(cell, 64));
+};
+
+const unstorable = (cell: Text, no: (why: string) => string): string | undefined => {
+  if (cell.includes('\0')) return no('it holds a NUL character');
+  return cell.isWellFormed() ? undefined : no('it holds bytes that are not valid UTF-8');
+};
+
+const textLimit = (
+  cell: Text,
+  type: Extract<ColumnType, { kind: 'text' }>,
+  no: (why: string) => string,
+): string | undefined => {
+  if (type.maxLength !== undefined && cell.length > type.maxLength) {
+    const length = characters(cell);
+    if (length > type.maxLength) return no(`it has ${length} characters`);
+  }
+  return unstorable(cell, no);
+};
+
+const fractionDigits = (cell: Text): number => {
+  const point = cell.indexOf('.');
+  if (point < 0) return 0;
+  return (cell.endsWith(' BC') ? cell.length - 3 : cell.length) - point - 1;
+};
+
+/** What a misfit was, for messages: `text "abc"`. */
+export const misfitLabel = (cell: Text): string => {
+  const { stored, content } = misfitContent(cell);
+  return stored === 't' ? `text "${content}"` : stored === 'n' ? `number ${content}` : `blob ${content}`;
 };

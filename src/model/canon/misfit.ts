@@ -7,9 +7,11 @@ import type { Cell, Text } from '../row.ts';
  */
 const mark = '\udc00';
 
-export const misfit = (stored: 't' | 'n' | 'b', content: string): Text => `${mark}${stored}${content}` as Text;
+export type Misfit = Text & { readonly __misfit: never };
 
-export const isMisfit = (cell: Cell): cell is Text => cell !== null && cell.charCodeAt(0) === 0xdc00;
+export const misfit = (stored: 't' | 'n' | 'b', content: string): Misfit => `${mark}${stored}${content}` as Misfit;
+
+export const isMisfit = (cell: Cell): cell is Misfit => cell !== null && cell.charCodeAt(0) === 0xdc00;
 
 /** What was stored; only for a misfit. */
 export const misfitContent = (cell: Text): { readonly stored: 't' | 'n' | 'b'; readonly content: string } => ({

@@ -19,7 +19,11 @@
  *   date               int4 big-endian days since 2000-01-01     (date_send)      as bytes, by form
  *   time               int8 big-endian microseconds              (time_send)      as bytes, by form
  *   timestamp instant  int8 big-endian microseconds since 2000-01-01 (timestamp_send); infinity = max, -infinity = min
- *   misfit             hashtextextended(text, misfit): what the type cannot read never equals what it can
+ *   misfit             hashtextextended(text, misfit), over the letter and the content without the mark in front:
+ *                      what the type cannot read never equals what it can
+ *
+ *   bucket of a key = (k & 4294967295) % count, where k = hashint8extended(0, k1 # … # kn) is the finalised XOR of the
+ *   key columns' hashes, made like the row's but with the constants of purpose `key` (see `columnSeeds`).
  *
  * hashtextextended, hashbyteaextended, uuid_hash_extended are lookup3 (Bob Jenkins) over the bytes with a 64-bit seed.
  * Every (column, role) has its own 64-bit constant mixed from the run's seed by splitmix64 (Steele, Lea, Flood 2014).
