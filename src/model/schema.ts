@@ -44,6 +44,8 @@ export interface ForeignKey {
   readonly references: TableName;
   readonly referencedColumns: readonly string[];
   readonly deferrable: boolean;
+  /** What deleting a referenced row does to the rows that refer to it; absent: nothing, it is refused. */
+  readonly onDelete?: 'cascade' | 'set_null' | 'set_default';
 }
 
 export interface UniqueKey {

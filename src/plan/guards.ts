@@ -1,0 +1,116 @@
+import type { ChangeOp } from '../model/change.ts';
+import { LockstepError } from '../model/errors.ts';
+
+/** Limits that stop a whole apply before its first write. */
+export interface Guards {
+  /** Most changes of one apply. */
+  readonly maxChanges: number;
+  /** Most changes as a share of the rows compared, 0..1; looked at above 100 changes. Null: no such limit. */
+  readonly maxChangeRatio: number | null;
+  readonly maxDeletes: number;
+  /** `stop`: a source table without rows stops the apply where rows of the target would be deleted. `keep`: go on, delete nothing there. */
+  readonly emptySource: 'stop' | 'keep';
+}
+
+export const defaultGuards: Guards = { maxChanges: 500, maxChangeRatio: 0.01, maxDeletes: 0, emptySource: 'stop' };
+
+/** The ratio is not looked at up to this many changes. */
+const ratioFrom = 100;
+
+/** What one pair would change. */
+export interface PairPlanned {
+  readonly pair: string;
+  readonly target: string;
+  readonly counts: Readonly<Record<ChangeOp, number>>;
+  readonly rows: { readonly source: number; readonly target: number };
+  /** How often each column is written by updates. */
+  readonly columns: Readonly<Record<string, number>>;
+  /** Rows of the target that the empty source would have deleted. */
+  readonly emptySourceDeletes: number;
+}
+
+export interface Violation {
+  readonly guard: 'max_changes' | 'max_change_ratio' | 'max_deletes' | 'empty_source';
+  readonly message: string;
+  /** The flag that would allow it. */
+  readonly flag: string;
+}
+
+const number = (n: number): string => n.toLocaleString('en-US');
+const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`;
+const plural = (n: number, word: string): string => `${number(n)} ${word}${n === 1 ? '' : 's'}`;
+
+const sum = (pairs: readonly PairPlanned[], of: (p: PairPlanned) => number): number =>
+  pairs.reduce((total, pair) => total + of(pair), 0);
+
+const total = (p: PairPlanned): number => p.counts.insert + p.counts.update + p.counts.delete;
+
+/** What most of the changes are, e.g. `912 of 1,000 are updates of public.orders, 900 of them of column status`. */
+export const topCause = (pairs: readonly PairPlanned[]): string | undefined => {
+  const kinds = pairs.flatMap((pair) =>
+    (['insert', 'update', 'delete'] as const).map((op) => ({ pair, op, n: pair.counts[op] })),
+  );
+  const top = kinds.toSorted((a, b) => b.n - a.n)[0];
+  if (top === undefined || top.n === 0) return undefined;
+  const preposition = { insert: 'inserts into', update: 'updates of', delete: 'deletes from' }[top.op];
+  const cause = `${number(top.n)} of ${number(sum(pairs, total))} are ${preposition} ${top.pair.target}`;
+  if (top.op !== 'update') return cause;
+  const column = Object.entries(top.pair.columns).toSorted((a, b) => b[1] - a[1])[0];
+  return column === undefined ? cause : `${cause}, ${number(column[1])} of them of column ${column[0]}`;
+};
+
+/** Every guard that this plan breaks. */
+export const checkGuards = (pairs: readonly PairPlanned[], guards: Guards): readonly Violation[] => {
+  const found: Violation[] = [];
+  if (guards.emptySource === 'stop') {
+    for (const pair of pairs.filter((p) => p.emptySourceDeletes > 0)) {
+      found.push({
+        guard: 'empty_source',
+        message: `the source of ${pair.pair} has no rows, and ${plural(pair.emptySourceDeletes, 'row')} of ${pair.target} would have to go`,
+        flag: 'guards: { empty_source: keep } goes on without deleting there',
+      });
+    }
+  }
+  const changes = sum(pairs, total);
+  const deletes = sum(pairs, (p) => p.counts.delete);
+  if (changes > guards.maxChanges) {
+    found.push({
+      guard: 'max_changes',
+      message: `${plural(changes, 'change')} planned, max_changes is ${number(guards.maxChanges)}`,
+      flag: `--max-changes ${changes}`,
+    });
+  }
+  const rows = sum(pairs, (p) => Math.max(p.rows.source, p.rows.target));
+  if (guards.maxChangeRatio !== null && changes > ratioFrom && changes > rows * guards.maxChangeRatio) {
+    found.push({
+      guard: 'max_change_ratio',
+      message: `${plural(changes, 'change')} planned are ${percent(changes / Math.max(rows, 1))} of ${plural(rows, 'row')}, max_change_ratio is ${percent(guards.maxChangeRatio)}`,
+      flag: `--max-changes ${changes}`,
+    });
+  }
+  if (deletes > guards.maxDeletes) {
+    found.push({
+      guard: 'max_deletes',
+      message: `${plural(deletes, 'delete')} planned, max_deletes is ${number(guards.maxDeletes)}`,
+      flag: `--allow-deletes ${deletes}`,
+    });
+  }
+  return found;
+};
+
+/** The error that stops an apply; undefined when nothing is broken. */
+export const guardError = (pairs: readonly PairPlanned[], guards: Guards): LockstepError | undefined => {
+  const violations = checkGuards(pairs, guards);
+  const first = violations[0];
+  if (first === undefined) return undefined;
+  const cause = topCause(pairs);
+  const flags = [...new Set(violations.map((v) => v.flag))];
+  return new LockstepError(
+    first.guard === 'empty_source' ? 'EMPTY_SOURCE' : 'GUARD',
+    `Nothing was written: ${violations.map((v) => v.message).join('; ')}.`,
+    {
+      hint: `Look at the differences first. If they are right: ${flags.join(' ')}`,
+      ...(cause === undefined ? {} : { details: [`Most of it: ${cause}.`] }),
+    },
+  );
+};

@@ -1,0 +1,169 @@
+import type { Change, ChangeOp, Difference } from '../model/change.ts';
+import type { Cancel, Endpoint, Reader } from '../model/endpoint.ts';
+import type { Pair } from '../model/pair.ts';
+import type { Batch, Key, Row } from '../model/row.ts';
+import type { Schema } from '../model/schema.ts';
+import { tableLabel } from '../model/schema.ts';
+import type { Resolver } from '../resolve/decide.ts';
+import { orderTables, type PlanOrder } from './order.ts';
+import { openSpool, type Spool } from './spool.ts';
+import { buildChange, nativeKey, nativeRow, targetShape, type TargetShape } from './target-row.ts';
+
+/** A difference that cannot be written, kept as an example. */
+export interface Unfit {
+  readonly pair: string;
+  readonly op: ChangeOp;
+  readonly key: Key;
+  readonly reason: string;
+}
+
+const examplesMost = 100;
+
+/** What became of one pair's differences while planning. */
+export interface PairTally {
+  readonly planned: Record<ChangeOp, number>;
+  readonly withheld: Record<ChangeOp, number>;
+  readonly unfit: Record<ChangeOp, number>;
+  readonly columns: Record<string, number>;
+  /** Rows of the target that changed between comparing and planning. */
+  moved: number;
+}
+
+const zero = (): Record<ChangeOp, number> => ({ insert: 0, update: 0, delete: 0 });
+
+/** Collects confirmed differences as changes. Calls must not overlap. */
+export interface Planner extends AsyncDisposable {
+  readonly shapes: readonly TargetShape[];
+  readonly order: PlanOrder;
+  readonly spool: Spool;
+  readonly tallies: readonly PairTally[];
+  readonly unfit: readonly Unfit[];
+  add(pair: number, differences: Batch<Difference>, o: Cancel): Promise<void>;
+}
+
+/** Lane of a table's changes of one stage. `unset` and `set`: the two halves of writes that close a cycle. */
+export const lane = (stage: ChangeOp | 'unset' | 'set', pair: number): string => `${stage} ${pair}`;
+
+/** Why no row of this table may be deleted: the database would change rows that nobody planned. */
+const deleteTouches = (pair: Pair, pairs: readonly Pair[], schema: Schema): string | undefined => {
+  for (const table of schema.tables) {
+    const same = (name: { schema?: string; name: string }): boolean =>
+      name.name === pair.target.name &&
+      (name.schema === undefined || pair.target.schema === undefined || name.schema === pair.target.schema);
+    if (pairs.some((p) => tableLabel(p.target) === tableLabel(table))) continue;
+    const key = table.foreignKeys.find((k) => k.onDelete !== undefined && same(k.references));
+    if (key !== undefined) {
+      const effect = key.onDelete === 'cascade' ? 'delete rows' : 'change rows';
+      return `deleting it would ${effect} of ${tableLabel(table)} (foreign key ${key.name}), which is not part of this plan: add that table`;
+    }
+  }
+  return undefined;
+};
+
+export const openPlanner = (o: {
+  readonly pairs: readonly Pair[];
+  readonly schema: Schema;
+  readonly target: Endpoint;
+  readonly resolver: Resolver;
+  /** An existing folder for temporary files. */
+  readonly temporary: string;
+}): Planner => {
+  const shapes = o.pairs.map(targetShape);
+  const order = orderTables(
+    o.pairs.map((p) => p.target),
+    (i) => shapes[i]!.determined,
+  );
+  const noDelete = o.pairs.map((pair) => deleteTouches(pair, o.pairs, o.schema));
+  const tallies = o.pairs.map(
+    (): PairTally => ({ planned: zero(), withheld: zero(), unfit: zero(), columns: {}, moved: 0 }),
+  );
+  const unfit: Unfit[] = [];
+  const spool = openSpool(o.temporary);
+
+  const refuse = (pair: number, op: ChangeOp, key: Key, reason: string): void => {
+    tallies[pair]!.unfit[op]++;
+    if (unfit.length < examplesMost) unfit.push({ pair: o.pairs[pair]!.name, op, key, reason });
+  };
+
+  /** Rows of the target as they are now, by key. A snapshot of its own: newer than the differences. */
+  const fetch = async (shape: TargetShape, keys: readonly Key[], c: Cancel): Promise<ReadonlyMap<string, Row>> => {
+    const found = new Map<string, Row>();
+    if (keys.length === 0) return found;
+    await using reader: Reader = await o.target.snapshot(c);
+    for await (const batch of reader.scan(shape.selection, { kind: 'keys', keys }, c)) {
+      for (const row of batch) found.set(JSON.stringify(row.slice(0, shape.key.length)), row);
+    }
+    return found;
+  };
+
+  /** A reference that closes a cycle: null first, the value once its row is there; and the other way round for deletes. */
+  const spread = async (pair: number, change: Change): Promise<void> => {
+    const shape = shapes[pair]!;
+    const places = order.tables[pair]!.broken.flatMap((key) =>
+      key.columns.map((name) => shape.columns.findIndex((c) => c.name === name)),
+    );
+    const image = change.op === 'insert' ? change.after : change.before!;
+    const columns = places.filter((p) => image[p] !== null);
+    if (columns.length === 0 || change.op === 'update') return spool.add(lane(change.op, pair), change);
+    const unset: Row = image.map((cell, i) => (columns.includes(i) ? null : cell));
+    tallies[pair]!.planned.update++;
+    if (change.op === 'insert') {
+      await spool.add(lane('insert', pair), { ...change, after: unset });
+      await spool.add(lane('set', pair), { key: change.key, op: 'update', before: unset, after: image, columns });
+    } else {
+      await spool.add(lane('unset', pair), { key: change.key, op: 'update', before: image, after: unset, columns });
+      await spool.add(lane('delete', pair), { ...change, before: unset });
+    }
+  };
+
+  const add = async (pair: number, differences: Batch<Difference>, c: Cancel): Promise<void> => {
+    const shape = shapes[pair]!;
+    const tally = tallies[pair]!;
+    const wanted: { readonly difference: Difference; readonly op: ChangeOp; readonly key: string }[] = [];
+    const keys: Key[] = [];
+    for (const difference of differences) {
+      const decision = o.resolver(difference);
+      if (decision === undefined) continue;
+      const { op } = decision;
+      if (decision.kind === 'withheld') {
+        tally.withheld[op]++;
+        continue;
+      }
+      if (shape.pair.keyWidth === 0) {
+        refuse(pair, op, [], 'the table has no key: its rows can be compared, not written');
+        continue;
+      }
+      if (op === 'delete' && noDelete[pair] !== undefined) {
+        refuse(pair, op, difference.key, noDelete[pair]);
+        continue;
+      }
+      const keyed = nativeKey(shape, difference.key);
+      if ('reason' in keyed) {
+        refuse(pair, op, difference.key, keyed.reason);
+        continue;
+      }
+      wanted.push({ difference, op, key: JSON.stringify(keyed.key) });
+      if (difference.target !== null && !shape.whole) keys.push(keyed.key);
+    }
+    const rows = await fetch(shape, keys, c);
+    for (const { difference, op, key } of wanted) {
+      const read =
+        difference.target !== null && shape.whole ? nativeRow(shape, difference.target) : rows.get(key);
+      const built = buildChange(shape, difference, op, read);
+      if (built.kind === 'unfit') refuse(pair, op, difference.key, built.reason);
+      else if (built.kind === 'moved') tally.moved++;
+      else {
+        tally.planned[op]++;
+        if (built.change.op === 'update') {
+          for (const at of built.change.columns) {
+            const name = shape.columns[at]!.name;
+            tally.columns[name] = (tally.columns[name] ?? 0) + 1;
+          }
+        }
+        await spread(pair, built.change);
+      }
+    }
+  };
+
+  return { shapes, order, spool, tallies, unfit, add, [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose]() };
+};

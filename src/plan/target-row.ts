@@ -1,0 +1,148 @@
+import { isDeepStrictEqual } from 'node:util';
+import { fit } from '../model/canon/fit.ts';
+import type { Change, ChangeOp, Difference } from '../model/change.ts';
+import type { SelectedColumn, Selection } from '../model/endpoint.ts';
+import type { Pair } from '../model/pair.ts';
+import type { Cell, Key, Row } from '../model/row.ts';
+import type { Column } from '../model/schema.ts';
+import { tableLabel } from '../model/schema.ts';
+import { nativeSelection } from '../model/selection.ts';
+
+/** How a pair's rows become native rows of its target table. Made once per pair. */
+export interface TargetShape {
+  readonly pair: Pair;
+  /** Key columns of the target, in the pair's order. */
+  readonly key: readonly string[];
+  /** Columns of a native row, in its order. */
+  readonly columns: readonly Column[];
+  /** Place in the native row of each of the pair's columns. */
+  readonly place: readonly number[];
+  /** Reads native rows by key, each followed by the compared cells whose type is not the column's own. */
+  readonly selection: Selection;
+  /** Where the compared cell of each of the pair's columns stands in a row of `selection`. */
+  readonly compared: readonly number[];
+  /** The pair covers the whole row as it is stored: nothing needs to be fetched. */
+  readonly whole: boolean;
+  /** Places written by an insert. */
+  readonly inserted: readonly number[];
+  /** Why no row can be inserted; undefined when one can. */
+  readonly noInsert: string | undefined;
+  /** An inserted row is wholly known before it is read back. */
+  readonly determined: boolean;
+}
+
+export const targetShape = (pair: Pair): TargetShape => {
+  const key = pair.columns.slice(0, pair.keyWidth).map((c) => c.target.name);
+  const native = nativeSelection(pair.target, key);
+  const columns = native.columns.map((s) => pair.target.columns.find((c) => c.name === s.name)!);
+  const place = pair.columns.map((c) => columns.findIndex((column) => column.name === c.target.name));
+  const extra: SelectedColumn[] = [];
+  const compared = pair.columns.map((c, i) => {
+    if (isDeepStrictEqual(c.as, c.target.type)) return place[i]!;
+    extra.push({
+      name: c.target.name,
+      stored: c.target.type,
+      as: c.as,
+      ...(c.target.loose ? { loose: true as const } : {}),
+    });
+    return columns.length + extra.length - 1;
+  });
+  const mapped = new Set(place);
+  const unmapped = columns.filter((_, i) => !mapped.has(i));
+  const missing = unmapped.filter((c) => !c.nullable && !c.hasDefault && !c.serial && c.generated === undefined);
+  return {
+    pair,
+    key,
+    columns,
+    place,
+    selection: { ...native, columns: [...native.columns, ...extra] },
+    compared,
+    whole: unmapped.length === 0 && extra.length === 0,
+    inserted: place.filter((p) => columns[p]!.generated !== 'always').toSorted((a, b) => a - b),
+    noInsert:
+      missing.length === 0
+        ? undefined
+        : `${missing.map((c) => c.name).join(', ')} of ${tableLabel(pair.target)} must not be NULL, has no default and no source column: map one, or give it a default`,
+    determined:
+      pair.target.triggers.length === 0 &&
+      columns.every((c) => c.generated !== 'always') &&
+      unmapped.every((c) => !c.hasDefault && !c.serial && c.generated === undefined),
+  };
+};
+
+/** Turns a key in the pair's types into the target's own. */
+export const nativeKey = (shape: TargetShape, key: Key): { readonly key: Key } | { readonly reason: string } => {
+  const cells: Cell[] = [];
+  for (let i = 0; i < shape.pair.keyWidth; i++) {
+    const c = shape.pair.columns[i]!;
+    const fitted = fit(key[i]!, c.as, c.target);
+    if (!fitted.ok) return { reason: `${c.target.name}: ${fitted.reason}` };
+    cells.push(fitted.cell);
+  }
+  return { key: cells };
+};
+
+export type Built =
+  | { readonly kind: 'change'; readonly change: Change }
+  /** It cannot be written: what the target cannot hold is never rounded. */
+  | { readonly kind: 'unfit'; readonly reason: string }
+  /** The target's row is not what was compared any more. */
+  | { readonly kind: 'moved' };
+
+/** The compared cells of a row read by `shape.selection`. */
+const comparedRow = (shape: TargetShape, read: Row): Row => shape.compared.map((at) => read[at]!);
+
+const sameRow = (a: Row, b: Row): boolean => a.length === b.length && a.every((cell, i) => cell === b[i]);
+
+/**
+ * The change that settles a difference. `read`: the target's row as `shape.selection` reads it, undefined when there is
+ * none.
+ */
+export const buildChange = (
+  shape: TargetShape,
+  difference: Difference,
+  op: ChangeOp,
+  read: Row | undefined,
+): Built => {
+  const { pair, columns, place } = shape;
+  if (difference.target === null ? read !== undefined : read === undefined) return { kind: 'moved' };
+  if (read !== undefined && !sameRow(comparedRow(shape, read), difference.target!)) return { kind: 'moved' };
+  const keyed = nativeKey(shape, difference.key);
+  if ('reason' in keyed) return { kind: 'unfit', reason: keyed.reason };
+  const before = read?.slice(0, columns.length);
+  if (op === 'delete') return { kind: 'change', change: { key: keyed.key, op, before: before!, after: null } };
+  if (op === 'insert' && shape.noInsert !== undefined) return { kind: 'unfit', reason: shape.noInsert };
+
+  const source = difference.source!;
+  const after: Cell[] = before === undefined ? columns.map(() => null) : [...before];
+  const wanted = difference.kind === 'different' ? difference.columns : pair.columns.map((_, i) => i);
+  const written: number[] = [];
+  const computed: string[] = [];
+  for (const i of wanted) {
+    const { as, target } = pair.columns[i]!;
+    if (target.generated === 'always') {
+      computed.push(target.name);
+      continue;
+    }
+    const fitted = fit(source[i]!, as, target);
+    if (!fitted.ok) return { kind: 'unfit', reason: `${target.name}: ${fitted.reason}` };
+    after[place[i]!] = fitted.cell;
+    written.push(place[i]!);
+  }
+  if (op === 'update' && written.length === 0) {
+    return { kind: 'unfit', reason: `${computed.join(', ')}: computed by the target, cannot be written` };
+  }
+  written.sort((a, b) => a - b);
+  return op === 'insert'
+    ? { kind: 'change', change: { key: keyed.key, op, before: null, after, columns: written } }
+    : { kind: 'change', change: { key: keyed.key, op: 'update', before: before!, after, columns: written } };
+};
+
+/** A whole-row difference in native form, when nothing has to be fetched. */
+export const nativeRow = (shape: TargetShape, target: Row): Row => {
+  const row: Cell[] = shape.columns.map(() => null);
+  shape.place.forEach((at, i) => {
+    row[at] = target[i]!;
+  });
+  return row;
+};
