@@ -7,7 +7,7 @@ import { tableLabel } from '../model/schema.ts';
 import type { Resolver } from '../resolve/decide.ts';
 import { orderTables, type PlanOrder } from './order.ts';
 import { openSpool, type Spool } from './spool.ts';
-import { buildChange, nativeKey, nativeRow, targetShape, type TargetShape } from './target-row.ts';
+import { buildChange, nativeKey, nativeRow, type TargetShape, targetShape } from './target-row.ts';
 
 /** A difference that cannot be written, kept as an example. */
 export interface Unfit {
@@ -147,8 +147,7 @@ export const openPlanner = (o: {
     }
     const rows = await fetch(shape, keys, c);
     for (const { difference, op, key } of wanted) {
-      const read =
-        difference.target !== null && shape.whole ? nativeRow(shape, difference.target) : rows.get(key);
+      const read = difference.target !== null && shape.whole ? nativeRow(shape, difference.target) : rows.get(key);
       const built = buildChange(shape, difference, op, read);
       if (built.kind === 'unfit') refuse(pair, op, difference.key, built.reason);
       else if (built.kind === 'moved') tally.moved++;

@@ -8,7 +8,7 @@ export interface SelfReference {
 }
 
 const identity = (row: Row, places: readonly number[]): string | undefined => {
-  const cells = places.map((p) => row[p]!);
+  const cells = places.map((p) => row[p] ?? null);
   return cells.includes(null) ? undefined : JSON.stringify(cells);
 };
 

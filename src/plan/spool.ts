@@ -3,7 +3,7 @@ import { createReadStream, createWriteStream, type WriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Change, ChangeOp } from '../model/change.ts';
-import type { Batch, Cell, Row } from '../model/row.ts';
+import type { Batch, Row } from '../model/row.ts';
 
 /** Changes of one table and stage in memory before they go to a file. */
 const heldMost = 4000;
@@ -19,7 +19,8 @@ export interface Spool extends AsyncDisposable {
 type Packed = readonly [op: ChangeOp, key: Row, before: Row | null, after: Row | null, columns?: readonly number[]];
 
 const pack = (c: Change): string => {
-  const packed: Packed = c.op === 'delete' ? [c.op, c.key, c.before, null] : [c.op, c.key, c.before, c.after, c.columns];
+  const packed: Packed =
+    c.op === 'delete' ? [c.op, c.key, c.before, null] : [c.op, c.key, c.before, c.after, c.columns];
   return `${JSON.stringify(packed)}\n`;
 };
 

@@ -98,12 +98,7 @@ const sameRow = (a: Row, b: Row): boolean => a.length === b.length && a.every((c
  * The change that settles a difference. `read`: the target's row as `shape.selection` reads it, undefined when there is
  * none.
  */
-export const buildChange = (
-  shape: TargetShape,
-  difference: Difference,
-  op: ChangeOp,
-  read: Row | undefined,
-): Built => {
+export const buildChange = (shape: TargetShape, difference: Difference, op: ChangeOp, read: Row | undefined): Built => {
   const { pair, columns, place } = shape;
   if (difference.target === null ? read !== undefined : read === undefined) return { kind: 'moved' };
   if (read !== undefined && !sameRow(comparedRow(shape, read), difference.target!)) return { kind: 'moved' };

@@ -32,5 +32,8 @@ test('the first resolver with an answer decides', () => {
     (d) => (d.kind === 'only_in_target' ? { kind: 'withheld', op: 'delete' } : undefined),
     byMode('mirror'),
   );
-  assert.deepEqual(differences.map((d) => keepAll(d)!.kind), ['write', 'write', 'withheld']);
+  assert.deepEqual(
+    differences.map((d) => keepAll(d)!.kind),
+    ['write', 'write', 'withheld'],
+  );
 });
