@@ -3,7 +3,7 @@ import type { NotCompared } from './pair.ts';
 
 export type Verdict = 'agrees' | 'differs' | 'incomplete';
 
-/** What is known of one compared pair. The counts add up: source rows = identical + different + only_in_source + in flight and duplicates on that side. */
+/** What is known of one compared pair. The counts add up: source rows = identical + different + only_in_source + apart.source. */
 export interface PairReport {
   readonly source: string;
   readonly target: string;
@@ -18,16 +18,35 @@ export interface PairReport {
   readonly in_flight: number;
   /** Rows that only left the filter on the other side: told apart from missing ones. */
   readonly outside_filter: number;
+  /** Rows of each side in none of the plain outcomes: with a duplicate or NULL key, in flight, outside the filter. */
+  readonly apart?: { readonly source: number; readonly target: number };
   readonly not_compared: readonly NotCompared[];
   /** How often each (source) column differs. */
   readonly columns: Readonly<Record<string, number>>;
+  /** Present when `columns` was counted on so many of the different rows, not on all (values are fetched for a bounded number). */
+  readonly columns_of?: number;
   /** Per column, how many differences a declared tolerance hid. */
   readonly tolerated: Readonly<Record<string, number>>;
+  /** What the differences have in common, for people: strongest first. */
+  readonly patterns?: readonly Pattern[];
   readonly warnings: readonly string[];
   readonly elapsed_ms: number;
   /** Part of `elapsed_ms` spent waiting and re-reading to confirm. */
   readonly settle_ms: number;
   readonly explain: PairExplain;
+}
+
+/** A regularity in a sample of the differences. */
+export interface Pattern {
+  /** Source column(s) it is about; empty: whole rows. */
+  readonly columns: readonly string[];
+  /** A full sentence, e.g. `started_at: 9 of 9 are exactly +01:00:00: likely a time zone`. */
+  readonly message: string;
+  /** How many of the differences looked at show it. */
+  readonly seen: number;
+  readonly of: number;
+  /** A declared setting that would cover it, e.g. `--tolerance amount=0.01`, where there is one. */
+  readonly fix?: string;
 }
 
 export interface PairExplain {

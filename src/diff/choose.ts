@@ -1,0 +1,194 @@
+import type { Partition, Reader } from '../model/endpoint.ts';
+import type { HashSpec } from '../model/hash/spec.ts';
+import { compareKeys } from '../model/order.ts';
+import type { Key } from '../model/row.ts';
+import { keyTypes } from '../model/selection.ts';
+import { both } from './concurrent.ts';
+import type { Sides, Work } from './context.ts';
+import { keyIsGuaranteed, keyMayBeNull } from './key.ts';
+import { mergeRuns } from './merge.ts';
+import { type Reading, readRuns } from './runs.ts';
+
+/** How one pair is compared, and why (for `--explain`). */
+export type Choice =
+  | {
+      readonly path: 'digest';
+      readonly partition: Partition;
+      readonly spec: HashSpec;
+      readonly weak: boolean;
+      readonly why: string;
+    }
+  | { readonly path: 'hashes'; readonly spec: HashSpec; readonly weak: boolean; readonly why: string }
+  | { readonly path: 'rows'; readonly why: string };
+
+/** Tables up to this many rows are streamed at once: a probe would cost more than it saves. */
+const smallRows = 20_000;
+/** Keys looked up on both sides before choosing, per side. */
+const probeKeys = 1000;
+/** Above this expected share of parts with a difference, streaming everything once is cheaper than drilling down. */
+const touchedShare = 0.3;
+/** Above this share of rows whose values are needed anyway, values are streamed. */
+const valueShare = 0.02;
+
+const count = (n: number): string => Math.round(n).toLocaleString('en-US');
+
+/** The hash both sides can make of every column, or why they cannot. */
+export const commonHash = (
+  work: Work,
+  readers: Sides<Reader>,
+): { readonly spec: HashSpec; readonly weak: boolean } | string => {
+  const { source, target } = readers;
+  const [s, t] = [source.hashing, target.hashing];
+  if (!s || !t) return `${work.endpoints[s ? 'target' : 'source'].name} has no row hashes`;
+  const form = (['bytes', 'hex'] as const).find((f) => s.forms.includes(f) && t.forms.includes(f));
+  if (!form) return 'the two sides hash different forms of a value';
+  let weak = false;
+  for (let i = 0; i < work.pair.columns.length; i++) {
+    const a = s.supports(work.selections.source.columns[i]!);
+    const b = t.supports(work.selections.target.columns[i]!);
+    const name = work.pair.columns[i]!.source.name;
+    if (!a || !b) return `${name} has no hash on both sides`;
+    // A weak hash is of the engine's own rendering: between two engines it would differ in every row.
+    if (a === 'weak' || b === 'weak') {
+      if (work.endpoints.source.engine !== work.endpoints.target.engine)
+        return `${name} is rendered differently by the two engines`;
+      weak = true;
+    }
+  }
+  return { spec: { seed: work.seed, form }, weak };
+};
+
+/** Chooses once, by the size of the table and a probe of sampled keys. */
+export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice> => {
+  const { pair, signal } = work;
+  const common = commonHash(work, readers);
+  if (typeof common === 'string') return { path: 'rows', why: `values are merged in key order: ${common}` };
+  const guaranteed = keyIsGuaranteed(pair);
+  if (!guaranteed && keyMayBeNull(pair))
+    return { path: 'rows', why: 'values are merged in key order: the key may be NULL, so every row is looked at' };
+  const { spec, weak } = common;
+  if (!guaranteed)
+    return {
+      path: 'hashes',
+      spec,
+      weak,
+      why: 'no unique index guarantees the key on both sides: keys and row hashes of all rows are merged, duplicates counted',
+    };
+  const rows = await tableRows(work, readers);
+  if (rows < smallRows)
+    return {
+      path: 'hashes',
+      spec,
+      weak,
+      why: `about ${count(rows)} rows: keys and row hashes of all rows are merged, a probe would cost more`,
+    };
+
+  const probe = await probeSides(work, readers, spec);
+  const share = probe.rows === 0 ? 0 : probe.differing / probe.rows;
+  const found = `probe: ${count(probe.differing)} of ${count(probe.rows)} sampled keys differ`;
+  const needsValues = weak || pair.columns.some((c) => c.tolerance) || work.sink.wanted() > rows;
+  if (needsValues && share > valueShare)
+    return { path: 'rows', why: `${found}, and their values are needed: values are merged in key order` };
+  const partition = await cut(work, readers, rows, probe.keys, spec);
+  const touched = 1 - Math.exp(-(share * rows) / partition.count);
+  const parts = `${count(partition.count)} ${partition.by === 'range' ? 'key ranges' : "buckets of the key's hash"}`;
+  if (touched > touchedShare)
+    return {
+      path: 'hashes',
+      spec,
+      weak,
+      why: `${found}, so about ${Math.round(touched * 100)} % of ${parts} would differ: keys and row hashes of all rows are merged`,
+    };
+  signal.throwIfAborted();
+  return {
+    path: 'digest',
+    partition,
+    spec,
+    weak,
+    why: `${found}: digests by ${parts}, then only the parts that differ`,
+  };
+};
+
+/** About how many rows the larger side has; counted where the engine has no estimate. */
+const tableRows = async (work: Work, readers: Sides<Reader>): Promise<number> => {
+  const [s, t] = await both(
+    work.signal,
+    async (signal) => work.pair.source.estimatedRows ?? readers.source.count(work.selections.source, { signal }),
+    async (signal) => work.pair.target.estimatedRows ?? readers.target.count(work.selections.target, { signal }),
+  );
+  return Math.max(s, t);
+};
+
+const probeSides = async (
+  work: Work,
+  readers: Sides<Reader>,
+  spec: HashSpec,
+): Promise<{ readonly rows: number; readonly differing: number; readonly keys: readonly Key[] }> => {
+  const { selections, signal, onProgress, pair } = work;
+  const types = keyTypes(selections.source);
+  const [s, t] = await both(
+    signal,
+    (x) => readers.source.sample(selections.source, probeKeys, { signal: x }),
+    (x) => readers.target.sample(selections.target, probeKeys, { signal: x }),
+  );
+  const sorted = [...s.slice(0, 4 * probeKeys), ...t.slice(0, 4 * probeKeys)].sort((a, b) => compareKeys(types, a, b));
+  const keys = sorted.filter((key, i) => i === 0 || compareKeys(types, sorted[i - 1]!, key) !== 0);
+  if (keys.length === 0) return { rows: 0, differing: 0, keys };
+  const reading: Reading = { form: { kind: 'hash', spec }, types };
+  let differing = 0;
+  await mergeRuns(
+    types,
+    (side, x) => readRuns(readers[side], selections[side], { kind: 'keys', keys }, reading, x),
+    { same: () => false, unequal: () => differing++, duplicate: () => differing++, breathe: () => undefined },
+    signal,
+  );
+  onProgress?.({ pair: pair.name, phase: 'probe', rows: keys.length, total: keys.length });
+  return { rows: keys.length, differing, keys };
+};
+
+/** Ranges of a single integer key where rows are spread evenly over it, else buckets of the key's hash. */
+const cut = async (
+  work: Work,
+  readers: Sides<Reader>,
+  rows: number,
+  sampled: readonly Key[],
+  spec: HashSpec,
+): Promise<Partition> => {
+  const { selections, signal, pair } = work;
+  const buckets: Partition = { by: 'hash', count: powerOfTwo(rows / 64, 4096, 65_536), hash: spec };
+  if (pair.keyWidth !== 1 || selections.source.columns[0]!.as.kind !== 'int') return buckets;
+  const [s, t] = await both(
+    signal,
+    (x) => readers.source.keyBounds(selections.source, { signal: x }),
+    (x) => readers.target.keyBounds(selections.target, { signal: x }),
+  );
+  const bounds = [s, t].filter((b) => b !== undefined);
+  if (bounds.length === 0) return { by: 'range', origin: 0n, width: 1n, count: 1 };
+  const min = bounds.map((b) => b.min).reduce((a, b) => (a < b ? a : b));
+  const max = bounds.map((b) => b.max).reduce((a, b) => (a > b ? a : b));
+  const wanted = BigInt(Math.max(1, Math.min(10_000, Math.ceil(rows / 100))));
+  const span = max - min + 1n;
+  const width = (span + wanted - 1n) / wanted;
+  const ranges: Partition = { by: 'range', origin: min, width, count: Number((span + width - 1n) / width) };
+  return isSpread(ranges, sampled) ? ranges : buckets;
+};
+
+/** No part holds more than 2 % of the sampled keys: a differing part stays cheap to look into. */
+const isSpread = (ranges: Extract<Partition, { by: 'range' }>, sampled: readonly Key[]): boolean => {
+  const held = new Map<bigint, number>();
+  let most = 0;
+  for (const [cell] of sampled) {
+    if (cell === null || cell === undefined || !/^-?\d+$/.test(cell)) return false;
+    const part = (BigInt(cell) - ranges.origin) / ranges.width;
+    const n = (held.get(part) ?? 0) + 1;
+    held.set(part, n);
+    if (n > most) most = n;
+  }
+  return most <= Math.max(10, sampled.length * 0.02);
+};
+
+const powerOfTwo = (wanted: number, least: number, greatest: number): number => {
+  let n = least;
+  while (n < wanted && n < greatest) n *= 2;
+  return n;
+};

@@ -1,0 +1,62 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Difference } from '../model/change.ts';
+import type { Endpoint, QueryReport, Reader, Selection } from '../model/endpoint.ts';
+import type { Pair } from '../model/pair.ts';
+import type { Progress } from '../model/report.ts';
+
+/** One of each, for the two sides of a pair. */
+export interface Sides<T> {
+  readonly source: T;
+  readonly target: T;
+}
+
+export type Side = 'source' | 'target';
+export const otherSide = (side: Side): Side => (side === 'source' ? 'target' : 'source');
+
+/** Where confirmed differences go, in key order within a pair. */
+export interface DifferenceSink {
+  /**
+   * How many more differences are wanted with their values; asked before each batch. Infinity: all; 0: only counts
+   * (values are then fetched for a bounded number of rows, for the counts per column).
+   */
+  wanted(): number;
+  /** Back-pressure: the comparison waits for it. Never more than `wanted` at a time. */
+  write(pair: Pair, differences: readonly Difference[]): Promise<void>;
+}
+
+/** What comparing one pair needs. */
+export interface DiffOptions {
+  readonly pair: Pair;
+  readonly endpoints: Sides<Endpoint>;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** How long after its detection a difference is read again, milliseconds; 0: at once. */
+  readonly settleMs: number;
+  /** Random per run; see `HashSpec`. */
+  readonly seed: bigint;
+  readonly sink: DifferenceSink;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Statements kept for `--explain`: the first ones tell the story, and memory stays flat. */
+const keptQueries = 200;
+
+/** A pair at work: its options, what each side reads, and what was asked. */
+export interface Work extends DiffOptions {
+  readonly selections: Sides<Selection>;
+  readonly queries: QueryReport[];
+  snapshot(side: Side, signal: AbortSignal): Promise<Reader>;
+}
+
+export const startWork = (options: DiffOptions, selections: Sides<Selection>): Work => {
+  const queries: QueryReport[] = [];
+  const onQuery = (query: QueryReport): void => {
+    if (queries.length < keptQueries) queries.push(query);
+  };
+  return {
+    ...options,
+    selections,
+    queries,
+    snapshot: (side, signal) => options.endpoints[side].snapshot({ signal, onQuery }),
+  };
+};

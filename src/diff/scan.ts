@@ -1,0 +1,247 @@
+import type { Partition, Reader, Segment } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { HashSpec } from '../model/hash/spec.ts';
+import type { Key, Row } from '../model/row.ts';
+import type { ColumnType } from '../model/schema.ts';
+import { keyTypes } from '../model/selection.ts';
+import { type Choice, commonHash } from './choose.ts';
+import type { Side, Sides, Work } from './context.ts';
+import { compareDigests } from './digest.ts';
+import { judge } from './judge.ts';
+import { mergeRuns } from './merge.ts';
+import { type AnyKey, asKey, countOf, type Form, type Reading, readRuns } from './runs.ts';
+import { type Confirmation, startConfirmation } from './settle.ts';
+import type { Tally } from './tally.ts';
+
+/** How a pair was scanned; its suspected differences wait in `confirmation` (absent: there are none). */
+export interface Scanned {
+  readonly strategy: 'digest' | 'merge';
+  readonly why: string;
+  readonly confirmation: Confirmation | undefined;
+  /** Keys that could not be compared, with examples, for people. */
+  readonly remarks: readonly string[];
+}
+
+/** Examples of duplicate keys kept for the report. */
+const shownKeys = 5;
+
+const number = (n: number): string => n.toLocaleString('en-US');
+
+/** Reads both sides once, in the chosen way, and suspects what is unequal. */
+export const scan = async (work: Work, readers: Sides<Reader>, choice: Choice, tally: Tally): Promise<Scanned> => {
+  const { pair, selections } = work;
+  const types = keyTypes(selections.source);
+  const notes = remarksOn(work, tally);
+  if (choice.path === 'rows') {
+    const confirmation = startConfirmation(work, { form: { kind: 'rows' }, types }, tally, true);
+    await mergeSides(work, readers, { kind: 'rows' }, [{ kind: 'all' }], confirmation, notes, tally);
+    return { strategy: 'merge', why: choice.why, confirmation, remarks: notes.list() };
+  }
+  const form: Form = { kind: 'hash', spec: choice.spec };
+  const needsValues = choice.weak || pair.columns.some((c) => c.tolerance);
+  const confirmation = startConfirmation(work, { form, types }, tally, needsValues);
+  if (choice.path === 'hashes') {
+    await mergeSides(work, readers, form, [{ kind: 'all' }], confirmation, notes, tally);
+    return { strategy: 'digest', why: choice.why, confirmation, remarks: notes.list() };
+  }
+  const found = await drillDown(work, readers, choice.partition, choice.spec, confirmation, notes, tally);
+  return { strategy: 'digest', why: `${choice.why}; ${found}`, confirmation, remarks: notes.list() };
+};
+
+/** Without a key: one digest of all rows, and where it differs, distinct rows with their counts. */
+export const scanMultiset = async (work: Work, readers: Sides<Reader>, tally: Tally): Promise<Scanned> => {
+  const common = commonHash(work, readers);
+  if (typeof common !== 'string') {
+    const whole = await compareDigests(work, readers, undefined, common.spec);
+    if (whole.differing.length === 0) {
+      tally.identical = whole.identical;
+      return {
+        strategy: 'digest',
+        why: 'no key: one digest of all rows of each side, equal',
+        confirmation: undefined,
+        remarks: [],
+      };
+    }
+  }
+  const form: Form = { kind: 'multiset' };
+  const notes = remarksOn(work, tally);
+  const confirmation = startConfirmation(work, { form, types: allTypes(work) }, tally, false);
+  await mergeSides(work, readers, form, [{ kind: 'all' }], confirmation, notes, tally);
+  return {
+    strategy: 'merge',
+    why: 'no key: distinct rows and their counts are merged',
+    confirmation,
+    remarks: notes.list(),
+  };
+};
+
+const allTypes = (work: Work): readonly ColumnType[] => work.pair.columns.map((c) => c.as);
+
+/** One digest pass over both sides, then the keys and hashes of the parts that differ. */
+const drillDown = async (
+  work: Work,
+  readers: Sides<Reader>,
+  partition: Partition,
+  spec: HashSpec,
+  confirmation: Confirmation,
+  notes: Remarks,
+  tally: Tally,
+): Promise<string> => {
+  const progress = (rows: number): void =>
+    work.onProgress?.({ pair: work.pair.name, phase: 'digest', rows, ...expectedRows(work) });
+  progress(0);
+  const found = await compareDigests(work, readers, partition, spec);
+  const all = found.rows.source + found.rows.target;
+  progress(all);
+  tally.identical += found.identical;
+  const { differing, differingRows } = found;
+  if (differing.length === 0) return 'no part differs';
+  const streamed = differingRows.source + differingRows.target;
+  confirmation.scale = streamed === 0 ? 1 : all / streamed;
+  const form: Form = { kind: 'hash', spec };
+  const rows = await mergeSides(work, readers, form, segmentsOf(partition, differing), confirmation, notes, tally);
+  if (rows.source !== differingRows.source || rows.target !== differingRows.target)
+    throw partsDisagree(work, rows, differingRows);
+  return `${number(differing.length)} parts with ${number(streamed)} of ${number(all)} rows differ`;
+};
+
+/** Ranges are read a thousand at a time, in key order; buckets in one pass, since each pass reads the whole table. */
+const segmentsOf = (partition: Partition, parts: readonly number[]): readonly Segment[] => {
+  if (partition.by === 'hash') return [{ kind: 'parts', partition, parts }];
+  const segments: Segment[] = [];
+  for (let i = 0; i < parts.length; i += 1000)
+    segments.push({ kind: 'parts', partition, parts: parts.slice(i, i + 1000) });
+  return segments;
+};
+
+/** Merges segments of both sides, one after the other in key order; returns the rows each side delivered. */
+const mergeSides = async (
+  work: Work,
+  readers: Sides<Reader>,
+  form: Form,
+  segments: readonly Segment[],
+  confirmation: Confirmation,
+  notes: Remarks,
+  tally: Tally,
+): Promise<{ readonly source: number; readonly target: number }> => {
+  const { selections, signal, onProgress } = work;
+  const types = form.kind === 'multiset' ? allTypes(work) : keyTypes(selections.source);
+  const reading: Sides<Reading> = {
+    source: { form, types, onNullKey: notes.nullKey('source') },
+    target: { form, types, onNullKey: notes.nullKey('target') },
+  };
+  const same = sameRows(work, form, tally);
+  const rows = { source: 0, target: 0 };
+  let seen = 0;
+  for (const segment of segments) {
+    const met = await mergeRuns(
+      types,
+      (side, s) => readRuns(readers[side], selections[side], segment, reading[side], s),
+      {
+        same: (a, i, b, j) => same(a.keys![i]!, b.keys![j]!),
+        unequal: confirmation.suspect,
+        duplicate: notes.duplicate,
+        breathe: (n) => {
+          seen += n;
+          onProgress?.({
+            pair: work.pair.name,
+            phase: 'scan',
+            rows: seen,
+            ...(segment.kind === 'all' ? expectedRows(work) : {}),
+          });
+          return confirmation.breathe(n);
+        },
+      },
+      signal,
+    );
+    tally.identical += met.identical;
+    rows.source += met.source;
+    rows.target += met.target;
+  }
+  return rows;
+};
+
+/** Equality of two rows of one key; what a tolerance covers is equal and counted. */
+const sameRows = (work: Work, form: Form, tally: Tally): ((a: Row, b: Row) => boolean) => {
+  if (form.kind === 'multiset') {
+    return (a, b) => {
+      const count = countOf(a);
+      if (count !== countOf(b)) return false;
+      // The merge itself counts one.
+      tally.identical += count - 1;
+      return true;
+    };
+  }
+  const { columns } = work.pair;
+  const tolerant = columns.some((c) => c.tolerance);
+  return (a, b) => {
+    let i = 0;
+    while (i < columns.length && a[i] === b[i]) i++;
+    if (i === columns.length) return true;
+    if (!tolerant) return false;
+    const verdict = judge(columns, a, b);
+    if (verdict.columns.length > 0) return false;
+    for (const column of verdict.tolerated) tally.tolerated[column]!++;
+    return true;
+  };
+};
+
+interface Remarks {
+  duplicate(key: AnyKey, source: number, target: number): void;
+  nullKey(side: Side): (rows: number, example: Key) => void;
+  list(): readonly string[];
+}
+
+/** Counts keys that cannot be compared, with examples. */
+const remarksOn = (work: Work, tally: Tally): Remarks => {
+  const { pair: table, endpoints } = work;
+  const duplicates: string[] = [];
+  const nulls = { source: 0, target: 0 };
+  const examples: { source?: string; target?: string } = {};
+  const describe = (key: AnyKey): string =>
+    asKey(key, table.keyWidth)
+      .map((cell, i) => `${table.columns[i]!.source.name}=${cell ?? 'NULL'}`)
+      .join(', ');
+  return {
+    duplicate: (key, source, target) => {
+      tally.duplicateKeys++;
+      tally.apart.source += source;
+      tally.apart.target += target;
+      if (duplicates.length >= shownKeys) return;
+      const places = [
+        source > 1 ? `${number(source)} times in ${endpoints.source.name}` : '',
+        target > 1 ? `${number(target)} times in ${endpoints.target.name}` : '',
+      ];
+      duplicates.push(
+        `key ${describe(key)} appears ${places.filter(Boolean).join(' and ')}; its rows are not compared`,
+      );
+    },
+    nullKey: (side) => (rows, example) => {
+      examples[side] ??= describe(example);
+      nulls[side] += rows;
+      tally.nullKeys += rows;
+      tally.apart[side] += rows;
+    },
+    list: () => [
+      ...duplicates,
+      ...(['source', 'target'] as const)
+        .filter((side) => nulls[side] > 0)
+        .map(
+          (side) =>
+            `${number(nulls[side])} rows in ${endpoints[side].name} have a NULL in their key (${examples[side]}) and cannot be paired`,
+        ),
+    ],
+  };
+};
+
+const expectedRows = ({ pair: { source, target } }: Work): { total?: number } =>
+  source.estimatedRows === undefined || target.estimatedRows === undefined
+    ? {}
+    : { total: source.estimatedRows + target.estimatedRows };
+
+const partsDisagree = (work: Work, streamed: Sides<number>, digested: Sides<number>): LockstepError =>
+  new LockstepError(
+    'INTERNAL',
+    `${work.pair.name}: the parts that differ hold ${digested.source} and ${digested.target} rows by their digests, but ${streamed.source} and ${streamed.target} were read`,
+    { hint: 'Nothing was decided about them. Please report this with the key type and the engine versions.' },
+  );

@@ -1,0 +1,166 @@
+import { align, type PairOptions } from '../diff/align.ts';
+import { both } from '../diff/concurrent.ts';
+import type { DifferenceSink } from '../diff/context.ts';
+import { type Detected, detect } from '../diff/diff-table.ts';
+import { findTable, pairAllTables } from '../diff/find-table.ts';
+import { verdictOf } from '../diff/verdict.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { NotCompared, Pair } from '../model/pair.ts';
+import type { CompareReport, PairReport, Progress } from '../model/report.ts';
+import { type Table, tableLabel } from '../model/schema.ts';
+
+/** A pair to compare, by the names the user gave. */
+export interface PairRequest extends PairOptions {
+  readonly source: string;
+  /** Absent: the source's name. */
+  readonly target?: string;
+}
+
+export interface CompareOptions {
+  readonly source: Endpoint;
+  readonly target: Endpoint;
+  /** Absent: all tables of the default schemas and of `schemas`, each compared with `defaults`. */
+  readonly pairs?: readonly PairRequest[];
+  readonly defaults?: PairOptions;
+  readonly schemas?: { readonly source?: readonly string[]; readonly target?: readonly string[] };
+  /** How long after its detection a difference is read again, milliseconds. */
+  readonly settleMs: number;
+  readonly clock: Clock;
+  /** Random per run, 0 <= seed < 2^64. */
+  readonly seed: bigint;
+  readonly signal: AbortSignal;
+  readonly sink: DifferenceSink;
+  readonly onProgress?: (progress: Progress) => void;
+  /** Each pair as it ends, in order: to save a run that can be resumed. Awaited. */
+  readonly onPair?: (pair: Pair, report: PairReport) => void | Promise<void>;
+  /** Reports of an earlier, interrupted attempt, by pair name: those pairs are not compared again. */
+  readonly done?: ReadonlyMap<string, PairReport>;
+}
+
+/** Suspected differences that may wait for their confirmation while the next tables are scanned, bytes. */
+const waitingBytes = 64 * 1024 * 1024;
+
+/** What `compare` would compare: the pairs, and what has no partner. Reads only the catalogues. */
+export const alignAll = async (
+  o: Pick<CompareOptions, 'source' | 'target' | 'pairs' | 'defaults' | 'schemas' | 'signal' | 'onProgress'>,
+): Promise<{ readonly pairs: readonly Pair[]; readonly notCompared: readonly NotCompared[] }> => {
+  const { source, target } = o;
+  const [s, t] = await both(
+    o.signal,
+    (signal) => source.inspect({ signal, ...(o.schemas?.source ? { schemas: o.schemas.source } : {}) }),
+    (signal) => target.inspect({ signal, ...(o.schemas?.target ? { schemas: o.schemas.target } : {}) }),
+  );
+  const names = { source: source.name, target: target.name };
+  const found = o.pairs
+    ? {
+        notCompared: [],
+        pairs: o.pairs.map((p) => ({
+          source: findTable(s, p.source, source.name),
+          target: findTable(t, p.target ?? p.source, target.name),
+          options: { ...o.defaults, ...p } as PairOptions,
+        })),
+      }
+    : withOptions(pairAllTables(s, t, names), o.defaults ?? {});
+  const pairs = found.pairs.map((p) => {
+    refuseSameTable(source, target, p.source, p.target);
+    return align(p.source, p.target, p.options, names);
+  });
+  return { pairs, notCompared: found.notCompared };
+};
+
+const withOptions = (found: ReturnType<typeof pairAllTables>, options: PairOptions) => ({
+  notCompared: found.notCompared,
+  pairs: found.pairs.map((p) => ({ ...p, options })),
+});
+
+/**
+ * Compares all pairs. While the differences of one table settle, the next ones are scanned; reports come in order.
+ * Throws on the first table that cannot be read: a comparison that skipped one in silence would be worth nothing.
+ */
+export const compare = async (o: CompareOptions): Promise<CompareReport> => {
+  o.onProgress?.({ pair: '', phase: 'inspect', rows: 0 });
+  const aligned = await alignAll(o);
+  const reports: PairReport[] = [];
+  const positions: { source?: string; target?: string } = {};
+  const stop = new AbortController();
+  const signal = AbortSignal.any([o.signal, stop.signal]);
+  let waiting = 0;
+  let confirmed: Promise<void> = Promise.resolve();
+  const confirmLater = (pair: Pair, detected: Detected): void => {
+    waiting += detected.size;
+    confirmed = confirmed.then(async () => {
+      const report = await detected.confirm();
+      waiting -= detected.size;
+      reports.push(report);
+      await o.onPair?.(pair, report);
+    });
+    // Met when it is awaited; meanwhile the scan that runs is stopped.
+    confirmed.catch((error: unknown) => stop.abort(error));
+  };
+  try {
+    for (const pair of aligned.pairs) {
+      const earlier = o.done?.get(pair.name);
+      if (earlier) {
+        confirmed = confirmed.then(() => void reports.push(earlier));
+        continue;
+      }
+      const detected = await detect({
+        pair,
+        endpoints: { source: o.source, target: o.target },
+        clock: o.clock,
+        signal,
+        settleMs: o.settleMs,
+        seed: o.seed,
+        sink: o.sink,
+        ...(o.onProgress ? { onProgress: o.onProgress } : {}),
+      });
+      Object.assign(positions, aligned.pairs.length === 1 ? detected.positions : {});
+      confirmLater(pair, detected);
+      if (waiting > waitingBytes) await confirmed;
+    }
+    await confirmed;
+  } catch (error) {
+    stop.abort(error);
+    await confirmed.catch(() => {});
+    throw error;
+  }
+  const notCompared = [...aligned.notCompared, ...reports.flatMap((r) => r.not_compared)];
+  const verdict = verdictOf(reports, aligned.notCompared);
+  const side = (endpoint: Endpoint, position: string | undefined) => ({
+    name: endpoint.name,
+    engine: endpoint.engine,
+    version: endpoint.version,
+    ...(position === undefined ? {} : { position }),
+  });
+  return {
+    verdict,
+    coverage: {
+      complete: notCompared.length === 0 && verdictOf(reports.map(withoutDifferences), []) !== 'incomplete',
+      not_compared: notCompared,
+    },
+    source: side(o.source, positions.source),
+    target: side(o.target, positions.target),
+    pairs: reports,
+  };
+};
+
+const withoutDifferences = (report: PairReport): PairReport => ({
+  ...report,
+  different: 0,
+  only_in_source: 0,
+  only_in_target: 0,
+});
+
+const refuseSameTable = (source: Endpoint, target: Endpoint, a: Table, b: Table): void => {
+  const [f, g] = [source.fingerprint, target.fingerprint];
+  if (f.server !== g.server || f.database !== g.database || tableLabel(a) !== tableLabel(b)) return;
+  throw new LockstepError(
+    'SAME_TABLE',
+    `${source.name} and ${target.name} are the same table: ${tableLabel(a)} in ${f.database} at ${f.address}`,
+    {
+      hint: 'Comparing a table with itself proves nothing. Check the two addresses.',
+    },
+  );
+};
