@@ -11,7 +11,7 @@
  *                      (finalised by itself: the numeric hash XORs its weight in last, and two weights would cancel:
  *                      (1, 10000) and (10000, 1) would hash alike)
  *   float              hashfloat8extended(c, value)                     float4 widened; -0 is 0; one NaN
- *   bool               true -> constant `yes`, false -> constant `no`
+ *   bool               true -> constant `yes`, false -> constant `no` (not an `else`: NULL has its own)
  *   uuid               uuid_hash_extended(c, value)                     = hash over the 16 bytes
  *   text enum bit interval opaque json      hashtextextended(text COLLATE "C", value)      UTF-8 bytes of the canonical
  *                      text (json: of the database's own rendering: `weak`; opaque, interval: `::text`)
