@@ -1,0 +1,202 @@
+import type pg from 'pg';
+import type { Cancel } from '../../model/endpoint.ts';
+import { storeError } from './errors.ts';
+
+/** Opens connections to the control store: of its own server or of the user's. */
+export interface Connector {
+  /** For people, no secrets. */
+  readonly description: string;
+  /** A connection ready for use. Rejects with a LockstepError. */
+  connect(o: Cancel): Promise<pg.Client>;
+}
+
+export type Rows = readonly Record<string, unknown>[];
+
+/** One connection, borrowed. Calls must not overlap. */
+export interface Connection {
+  /** `name` prepares the statement once per connection. Aborting cancels it in the server. */
+  query(sql: string, values: readonly unknown[], o: Cancel & { readonly name?: string }): Promise<Rows>;
+}
+
+/**
+ * A few connections shared by the ports, and one more that holds what must end with this process: session-level
+ * advisory locks. A connection that broke is replaced by the next call; locks that were held are taken again.
+ */
+export interface Database extends AsyncDisposable {
+  readonly description: string;
+  query: Connection['query'];
+  /** Keeps one connection for `use`. */
+  lend<T>(o: Cancel, use: (connection: Connection) => Promise<T>): Promise<T>;
+  /** Like `lend`, for longer; closed instead of reused when `give` is told that it is spoilt. */
+  take(o: Cancel): Promise<{ readonly connection: Connection; give(spoilt?: boolean): void }>;
+  /** Takes the lock for as long as this process lives; false when another one has it. */
+  hold(lock: string, o: Cancel): Promise<boolean>;
+  letGo(lock: string, o: Cancel): Promise<void>;
+}
+
+const maxConnections = 8;
+const maxIdle = 4;
+
+/** SQL that turns the text parameter into the key of an advisory lock. */
+export const lockKey = (parameter: string): string => `hashtextextended(${parameter}, 7017282394)`;
+
+const wrap = (client: pg.Client, connector: Connector): Connection => ({
+  query: async (sql, values, o) => {
+    o.signal.throwIfAborted();
+    let cancelling: Promise<void> | undefined;
+    const cancel = (): void => {
+      cancelling = cancelBackend(client, connector);
+    };
+    o.signal.addEventListener('abort', cancel, { once: true });
+    try {
+      const result = await client.query({ text: sql, values: [...values], ...(o.name ? { name: o.name } : {}) });
+      return result.rows as Rows;
+    } catch (cause) {
+      o.signal.throwIfAborted();
+      throw storeError(cause, connector.description);
+    } finally {
+      o.signal.removeEventListener('abort', cancel);
+      await cancelling;
+    }
+  },
+});
+
+/** Asks the server to stop what the connection is doing. Best effort: the connection may be gone. */
+const cancelBackend = async (client: pg.Client, connector: Connector): Promise<void> => {
+  const pid = (client as unknown as { readonly processID: number | null }).processID;
+  if (pid === null) return;
+  try {
+    const other = await connector.connect({ signal: AbortSignal.timeout(10_000) });
+    await other.query('select pg_catalog.pg_cancel_backend($1)', [pid]);
+    await other.end();
+  } catch {
+    client.end().catch(() => {});
+  }
+};
+
+interface Pooled {
+  readonly client: pg.Client;
+  broken: boolean;
+}
+
+export const openDatabase = (connector: Connector): Database => {
+  const idle: Pooled[] = [];
+  const all = new Set<Pooled>();
+  const waiting: (() => void)[] = [];
+  const held = new Set<string>();
+  let lockHolder: Promise<Pooled> | undefined;
+  let lockQueue: Promise<unknown> = Promise.resolve();
+  let places = maxConnections;
+
+  const connect = async (o: Cancel): Promise<Pooled> => {
+    const pooled: Pooled = { client: await connector.connect(o), broken: false };
+    all.add(pooled);
+    const broken = (): void => {
+      pooled.broken = true;
+      all.delete(pooled);
+      const at = idle.indexOf(pooled);
+      if (at >= 0) idle.splice(at, 1);
+    };
+    pooled.client.on('error', broken);
+    pooled.client.on('end', broken);
+    return pooled;
+  };
+
+  const place = (o: Cancel): Promise<void> => {
+    o.signal.throwIfAborted();
+    if (places > 0) {
+      places--;
+      return Promise.resolve();
+    }
+    return new Promise((resolve, reject) => {
+      const got = (): void => {
+        o.signal.removeEventListener('abort', stop);
+        resolve();
+      };
+      const stop = (): void => {
+        waiting.splice(waiting.indexOf(got), 1);
+        reject(o.signal.reason);
+      };
+      waiting.push(got);
+      o.signal.addEventListener('abort', stop, { once: true });
+    });
+  };
+  const leave = (): void => {
+    const next = waiting.shift();
+    if (next) next();
+    else places++;
+  };
+
+  const take: Database['take'] = async (o) => {
+    await place(o);
+    try {
+      const pooled = idle.pop() ?? (await connect(o));
+      let given = false;
+      return {
+        connection: wrap(pooled.client, connector),
+        give: (spoilt = false) => {
+          if (given) return;
+          given = true;
+          if (!pooled.broken && !spoilt && idle.length < maxIdle) idle.push(pooled);
+          else pooled.client.end().catch(() => {});
+          leave();
+        },
+      };
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  };
+
+  const lend: Database['lend'] = async (o, use) => {
+    const { connection, give } = await take(o);
+    try {
+      const result = await use(connection);
+      give();
+      return result;
+    } catch (error) {
+      give(true);
+      throw error;
+    }
+  };
+
+  /** The connection that has the locks; a new one takes them again. One caller at a time. */
+  const withLocks = <T>(o: Cancel, use: (connection: Connection) => Promise<T>): Promise<T> => {
+    const turn = lockQueue.then(async () => {
+      let holder = await lockHolder?.catch(() => undefined);
+      if (!holder || holder.broken) {
+        lockHolder = connect(o);
+        holder = await lockHolder;
+        const connection = wrap(holder.client, connector);
+        for (const lock of held) await connection.query(`select pg_try_advisory_lock(${lockKey('$1')})`, [lock], o);
+      }
+      return use(wrap(holder.client, connector));
+    });
+    lockQueue = turn.catch(() => {});
+    return turn;
+  };
+
+  return {
+    description: connector.description,
+    query: (sql, values, o) => lend(o, (connection) => connection.query(sql, values, o)),
+    lend,
+    take,
+    hold: (lock, o) =>
+      withLocks(o, async (connection) => {
+        if (held.has(lock)) return true;
+        const [row] = await connection.query(`select pg_try_advisory_lock(${lockKey('$1')}) as got`, [lock], o);
+        if (row?.['got'] === true) held.add(lock);
+        return row?.['got'] === true;
+      }),
+    letGo: (lock, o) =>
+      withLocks(o, async (connection) => {
+        if (held.delete(lock)) await connection.query(`select pg_advisory_unlock(${lockKey('$1')})`, [lock], o);
+      }),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.allSettled([...all].map((pooled) => pooled.client.end()));
+    },
+  };
+};
+
+/** The rows' one row. */
+export const only = (rows: Rows): Record<string, unknown> | undefined => rows[0];

@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { Cancel } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import type { Plan, PlanHeader } from '../../model/store.ts';
+import { ChunkBuilder, keyHash, pack } from '../chunk.ts';
+import { itemLine, parseItem } from '../lines.ts';
+import type { Database, Rows } from './database.ts';
+import { insertPlan } from './plans.ts';
+
+/**
+ * A plan as a file, lines of JSON in UTF-8:
+ *
+ *   {"lockstep_plan":1,"header":{…}}
+ *   {"seq":1,"group":0,"table":0,"op":"update","key":1,"before":[…],"set":[[2,"new"]]}      one per change
+ *   {"items":1,"hash":"…"}            SHA-256 over the item lines and the header, each with its line end
+ */
+const format = 1;
+
+export async function* exportPlan(
+  id: string,
+  read: () => Promise<Rows[number]>,
+  chunks: () => AsyncIterable<readonly string[]>,
+): AsyncGenerator<Uint8Array> {
+  const row = await read();
+  const header = row['header'] as string;
+  const hash = createHash('sha256');
+  let items = 0;
+  yield Buffer.from(`{"lockstep_plan":${format},"header":${header}}\n`);
+  for await (const lines of chunks()) {
+    const bytes = Buffer.from(`${lines.join('\n')}\n`);
+    hash.update(bytes);
+    items += lines.length;
+    yield bytes;
+  }
+  if (hash.update(`${header}\n`).digest('hex') !== row['hash'])
+    throw notAPlan(`plan ${id} in the control store`, 'its hash does not fit');
+  yield Buffer.from(`${JSON.stringify({ items, hash: row['hash'] })}\n`);
+}
+
+const notAPlan = (what: string, why: string): LockstepError =>
+  new LockstepError('PLAN_EDITED', `${what} is not a plan as it was reviewed: ${why}`, {
+    hint: 'Plans must not be edited. Make a new plan with: lockstep plan … --out FILE',
+  });
+
+const facts = z.object({ name: z.string(), engine: z.string(), version: z.string(), description: z.string() });
+const count = z.int().nonnegative();
+const headerShape = z.object({
+  id: z.string().regex(/^[\w-]{1,100}$/),
+  run: z.string().nullable(),
+  sync: z.string().nullable(),
+  mode: z.string(),
+  source: facts,
+  target: facts,
+  fingerprint: z.object({ server: z.string(), database: z.string(), address: z.string() }),
+  tables: z.array(
+    z.object({
+      pair: z.string(),
+      key: z.array(z.string()),
+      table: z.object({
+        name: z.string(),
+        columns: z.array(z.object({ name: z.string(), type: z.object({ kind: z.string() }) })),
+      }),
+    }),
+  ),
+  created: z.number(),
+  expires: z.number(),
+  counts: z.object({ insert: count, update: count, delete: count }),
+});
+
+async function* linesOf(file: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  let rest = '';
+  try {
+    for await (const bytes of file) {
+      const text = decoder.decode(bytes, { stream: true });
+      if (!text.includes('\n')) {
+        rest += text;
+        continue;
+      }
+      const pieces = (rest + text).split('\n');
+      rest = pieces.pop()!;
+      yield* pieces;
+    }
+    rest += decoder.decode();
+  } catch (cause) {
+    if (cause instanceof TypeError) throw notAPlan('the file', 'it is not UTF-8');
+    throw cause;
+  }
+  if (rest !== '') throw notAPlan('the file', 'its end is missing');
+}
+
+const parsed = (line: string): Record<string, unknown> | undefined => {
+  try {
+    const value: unknown = JSON.parse(line);
+    return value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+const headerOf = (line: string): { readonly header: PlanHeader; readonly text: string } => {
+  const first = parsed(line);
+  const version = first?.['lockstep_plan'];
+  if (typeof version === 'number' && version > format) {
+    throw new LockstepError('PLAN_STALE', `the plan file has format ${version}, this Lockstep reads ${format}`, {
+      hint: 'Apply it with the Lockstep that made it, or a newer one.',
+    });
+  }
+  const header = first?.['header'];
+  const text = JSON.stringify(header);
+  if (version !== format || !headerShape.safeParse(header).success)
+    throw notAPlan('the file', 'line 1 is not the header of a plan');
+  if (`{"lockstep_plan":${format},"header":${text}}` !== line) throw notAPlan('the file', 'line 1 was changed');
+  return { header: header as unknown as PlanHeader, text };
+};
+
+/** Checks and stores a plan file in one pass and one transaction. */
+export const importPlan = async (
+  database: Database,
+  file: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  existing: (id: string) => Promise<Plan | undefined>,
+  o: Cancel,
+): Promise<Plan> => {
+  const lines = linesOf(file);
+  const first = await lines.next();
+  if (first.done) throw notAPlan('the file', 'it is empty');
+  const { header, text } = headerOf(first.value);
+  const known = await existing(header.id);
+  const there = known?.header.id === header.id ? known : undefined;
+  const hash = createHash('sha256');
+  const counts = { insert: 0, update: 0, delete: 0 };
+  const { connection, give } = await database.take(o);
+  let finished = false;
+  try {
+    await connection.query('begin; set local idle_in_transaction_session_timeout = 0', [], o);
+    const builder = new ChunkBuilder();
+    let seq = 0;
+    const cut = async (): Promise<void> => {
+      const { count: n, plain, keys } = builder.cut();
+      if (n === 0) return;
+      hash.update(plain);
+      if (there) return;
+      await connection.query(
+        'insert into lockstep_control.plan_chunk (plan, first, last, keys, body) values ($1, $2, $3, $4, $5)',
+        [header.id, seq - n + 1, seq, keys, await pack(plain)],
+        { ...o, name: 'plan_chunk' },
+      );
+    };
+    let footer: Record<string, unknown> | undefined;
+    for await (const line of lines) {
+      if (footer) throw notAPlan('the file', `something follows its last line`);
+      const item = parseItem(line);
+      if (!item) {
+        footer = parsed(line);
+        if (footer && 'hash' in footer && 'items' in footer) continue;
+        throw notAPlan('the file', `line ${seq + 2} is not a change`);
+      }
+      const table = header.tables[item.table];
+      if (item.seq !== ++seq || !table || itemLine(item) !== line)
+        throw notAPlan('the file', `line ${seq + 1} was changed`);
+      counts[item.change.op]++;
+      builder.add(line, keyHash(table.pair, item.change.key));
+      if (builder.full) await cut();
+    }
+    await cut();
+    const digest = hash.update(`${text}\n`).digest('hex');
+    if (!footer) throw notAPlan('the file', 'its end is missing');
+    if (footer['hash'] !== digest || footer['items'] !== seq)
+      throw notAPlan('the file', 'its content does not give its hash');
+    const { insert, update, delete: deletes } = header.counts;
+    if (insert !== counts.insert || update !== counts.update || deletes !== counts.delete) {
+      throw notAPlan('the file', 'its header counts other changes than it holds');
+    }
+    if (there) {
+      if (there.hash !== digest)
+        throw notAPlan(`the file of plan ${header.id}`, 'the control store has this plan with another content');
+      return there;
+    }
+    await insertPlan(connection, header, text, digest, seq, o);
+    await connection.query('commit', [], o);
+    finished = true;
+    return { header, hash: digest, usedBy: null, usedAt: null };
+  } finally {
+    give(!finished);
+  }
+};

@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import type { Cancel } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import type { Store } from '../../model/store.ts';
+import { type Connector, openDatabase } from './database.ts';
+import { differencesOf } from './differences.ts';
+import { storeError } from './errors.ts';
+import { journalOf } from './journal.ts';
+import { migrate } from './migrate.ts';
+import { plansOf } from './plans.ts';
+import { runsOf } from './runs.ts';
+import { traceOf } from './trace.ts';
+
+const version = (): string =>
+  (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+
+/** The control store behind `connector`, its schema brought to this version. */
+export const openPostgresStore = async (connector: Connector, o: Cancel): Promise<Store> => {
+  const database = openDatabase(connector);
+  try {
+    await migrate(database, { ...o, version: version() });
+  } catch (error) {
+    await database[Symbol.asyncDispose]();
+    throw error;
+  }
+  const runs = runsOf(database);
+  return {
+    description: connector.description,
+    runs,
+    plans: plansOf(database),
+    journal: journalOf(database),
+    differences: differencesOf(database),
+    trace: (pair, key, c) => traceOf(database, runs, pair, key, c),
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  };
+};
+
+const describeUrl = (text: string): string => {
+  try {
+    const url = new URL(text);
+    return `${url.protocol}//${url.username ? `${url.username}@` : ''}${url.host}${url.pathname}`;
+  } catch {
+    return 'the given URL';
+  }
+};
+
+/** Connects `client` unless aborted; errors in the user's words. */
+export const connectClient = async (client: pg.Client, where: string, o: Cancel): Promise<pg.Client> => {
+  client.on('error', () => {});
+  const stop = (): void => {
+    client.end().catch(() => {});
+  };
+  o.signal.throwIfAborted();
+  o.signal.addEventListener('abort', stop, { once: true });
+  try {
+    await client.connect();
+    return client;
+  } catch (cause) {
+    client.end().catch(() => {});
+    o.signal.throwIfAborted();
+    throw storeError(cause, where);
+  } finally {
+    o.signal.removeEventListener('abort', stop);
+  }
+};
+
+/** Connects to a PostgreSQL of the user's own. */
+export const urlConnector = (url: string): Connector => {
+  if (!/^postgres(ql)?:\/\//i.test(url)) {
+    throw new LockstepError(
+      'CONFIG',
+      'the control store must be a PostgreSQL URL: postgres://user@host:5432/database',
+      {
+        hint: 'Leave it out to use the embedded one under ./.lockstep.',
+      },
+    );
+  }
+  const description = describeUrl(url);
+  return {
+    description,
+    connect: async (o) => {
+      let client: pg.Client;
+      try {
+        client = new pg.Client({
+          connectionString: url,
+          application_name: 'lockstep',
+          connectionTimeoutMillis: 15_000,
+          keepAlive: true,
+        });
+      } catch {
+        throw new LockstepError('CONFIG', `the control store URL (${description}) cannot be read`);
+      }
+      return connectClient(client, description, o);
+    },
+  };
+};
