@@ -1,0 +1,45 @@
+import type { Change } from '../model/change.ts';
+import type { Row } from '../model/row.ts';
+import type { Column, Table } from '../model/schema.ts';
+import { nativeSelection } from '../model/selection.ts';
+import type { PlanTable } from '../model/store.ts';
+
+/** A table of a plan as it is now in the target. */
+export interface ApplyTable {
+  readonly pair: string;
+  readonly table: Table;
+  readonly key: readonly string[];
+  /** Columns of a native row, in its order. */
+  readonly columns: readonly Column[];
+}
+
+export const applyTable = (planned: PlanTable, table: Table): ApplyTable => ({
+  pair: planned.pair,
+  table,
+  key: planned.key,
+  columns: nativeSelection(table, planned.key).columns.map((s) => table.columns.find((c) => c.name === s.name)!),
+});
+
+const computed = (t: ApplyTable, at: number): boolean => t.columns[at]!.generated === 'always';
+
+/** Does the row found show what the change would make of it? */
+export const showsAfter = (t: ApplyTable, change: Change, found: Row | null): boolean => {
+  if (change.op === 'delete') return found === null;
+  if (found === null) return false;
+  if (change.op === 'insert') return change.columns.every((at) => found[at] === change.after[at]);
+  return change.after.every((cell, at) => computed(t, at) || found[at] === cell);
+};
+
+/** Places that were written and read back otherwise: a trigger or a rule of the target changed them. */
+export const changedByTarget = (t: ApplyTable, change: Change, stored: Row | null): readonly number[] => {
+  if (change.op === 'delete') return stored === null ? [] : change.before.map((_, at) => at);
+  if (stored === null) return [...change.columns];
+  if (change.op === 'insert') return change.columns.filter((at) => stored[at] !== change.after[at]);
+  return change.after.flatMap((cell, at) => (computed(t, at) || stored[at] === cell ? [] : [at]));
+};
+
+/** Is the row exactly the planned after-image, in every cell? Then the journal needs no second copy. */
+export const asPlanned = (change: Change, stored: Row | null): boolean =>
+  stored === null
+    ? change.after === null
+    : change.after !== null && change.after.every((cell, at) => cell === stored[at]);
