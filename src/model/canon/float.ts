@@ -20,19 +20,42 @@ export const doubleToHex = (text: string): string => {
   return bits.getBigUint64(0).toString(16).padStart(16, '0');
 };
 
+const single = new DataView(new ArrayBuffer(4));
+
+/** The float next to `f` > 0, by one unit in the last place. */
+const neighbour = (f: number, step: 1 | -1): number => {
+  single.setFloat32(0, f);
+  single.setUint32(0, single.getUint32(0) + step);
+  const next = single.getFloat32(0);
+  return next === Number.POSITIVE_INFINITY ? 2 ** 128 : next;
+};
+
+/** The decimal of `p` digits nearest to `x`, ties to even (toExponential takes ties away from zero). */
+const nearest = (x: number, p: number): { readonly digits: number; readonly exponent: number } => {
+  const [mantissa, exponent] = x.toExponential(p - 1).split('e') as [string, string];
+  const digits = Number(mantissa.replace('.', ''));
+  const isTie = digits % 2 === 1 && /^[^e]*5(?:0*)(?:e|$)/.test(x.toExponential(p)) && exactDigits(x) === p + 1;
+  return { digits: isTie ? digits - 1 : digits, exponent: Number(exponent) - (p - 1) };
+};
+
+const exactDigits = (x: number): number => scientific(exactDecimal(x))!.digits.length;
+
 /**
- * The shortest decimal, as a double, that rounds to the 32-bit float `f`: 0.1 for 0.10000000149011612. Digits are
- * added until one comes back; at a power of two the gap above is the wider one, so the next decimal up is tried too.
+ * The shortest decimal, as a double, that lies nearer to the 32-bit float `f` than to any other: 0.1 for
+ * 0.10000000149011612. The same as PostgreSQL prints (Ryu, bounds excluded, ties to even).
  */
 export const shortestSingle = (f: number): number => {
   if (!Number.isFinite(f) || f === 0) return f;
+  if (f < 0) return -shortestSingle(-f);
+  const low = (f + neighbour(f, -1)) / 2;
+  const high = (f + neighbour(f, 1)) / 2;
   for (let p = 1; p < 9; p++) {
-    const near = Number(f.toPrecision(p));
-    if (Math.fround(near) === f) return near;
-    const [mantissa, exponent] = f.toExponential(p - 1).split('e') as [string, string];
-    const digits = Number(mantissa.replace('.', ''));
-    const above = Number(`${digits + Math.sign(f)}e${Number(exponent) - (p - 1)}`);
-    if (Math.abs(above) > Math.abs(f) && Math.fround(above) === f) return above;
+    const { digits, exponent } = nearest(f, p);
+    // At a power of two the gap above is the wider one: the nearest decimal may miss what the next one up hits.
+    for (const d of [digits, digits + 1]) {
+      const x = Number(`${d}e${exponent}`);
+      if (low < x && x < high) return x;
+    }
   }
   return Number(f.toPrecision(9));
 };
