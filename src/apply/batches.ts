@@ -159,7 +159,9 @@ export const batches = (ctx: ApplyContext): Batches => {
   const secondChance = async (stopped: () => boolean): Promise<void> => {
     for (let round = 0; round < roundsMost && parked.length > 0 && !stopped(); round++) {
       const list = parked.toSorted((a, b) => a.item.seq - b.item.seq);
-      const groups = Map.groupBy(list, (p) => `${p.item.group} ${p.item.table} ${p.item.change.op}`);
+      const groups = Map.groupBy(list, ({ item }) =>
+        ctx.kindOf(item.group) === 'together' ? `${item.group}` : `${item.group} ${item.table} ${item.change.op}`,
+      );
       if (progress === progressAtFirst && [...groups.values()].every((g) => g.length === 1)) return;
       parked = [];
       progressAtFirst = -1;

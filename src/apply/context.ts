@@ -3,6 +3,7 @@ import type { Change } from '../model/change.ts';
 import type { Applied, TableChanges, Writer, Written } from '../model/endpoint.ts';
 import type { Cell, Key } from '../model/row.ts';
 import type { Journal, Outcome, Plan, PlanItem, Plans, SeqRange } from '../model/store.ts';
+import type { GroupKind } from '../plan/seal.ts';
 import type { ApplyTable } from './images.ts';
 import { asPlanned, changedByTarget } from './images.ts';
 import { type RetryPolicy, retrying } from './retry.ts';
@@ -43,6 +44,8 @@ export interface ApplyContext {
   readonly run: string;
   readonly plan: Plan;
   readonly tables: readonly ApplyTable[];
+  /** How the items of a group may be written. */
+  kindOf(group: number): GroupKind;
   readonly writer: Writer;
   readonly plans: Pick<Plans, 'items'>;
   readonly journal: Journal;
@@ -62,7 +65,7 @@ export interface ApplyContext {
 const examplesMost = 100;
 
 /** Consecutive items of one table and one kind, at most `most` each. */
-export function* tableBatches(ctx: ApplyContext, items: Iterable<PlanItem>, most: number): Iterable<TableChanges> {
+export function* tableBatches(ctx: Pick<ApplyContext, 'tables'>, items: Iterable<PlanItem>, most: number): Iterable<TableChanges> {
   let held: Change[] = [];
   let table = -1;
   const batch = (): TableChanges => {

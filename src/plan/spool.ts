@@ -55,7 +55,10 @@ export const openSpool = (parent: string): Spool => {
   return {
     add: async (name, change) => {
       let lane = lanes.get(name);
-      if (lane === undefined) lanes.set(name, (lane = { count: 0, held: [], file: undefined }));
+      if (lane === undefined) {
+        lane = { count: 0, held: [], file: undefined };
+        lanes.set(name, lane);
+      }
       lane.count++;
       lane.held.push(change);
       if (lane.held.length >= heldMost) await flush(lane);

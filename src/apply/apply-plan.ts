@@ -1,0 +1,195 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Cancel, Writer } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Journal, Plan, PlanItem, Plans } from '../model/store.ts';
+import type { GroupKind } from '../plan/seal.ts';
+import { type Altered, type ApplyContext, type ApplySettings } from './context.ts';
+import { type Batches, batches } from './batches.ts';
+import type { ApplyTable } from './images.ts';
+import { type ApplyNumbers, numbersOf, totalOf } from './numbers.ts';
+import { pool } from './pool.ts';
+import { merged, without } from './ranges.ts';
+import { applyWhole } from './whole.ts';
+
+export interface ApplyInput extends Cancel {
+  readonly run: string;
+  readonly plan: Plan;
+  /** In the order of the plan's tables, as they are in the target now. */
+  readonly tables: readonly ApplyTable[];
+  readonly groups: Readonly<Record<string, GroupKind>>;
+  readonly writer: Writer;
+  readonly plans: Pick<Plans, 'items'>;
+  readonly journal: Journal;
+  readonly settings: ApplySettings;
+  readonly clock: Clock;
+  /** 0 <= x < 1 */
+  readonly random: () => number;
+  /** Aborted: finish the batches under way, save, end. */
+  readonly stop?: AbortSignal;
+  onProgress?(done: number, total: number): void;
+}
+
+export interface ApplyResult {
+  readonly numbers: ApplyNumbers;
+  /** The run was asked to stop, or the cap on refused rows stopped it; the same run can go on. */
+  readonly stopped?: LockstepError;
+  /** `atomic: run`: why everything was taken back. */
+  readonly rolledBack?: string;
+  readonly guardedBy: 'marker' | 'state';
+  /** Examples of rows that read back otherwise than written. */
+  readonly altered: readonly Altered[];
+}
+
+/** Step 0 of every plan in the target: its use, marked before its first write. */
+const usedStep = 0;
+
+/** Throws PLAN_USED when another run, from whatever store, has begun with this plan. */
+const markUsed = async (i: ApplyInput, token: bigint, guardedBy: 'marker' | 'state', fresh: boolean): Promise<void> => {
+  if (guardedBy === 'state') return;
+  const { id } = i.plan.header;
+  const used = (): LockstepError =>
+    new LockstepError('PLAN_USED', `Plan ${id} has been applied to this target before.`, {
+      hint: 'A plan is used once. Make a new one: lockstep plan …',
+    });
+  if (fresh && (await i.writer.applied({ run: id, step: usedStep }, i))) throw used();
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const marked = await i.writer.apply({ run: id, step: usedStep, token }, [], i);
+      // After a lost reply the marker may be our own.
+      if (marked.status === 'already' && fresh && attempt === 0) throw used();
+      return;
+    } catch (error) {
+      const curable = error instanceof LockstepError && error.retry === 'now';
+      if (!curable || attempt + 1 >= i.settings.retry.attempts) throw error;
+      await i.clock.sleep(i.settings.retry.baseMs * 2 ** attempt * i.random(), i.signal);
+    }
+  }
+};
+
+const collect = async (items: AsyncIterable<readonly PlanItem[]>): Promise<readonly PlanItem[]> => {
+  const all: PlanItem[] = [];
+  for await (const batch of items) all.push(...batch);
+  return all;
+};
+
+/** Everything that is not final yet, in order: batches of one table and kind, or a whole group where it must be. */
+const writeRest = async (i: ApplyInput, ctx: ApplyContext, work: Batches): Promise<void> => {
+  const { settings } = i;
+  const final = merged([
+    ...(await i.journal.final(i.run, i)),
+    ...(await i.journal.open(i.run, i)).flatMap((step) => step.items),
+  ]);
+  const total = totalOf(i.plan.header.counts);
+  const only = without([1, total], final);
+  if (only.length === 0) return;
+  const size = Math.max(1, Math.min(settings.batchSize, i.writer.maxBatch));
+  const workers = pool(Math.max(1, settings.concurrency));
+  let done = 0;
+  let held: PlanItem[] = [];
+  const send = async (): Promise<void> => {
+    const items = held;
+    held = [];
+    if (items.length === 0) return;
+    if (ctx.kindOf(items[0]!.group) === 'ordered') await workers.drain();
+    await workers.begin(async () => {
+      await work.write(items);
+      done += items.length;
+      i.onProgress?.(done, total);
+    });
+    if (settings.batchDelayMs > 0) await i.clock.sleep(settings.batchDelayMs, i.signal);
+  };
+  try {
+    for await (const batch of i.plans.items(i.plan.header.id, { signal: i.signal, only })) {
+      for (const item of batch) {
+        const last = held.at(-1);
+        if (last !== undefined) {
+          const sameGroup = last.group === item.group;
+          const together = ctx.kindOf(last.group) === 'together';
+          const sameLane = last.table === item.table && last.change.op === item.change.op;
+          if (!sameGroup || (!together && (!sameLane || held.length >= size))) {
+            await send();
+            if (!sameGroup) await workers.drain();
+            if (i.stop?.aborted) return;
+          }
+        }
+        held.push(item);
+      }
+    }
+    if (!i.stop?.aborted) await send();
+  } finally {
+    await workers.drain();
+  }
+};
+
+/**
+ * Applies a plan, or goes on with one: open steps of the run are settled first. The caller has checked the plan, its
+ * target and its guards, and holds the lock (`token`).
+ */
+export const applyPlan = async (
+  i: ApplyInput,
+  o: { readonly token: bigint; readonly guardedBy: 'marker' | 'state'; readonly resumed: boolean },
+): Promise<ApplyResult> => {
+  const { signal, journal, plan } = i;
+  await markUsed(i, o.token, o.guardedBy, !o.resumed);
+  let last = await journal.last(i.run, i);
+  const altered: Altered[] = [];
+  const ctx: ApplyContext = {
+    run: i.run,
+    plan,
+    tables: i.tables,
+    kindOf: (group) => i.groups[String(group)] ?? 'parallel',
+    writer: i.writer,
+    plans: i.plans,
+    journal,
+    token: o.token,
+    guardedBy: o.guardedBy,
+    settings: i.settings,
+    clock: i.clock,
+    random: i.random,
+    signal,
+    altered,
+    nextStep: () => ++last,
+  };
+  const total = totalOf(plan.header.counts);
+  const open = o.resumed ? await journal.open(i.run, i) : [];
+  const work = batches(ctx);
+  let stopped: LockstepError | undefined;
+  let rolledBack: string | undefined;
+
+  if (i.settings.atomic === 'run') {
+    if (!o.resumed || open.length > 0 || (await journal.last(i.run, i)) === 0) {
+      const whole = await applyWhole(ctx, { total, open: open[0]?.step });
+      if (!whole.committed) rolledBack = whole.reason ?? 'refused';
+    }
+  } else {
+    try {
+      for (const step of open) {
+        await work.resume(step.step, await collect(i.plans.items(plan.header.id, { signal, only: step.items })));
+      }
+      await writeRest(i, ctx, work);
+      await work.secondChance(() => i.stop?.aborted === true);
+    } catch (error) {
+      if (!(error instanceof LockstepError) || error.code !== 'GUARD') throw error;
+      stopped = error;
+    }
+    if (i.stop?.aborted) {
+      stopped = new LockstepError('ABORTED', 'Stopped between two batches. What was written is in the journal.', {
+        hint: `Go on: lockstep apply ${plan.header.id}`,
+      });
+    } else await work.reject();
+  }
+
+  const inserted = new Set<ApplyTable>();
+  const numbers = numbersOf(plan.header.counts, await journal.tally(i.run, i), { complete: stopped === undefined });
+  if (numbers.applied.insert > 0 && stopped === undefined && rolledBack === undefined) {
+    for (const t of i.tables) if (t.table.columns.some((c) => c.serial || c.generated === 'identity')) inserted.add(t);
+    if (inserted.size > 0) await i.writer.advanceSequences([...inserted].map((t) => t.table), i);
+  }
+  return {
+    numbers,
+    guardedBy: o.guardedBy,
+    altered,
+    ...(stopped === undefined ? {} : { stopped }),
+    ...(rolledBack === undefined ? {} : { rolledBack }),
+  };
+};
