@@ -1,4 +1,5 @@
 import { setImmediate as breathe } from 'node:timers/promises';
+import { convert } from '../../model/canon/convert.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
 import type {
   Cancel,
@@ -20,7 +21,6 @@ import type { Batch, Key, Row, Text } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { parseFilter } from './filter.ts';
-import { render } from './render.ts';
 import type { MemoryDatabase, State } from './store.ts';
 
 const mask = (1n << 64n) - 1n;
@@ -164,7 +164,7 @@ export class MemoryReader implements Reader {
     const rows = this.#state.rows
       .get(label)!
       .filter(wanted)
-      .map((row): Row => selection.columns.map((c, i) => render(row[at[i]!] ?? null, c)));
+      .map((row): Row => selection.columns.map((c, i) => convert(row[at[i]!] ?? null, c.stored, c.as)));
     if (selection.keyWidth > 0) return rows.sort((a, b) => compareKeys(keyTypes(selection), a, b));
     const counts = new Map<string, { row: Row; times: number }>();
     for (const row of rows) {
