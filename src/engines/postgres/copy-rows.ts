@@ -1,0 +1,156 @@
+import { decodeUtf8 } from '../../model/canon/utf8.ts';
+import type { HashBatch } from '../../model/endpoint.ts';
+import type { Batch, Cell, Key, Row, Text } from '../../model/row.ts';
+import type { RowSink } from './copy-out.ts';
+
+/** Turns a field's text into its cell; undefined: it is the cell. */
+export type Decoder = ((text: string) => Text) | undefined;
+
+const escapes: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
+const unescaped = (field: string): string => field.replace(/\\(.)/gs, (_, c: string) => escapes[c] ?? c);
+
+/** One line of COPY's text format, without its line end. */
+const splitLine = (line: string, decoders: readonly Decoder[], decodes: boolean): Cell[] => {
+  const fields = line.split('\t') as (string | null)[];
+  if (line.includes('\\')) {
+    for (let i = 0; i < fields.length; i++) {
+      const field = fields[i]!;
+      if (field === '\\N') fields[i] = null;
+      else if (field.includes('\\')) fields[i] = unescaped(field);
+    }
+  }
+  if (decodes) {
+    for (let i = 0; i < fields.length; i++) {
+      const decode = decoders[i];
+      const field = fields[i]!;
+      if (decode && field !== null) fields[i] = decode(field);
+    }
+  }
+  return fields as Cell[];
+};
+
+/** Gathers rows of COPY's text format. `validUtf8`: the server vouches for its text. */
+export const textRows = (decoders: readonly Decoder[], batchRows: number, validUtf8: boolean): RowSink<Batch<Row>> => {
+  const decodes = decoders.some((d) => d !== undefined);
+  let rows: Row[] = [];
+  return {
+    row: (bytes, start, end) => {
+      const line = validUtf8 ? bytes.toString('utf8', start, end - 1) : decodeUtf8(bytes.subarray(start, end - 1));
+      rows.push(splitLine(line, decoders, decodes));
+    },
+    take: (last) => {
+      if (rows.length === 0 || (!last && rows.length < batchRows)) return undefined;
+      const batch = rows;
+      rows = [];
+      return batch;
+    },
+  };
+};
+
+const firstHashes = 16_384;
+
+/** A buffer of pairs that grows; `take` hands over what is filled. */
+const hashHalves = (): { push(high: number, low: number): void; take(): Int32Array } => {
+  let values = new Int32Array(firstHashes);
+  let n = 0;
+  return {
+    push: (high, low) => {
+      if (n === values.length) {
+        const wider = new Int32Array(n * 2);
+        wider.set(values);
+        values = wider;
+      }
+      values[n++] = high;
+      values[n++] = low;
+    },
+    take: () => {
+      const taken = values.slice(0, n);
+      n = 0;
+      return taken;
+    },
+  };
+};
+
+const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
+const headerBytes = 19;
+
+/** The message that opens a binary COPY carries the file header before its first tuple. */
+const tupleStart = (bytes: Buffer, start: number, end: number): number =>
+  end - start >= headerBytes &&
+  bytes[start] === 0x50 &&
+  bytes.compare(signature, 0, signature.length, start, start + signature.length) === 0
+    ? start + headerBytes
+    : start;
+
+const noHash = (): never => {
+  throw new Error('a row has no hash');
+};
+
+/** `(int8 key, int8 hash)` of a binary COPY. */
+export const int64Hashes = (batchRows: number): RowSink<HashBatch> => {
+  const hashes = hashHalves();
+  let keys = new BigInt64Array(firstHashes);
+  let halves = new Int32Array(keys.buffer);
+  let n = 0;
+  return {
+    row: (bytes, start, end) => {
+      const at = tupleStart(bytes, start, end);
+      if (end - at < 26) {
+        if (end - at === 0 || bytes.readInt16BE(at) === -1) return; // a header alone, or the trailer
+        noHash();
+      }
+      if (n === keys.length) {
+        const wider = new BigInt64Array(n * 2);
+        wider.set(keys);
+        keys = wider;
+        halves = new Int32Array(keys.buffer);
+      }
+      halves[2 * n] = bytes.readInt32BE(at + 10);
+      halves[2 * n + 1] = bytes.readInt32BE(at + 6);
+      n++;
+      hashes.push(bytes.readInt32BE(at + 18), bytes.readInt32BE(at + 22));
+    },
+    take: (last) => {
+      if (n === 0 || (!last && n < batchRows)) return undefined;
+      const values = keys.slice(0, n);
+      const count = n;
+      n = 0;
+      return { count, keys: { kind: 'int64', values }, hashes: hashes.take() };
+    },
+  };
+};
+
+/** `(text key …, int8 hash)` of a binary COPY. */
+export const keyHashes = (decoders: readonly Decoder[], batchRows: number): RowSink<HashBatch> => {
+  const hashes = hashHalves();
+  const width = decoders.length;
+  let keys: Key[] = [];
+  return {
+    row: (bytes, start, end) => {
+      let at = tupleStart(bytes, start, end);
+      if (end === at || bytes.readInt16BE(at) === -1) return;
+      at += 2;
+      const key: Cell[] = [];
+      for (let i = 0; i < width; i++) {
+        const size = bytes.readInt32BE(at);
+        at += 4;
+        if (size < 0) key.push(null);
+        else {
+          const text = bytes.toString('utf8', at, at + size);
+          const decode = decoders[i];
+          key.push(decode ? decode(text) : (text as Text));
+          at += size;
+        }
+      }
+      if (bytes.readInt32BE(at) !== 8) noHash();
+      hashes.push(bytes.readInt32BE(at + 4), bytes.readInt32BE(at + 8));
+      keys.push(key);
+    },
+    take: (last) => {
+      if (keys.length === 0 || (!last && keys.length < batchRows)) return undefined;
+      const values = keys;
+      keys = [];
+      return { count: values.length, keys: { kind: 'keys', values }, hashes: hashes.take() };
+    },
+  };
+};

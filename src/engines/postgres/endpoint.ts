@@ -1,0 +1,193 @@
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Hashing, Position } from '../../model/endpoint.ts';
+import { id, literal } from '../sql/quote.ts';
+import type { PostgresConfig } from './config.ts';
+import { openClient } from './connect.ts';
+import { examine } from './examine.ts';
+import { hashVectors } from './hash-sql.ts';
+import { inspectSchema } from './inspect.ts';
+import { openReader } from './reader.ts';
+import { Session, type SessionContext, type StatementOptions } from './session.ts';
+import { throttle } from './throttle.ts';
+import { tlsOptions } from './tls.ts';
+import { openWriter } from './writer.ts';
+
+/** What the server says of itself, asked once at connect. */
+interface ServerFacts {
+  readonly version: string;
+  readonly versionNumber: number;
+  readonly encoding: string;
+  readonly defaultSchema: string | undefined;
+  readonly searchPath: string;
+  readonly fingerprint: Fingerprint;
+  readonly hashForms: Hashing['forms'] | undefined;
+}
+
+const quotedPath = (schemas: readonly string[]): string =>
+  ['pg_catalog', ...schemas.filter((s) => s !== 'pg_catalog').map(id), 'pg_temp'].join(', ');
+
+const readFacts = async (session: Session, config: PostgresConfig, o: StatementOptions): Promise<ServerFacts> => {
+  await session.query('begin read only', undefined, o);
+  const [row] = await session.query(
+    `select current_setting('server_version'), current_setting('server_version_num'), current_setting('server_encoding'),
+            pg_catalog.to_json(pg_catalog.current_schemas(false))::text, d.oid::text, d.datname
+     from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()`,
+    undefined,
+    o,
+  );
+  const [version, number, encoding, schemas, databaseOid, database] = row!;
+  const path = JSON.parse(schemas!) as string[];
+  let hashForms: Hashing['forms'] | undefined;
+  let system: string | undefined;
+  try {
+    const [found] = await session.query(
+      `select ${hashVectors.map(([sql]) => `(${sql})::text`).join(', ')}`,
+      undefined,
+      o,
+    );
+    // hashing works on the bytes the server keeps: they must be UTF-8 for every side to have the same
+    if (encoding === 'UTF8' && hashVectors.every(([, known], i) => found![i] === known)) {
+      hashForms = Number(number) >= 180_000 ? ['bytes', 'hex'] : ['hex'];
+    }
+  } catch (error) {
+    o.signal.throwIfAborted();
+    if (session.broken) throw error;
+    await session.rollback();
+    await session.query('begin read only', undefined, o);
+  }
+  try {
+    const [found] = await session.query(
+      `select system_identifier::text from pg_catalog.pg_control_system()`,
+      undefined,
+      o,
+    );
+    system = found![0]!;
+  } catch (error) {
+    o.signal.throwIfAborted();
+    if (session.broken) throw error;
+  }
+  await session.rollback();
+  const address = config.host.startsWith('/') ? `${config.host}:${config.port}` : `${config.host}:${config.port}`;
+  return {
+    version: `PostgreSQL ${version!.split(' ')[0]}`,
+    versionNumber: Number(number),
+    encoding: encoding!,
+    defaultSchema: path.find((s) => s !== 'pg_catalog'),
+    searchPath: quotedPath(path),
+    fingerprint: { server: system ?? `at ${address}`, database: `${databaseOid}/${database}`, address },
+    hashForms,
+  };
+};
+
+/** Connects and learns what the server can do. */
+export const connectPostgres = async (
+  config: PostgresConfig,
+  o: ConnectOptions,
+  clock: Clock = systemClock,
+): Promise<Endpoint> => {
+  const tls = tlsOptions(config, o.baseDir ?? '.');
+  const first: SessionContext = {
+    name: o.name,
+    config,
+    tls,
+    clock,
+    statementTimeoutMs: o.statementTimeoutMs,
+    searchPath: 'pg_catalog',
+  };
+  const probe = new Session(first, await openClient(config, tls, o.name, o.signal));
+  let facts: ServerFacts;
+  try {
+    facts = await readFacts(probe, config, { signal: o.signal, doing: 'asking the server about itself' });
+  } finally {
+    await probe[Symbol.asyncDispose]();
+  }
+  const context: SessionContext = { ...first, searchPath: facts.searchPath };
+  const open = async (c: Cancel): Promise<Session> =>
+    new Session(context, await openClient(config, tls, o.name, c.signal));
+  const pace = throttle(o.rowsPerSecond, clock);
+  const held = new Set<Session>();
+  const lend = async (c: Cancel): Promise<Session> => {
+    const session = await open(c);
+    held.add(session);
+    return session;
+  };
+  const release = async (session: Session): Promise<void> => {
+    held.delete(session);
+    await session.rollback();
+    await session[Symbol.asyncDispose]();
+  };
+  const within = async <T>(
+    doing: string,
+    c: Cancel,
+    work: (s: Session, at: StatementOptions) => Promise<T>,
+  ): Promise<T> => {
+    const session = await lend(c);
+    try {
+      const at = { signal: c.signal, doing };
+      await session.begin('read', at);
+      return await work(session, at);
+    } finally {
+      await release(session);
+    }
+  };
+
+  return {
+    name: o.name,
+    engine: 'postgres',
+    version: facts.version,
+    fingerprint: facts.fingerprint,
+    inspect: (c) => {
+      const shown = [
+        ...new Set([
+          ...(facts.defaultSchema === undefined ? [] : [facts.defaultSchema]),
+          ...config.schemas,
+          ...(c.schemas ?? []),
+        ]),
+      ];
+      return within('reading the catalogue', c, (session, at) =>
+        inspectSchema(session, shown, facts.defaultSchema, at),
+      );
+    },
+    snapshot: async (c) => {
+      const session = await lend(c);
+      try {
+        const at = { signal: c.signal, doing: 'taking a snapshot' };
+        await session.begin('read', at);
+        const [row] = await session.query(
+          `select case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_insert_lsn() end::text, pg_catalog.pg_current_snapshot()::text`,
+          undefined,
+          at,
+        );
+        return openReader({
+          session,
+          throttle: pace,
+          position: `lsn ${row![0]} snapshot ${row![1]}` as Position,
+          validUtf8: facts.encoding !== 'SQL_ASCII',
+          hashForms: facts.hashForms,
+          onQuery: c.onQuery,
+          release: () => release(session),
+        });
+      } catch (error) {
+        await release(session);
+        throw error;
+      }
+    },
+    ...(o.writable
+      ? {
+          writer: openWriter({
+            lend,
+            release,
+            clock,
+            side: o.name,
+            user: config.user,
+            database: literal(config.database),
+          }),
+        }
+      : {}),
+    examine: (c) =>
+      within('examining', c, (session, at) => examine(session, config, { tables: c.tables, writable: c.writable }, at)),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([...held].map(release));
+    },
+  };
+};

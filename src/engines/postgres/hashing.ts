@@ -1,0 +1,105 @@
+import type { Cancel, Digest, HashBatch, Hashing, Selection } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import { tableLabel } from '../../model/schema.ts';
+import type { ColumnSql } from './columns.ts';
+import { int64Hashes, keyHashes } from './copy-rows.ts';
+import { bucketSql, hashSupport, rowHashSql } from './hash-sql.ts';
+import { orderSql } from './key-sql.ts';
+import { render } from './render.ts';
+import { baseSql, rangePartSql, segmentSql } from './select.ts';
+import type { Session, StatementOptions } from './session.ts';
+
+const batchRows = 8192;
+
+export interface HashingContext {
+  readonly session: Session;
+  readonly forms: Hashing['forms'];
+  columnsOf(selection: Selection, o: Cancel): Promise<readonly ColumnSql[]>;
+  statement(selection: Selection, doing: string, o: Cancel): StatementOptions;
+  paced<T>(
+    batches: AsyncIterable<T>,
+    rowsOf: (batch: T) => number,
+    o: StatementOptions,
+  ): AsyncGenerator<T, void, undefined>;
+}
+
+const mask = (1n << 64n) - 1n;
+
+/** Row hashes made in the database. */
+export const hashingOf = (x: HashingContext): Hashing => {
+  const { session } = x;
+  const side = session.context.name;
+
+  const check = (columns: readonly ColumnSql[], selection: Selection): void => {
+    const unhashable = columns.find((c) => hashSupport(c.column) === undefined);
+    if (unhashable)
+      throw new LockstepError(
+        'INTERNAL',
+        `${side}: ${tableLabel(selection.table)}.${unhashable.column.name} cannot be hashed in the database as ${unhashable.column.as.kind}`,
+        { side },
+      );
+  };
+
+  return {
+    forms: x.forms,
+    supports: hashSupport,
+    digest: async (selection, partition, hash, o) => {
+      const columns = await x.columnsOf(selection, o);
+      check(columns, selection);
+      const keys = columns.slice(0, selection.keyWidth);
+      const part =
+        partition === undefined
+          ? `'0'::pg_catalog.int8`
+          : partition.by === 'range'
+            ? rangePartSql(keys[0]!.value, partition)
+            : bucketSql(keys, partition.hash, partition.count);
+      const h = rowHashSql(columns, hash);
+      // avg shares its state with sum, so that it costs nothing, and leaves out a row without hash, which then shows;
+      // count(h) would compute every hash a second time
+      const group = partition === undefined ? '' : ` group by 1`;
+      const sql = `select ${part}, pg_catalog.count(*), pg_catalog.sum(${h}), (pg_catalog.avg(${h}) is not distinct from pg_catalog.sum(${h}) / nullif(pg_catalog.count(*), 0))::pg_catalog.text from ${baseSql(selection)}${group}`;
+      const rows = await session.query(sql, undefined, x.statement(selection, 'digesting', o));
+      const digests: Digest[] = [];
+      for (const [at, count, sum, complete] of rows) {
+        if (Number(count) === 0) continue;
+        if (complete !== 'true' || sum == null) {
+          throw new LockstepError('INTERNAL', `${side}: a row of ${tableLabel(selection.table)} has no hash`, { side });
+        }
+        digests.push({ part: Number(at), rows: Number(count), sum: BigInt(sum) & mask });
+      }
+      if (partition === undefined && digests.length === 0) return [{ part: 0, rows: 0, sum: 0n }];
+      return digests;
+    },
+    hashes: (selection, segment, hash, o) => {
+      const run = async function* (): AsyncGenerator<HashBatch, void, undefined> {
+        const columns = await x.columnsOf(selection, o);
+        check(columns, selection);
+        const keys = columns.slice(0, selection.keyWidth);
+        const unsorted = keys.find((c) => orderSql(c) === undefined);
+        if (keys.length === 0 || unsorted) {
+          throw new LockstepError(
+            'KEY_TYPES',
+            `${side}: ${tableLabel(selection.table)} has no key that the database can put in order`,
+            { side, hint: 'Choose another key (--key).' },
+          );
+        }
+        const isInt64 = keys.length === 1 && keys[0]!.column.as.kind === 'int' && keys[0]!.column.stored.kind === 'int';
+        const rendered = keys.map(render);
+        const outputs = isInt64 ? [`${keys[0]!.raw}::pg_catalog.int8`] : rendered.map((r) => r.sql);
+        const query = segmentSql(selection, columns, segment, [...outputs, rowHashSql(columns, hash)], {
+          ordered: true,
+        });
+        if (query.empty) return;
+        const sink = isInt64
+          ? int64Hashes(batchRows)
+          : keyHashes(
+              rendered.map((r) => r.decode),
+              batchRows,
+            );
+        const at = x.statement(selection, 'hashing', o);
+        yield* x.paced(session.copy(`copy (${query.sql}) to stdout (format binary)`, sink, at), (b) => b.count, at);
+      };
+      return run();
+    },
+  };
+};

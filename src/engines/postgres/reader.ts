@@ -1,0 +1,159 @@
+import type { Cancel, Hashing, Position, QueryReport, Reader, Segment, Selection } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import type { Batch, Key, Row } from '../../model/row.ts';
+import { tableLabel } from '../../model/schema.ts';
+import { keyTypes } from '../../model/selection.ts';
+import { tableId } from '../sql/quote.ts';
+import { type ColumnSql, columnsSql, type TableFacts, tableFacts } from './columns.ts';
+import { textRows } from './copy-rows.ts';
+import { type HashingContext, hashingOf } from './hashing.ts';
+import { orderSql } from './key-sql.ts';
+import { distinctRowsSql, sortRows } from './keyless.ts';
+import { render } from './render.ts';
+import { sampleSql } from './sample.ts';
+import { baseSql, segmentSql } from './select.ts';
+import type { Session, StatementOptions } from './session.ts';
+import type { Throttle } from './throttle.ts';
+
+const batchRows = 1000;
+
+export interface ReaderContext {
+  readonly session: Session;
+  readonly throttle: Throttle;
+  readonly position: Position;
+  /** The server's text is valid UTF-8 for certain (not so in SQL_ASCII databases). */
+  readonly validUtf8: boolean;
+  readonly hashForms: Hashing['forms'] | undefined;
+  readonly onQuery: ((q: QueryReport) => void) | undefined;
+  /** Gives the session back; the transaction is over. */
+  release(): Promise<void>;
+}
+
+/** Reads through the open transaction of a session. */
+export const openReader = (x: ReaderContext): Reader => {
+  const { session } = x;
+  const side = session.context.name;
+  const facts = new Map<string, Promise<TableFacts>>();
+
+  const statement = (selection: Selection, doing: string, { signal }: Cancel): StatementOptions => ({
+    signal,
+    doing: `${doing} ${tableLabel(selection.table)}`,
+    table: tableId(selection.table),
+    onQuery: x.onQuery,
+    ...(selection.filter === undefined ? {} : { filtered: true }),
+  });
+
+  const columnsOf = async (selection: Selection, o: Cancel): Promise<readonly ColumnSql[]> => {
+    const table = tableId(selection.table);
+    let known = facts.get(table);
+    if (!known) {
+      known = tableFacts(session, selection.table, {
+        signal: o.signal,
+        doing: `reading the catalogue of ${tableLabel(selection.table)}`,
+      });
+      facts.set(table, known);
+      known.catch(() => facts.delete(table));
+    }
+    return columnsSql(selection, await known, side);
+  };
+
+  const paced = async function* <T>(
+    batches: AsyncIterable<T>,
+    rowsOf: (batch: T) => number,
+    o: StatementOptions,
+  ): AsyncGenerator<T, void, undefined> {
+    for await (const batch of batches) {
+      await x.throttle.pass(rowsOf(batch), o.signal).catch((error: unknown) => {
+        throw session.explain(error, o);
+      });
+      yield batch;
+    }
+  };
+
+  async function* scan(selection: Selection, segment: Segment, o: Cancel): AsyncGenerator<Batch<Row>, void, undefined> {
+    const columns = await columnsOf(selection, o);
+    const at = statement(selection, 'reading', o);
+    const keyless = selection.keyWidth === 0;
+    const ordering = keyless ? columns : columns.slice(0, selection.keyWidth);
+    const sortable = ordering.every((c) => orderSql(c) !== undefined);
+    if (keyless && segment.kind !== 'all')
+      throw new LockstepError('INTERNAL', 'a table without a key is read as a whole');
+    if (!keyless && !sortable && segment.kind === 'range') {
+      throw new LockstepError(
+        'KEY_TYPES',
+        `${side}: ${tableLabel(selection.table)} cannot be read by key ranges: the database has no order for its key as it is compared`,
+        { side, hint: 'Choose another key (--key).' },
+      );
+    }
+    const rendered = columns.map(render);
+    const query = keyless
+      ? { sql: distinctRowsSql(baseSql(selection), columns) }
+      : segmentSql(
+          selection,
+          columns,
+          segment,
+          rendered.map((r) => r.sql),
+          { ordered: sortable },
+        );
+    if ('empty' in query && query.empty) return;
+    const sink = textRows(
+      rendered.map((r) => r.decode),
+      batchRows,
+      x.validUtf8,
+    );
+    const rows = paced(session.copy(`copy (${query.sql}) to stdout`, sink, at), (b) => b.length, at);
+    if (sortable) {
+      yield* rows;
+      return;
+    }
+    const types = keyless ? selection.columns.map((c) => c.as) : keyTypes(selection);
+    const sorted = await sortRows(rows, types, keyless, { side, table: tableLabel(selection.table) });
+    for (let i = 0; i < sorted.length; i += batchRows) yield sorted.slice(i, i + batchRows);
+  }
+
+  const hashing =
+    x.hashForms === undefined
+      ? undefined
+      : hashingOf({ session, columnsOf, statement, paced, forms: x.hashForms } satisfies HashingContext);
+
+  return {
+    position: x.position,
+    scan,
+    count: async (selection, o) => {
+      await columnsOf(selection, o);
+      const [row] = await session.query(
+        `select pg_catalog.count(*) from ${baseSql(selection)}`,
+        undefined,
+        statement(selection, 'counting', o),
+      );
+      return Number(row![0]);
+    },
+    sample: async (selection, rows, o) => {
+      const columns = await columnsOf(selection, o);
+      const at = statement(selection, 'sampling', o);
+      const sql = await sampleSql(session, selection, columns.slice(0, selection.keyWidth), rows, at);
+      if (sql === undefined) return [];
+      const sink = textRows(
+        columns.slice(0, selection.keyWidth).map((c) => render(c).decode),
+        batchRows,
+        x.validUtf8,
+      );
+      const keys: Key[] = [];
+      for await (const batch of session.copy(`copy (${sql}) to stdout`, sink, at)) keys.push(...batch);
+      return keys;
+    },
+    keyBounds: async (selection, o) => {
+      const [key] = await columnsOf(selection, o);
+      const at = statement(selection, 'reading the key bounds of', o);
+      const [row] = await session.query(
+        `select pg_catalog.min(${key!.value})::pg_catalog.text, pg_catalog.max(${key!.value})::pg_catalog.text from ${baseSql(selection)}`,
+        undefined,
+        at,
+      );
+      const [min, max] = row!;
+      return min == null || max == null ? undefined : { min: BigInt(min), max: BigInt(max) };
+    },
+    ...(hashing ? { hashing } : {}),
+    [Symbol.asyncDispose]: () => x.release(),
+  };
+};

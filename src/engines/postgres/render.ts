@@ -1,0 +1,72 @@
+import { canonical } from '../../model/canon/canonical.ts';
+import type { Text } from '../../model/row.ts';
+import type { ColumnType } from '../../model/schema.ts';
+import type { ColumnSql } from './columns.ts';
+
+/** A column as text: what the server is asked for, and what is still to be done with its answer. */
+export interface Rendered {
+  readonly sql: string;
+  /** Absent: the server's text is the canonical text. */
+  readonly decode?: (text: string) => Text;
+}
+
+const bits = new DataView(new ArrayBuffer(8));
+
+/** Sixteen hex digits of a binary64, as `float8send` gives them, to the shortest decimal. */
+export const decodeFloat = (hex: string): Text => {
+  bits.setUint32(0, Number.parseInt(hex.slice(0, 8), 16));
+  bits.setUint32(4, Number.parseInt(hex.slice(8), 16));
+  const x = bits.getFloat64(0);
+  return (x === 0 ? '0' : String(x)) as Text;
+};
+
+/** `2024-02-29` to `2024-02-29 00:00:00`, the era kept at the end. */
+const midnight = (date: string): Text => {
+  if (date.endsWith('infinity')) return date as Text;
+  return (date.endsWith(' BC') ? `${date.slice(0, -3)} 00:00:00 BC` : `${date} 00:00:00`) as Text;
+};
+
+const floatHex = (value: string): string =>
+  `case when ${value} = 'NaN' then '7ff8000000000000' else pg_catalog.encode(pg_catalog.float8send(${value} + 0), 'hex') end`;
+
+/** The canonical text of the column in its own type. */
+const native = (stored: ColumnType, value: string): Rendered => {
+  switch (stored.kind) {
+    case 'decimal':
+      return { sql: `pg_catalog.trim_scale(${value})::pg_catalog.text` };
+    case 'float':
+      return { sql: floatHex(value), decode: decodeFloat };
+    case 'bytes':
+      return { sql: `pg_catalog.encode(${value}, 'hex')` };
+    case 'instant':
+      return { sql: `(${value} at time zone 'UTC')::pg_catalog.text` };
+    case 'json':
+      return { sql: `${value}::pg_catalog.text`, decode: (text) => canonical(stored, text) };
+    default:
+      return { sql: `${value}::pg_catalog.text` };
+  }
+};
+
+const isMoment = (t: ColumnType): boolean => t.kind === 'timestamp' || t.kind === 'instant';
+
+/** Renders a column as the type asked for, in SQL as far as that is exact and on our side otherwise. */
+export const render = (c: ColumnSql): Rendered => {
+  const { stored, as } = c.column;
+  const own = native(stored, c.value);
+  if (as.kind === 'text') {
+    if (stored.kind === 'json') return { sql: own.sql };
+    return as.padded && !(stored.kind === 'text' && stored.padded)
+      ? { ...own, sql: `pg_catalog.rtrim(${own.sql}, ' ')` }
+      : own;
+  }
+  if (as.kind === stored.kind || as.kind === 'opaque') return own;
+  if (isMoment(as) && isMoment(stored)) return own;
+  if (isMoment(as) && stored.kind === 'date') return { sql: own.sql, decode: midnight };
+  if (as.kind === 'decimal' && stored.kind === 'int') return own;
+  if ((as.kind === 'int' || as.kind === 'decimal') && stored.kind === 'bool')
+    return { sql: `${c.value}::pg_catalog.int4::pg_catalog.text` };
+  if (as.kind === 'bytes' && stored.kind === 'uuid')
+    return { sql: `pg_catalog.encode(pg_catalog.uuid_send(${c.value}), 'hex')` };
+  const first = own.decode;
+  return { sql: own.sql, decode: first ? (text) => canonical(as, first(text)) : (text) => canonical(as, text) };
+};

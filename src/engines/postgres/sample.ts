@@ -1,0 +1,56 @@
+import type { Selection } from '../../model/endpoint.ts';
+import { tableId } from '../sql/quote.ts';
+import type { ColumnSql } from './columns.ts';
+import { render } from './render.ts';
+import { baseSql } from './select.ts';
+import type { Session, StatementOptions } from './session.ts';
+
+const reach = 10;
+
+/**
+ * A query for the keys of about `rows` rows, spread over the table. One integer key: the rows that follow evenly
+ * spaced points of its index. Otherwise a tenth of the rows of ten times as many pages, chosen by place, not by
+ * chance, so that a repeat gives the same.
+ */
+export const sampleSql = async (
+  session: Session,
+  selection: Selection,
+  keys: readonly ColumnSql[],
+  rows: number,
+  o: StatementOptions,
+): Promise<string | undefined> => {
+  if (keys.length === 0 || rows <= 0) return undefined;
+  const outputs = keys.map((c) => render(c).sql).join(', ');
+  const base = baseSql(selection);
+  const [only] = keys;
+  if (keys.length === 1 && only!.column.stored.kind === 'int') {
+    const key = only!.value;
+    const [bounds] = await session.query(
+      `select pg_catalog.min(${key})::pg_catalog.text, pg_catalog.max(${key})::pg_catalog.text from ${base}`,
+      undefined,
+      o,
+    );
+    const [min, max] = bounds!;
+    if (min == null || max == null) return undefined;
+    const from = BigInt(min);
+    const span = BigInt(max) - from + 1n;
+    const count = span < BigInt(rows) ? span : BigInt(rows);
+    const points = Array.from({ length: Number(count) }, (_, i) => from + (span * BigInt(i)) / count);
+    return `select distinct ${outputs.replaceAll(`${only!.raw}`, 'x.k')} from pg_catalog.unnest('{${points.join(',')}}'::pg_catalog.int8[]) as p(at) cross join lateral (select ${only!.raw} as k from ${base} where ${key} >= p.at order by ${only!.raw} limit 1) as x`;
+  }
+  const [facts] = await session.query(
+    `select c.relkind, pg_catalog.greatest(c.reltuples, 0)::pg_catalog.text from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass($1)`.replace(
+      'pg_catalog.greatest',
+      'greatest',
+    ),
+    [tableId(selection.table)],
+    o,
+  );
+  const [kind, estimate] = facts ?? [];
+  const known = Number(estimate ?? 0);
+  if ((kind !== 'r' && kind !== 'm') || known <= rows * reach || selection.filter !== undefined) {
+    return `select ${outputs} from ${base} limit ${rows}`;
+  }
+  const percent = Math.min(100, (100 * rows * reach) / known);
+  return `select ${outputs} from ${tableId(selection.table)} as t tablesample system (${percent}) repeatable (7) where pg_catalog.hashtextextended(t.ctid::pg_catalog.text, 0) % ${reach} = 0`;
+};

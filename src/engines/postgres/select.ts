@@ -1,0 +1,132 @@
+import type { Partition, Segment, Selection } from '../../model/endpoint.ts';
+import type { Cell } from '../../model/row.ts';
+import { id, literal, tableId } from '../sql/quote.ts';
+import type { ColumnSql } from './columns.ts';
+import { bucketSql } from './hash-sql.ts';
+import { matchSql, orderSql, possibleKeys, rangeSql } from './key-sql.ts';
+
+/** An array in PostgreSQL's own writing, for a parameter or a literal. */
+export const textArray = (cells: readonly Cell[]): string => {
+  let out = '{';
+  for (let i = 0; i < cells.length; i++) {
+    const cell = cells[i]!;
+    if (i > 0) out += ',';
+    if (cell === null) out += 'NULL';
+    else if (cell.includes('"') || cell.includes('\\')) out += `"${cell.replace(/["\\]/g, '\\$&')}"`;
+    else out += `"${cell}"`;
+  }
+  return `${out}}`;
+};
+
+/** The relation to read as `t`: the table, or the part of it that the condition lets through. */
+export const baseSql = (selection: Selection): string => {
+  const table = tableId(selection.table);
+  if (selection.filter === undefined) return `${table} as t`;
+  const columns = selection.columns.map((c) => id(c.name)).join(', ');
+  // the line break ends a comment that the condition may end in
+  return `(select ${columns} from ${table} where (${selection.filter}\n)) as t`;
+};
+
+const least = -(2n ** 63n);
+const greatest = 2n ** 63n - 1n;
+const clamp = (x: bigint): bigint => (x < least ? least : x > greatest ? greatest : x);
+
+/** Inclusive ranges of an integer key, adjacent parts joined, in order. */
+const partRanges = (
+  p: Extract<Partition, { by: 'range' }>,
+  parts: readonly number[],
+): readonly (readonly [bigint, bigint])[] => {
+  const sorted = [...new Set(parts)].sort((a, b) => a - b);
+  const ranges: [number, number][] = [];
+  for (const part of sorted) {
+    const previous = ranges.at(-1);
+    if (previous && previous[1] + 1 === part) previous[1] = part;
+    else ranges.push([part, part]);
+  }
+  return ranges
+    .map(([first, last]): [bigint, bigint] => [
+      first === 0 ? least : p.origin + BigInt(first) * p.width,
+      last === p.count - 1 ? greatest : p.origin + BigInt(last + 1) * p.width - 1n,
+    ])
+    .filter(([from, to]) => from <= greatest && to >= least)
+    .map(([from, to]): [bigint, bigint] => [clamp(from), clamp(to)]);
+};
+
+const int8 = (x: bigint): string => `'${x}'::pg_catalog.int8`;
+
+/** Which part an integer key falls into, an int8. */
+export const rangePartSql = (key: string, p: Extract<Partition, { by: 'range' }>): string => {
+  const last = p.origin + BigInt(p.count - 1) * p.width;
+  const fits = p.origin >= least && last <= greatest && last - p.origin <= greatest;
+  const k = fits ? key : `${key}::pg_catalog.numeric`;
+  const n = (x: bigint): string => (fits ? int8(x) : `'${x}'::pg_catalog.numeric`);
+  const inside = fits
+    ? `(${k} - ${n(p.origin)}) / ${n(p.width)}`
+    : `pg_catalog.div(${k} - ${n(p.origin)}, ${n(p.width)})::pg_catalog.int8`;
+  if (p.count === 1) return int8(0n);
+  return `case when ${k} < ${n(p.origin)} then ${int8(0n)} when ${k} >= ${n(last)} then ${int8(BigInt(p.count - 1))} else ${inside} end`;
+};
+
+export interface Query {
+  readonly sql: string;
+  /** The selection is known to be empty: nothing to ask. */
+  readonly empty?: true;
+}
+
+const orders = (keys: readonly ColumnSql[]): string => keys.map((c) => orderSql(c)!).join(', ');
+
+/**
+ * `select outputs` of the segment's rows in key order (`ordered`), or in any order.
+ */
+export const segmentSql = (
+  selection: Selection,
+  columns: readonly ColumnSql[],
+  segment: Segment,
+  outputs: readonly string[],
+  o: { readonly ordered: boolean },
+): Query => {
+  const keys = columns.slice(0, selection.keyWidth);
+  const base = baseSql(selection);
+  const select = `select ${outputs.join(', ')}`;
+  const order = o.ordered && keys.length > 0 ? ` order by ${orders(keys)}` : '';
+  switch (segment.kind) {
+    case 'all':
+      return { sql: `${select} from ${base}${order}` };
+    case 'range': {
+      const where = rangeSql(keys, segment.from, segment.to);
+      return { sql: `${select} from ${base}${where === undefined ? '' : ` where ${where}`}${order}` };
+    }
+    case 'keys': {
+      const possible = possibleKeys(keys, segment.keys);
+      if (possible.length === 0) return { sql: '', empty: true };
+      const arrays = keys.map((_, i) => `${literal(textArray(possible.map((k) => k[i]!)))}::pg_catalog.text[]`);
+      const names = keys.map((_, i) => `k${i}`);
+      const on = keys.map((c, i) => `(${matchSql(c, `k.k${i}`)})`).join(' and ');
+      return {
+        sql: `${select} from pg_catalog.unnest(${arrays.join(', ')}) as k(${names.join(', ')}) join ${base} on ${on}${order}`,
+      };
+    }
+    case 'parts': {
+      const { partition: p, parts } = segment;
+      if (parts.length === 0) return { sql: '', empty: true };
+      if (p.by === 'hash') {
+        const wanted = `'{${[...new Set(parts)].join(',')}}'::pg_catalog.int8[]`;
+        return { sql: `${select} from ${base} where ${bucketSql(keys, p.hash, p.count)} = any (${wanted})${order}` };
+      }
+      const ranges = partRanges(p, parts);
+      if (ranges.length === 0) return { sql: '', empty: true };
+      const key = keys[0]!.raw;
+      if (ranges.length === 1) {
+        const [from, to] = ranges[0]!;
+        return { sql: `${select} from ${base} where ${key} >= ${int8(from)} and ${key} <= ${int8(to)}${order}` };
+      }
+      // one index range after the other, in the order of the array: no sort over all of them
+      const bounds = [0, 1].map((i) => `'{${ranges.map((r) => r[i]).join(',')}}'::pg_catalog.int8[]`);
+      const named = outputs.map((x, i) => `${x} as o${i}`).join(', ');
+      const picked = outputs.map((_, i) => `x.o${i}`).join(', ');
+      return {
+        sql: `select ${picked} from pg_catalog.unnest(${bounds.join(', ')}) as r(lo, hi) cross join lateral (select ${named} from ${base} where ${key} >= r.lo and ${key} <= r.hi${order}) as x`,
+      };
+    }
+  }
+};

@@ -1,0 +1,243 @@
+import type { ConnectionOptions } from 'node:tls';
+import type pg from 'pg';
+import type { Clock } from '../../lib/clock.ts';
+import type { QueryReport } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import { literal } from '../sql/quote.ts';
+import { requestCancel } from './cancel.ts';
+import type { PostgresConfig } from './config.ts';
+import { CopyOut, type RowSink } from './copy-out.ts';
+import { explainFailure, type FailureContext } from './failures.ts';
+
+/** Facts that every session of an endpoint shares. */
+export interface SessionContext {
+  readonly name: string;
+  readonly config: PostgresConfig;
+  readonly tls: ConnectionOptions | undefined;
+  readonly clock: Clock;
+  readonly statementTimeoutMs: number | undefined;
+  /** Set for every transaction; `pg_catalog` first, so that nobody's schema comes before it. */
+  readonly searchPath: string;
+}
+
+export interface StatementOptions {
+  readonly signal: AbortSignal;
+  /** For messages: `reading public.orders`. */
+  readonly doing: string;
+  readonly filtered?: boolean;
+  readonly table?: string;
+  readonly privilege?: string;
+  readonly onQuery?: ((q: QueryReport) => void) | undefined;
+}
+
+export type RawRow = readonly (string | null)[];
+
+const reportedSql = (sql: string): string =>
+  sql.length <= 2000 ? sql : `${sql.slice(0, 1500)} … (${sql.length} characters)`;
+
+/** One connection to the server, used by one at a time. */
+export class Session implements AsyncDisposable {
+  readonly context: SessionContext;
+  readonly client: pg.Client;
+  #broken = false;
+
+  constructor(context: SessionContext, client: pg.Client) {
+    this.context = context;
+    this.client = client;
+    client.on('error', () => {
+      this.#broken = true;
+    });
+    client.on('end', () => {
+      this.#broken = true;
+    });
+  }
+
+  /** The connection is gone: no statement can be sent any more. */
+  get broken(): boolean {
+    return this.#broken;
+  }
+
+  explain(error: unknown, o: StatementOptions): LockstepError {
+    const at: FailureContext = {
+      side: this.context.name,
+      user: this.context.config.user,
+      doing: o.doing,
+      signal: o.signal,
+      statementTimeoutMs: this.context.statementTimeoutMs,
+      table: o.table,
+      privilege: o.privilege,
+      ...(o.filtered ? { filtered: true } : {}),
+    };
+    return explainFailure(error, at);
+  }
+
+  /** Cancels the running statement, again until it has ended: a request that overtakes its statement is lost. */
+  async #cancel(ended: AbortSignal): Promise<void> {
+    const c = this.client as unknown as { processID: number; secretKey: number };
+    while (!ended.aborted && !this.#broken) {
+      await requestCancel(this.context.config, this.context.tls, { processId: c.processID, secretKey: c.secretKey });
+      if (!ended.aborted) await this.context.clock.sleep(100, ended).catch(() => {});
+    }
+  }
+
+  /**
+   * Runs one statement (with `values`) or several; rows as the server's text. Rejects with what the server (or the
+   * driver) threw, unexplained. Aborting cancels it at the server and waits for its answer.
+   */
+  async raw(
+    sql: string,
+    values: readonly unknown[] | undefined,
+    o: StatementOptions,
+  ): Promise<{ rows: RawRow[]; rowCount: number }> {
+    if (o.signal.aborted)
+      throw new LockstepError('ABORTED', `${this.context.name}: ${o.doing} was stopped`, { side: this.context.name });
+    const began = this.context.clock.elapsed();
+    const ended = new AbortController();
+    let cancelling: Promise<void> | undefined;
+    const stop = (): void => {
+      cancelling ??= this.#cancel(ended.signal);
+    };
+    o.signal.addEventListener('abort', stop, { once: true });
+    try {
+      const result = await this.client.query({
+        text: sql,
+        rowMode: 'array',
+        ...(values ? { values: [...values] } : {}),
+      } as pg.QueryArrayConfig);
+      const last = (Array.isArray(result) ? result[result.length - 1] : result) as pg.QueryArrayResult<
+        (string | null)[]
+      >;
+      const rows = last.rows;
+      o.onQuery?.({
+        side: this.context.name,
+        sql: reportedSql(sql),
+        rows: rows.length,
+        bytes: rows.reduce((sum, row) => sum + row.reduce((n, cell) => n + (cell?.length ?? 0), 0), 0),
+        elapsedMs: this.context.clock.elapsed() - began,
+      });
+      return { rows, rowCount: last.rowCount ?? 0 };
+    } finally {
+      ended.abort();
+      o.signal.removeEventListener('abort', stop);
+      // a cancel that arrives late would hit the session's next statement
+      await cancelling;
+    }
+  }
+
+  /** `raw`, with failures explained. */
+  async query(sql: string, values: readonly unknown[] | undefined, o: StatementOptions): Promise<RawRow[]> {
+    try {
+      return (await this.raw(sql, values, o)).rows;
+    } catch (error) {
+      throw this.explain(error, o);
+    }
+  }
+
+  /**
+   * Streams `COPY (…) TO STDOUT`. Inside a savepoint, so that a consumer that stops early, or a statement that fails,
+   * costs the transaction nothing: its snapshot stays.
+   */
+  async *copy<T>(sql: string, sink: RowSink<T>, o: StatementOptions): AsyncGenerator<T, void, undefined> {
+    const began = this.context.clock.elapsed();
+    await this.query('savepoint lockstep_copy', undefined, { signal: o.signal, doing: o.doing });
+    if (o.signal.aborted) throw this.explain(new Error('stopped'), o);
+    const copy = new CopyOut(sql, sink);
+    const ended = new AbortController();
+    let cancelling: Promise<void> | undefined;
+    const stop = (): void => {
+      cancelling ??= this.#cancel(ended.signal);
+    };
+    o.signal.addEventListener('abort', stop, { once: true });
+    let whole = false;
+    try {
+      this.client.query(copy as unknown as pg.Submittable);
+      for (;;) {
+        const batch = await copy.next();
+        if (batch === undefined) break;
+        yield batch;
+        if (o.signal.aborted) throw new Error('stopped');
+      }
+      whole = true;
+    } catch (error) {
+      throw this.explain(error, o);
+    } finally {
+      if (!copy.ended) {
+        stop();
+        await copy.drain();
+      }
+      ended.abort();
+      o.signal.removeEventListener('abort', stop);
+      await cancelling;
+      o.onQuery?.({
+        side: this.context.name,
+        sql: reportedSql(sql),
+        rows: copy.rows,
+        bytes: copy.bytes,
+        elapsedMs: this.context.clock.elapsed() - began,
+      });
+      if (!this.#broken) {
+        const mend = whole
+          ? 'release savepoint lockstep_copy'
+          : 'rollback to savepoint lockstep_copy; release savepoint lockstep_copy';
+        // a failure here shows itself in the next statement
+        await this.client.query(mend).catch(() => {});
+      }
+    }
+  }
+
+  /** Begins a transaction in which every value has one text, and checks that the server took each setting. */
+  async begin(mode: 'read' | 'write', o: StatementOptions): Promise<void> {
+    const timeout = String(this.context.statementTimeoutMs ?? 0);
+    const settings: readonly (readonly [string, string])[] = [
+      ['TimeZone', 'UTC'],
+      ['DateStyle', 'ISO, YMD'],
+      ['IntervalStyle', 'iso_8601'],
+      ['extra_float_digits', '1'],
+      ['bytea_output', 'hex'],
+      ['lc_monetary', 'C'],
+      ['client_encoding', 'UTF8'],
+      ['standard_conforming_strings', 'on'],
+      ['xmloption', 'content'],
+      ['quote_all_identifiers', 'off'],
+      ['jit', 'off'],
+      // a policy that hides rows must be an error, not a silent difference
+      ['row_security', 'off'],
+      ['statement_timeout', timeout],
+      ['idle_in_transaction_session_timeout', '0'],
+      ['search_path', this.context.searchPath],
+    ];
+    const begin =
+      mode === 'read'
+        ? 'begin isolation level repeatable read, read only'
+        : 'begin isolation level read committed, read write';
+    const sets = settings.map(([name, value]) =>
+      name === 'search_path' ? `set local search_path to ${value}` : `set local ${name} to ${literal(value)}`,
+    );
+    const read = settings.map(([name]) => `current_setting(${literal(name)})`).join(', ');
+    const [row] = await this.query(`${begin}; ${sets.join('; ')}; select ${read}`, undefined, o);
+    settings.forEach(([name, value], i) => {
+      const is = row?.[i] ?? '';
+      if (name === 'statement_timeout' || name === 'search_path') return; // shown in the server's own way
+      if (is !== value) {
+        throw new LockstepError(
+          'DATABASE',
+          `${this.context.name}: the server did not take the setting ${name} = ${value}; it is ${is}`,
+          {
+            side: this.context.name,
+            hint: 'Something between here and the server (a pooler?) changes sessions; connect to the server itself.',
+          },
+        );
+      }
+    });
+  }
+
+  /** Ends the transaction without a trace; never throws. */
+  async rollback(): Promise<void> {
+    if (!this.#broken) await this.client.query('rollback').catch(() => {});
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#broken) return;
+    await this.client.end().catch(() => {});
+  }
+}
