@@ -3,8 +3,8 @@ import type { Cancel, Writer } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Journal, Plan, PlanItem, Plans } from '../model/store.ts';
 import type { GroupKind } from '../plan/seal.ts';
-import { type Altered, type ApplyContext, type ApplySettings } from './context.ts';
 import { type Batches, batches } from './batches.ts';
+import type { Altered, ApplyContext, ApplySettings } from './context.ts';
 import type { ApplyTable } from './images.ts';
 import { type ApplyNumbers, numbersOf, totalOf } from './numbers.ts';
 import { pool } from './pool.ts';
@@ -157,7 +157,9 @@ export const applyPlan = async (
   let rolledBack: string | undefined;
 
   if (i.settings.atomic === 'run') {
-    if (!o.resumed || open.length > 0 || (await journal.last(i.run, i)) === 0) {
+    // Once taken back, the verdict stands: the same plan is not tried twice.
+    if (((await journal.tally(i.run, i))['rolled_back'] ?? 0) > 0) rolledBack = 'taken back before';
+    else {
       const whole = await applyWhole(ctx, { total, open: open[0]?.step });
       if (!whole.committed) rolledBack = whole.reason ?? 'refused';
     }
@@ -183,7 +185,11 @@ export const applyPlan = async (
   const numbers = numbersOf(plan.header.counts, await journal.tally(i.run, i), { complete: stopped === undefined });
   if (numbers.applied.insert > 0 && stopped === undefined && rolledBack === undefined) {
     for (const t of i.tables) if (t.table.columns.some((c) => c.serial || c.generated === 'identity')) inserted.add(t);
-    if (inserted.size > 0) await i.writer.advanceSequences([...inserted].map((t) => t.table), i);
+    if (inserted.size > 0)
+      await i.writer.advanceSequences(
+        [...inserted].map((t) => t.table),
+        i,
+      );
   }
   return {
     numbers,

@@ -65,7 +65,11 @@ export interface ApplyContext {
 const examplesMost = 100;
 
 /** Consecutive items of one table and one kind, at most `most` each. */
-export function* tableBatches(ctx: Pick<ApplyContext, 'tables'>, items: Iterable<PlanItem>, most: number): Iterable<TableChanges> {
+export function* tableBatches(
+  ctx: Pick<ApplyContext, 'tables'>,
+  items: Iterable<PlanItem>,
+  most: number,
+): Iterable<TableChanges> {
   let held: Change[] = [];
   let table = -1;
   const batch = (): TableChanges => {

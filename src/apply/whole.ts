@@ -1,5 +1,5 @@
-import type { TableChanges } from '../model/endpoint.ts';
 import type { ChangeOp } from '../model/change.ts';
+import type { TableChanges } from '../model/endpoint.ts';
 import type { Outcome, PlanItem, SeqRange } from '../model/store.ts';
 import { type ApplyContext, attemptStep, tableBatches } from './context.ts';
 import { showsAfter } from './images.ts';
@@ -95,6 +95,9 @@ export const applyWhole = async (
       moved,
       rolled_back: size - outcomes.length,
     });
-    return { committed: false, reason: `${moved} ${moved === 1 ? 'row has' : 'rows have'} changed since the plan was made` };
+    return {
+      committed: false,
+      reason: `${moved} ${moved === 1 ? 'row has' : 'rows have'} changed since the plan was made`,
+    };
   }
 };
