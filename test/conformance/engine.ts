@@ -1,10 +1,14 @@
 import { test } from 'node:test';
+import { applyCases } from './cases/apply.ts';
+import { hashingCases } from './cases/hashing.ts';
 import { keyCases } from './cases/keys.ts';
+import { lockCases } from './cases/locks.ts';
+import { snapshotCases } from './cases/snapshot.ts';
 import type { Harness } from './harness.ts';
 import { type Case, runCase } from './lab.ts';
 
 /** What every engine must do, as plain functions. */
-export const cases: readonly Case[] = [...keyCases];
+export const cases: readonly Case[] = [...keyCases, ...hashingCases, ...snapshotCases, ...applyCases, ...lockCases];
 
 /** Registers every case of the kit as a test of this engine. */
 export const engineConformance = (harness: Harness): void => {
