@@ -79,7 +79,9 @@ export const jsonText = (raw: string): string | undefined => {
         return word;
       }
     const digits = take(number);
-    return digits === undefined || canonicalInteger.test(digits) ? digits : numberText(digits);
+    return digits === undefined || (digits.length <= maxZeros && canonicalInteger.test(digits))
+      ? digits
+      : numberText(digits);
   };
   /** The key of an object's next member, up to its value. */
   const member = (frame: Frame): boolean => {
