@@ -1,0 +1,133 @@
+import { realpathSync, statSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type {
+  Cancel,
+  ConnectOptions,
+  Endpoint,
+  Finding,
+  Fingerprint,
+  QueryReport,
+  Reader,
+} from '../../model/endpoint.ts';
+import type { Schema, Table } from '../../model/schema.ts';
+import { Connection } from './connection.ts';
+import type { OpenArgs } from './operations.ts';
+import { SqliteReader } from './reader.ts';
+import { resolveFile, type SqliteConfig } from './url.ts';
+
+const busyTimeoutMs = 5000;
+/** Idle processes kept for the next snapshot. */
+const keptIdle = 1;
+
+const fingerprintOf = (path: string): Fingerprint => {
+  const real = realpathSync(path);
+  const { dev, ino, birthtimeNs } = statSync(real, { bigint: true });
+  return { server: `sqlite:${hostname()}:${dev}:${ino}:${birthtimeNs}`, database: real, address: path };
+};
+
+/** A database file; each snapshot and the writer have a connection, and so a process, of their own. */
+export class SqliteEndpoint implements Endpoint {
+  readonly engine = 'sqlite';
+  readonly name: string;
+  readonly version: string;
+  readonly fingerprint: Fingerprint;
+  readonly #open: OpenArgs;
+  readonly #timeoutMs: number | undefined;
+  readonly #idle: Connection[] = [];
+  readonly #all = new Set<Connection>();
+
+  private constructor(name: string, open: OpenArgs, timeoutMs: number | undefined, version: string, first: Connection) {
+    this.name = name;
+    this.version = version;
+    this.fingerprint = fingerprintOf(open.path);
+    this.#open = open;
+    this.#timeoutMs = timeoutMs;
+    this.#idle.push(first);
+    this.#all.add(first);
+  }
+
+  static async connect(config: SqliteConfig, o: ConnectOptions): Promise<SqliteEndpoint> {
+    const path = resolveFile(config, o.baseDir, o.name);
+    const open: OpenArgs = {
+      side: o.name,
+      path,
+      readOnly: true,
+      immutable: config.immutable,
+      busyTimeoutMs,
+      rowsPerSecond: o.rowsPerSecond,
+    };
+    const { connection, version } = await Connection.open(open, o.statementTimeoutMs, o);
+    return new SqliteEndpoint(o.name, open, o.statementTimeoutMs, `SQLite ${version}`, connection);
+  }
+
+  async #acquire(cancel: Cancel): Promise<Connection> {
+    for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
+      if (!idle.ended) return idle;
+      await this.#drop(idle);
+    }
+    const { connection } = await Connection.open(this.#open, this.#timeoutMs, cancel);
+    this.#all.add(connection);
+    return connection;
+  }
+
+  async #drop(connection: Connection): Promise<void> {
+    this.#all.delete(connection);
+    await connection[Symbol.asyncDispose]();
+  }
+
+  /** Takes back a connection: its transaction ends; a killed one is forgotten. */
+  async #release(connection: Connection): Promise<void> {
+    if (!connection.ended && this.#idle.length < keptIdle) {
+      const ended = await connection.call('end', null, { signal: new AbortController().signal }).then(
+        () => true,
+        () => false,
+      );
+      if (ended && this.#all.has(connection)) {
+        this.#idle.push(connection);
+        return;
+      }
+    }
+    await this.#drop(connection);
+  }
+
+  async #with<T>(cancel: Cancel, work: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.#acquire(cancel);
+    try {
+      return await work(connection);
+    } finally {
+      await this.#release(connection);
+    }
+  }
+
+  inspect(o: Cancel): Promise<Schema> {
+    return this.#with(o, (connection) => connection.call('inspect', null, o));
+  }
+
+  examine(o: Cancel & { tables: readonly Table[]; writable: boolean }): Promise<readonly Finding[]> {
+    const { tables, writable } = o;
+    return this.#with(o, (connection) => connection.call('examine', { tables, writable }, o));
+  }
+
+  async snapshot(o: Cancel & { readonly onQuery?: (q: QueryReport) => void }): Promise<Reader> {
+    const connection = await this.#acquire(o);
+    try {
+      await connection.call('begin', null, o);
+      return new SqliteReader({
+        side: this.name,
+        connection,
+        onQuery: o.onQuery,
+        release: (used) => this.#release(used),
+      });
+    } catch (error) {
+      await this.#release(connection);
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#idle.length = 0;
+    const all = [...this.#all];
+    this.#all.clear();
+    await Promise.all(all.map((connection) => connection[Symbol.asyncDispose]()));
+  }
+}

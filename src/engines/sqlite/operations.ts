@@ -1,0 +1,102 @@
+import type { Change } from '../../model/change.ts';
+import type {
+  Applied,
+  Digest,
+  Finding,
+  HashBatch,
+  Partition,
+  Segment,
+  Selection,
+  StepMark,
+} from '../../model/endpoint.ts';
+import type { HashSpec } from '../../model/hash/spec.ts';
+import type { Key, Row } from '../../model/row.ts';
+import type { Schema, Table } from '../../model/schema.ts';
+
+export interface OpenArgs {
+  /** The endpoint's name, for messages. */
+  readonly side: string;
+  /** Absolute. */
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly immutable: boolean;
+  /** How long SQLite itself waits for another connection's lock. */
+  readonly busyTimeoutMs: number;
+  readonly rowsPerSecond?: number | undefined;
+}
+
+export interface StreamArgs {
+  readonly kind: 'rows' | 'hashes';
+  readonly selection: Selection;
+  readonly segment: Segment;
+  readonly hash?: HashSpec | undefined;
+}
+
+/** Facts about what a call or stream has done, for `--explain`. */
+export interface Work {
+  readonly sql: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly elapsedMs: number;
+}
+
+/** One batch of a stream; `end` when there is no more. */
+export type Chunk =
+  | { readonly rows: readonly Row[] }
+  | { readonly hashes: HashBatch }
+  | { readonly end: true; readonly work: Work };
+
+export interface Holder {
+  readonly run: string;
+  readonly pair: string;
+}
+
+/** One batch of changes on its way to the database. */
+export interface BatchArgs {
+  readonly table: Table;
+  readonly key: readonly string[];
+  readonly changes: readonly Change[];
+}
+
+/** What a batch came to: stored rows, or the outcome that ends the step (nothing is left written). */
+export type BatchResult =
+  | { readonly stored: readonly (Row | null)[] }
+  | { readonly stale: readonly { readonly index: number; readonly found: Row | null }[] }
+  | { readonly rejected: { readonly index?: number; readonly reason: string; readonly code?: string } };
+
+/** What an SQLite process does, by name: the arguments and the answer of each. */
+export interface Operations {
+  open: { args: OpenArgs; value: { readonly version: string } };
+  inspect: { args: null; value: Schema };
+  examine: { args: { readonly tables: readonly Table[]; readonly writable: boolean }; value: readonly Finding[] };
+  /** Opens the read transaction that is the snapshot. */
+  begin: { args: null; value: null };
+  /** Ends any transaction and open stream. */
+  end: { args: null; value: null };
+  stream: { args: StreamArgs; value: number };
+  next: { args: number; value: Chunk };
+  close: { args: number; value: Work | null };
+  count: { args: Selection; value: { readonly rows: number; readonly work: Work } };
+  sample: { args: { readonly selection: Selection; readonly rows: number }; value: readonly Key[] };
+  keyBounds: { args: Selection; value: { readonly min: bigint; readonly max: bigint } | null };
+  digest: {
+    args: { readonly selection: Selection; readonly partition: Partition | undefined; readonly hash: HashSpec };
+    value: { readonly digests: readonly Digest[]; readonly work: Work };
+  };
+  prepareTarget: { args: null; value: 'marker' | 'state' };
+  lock: { args: { readonly holder: Holder; readonly nowMs: number; readonly holdMs: number }; value: bigint };
+  /** Keeps a lock; false when another has taken it. */
+  renew: { args: { readonly token: bigint; readonly untilMs: number }; value: boolean };
+  unlock: { args: { readonly token: bigint }; value: null };
+  /** `already`: nothing was begun. */
+  beginStep: { args: { readonly mark: StepMark }; value: 'begun' | 'already' };
+  batch: { args: BatchArgs; value: BatchResult };
+  commitStep: {
+    args: { readonly mark: StepMark; readonly untilMs: number };
+    value:
+      | Extract<Applied, { status: 'done' }>
+      | { readonly status: 'rejected'; readonly reason: string; readonly code: string };
+  };
+  applied: { args: { readonly run: string; readonly step: number }; value: boolean };
+  advanceSequences: { args: readonly Table[]; value: null };
+}

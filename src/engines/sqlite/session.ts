@@ -1,0 +1,181 @@
+import type { HashBatch } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import type { Row } from '../../model/row.ts';
+import { inspectDatabase } from './catalogue.ts';
+import { type Database, openDatabase, requireTransaction } from './database.ts';
+import { digestOfRows } from './digest.ts';
+import { isSqliteFailure, resultCode, resultCodes } from './failures.ts';
+import type { OpenArgs, Operations, StreamArgs, Work } from './operations.ts';
+import type { Orders } from './read-plan.ts';
+import { countRows, hashesOfRows, keyBounds, type Snapshot, sampleKeys } from './reading.ts';
+import { defineFunctions, type Meter, type Slots, scanRows } from './scan.ts';
+
+interface Stream {
+  readonly batches: Generator<readonly Row[] | HashBatch>;
+  readonly meter: Meter;
+  elapsedMs: number;
+}
+
+/** Handlers of every operation, by name. */
+export type Handlers = {
+  readonly [Op in keyof Operations]?: (args: Operations[Op]['args']) => Operations[Op]['value'];
+};
+
+/** One connection's side of the conversation: lives in the SQLite process. */
+export interface Session {
+  readonly handlers: Handlers;
+  /** Absolute path of the database, for messages; empty before it is open. */
+  path(): string;
+  close(): void;
+}
+
+const cell = new Int32Array(new SharedArrayBuffer(4));
+
+/** A meter that holds the process back when it reads faster than so many rows a second. */
+const meterOf = (rowsPerSecond: number | undefined): Meter => {
+  const start = performance.now();
+  let read = 0;
+  return {
+    rows: 0,
+    bytes: 0,
+    sql: '',
+    pace: (rows) => {
+      if (rowsPerSecond === undefined) return;
+      read += rows;
+      const aheadMs = (read / rowsPerSecond) * 1000 - (performance.now() - start);
+      if (aheadMs > 1) Atomics.wait(cell, 0, 0, aheadMs);
+    },
+  };
+};
+
+/** A user's condition that SQLite cannot read is the user's to mend. */
+const blamingFilter = <T>(filter: string | undefined, work: () => T): T => {
+  try {
+    return work();
+  } catch (error) {
+    if (filter !== undefined && isSqliteFailure(error) && resultCode(error) === resultCodes.ERROR) {
+      throw new LockstepError('FILTER', `SQLite cannot read the condition ${filter}: ${error.message}.`, {
+        cause: error,
+      });
+    }
+    throw error;
+  }
+};
+
+export const openSession = (): Session => {
+  let db: Database | undefined;
+  let slots: Slots | undefined;
+  let args: OpenArgs | undefined;
+  let orders: Orders = new Map();
+  const streams = new Map<number, Stream>();
+  let nextStream = 1;
+
+  const database = (): Database => {
+    if (!db) throw new LockstepError('INTERNAL', 'the database is not open.');
+    return db;
+  };
+  const snapshot = (): Snapshot => {
+    requireTransaction(database());
+    return { db: database(), slots: slots!, orders };
+  };
+  const timed = <T>(meter: Meter, work: () => T): { value: T; work: Work } => {
+    const start = performance.now();
+    const value = work();
+    return { value, work: workOf(meter, performance.now() - start) };
+  };
+  const end = (): null => {
+    for (const stream of streams.values()) stream.batches.return(undefined);
+    streams.clear();
+    orders = new Map();
+    if (db?.inTransaction) db.exec('rollback');
+    return null;
+  };
+  const openStream = ({ kind, selection, segment, hash }: StreamArgs): number => {
+    const meter = meterOf(args!.rowsPerSecond);
+    const s = snapshot();
+    const batches: Stream['batches'] =
+      kind === 'rows'
+        ? scanRows(s.db, s.slots, s.orders, selection, segment, meter)
+        : hashesOfRows(s, selection, segment, hash!, meter);
+    streams.set(nextStream, { batches: blamed(selection.filter, batches), meter, elapsedMs: 0 });
+    return nextStream++;
+  };
+
+  return {
+    path: () => args?.path ?? '',
+    close: () => {
+      end();
+      db?.close();
+      db = undefined;
+    },
+    handlers: {
+      open: (given) => {
+        args = given;
+        db = openDatabase(given);
+        slots = defineFunctions(db);
+        return { version: db.version };
+      },
+      inspect: () => inspectDatabase(database()),
+      begin: () => {
+        const opened = database();
+        opened.exec('begin');
+        // A deferred transaction sees the database as of its first read.
+        opened.get('select count(*) from sqlite_schema');
+        return null;
+      },
+      end,
+      stream: openStream,
+      next: (number) => {
+        const stream = streams.get(number);
+        if (!stream) throw new LockstepError('INTERNAL', 'this stream is closed.');
+        const start = performance.now();
+        const { value, done } = stream.batches.next();
+        stream.elapsedMs += performance.now() - start;
+        if (!done) return Array.isArray(value) ? { rows: value } : { hashes: value as HashBatch };
+        streams.delete(number);
+        return { end: true, work: workOf(stream.meter, stream.elapsedMs) };
+      },
+      close: (number) => {
+        const stream = streams.get(number);
+        streams.delete(number);
+        stream?.batches.return(undefined);
+        return stream ? workOf(stream.meter, stream.elapsedMs) : null;
+      },
+      count: (selection) => {
+        const meter = meterOf(undefined);
+        const { value, work } = timed(meter, () =>
+          blamingFilter(selection.filter, () => countRows(snapshot(), selection)),
+        );
+        return { rows: value.rows, work: { ...work, sql: value.sql, rows: 1 } };
+      },
+      sample: ({ selection, rows }) => blamingFilter(selection.filter, () => sampleKeys(snapshot(), selection, rows)),
+      keyBounds: (selection) => blamingFilter(selection.filter, () => keyBounds(snapshot(), selection) ?? null),
+      digest: ({ selection, partition, hash }) => {
+        const meter = meterOf(args!.rowsPerSecond);
+        const { value, work } = timed(meter, () =>
+          blamingFilter(selection.filter, () => digestOfRows(snapshot(), selection, partition, hash, meter)),
+        );
+        return { digests: value, work: { ...work, sql: meter.sql } };
+      },
+    },
+  };
+};
+
+const workOf = (meter: Meter, elapsedMs: number): Work => ({
+  sql: meter.sql,
+  rows: meter.rows,
+  bytes: meter.bytes,
+  elapsedMs,
+});
+
+function* blamed<T>(filter: string | undefined, batches: Generator<T>): Generator<T> {
+  try {
+    for (;;) {
+      const next = blamingFilter(filter, () => batches.next());
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    batches.return(undefined);
+  }
+}
