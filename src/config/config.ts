@@ -23,6 +23,8 @@ export interface EndpointEntry {
   readonly writable: boolean;
   /** A URL, or the parts of one with `engine`. Throws SECRET_MISSING. */
   connection(): string | Readonly<Record<string, unknown>>;
+  /** References that its URL or password is made of, e.g. `${env:CRM_URL}`: to say where a wrong password came from. */
+  readonly credentials: readonly string[];
   /** 1-based; undefined when the config is not YAML. */
   readonly line: number | undefined;
   readonly rowsPerSecond?: number;

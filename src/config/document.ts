@@ -1,25 +1,7 @@
 import { isMap, isPair, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
 import { redactUrls } from '../lib/redact.ts';
 import { LockstepError } from '../model/errors.ts';
-
-/** Where a value stands in its file; both from 1. */
-export interface Place {
-  readonly line: number;
-  readonly column: number;
-  /** Characters to underline. */
-  readonly length: number;
-}
-
-/** A parsed config file that can say where each value stands. */
-export interface ConfigDocument {
-  /** As messages name it. */
-  readonly file: string;
-  readonly value: unknown;
-  /** Of the value at `path`, or of its nearest parent that exists; `key` points at the key instead of the value. */
-  place(path: readonly PropertyKey[], of?: 'key' | 'value'): Place | undefined;
-  /** The line with its number and a caret line under it; secrets that stand in the line are masked. */
-  frame(place: Place, note?: string): readonly string[];
-}
+import type { ConfigDocument, Place } from './places.ts';
 
 const secretKey =
   /^(\s*(?:-\s*)?["']?(?:[\w-]*(?:password|secret|token)[\w-]*|pwd)["']?\s*:\s*)(?!\s*["']?\$\{)(\S.*)$/i;
@@ -34,10 +16,11 @@ const maskLine = (line: string): string =>
 const frameOf = (source: string, place: Place, note?: string): readonly string[] => {
   const line = source.split(/\r?\n/)[place.line - 1] ?? '';
   const shown = maskLine(line).replaceAll('\t', ' ');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: shown in a terminal
   const clean = shown.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?');
   const number = String(place.line);
-  const caret = `${' '.repeat(place.column - 1)}${'^'.repeat(Math.max(1, Math.min(place.length, clean.length - place.column + 1)))}`;
+  // Masking may have made what stands before the caret shorter.
+  const before = maskLine(line.slice(0, place.column - 1)).length;
+  const caret = `${' '.repeat(before)}${'^'.repeat(Math.max(1, Math.min(place.length, clean.length - before)))}`;
   return [
     `  ${number} | ${clean}`,
     `  ${' '.repeat(number.length)} | ${caret}${note === undefined ? '' : `  ${note}`}`,
@@ -96,14 +79,6 @@ export const parseConfigDocument = (file: string, source: string): ConfigDocumen
   };
   return { file, value, place, frame: (at, note) => frameOf(source, at, note) };
 };
-
-/** A config that was not written in YAML: places are not known. */
-export const plainDocument = (file: string, value: unknown): ConfigDocument => ({
-  file,
-  value,
-  place: () => undefined,
-  frame: () => [],
-});
 
 const yamlMessage = (code: string, message: string): string => {
   if (code === 'DUPLICATE_KEY') return 'this key is written twice';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LockstepError } from '../model/errors.ts';
-import type { ConfigDocument } from './document.ts';
+import type { ConfigDocument } from './places.ts';
 
 /** Where references find their values. */
 export interface Surroundings {

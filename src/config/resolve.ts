@@ -12,7 +12,7 @@ import {
   type PairEntry,
   type Sync,
 } from './config.ts';
-import type { ConfigDocument } from './document.ts';
+import type { ConfigDocument } from './places.ts';
 import { hasReference, resolveReferences, type Surroundings } from './references.ts';
 import type { ConfigFile } from './schema.ts';
 import { parseDuration, parseShare } from './units.ts';
@@ -71,7 +71,7 @@ const endpointOf = (r: Reading, name: string, entry: FileEndpoint): EndpointEntr
     });
   }
   const connection = (): string | Readonly<Record<string, unknown>> => {
-    const { url, pool: _pool, retry: _retry, breaker: _breaker, replicas: _replicas, ...parts } = rest;
+    const { url, retry: _retry, breaker: _breaker, replicas: _replicas, ...parts } = rest;
     const settings = { ...parts, ...(url === undefined ? {} : { url }) };
     const values = resolveReferences(settings, path, r.document, r.around) as Record<string, unknown>;
     const port = values['port'];
@@ -82,6 +82,7 @@ const endpointOf = (r: Reading, name: string, entry: FileEndpoint): EndpointEntr
     name,
     writable: writable === undefined ? false : flagAt(r, writable, [...path, 'writable']),
     connection,
+    credentials: references([rest.url, rest.password]),
     line: lineOf(r, path),
     ...(limits?.rows_per_second === undefined
       ? {}
@@ -97,6 +98,9 @@ const endpointOf = (r: Reading, name: string, entry: FileEndpoint): EndpointEntr
         }),
   };
 };
+
+const references = (values: readonly (string | undefined)[]): readonly string[] =>
+  values.flatMap((value) => [...(value ?? '').matchAll(/\$\{[a-z]+:[^}]*\}/g)].map((m) => m[0]));
 
 /** The tolerance that `0.01`, `"0.01"` or `{ fraction: 3, trim: true }` means. */
 export const toleranceOf = (value: unknown): Tolerance => {
@@ -225,7 +229,7 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
 const laterSections = ['records', 'server', 'cache', 'metrics', 'alerts', 'backups'] as const;
 const laterOfSync = ['schedule', 'after', 'incremental', 'sample'] as const;
 const laterOfPair = ['validate', 'conflict'] as const;
-const laterOfEndpoint = ['pool', 'retry', 'breaker', 'replicas'] as const;
+const laterOfEndpoint = ['retry', 'breaker', 'replicas'] as const;
 
 /** Paths of settings that this version accepts and does not use. */
 const withoutEffect = (file: ConfigFile): readonly Path[] => {

@@ -10,21 +10,29 @@ import { durationPattern, percentPattern } from './units.ts';
 const reference = z.string().regex(/\$\{(env|file):[^}]+\}/);
 
 /** A message for a whole union, so that an error names what is expected and not each branch's complaint. */
-const one = <T extends readonly [z.ZodType, ...z.ZodType[]]>(expected: string, ...options: T) =>
-  z.union(options as unknown as [z.ZodType, z.ZodType], { error: `expected ${expected}` });
+const one = <const T extends readonly z.ZodType[]>(expected: string, ...options: T) =>
+  z.union(options, { error: `expected ${expected}` });
 
 const text = z.string({ error: 'expected text' }).min(1, { error: 'expected text that is not empty' });
 const flag = one('true or false', z.boolean(), reference);
-const whole = (what: string, least = 0) => one(what, z.number().int().min(least), reference);
+const integer = (what: string, least: number, most = Number.MAX_SAFE_INTEGER) => {
+  const error = `expected ${what}`;
+  return z.number({ error }).int({ error }).min(least, { error }).max(most, { error });
+};
+const whole = (what: string, least = 0) => one(what, integer(what, least), reference);
 const duration = one(
   'a duration such as 500ms, 5s, 2m or 1h',
   z.string().regex(durationPattern),
   z.literal(0),
   reference,
 );
+const shareText = 'a percentage such as 1% or a fraction from 0 to 1';
 const share = one(
-  'a percentage such as 1% or a fraction from 0 to 1',
-  z.number().min(0).max(1),
+  shareText,
+  z
+    .number({ error: `expected ${shareText}` })
+    .min(0, { error: `expected ${shareText}` })
+    .max(1, { error: `expected ${shareText}` }),
   z.string().regex(percentPattern),
 );
 const names = z.array(text, { error: 'expected a list of names such as [id, line]' });
@@ -52,7 +60,7 @@ const endpoint = z
     host: text.optional(),
     port: one(
       'a port, 1 to 65535',
-      z.number().int().min(1).max(65535),
+      integer('a port, 1 to 65535', 1, 65535),
       reference,
       z.string().regex(/^\d+$/),
     ).optional(),

@@ -1,7 +1,7 @@
 import { closest } from '../lib/suggest.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { ConfigDocument } from './document.ts';
 import { keysAt } from './json-schema.ts';
+import type { ConfigDocument } from './places.ts';
 import { type ConfigFile, configSchema } from './schema.ts';
 
 interface Issue {

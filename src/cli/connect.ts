@@ -1,0 +1,95 @@
+import { closest } from '../lib/suggest.ts';
+import type { Endpoint, Engine } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Context } from './context.ts';
+import type { Side } from './job.ts';
+
+/** An engine and its parsed settings. */
+interface Found {
+  readonly engine: Engine;
+  readonly settings: unknown;
+}
+
+const engineFor = async (context: Context, side: Side): Promise<Found> => {
+  const connection = side.connection();
+  const url = typeof connection === 'string' ? connection : connection['url'];
+  const name = typeof url === 'string' ? context.engines.ofUrl(url) : String(connection['engine' as never]);
+  const scheme = typeof url === 'string' ? url.slice(0, Math.max(0, url.indexOf(':'))) : String(name);
+  const loading = name === undefined ? undefined : context.engines.load(name);
+  if (loading === undefined) {
+    const meant = closest(scheme, [...context.engines.names, 'postgresql']);
+    throw new LockstepError('CONFIG', `${side.name}: there is no engine \`${scheme}\` (${side.where})`, {
+      side: side.name,
+      hint: `${meant === undefined ? '' : `Did you mean ${meant}? `}Engines: ${context.engines.names.join(', ')}.`,
+    });
+  }
+  const engine = await loading;
+  return { engine, settings: engine.parse(connection) };
+};
+
+/** What a side is called in records: no secrets. */
+export const describeSide = async (context: Context, side: Side): Promise<string> => {
+  const { engine, settings } = await engineFor(context, side);
+  return engine.describe(settings);
+};
+
+/** Connects one side. Failures name the side, and where a refused password came from. */
+export const connectSide = async (context: Context, side: Side, signal: AbortSignal): Promise<Endpoint> => {
+  try {
+    const { engine, settings } = await engineFor(context, side);
+    return await engine.connect(settings, {
+      name: side.name,
+      writable: side.writable,
+      signal,
+      baseDir: side.baseDir,
+      ...(side.rowsPerSecond === undefined ? {} : { rowsPerSecond: side.rowsPerSecond }),
+      ...(side.statementTimeoutMs === undefined ? {} : { statementTimeoutMs: side.statementTimeoutMs }),
+    });
+  } catch (error) {
+    throw withOrigin(error, side);
+  }
+};
+
+const withOrigin = (error: unknown, side: Side): unknown => {
+  if (!(error instanceof LockstepError)) return error;
+  const login = error.code === 'AUTH' && side.credentials.length > 0;
+  const named = error.message.includes(side.name);
+  if (!login && named) return error;
+  return new LockstepError(error.code, named ? error.message : `${side.name}: ${error.message}`, {
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    details: [
+      ...error.details,
+      ...(login ? [`the login came from ${side.credentials.join(', ')} (${side.where})`] : []),
+    ],
+    side: side.name,
+    cause: error,
+  });
+};
+
+export interface ConnectedSides extends AsyncDisposable {
+  readonly source: Endpoint;
+  readonly target: Endpoint;
+}
+
+/** Connects both sides at once; when one fails, the other is closed again and the first failure is told. */
+export const connectBoth = async (
+  context: Context,
+  job: { readonly source: Side; readonly target: Side },
+  signal: AbortSignal,
+): Promise<ConnectedSides> => {
+  const [source, target] = await Promise.allSettled([
+    connectSide(context, job.source, signal),
+    connectSide(context, job.target, signal),
+  ]);
+  if (source.status === 'fulfilled' && target.status === 'fulfilled') {
+    return {
+      source: source.value,
+      target: target.value,
+      [Symbol.asyncDispose]: async () => {
+        await Promise.allSettled([source.value[Symbol.asyncDispose](), target.value[Symbol.asyncDispose]()]);
+      },
+    };
+  }
+  for (const side of [source, target]) if (side.status === 'fulfilled') await side.value[Symbol.asyncDispose]();
+  throw (source.status === 'rejected' ? source : (target as PromiseRejectedResult)).reason;
+};

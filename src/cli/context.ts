@@ -1,0 +1,86 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Redactor } from '../lib/redact.ts';
+import type { Engine } from '../model/endpoint.ts';
+import type { Out } from './io.ts';
+
+/** The engines there are, loaded when asked for. */
+export interface Engines {
+  readonly names: readonly string[];
+  /** Engine of a URL's scheme. */
+  ofUrl(url: string): string | undefined;
+  load(name: string): Promise<Engine> | undefined;
+}
+
+/** What a command has of the world outside. Made in `main.ts`; tests make their own. */
+export interface Context {
+  readonly version: string;
+  /** The result. */
+  readonly out: Out;
+  /** Progress and messages. */
+  readonly err: Out;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly clock: Clock;
+  readonly redactor: Redactor;
+  readonly engines: Engines;
+  /** Stop after the unit of work in hand: the first Ctrl-C. */
+  readonly stop: AbortSignal;
+  /** Stop now: the second Ctrl-C. */
+  readonly now: AbortSignal;
+  /** May the user be asked? Only when stdin and stderr are terminals and `--no-input` is not given. */
+  readonly interactive: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  /** One line typed by the user. */
+  ask(question: string): Promise<string>;
+  /** Calls `tick` every `ms` until disposed. */
+  every(ms: number, tick: () => void): Disposable;
+  /** Runs the demonstration. */
+  demo(args: readonly string[], flags: Readonly<Record<string, unknown>>): Promise<number>;
+}
+
+/** One command: gives the process's exit code. */
+export type Command = (context: Context, args: readonly string[], flags: Flags) => Promise<number>;
+
+/** Flags as typed, after the command line was read; which of them a command has is said in the command table. */
+export interface Flags {
+  readonly table?: readonly string[];
+  readonly excludeTable?: readonly string[];
+  readonly key?: string;
+  readonly columns?: readonly string[];
+  readonly exclude?: readonly string[];
+  readonly map?: readonly string[];
+  readonly where?: string;
+  readonly whereSource?: string;
+  readonly whereTarget?: string;
+  readonly tolerance?: readonly string[];
+  readonly mode?: string;
+  readonly allowDeletes?: string;
+  readonly maxChanges?: string;
+  readonly format?: string;
+  readonly limit?: string;
+  readonly settle?: string;
+  readonly rowsPerSecond?: string;
+  readonly statementTimeout?: string;
+  readonly batchSize?: string;
+  readonly atomic?: string;
+  readonly explain?: boolean;
+  readonly save?: boolean;
+  readonly resume?: string;
+  readonly out?: string;
+  readonly force?: boolean;
+  readonly once?: boolean;
+  readonly yes?: boolean;
+  readonly input?: boolean;
+  readonly config?: string;
+  readonly control?: string;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+  readonly color?: boolean;
+  readonly json?: boolean;
+}
+
+/** One message on stderr, unless `--quiet`. */
+export const tell = async (context: Context, text: string): Promise<void> => {
+  if (!context.quiet) await context.err.write(`${context.redactor.redact(text)}\n`);
+};

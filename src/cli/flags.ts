@@ -1,0 +1,105 @@
+/** One flag, as help, completion and the reference page show it. */
+export interface FlagSpec {
+  readonly syntax: string;
+  readonly about: string;
+  /** May be given several times. */
+  readonly repeat?: true;
+  readonly choices?: readonly string[];
+}
+
+const modeChoices = ['mirror', 'upsert', 'insert_only', 'update_only'] as const;
+
+export const flagSpecs = {
+  table: {
+    syntax: '--table <table[=table]>',
+    about: 'only this table, and its partner where the names differ',
+    repeat: true,
+  },
+  'exclude-table': { syntax: '--exclude-table <table>', about: 'leave this table out on purpose', repeat: true },
+  key: { syntax: '--key <a,b>', about: 'columns that identify a row on both sides' },
+  columns: { syntax: '--columns <a,b>', about: 'compare only these columns (and the key)', repeat: true },
+  exclude: { syntax: '--exclude <a,b>', about: 'leave these columns out on purpose', repeat: true },
+  map: { syntax: '--map <source_column=target_column>', about: 'columns whose names differ', repeat: true },
+  where: { syntax: '--where <condition>', about: 'only rows that meet this SQL condition, on both sides' },
+  'where-source': { syntax: '--where-source <condition>', about: 'the condition in the SQL of the source' },
+  'where-target': { syntax: '--where-target <condition>', about: 'the condition in the SQL of the target' },
+  tolerance: {
+    syntax: '--tolerance <column=0.01>',
+    about: 'differences that do not count: a number, fraction:3, ignore_case, trim, null_equals_empty',
+    repeat: true,
+  },
+  mode: {
+    syntax: '--mode <mode>',
+    about: 'what may be written: mirror (default), upsert, insert_only, update_only',
+    choices: modeChoices,
+  },
+  'allow-deletes': { syntax: '--allow-deletes <n>', about: 'allow up to n deletes (default 0)' },
+  'max-changes': { syntax: '--max-changes <n>', about: 'allow up to n changes (default 500 and 1 % of the rows)' },
+  format: {
+    syntax: '--format <format>',
+    about: 'table, json, jsonl, csv, html, sql or markdown',
+    choices: ['table', 'json', 'jsonl', 'csv', 'html', 'sql', 'markdown'],
+  },
+  limit: { syntax: '--limit <n|all>', about: 'differences shown; counts are always complete' },
+  settle: {
+    syntax: '--settle <duration>',
+    about: 'confirm a difference by reading again this much later (default 1s)',
+  },
+  'rows-per-second': {
+    syntax: '--rows-per-second <n>',
+    about: 'read at most this many rows per second from each side',
+  },
+  'statement-timeout': { syntax: '--statement-timeout <duration>', about: 'no statement may take longer' },
+  'batch-size': { syntax: '--batch-size <n>', about: 'rows per transaction (default 1000)' },
+  atomic: { syntax: '--atomic <batch|run>', about: 'run: one transaction, all or nothing', choices: ['batch', 'run'] },
+  explain: { syntax: '--explain', about: 'show strategy, queries and timing' },
+  save: { syntax: '--save', about: 'keep this comparison as a run' },
+  resume: { syntax: '--resume <run>', about: 'go on with an interrupted run' },
+  out: { syntax: '--out <file>', about: 'write to this file' },
+  force: { syntax: '--force', about: 'overwrite files that are there' },
+  once: { syntax: '--once', about: 'run the whole loop, then exit' },
+  json: { syntax: '--json', about: 'the same as --format json' },
+  yes: { syntax: '--yes', about: 'do not ask for confirmation' },
+  'no-input': { syntax: '--no-input', about: 'never ask; fail where an answer is needed' },
+  config: { syntax: '--config <file>', about: 'config file (default: lockstep.yaml or lockstep.config.ts here)' },
+  control: {
+    syntax: '--control <url>',
+    about: 'PostgreSQL that keeps runs and plans (default: embedded, under ./.lockstep)',
+  },
+  quiet: { syntax: '--quiet', about: 'no progress, no remarks; errors only' },
+  verbose: { syntax: '--verbose', about: 'more detail in messages' },
+  'no-color': { syntax: '--no-color', about: 'no colours' },
+} as const satisfies Readonly<Record<string, FlagSpec>>;
+
+export type FlagName = keyof typeof flagSpecs;
+
+/** Flags that every command has. */
+export const commonFlags: readonly FlagName[] = [
+  'config',
+  'control',
+  'yes',
+  'no-input',
+  'quiet',
+  'verbose',
+  'no-color',
+];
+/** What is compared, and how. */
+export const compareFlags: readonly FlagName[] = [
+  'table',
+  'exclude-table',
+  'key',
+  'columns',
+  'exclude',
+  'map',
+  'where',
+  'where-source',
+  'where-target',
+  'tolerance',
+  'settle',
+  'rows-per-second',
+  'statement-timeout',
+];
+/** How a result is shown. */
+export const outputFlags: readonly FlagName[] = ['format', 'json', 'limit'];
+/** What may be written. */
+export const writeFlags: readonly FlagName[] = ['mode', 'allow-deletes', 'max-changes'];

@@ -1,0 +1,70 @@
+import type { Out } from '../io.ts';
+import { visibleCell, visibleText } from './cell.ts';
+import type { DiffOutput } from './diff-output.ts';
+import { shownDifference } from './difference.ts';
+import { Spool } from './spool.ts';
+import { histogram, pairLabel, pairTable, remarks, verdictLine, workDone } from './summary.ts';
+
+/** Text in which nothing is Markdown or HTML. */
+const md = (text: string): string =>
+  text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll(/[\\`*_{}[\]()#+.!|~@:-]/g, (char) => `&#${char.charCodeAt(0)};`)
+    .replaceAll(/\r?\n/g, ' ');
+
+const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`;
+
+/** A report to paste into a pull request. */
+export const markdownOutput = (out: Out): DiffOutput => {
+  const spool = new Spool();
+  return {
+    async difference(pair, d) {
+      const shown = shownDifference(pair, d);
+      const key = pair.keyWidth === 0 ? '(no key)' : d.key.map((c) => md(visibleCell(c))).join(', ');
+      for (const c of shown.cells) {
+        const side = (cell: typeof c.source): string => (cell === undefined ? '' : md(visibleCell(cell)));
+        spool.add(
+          row([
+            md(visibleText(pair.name)),
+            key,
+            d.kind.replaceAll('_', ' '),
+            md(visibleText(c.column)),
+            side(c.source),
+            side(c.target),
+          ]),
+        );
+      }
+    },
+    async end(report, facts) {
+      const source = md(visibleText(report.source.name));
+      const target = md(visibleText(report.target.name));
+      await out.write(`## ${verdictLine(report).replace(/^(.) /, '$1 ')}\n\n`);
+      await out.write(
+        `${source} (${md(report.source.version)}) → ${target} (${md(report.target.version)}); ${workDone(report, facts.elapsedMs)}${facts.run === null ? '' : `; run ${facts.run}`}\n\n`,
+      );
+      const table = pairTable(report);
+      await out.write(
+        row(table.head.map((h) => md(h))) + row(table.head.map((_, i) => (i > 0 && i < 8 ? '--:' : '---'))),
+      );
+      for (const cells of table.rows) await out.write(row(cells.map((c) => md(c))));
+      for (const p of report.pairs) {
+        const columns = histogram(p);
+        if (columns !== '') await out.write(`\n${md(pairLabel(p))}: ${md(columns)}\n`);
+      }
+      if (!spool.empty) {
+        await out.write(
+          `\n${row(['pair', 'key', 'kind', 'column', source, target])}${row(['---', '---', '---', '---', '---', '---'])}`,
+        );
+        for (const text of spool.read()) await out.write(text);
+        if (facts.truncated) await out.write('\nMore differences were found than are shown here.\n');
+      }
+      const notes = remarks(report);
+      if (notes.length) await out.write(`\n${notes.map(([label, text]) => `- ${label}: ${md(text)}`).join('\n')}\n`);
+    },
+    async [Symbol.asyncDispose]() {
+      spool[Symbol.dispose]();
+    },
+  };
+};

@@ -1,0 +1,149 @@
+import type { Difference } from '../../model/change.ts';
+import type { CompareReport, PairReport } from '../../model/report.ts';
+import type { Out } from '../io.ts';
+import { type Style, styleOf } from '../style.ts';
+import { cutPair, visibleCell, visiblePair, visibleText } from './cell.ts';
+import type { DiffOutput } from './diff-output.ts';
+import { type ShownPair, shownDifference } from './difference.ts';
+import { Spool } from './spool.ts';
+import {
+  explainLines,
+  histogram,
+  marks,
+  pairLabel,
+  pairState,
+  pairTable,
+  remarks,
+  verdictLine,
+  workDone,
+} from './summary.ts';
+import { columnsOf, count, cut, grouped, padEnd } from './text.ts';
+
+interface Layout {
+  readonly style: Style;
+  readonly width: number;
+  readonly source: string;
+  readonly target: string;
+}
+
+const keyText = (pair: ShownPair, d: Difference): string => {
+  if (pair.keyWidth === 0) return 'a row without a key';
+  const cells = d.key.map((cell) => visibleCell(cell));
+  return pair.keyWidth === 1
+    ? cells[0]!
+    : cells.map((c, i) => `${visibleText(pair.columns[i]!.source)} ${c}`).join(', ');
+};
+
+/** One difference as a block: the key, then each differing cell with what each side holds. */
+const block = (pair: ShownPair, d: Difference, layout: Layout): string => {
+  const { style, width } = layout;
+  const shown = shownDifference(pair, d);
+  const key = cut(keyText(pair, d), Math.max(20, width - 40));
+  if (d.kind !== 'different') {
+    const side = d.kind === 'only_in_source' ? layout.source : layout.target;
+    const mark = d.kind === 'only_in_source' ? style.green('+') : style.red('-');
+    const cells = shown.cells
+      .slice(pair.keyWidth)
+      .map(
+        (c) => `${visibleText(c.column)} ${visibleCell((d.kind === 'only_in_source' ? c.source : c.target) ?? null)}`,
+      );
+    const text = cut(cells.join(' · '), Math.max(20, width - 6));
+    return `  ${mark} ${style.bold(key)}  only in ${side}\n${text === '' ? '' : `      ${style.dim(text)}\n`}`;
+  }
+  const label = Math.min(28, Math.max(...shown.cells.map((c) => visibleText(c.column).length), 4));
+  const room = Math.max(16, Math.floor((width - label - 12) / 2));
+  const cells = shown.cells.map((c) => {
+    const [a, b] = cutPair(...visiblePair(c.source ?? null, c.target ?? null), room);
+    return [cut(visibleText(c.column), label), a, b] as const;
+  });
+  const first = Math.min(room, Math.max(layout.source.length, ...cells.map((c) => c[1].length)));
+  const head = `  ${style.yellow('~')} ${style.bold(key)}\n`;
+  const lines = cells.map(
+    ([name, a, b]) =>
+      `      ${padEnd(name, label)}  ${style.dim(padEnd(layout.source, 0))}${layout.source === '' ? '' : ' '}${padEnd(a, first)}  ${style.dim(layout.target)} ${b}`,
+  );
+  return `${head}${lines.join('\n')}\n`;
+};
+
+/** The result for people: verdict with coverage, seven buckets per pair, columns, differences cell by cell. */
+export const tableOutput = (
+  out: Out,
+  o: { readonly source: string; readonly target: string; readonly sync: string | null },
+): DiffOutput => {
+  const style = styleOf(out.color);
+  const layout: Layout = {
+    style,
+    width: out.isTTY ? Math.max(40, out.columns) : 120,
+    source: visibleText(o.source),
+    target: visibleText(o.target),
+  };
+  const spools = new Map<string, { spool: Spool; shown: number }>();
+
+  const section = async (p: PairReport): Promise<void> => {
+    const held = spools.get(p.source);
+    const differing = p.different + p.only_in_source + p.only_in_target;
+    if (differing === 0) return;
+    const columns = histogram(p);
+    await out.write(
+      `\n  ${style.bold(pairLabel(p))} · ${count(differing, 'differing row')}${columns === '' ? '' : `     ${columns}`}\n`,
+    );
+    for (const text of held?.spool.read() ?? []) await out.write(text);
+    const more = differing - (held?.shown ?? 0);
+    if (more > 0) await out.write(style.dim(`    ${grouped(more)} more: --limit all\n`));
+  };
+
+  const colored = (line: string): string =>
+    line.startsWith('✓') ? style.green(line) : line.startsWith('✗') ? style.red(line) : style.yellow(line);
+
+  return {
+    async difference(pair, d) {
+      let held = spools.get(pair.name);
+      if (!held) {
+        held = { spool: new Spool(), shown: 0 };
+        spools.set(pair.name, held);
+      }
+      held.spool.add(block(pair, d, layout));
+      held.shown++;
+    },
+    async end(report: CompareReport, facts) {
+      const sides = [report.source, report.target].map((side, i) => [
+        i ? '  target' : '  source',
+        style.bold(visibleText(side.name)),
+        side.version,
+        side.position === undefined ? '' : `at ${side.position}`,
+      ]);
+      if (o.sync !== null) await out.write(`  ${style.bold(o.sync)}\n`);
+      await out.write(`${columnsOf(sides, () => false).join('\n')}\n`);
+      await out.write(`  compared   ${workDone(report, facts.elapsedMs)}\n\n`);
+      if (report.pairs.length) {
+        const table = pairTable(report);
+        const lines = columnsOf([table.head, ...table.rows], (i) => i > 0 && i < 8);
+        const painted = lines.map((line, i) => {
+          if (i === 0) return style.dim(line);
+          const state = pairState(report.pairs[i - 1]!);
+          const at = line.lastIndexOf(marks[state]);
+          return line.slice(0, at) + colored(line.slice(at));
+        });
+        await out.write(`${painted.map((line) => `  ${line}`).join('\n')}\n`);
+      }
+      for (const p of report.pairs) await section(p);
+      const notes = remarks(report);
+      if (notes.length) {
+        await out.write(
+          `\n${notes.map(([label, text]) => `  ${style.cyan(padEnd(label, 13))}  ${text}`).join('\n')}\n`,
+        );
+      }
+      if (facts.explain)
+        await out.write(
+          `${explainLines(report)
+            .map((l) => `  ${l}`)
+            .join('\n')}\n`,
+        );
+      await out.write(`\n  ${colored(verdictLine(report))}${facts.run === null ? '' : `      run ${facts.run}`}\n`);
+      for (const next of facts.next) await out.write(`  ${style.dim('next:')} ${next}\n`);
+    },
+    async [Symbol.asyncDispose]() {
+      for (const { spool } of spools.values()) spool[Symbol.dispose]();
+    },
+  };
+};

@@ -1,0 +1,81 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { exitCodes } from './cli/exit.ts';
+import { mayColor, outTo } from './cli/io.ts';
+import { runCommandLine } from './cli/run.ts';
+import { engineNames, engineOfUrl, loadEngine } from './engines/registry.ts';
+import { systemClock } from './lib/clock.ts';
+
+/**
+ * The only composition root: gives the command line the process's streams, clock, signals and the engines.
+ * The exit code is 1 until a command has said otherwise, so that no crash and no forgotten promise reads as success.
+ */
+process.exitCode = exitCodes.crash;
+
+const stop = new AbortController();
+const now = new AbortController();
+let pressed = 0;
+const interrupt = (): void => {
+  pressed++;
+  if (pressed === 1) stop.abort();
+  else if (pressed === 2) now.abort();
+  else process.exit(exitCodes.interrupted);
+};
+process.on('SIGINT', interrupt);
+process.on('SIGTERM', interrupt);
+
+const args = process.argv.slice(2);
+const color = !args.includes('--no-color');
+const closed = (): void => {
+  stop.abort();
+  now.abort();
+};
+const out = outTo(process.stdout, mayColor(process.stdout, process.env, color), closed);
+const err = outTo(process.stderr, mayColor(process.stderr, process.env, color));
+
+const versionOf = (): string => {
+  const file = join(dirname(import.meta.filename), '../package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+};
+
+const code = await runCommandLine(args, {
+  version: versionOf(),
+  out,
+  err,
+  env: process.env,
+  cwd: process.cwd(),
+  clock: systemClock,
+  engines: { names: engineNames, ofUrl: engineOfUrl, load: loadEngine },
+  stop: stop.signal,
+  now: now.signal,
+  canAsk: process.stdin.isTTY === true && process.stderr.isTTY === true,
+  ask: async (question) => {
+    const { createInterface } = await import('node:readline/promises');
+    const lines = createInterface({ input: process.stdin, output: process.stderr });
+    try {
+      return await lines.question(question, { signal: stop.signal });
+    } finally {
+      lines.close();
+    }
+  },
+  every: (ms, tick) => {
+    const timer = setInterval(tick, ms);
+    timer.unref();
+    return { [Symbol.dispose]: () => clearInterval(timer) };
+  },
+  demo: async (context, { once }) => {
+    const { demo } = await import('./demo/demo.ts');
+    return demo({
+      dir: context.cwd,
+      command: [process.execPath, import.meta.filename],
+      once,
+      color: out.color,
+      print: (text) => void out.write(`${text}\n`),
+      signal: context.stop,
+    });
+  },
+});
+await out.flush();
+await err.flush();
+process.exit(out.closed ? exitCodes.brokenPipe : code);
