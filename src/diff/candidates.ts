@@ -14,6 +14,8 @@ export interface Candidate {
   readonly target: Print;
   /** How many re-reads in a row found both sides as before. */
   steady: number;
+  /** Its values can only be judged one by one: the cells that are compared exactly are equal, or nobody knows yet. */
+  soft: boolean;
 }
 
 const isLatin1 = (text: string): boolean => {
@@ -51,7 +53,7 @@ export class Candidates {
     return this.#prints.byteLength + this.#marks.byteLength + (this.#integers?.byteLength ?? 0) + this.#bytes.length;
   }
 
-  add(key: AnyKey, sides: number, source: Print, target: Print, steady = 0): void {
+  add(key: AnyKey, sides: number, source: Print, target: Print, steady = 0, soft = false): void {
     const n = this.#count;
     if (n === this.#marks.length) this.#grow();
     if (typeof key === 'bigint' && this.#integers) this.#integers[n] = key;
@@ -60,13 +62,20 @@ export class Candidates {
     this.#prints[4 * n + 1] = source.lo;
     this.#prints[4 * n + 2] = target.hi;
     this.#prints[4 * n + 3] = target.lo;
-    this.#marks[n] = sides | (steady << 2);
+    this.#marks[n] = sides | (steady << 2) | (soft ? 128 : 0);
     this.#count = n + 1;
   }
 
   /** All entries in order. The object handed out is reused: copy what you keep. */
   *entries(): Generator<Candidate> {
-    const entry: Candidate = { key: 0n, sides: 0, source: { hi: 0, lo: 0 }, target: { hi: 0, lo: 0 }, steady: 0 };
+    const entry: Candidate = {
+      key: 0n,
+      sides: 0,
+      source: { hi: 0, lo: 0 },
+      target: { hi: 0, lo: 0 },
+      steady: 0,
+      soft: false,
+    };
     const at = { offset: 0 };
     for (let n = 0; n < this.#count; n++) {
       entry.key = this.#integers ? this.#integers[n]! : this.#readCells(at);
@@ -75,7 +84,8 @@ export class Candidates {
       entry.target.hi = this.#prints[4 * n + 2]!;
       entry.target.lo = this.#prints[4 * n + 3]!;
       entry.sides = this.#marks[n]! & 3;
-      entry.steady = this.#marks[n]! >> 2;
+      entry.steady = (this.#marks[n]! >> 2) & 31;
+      entry.soft = this.#marks[n]! > 127;
       yield entry;
     }
   }

@@ -1,4 +1,4 @@
-import type { Partition, Reader } from '../model/endpoint.ts';
+import type { Partition, Reader, Selection } from '../model/endpoint.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
 import { compareKeys } from '../model/order.ts';
 import type { Key } from '../model/row.ts';
@@ -8,18 +8,28 @@ import type { Sides, Work } from './context.ts';
 import { keyIsGuaranteed, keyMayBeNull } from './key.ts';
 import { mergeRuns } from './merge.ts';
 import { type Reading, readRuns } from './runs.ts';
+import { exactly } from './settle.ts';
 
 /** How one pair is compared, and why (for `--explain`). */
 export type Choice =
-  | {
-      readonly path: 'digest';
-      readonly partition: Partition;
-      readonly spec: HashSpec;
-      readonly weak: boolean;
-      readonly why: string;
-    }
-  | { readonly path: 'hashes'; readonly spec: HashSpec; readonly weak: boolean; readonly why: string }
+  | ({ readonly path: 'digest'; readonly partition: Partition } & Hashed)
+  | ({ readonly path: 'hashes' } & Hashed)
   | { readonly path: 'rows'; readonly why: string };
+
+interface Hashed extends CommonHash {
+  readonly why: string;
+}
+
+/** A row hash that both sides can make. */
+export interface CommonHash {
+  readonly spec: HashSpec;
+  /** Columns (indexes) whose difference must be judged on values: a tolerance, or equal values may hash apart. */
+  readonly soft: ReadonlySet<number>;
+}
+
+/** Columns with a tolerance. */
+export const tolerant = (work: Work): ReadonlySet<number> =>
+  new Set(work.pair.columns.flatMap((c, i) => (c.tolerance ? [i] : [])));
 
 /** Tables up to this many rows are streamed at once: a probe would cost more than it saves. */
 const smallRows = 20_000;
@@ -33,16 +43,12 @@ const valueShare = 0.02;
 const count = (n: number): string => Math.round(n).toLocaleString('en-US');
 
 /** The hash both sides can make of every column, or why they cannot. */
-export const commonHash = (
-  work: Work,
-  readers: Sides<Reader>,
-): { readonly spec: HashSpec; readonly weak: boolean } | string => {
-  const { source, target } = readers;
-  const [s, t] = [source.hashing, target.hashing];
+export const commonHash = (work: Work, readers: Sides<Reader>): CommonHash | string => {
+  const [s, t] = [readers.source.hashing, readers.target.hashing];
   if (!s || !t) return `${work.endpoints[s ? 'target' : 'source'].name} has no row hashes`;
   const form = (['bytes', 'hex'] as const).find((f) => s.forms.includes(f) && t.forms.includes(f));
   if (!form) return 'the two sides hash different forms of a value';
-  let weak = false;
+  const soft = new Set(tolerant(work));
   for (let i = 0; i < work.pair.columns.length; i++) {
     const a = s.supports(work.selections.source.columns[i]!);
     const b = t.supports(work.selections.target.columns[i]!);
@@ -52,61 +58,50 @@ export const commonHash = (
     if (a === 'weak' || b === 'weak') {
       if (work.endpoints.source.engine !== work.endpoints.target.engine)
         return `${name} is rendered differently by the two engines`;
-      weak = true;
+      soft.add(i);
     }
   }
-  return { spec: { seed: work.seed, form }, weak };
+  return { spec: { seed: work.seed, form }, soft };
 };
 
 /** Chooses once, by the size of the table and a probe of sampled keys. */
 export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice> => {
-  const { pair, signal } = work;
-  const common = commonHash(work, readers);
-  if (typeof common === 'string') return { path: 'rows', why: `values are merged in key order: ${common}` };
+  const { pair, sink } = work;
+  const hash = commonHash(work, readers);
+  if (typeof hash === 'string') return { path: 'rows', why: `values are merged in key order: ${hash}` };
   const guaranteed = keyIsGuaranteed(pair);
   if (!guaranteed && keyMayBeNull(pair))
     return { path: 'rows', why: 'values are merged in key order: the key may be NULL, so every row is looked at' };
-  const { spec, weak } = common;
-  if (!guaranteed)
-    return {
-      path: 'hashes',
-      spec,
-      weak,
-      why: 'no unique index guarantees the key on both sides: keys and row hashes of all rows are merged, duplicates counted',
-    };
+  if (work.force === 'rows') return { path: 'rows', why: 'as asked: values are merged in key order' };
+  const streamed = 'keys and row hashes of all rows are merged';
+  if (!guaranteed) {
+    const why = `no unique index guarantees the key on both sides: ${streamed}, duplicates counted`;
+    return { path: 'hashes', ...hash, why };
+  }
+  if (work.force === 'hashes') return { path: 'hashes', ...hash, why: `as asked: ${streamed}` };
   const rows = await tableRows(work, readers);
-  if (rows < smallRows)
-    return {
-      path: 'hashes',
-      spec,
-      weak,
-      why: `about ${count(rows)} rows: keys and row hashes of all rows are merged, a probe would cost more`,
-    };
+  if (rows < smallRows && work.force === undefined)
+    return { path: 'hashes', ...hash, why: `about ${count(rows)} rows: ${streamed}, a probe would cost more` };
 
-  const probe = await probeSides(work, readers, spec);
-  const share = probe.rows === 0 ? 0 : probe.differing / probe.rows;
+  const probe = await probeSides(work, readers, hash);
   const found = `probe: ${count(probe.differing)} of ${count(probe.rows)} sampled keys differ`;
-  const needsValues = weak || pair.columns.some((c) => c.tolerance) || work.sink.wanted() > rows;
-  if (needsValues && share > valueShare)
-    return { path: 'rows', why: `${found}, and their values are needed: values are merged in key order` };
-  const partition = await cut(work, readers, rows, probe.keys, spec);
-  const touched = 1 - Math.exp(-(share * rows) / partition.count);
+  const partition = await cut(work, readers, rows, probe.keys, hash.spec);
   const parts = `${count(partition.count)} ${partition.by === 'range' ? 'key ranges' : "buckets of the key's hash"}`;
-  if (touched > touchedShare)
-    return {
-      path: 'hashes',
-      spec,
-      weak,
-      why: `${found}, so about ${Math.round(touched * 100)} % of ${parts} would differ: keys and row hashes of all rows are merged`,
-    };
-  signal.throwIfAborted();
-  return {
+  const digest = {
     path: 'digest',
     partition,
-    spec,
-    weak,
-    why: `${found}: digests by ${parts}, then only the parts that differ`,
-  };
+    ...hash,
+    why: `${found}: digests by ${parts}, then only those that differ`,
+  } as const;
+  if (work.force === 'digest') return digest;
+  const share = (n: number): number => n / Math.max(1, probe.rows);
+  const wanted = sink.wanted() > rows * valueShare ? share(probe.differing) : share(probe.open);
+  if (wanted > valueShare)
+    return { path: 'rows', why: `${found}, and their values are needed: values are merged in key order` };
+  const touched = 1 - Math.exp(-(share(probe.differing) * rows) / partition.count);
+  if (touched <= touchedShare) return digest;
+  const percent = Math.round(touched * 100);
+  return { path: 'hashes', ...hash, why: `${found}, so about ${percent} % of ${parts} would differ: ${streamed}` };
 };
 
 /** About how many rows the larger side has; counted where the engine has no estimate. */
@@ -119,11 +114,15 @@ const tableRows = async (work: Work, readers: Sides<Reader>): Promise<number> =>
   return Math.max(s, t);
 };
 
-const probeSides = async (
-  work: Work,
-  readers: Sides<Reader>,
-  spec: HashSpec,
-): Promise<{ readonly rows: number; readonly differing: number; readonly keys: readonly Key[] }> => {
+interface Probe {
+  readonly rows: number;
+  readonly differing: number;
+  /** Of these, rows whose difference must be judged on values. */
+  readonly open: number;
+  readonly keys: readonly Key[];
+}
+
+const probeSides = async (work: Work, readers: Sides<Reader>, { spec, soft }: CommonHash): Promise<Probe> => {
   const { selections, signal, onProgress, pair } = work;
   const types = keyTypes(selections.source);
   const [s, t] = await both(
@@ -133,17 +132,23 @@ const probeSides = async (
   );
   const sorted = [...s.slice(0, 4 * probeKeys), ...t.slice(0, 4 * probeKeys)].sort((a, b) => compareKeys(types, a, b));
   const keys = sorted.filter((key, i) => i === 0 || compareKeys(types, sorted[i - 1]!, key) !== 0);
-  if (keys.length === 0) return { rows: 0, differing: 0, keys };
+  if (keys.length === 0) return { rows: 0, differing: 0, open: 0, keys };
   const reading: Reading = { form: { kind: 'hash', spec }, types };
-  let differing = 0;
-  await mergeRuns(
-    types,
-    (side, x) => readRuns(readers[side], selections[side], { kind: 'keys', keys }, reading, x),
-    { same: () => false, unequal: () => differing++, duplicate: () => differing++, breathe: () => undefined },
-    signal,
-  );
+  const unequal = async (from: Sides<Selection>): Promise<number> => {
+    let n = 0;
+    const differ = (): void => void n++;
+    await mergeRuns(
+      types,
+      (side, x) => readRuns(readers[side], from[side], { kind: 'keys', keys }, reading, x),
+      { same: () => false, unequal: differ, duplicate: differ, breathe: () => undefined },
+      signal,
+    );
+    return n;
+  };
+  const differing = await unequal(selections);
+  const decided = soft.size === 0 || differing === 0 ? differing : await unequal(exactly(selections, soft));
   onProgress?.({ pair: pair.name, phase: 'probe', rows: keys.length, total: keys.length });
-  return { rows: keys.length, differing, keys };
+  return { rows: keys.length, differing, open: differing - decided, keys };
 };
 
 /** Ranges of a single integer key where rows are spread evenly over it, else buckets of the key's hash. */
@@ -164,8 +169,11 @@ const cut = async (
   );
   const bounds = [s, t].filter((b) => b !== undefined);
   if (bounds.length === 0) return { by: 'range', origin: 0n, width: 1n, count: 1 };
-  const min = bounds.map((b) => b.min).reduce((a, b) => (a < b ? a : b));
-  const max = bounds.map((b) => b.max).reduce((a, b) => (a > b ? a : b));
+  let { min, max } = bounds[0]!;
+  for (const b of bounds) {
+    if (b.min < min) min = b.min;
+    if (b.max > max) max = b.max;
+  }
   const wanted = BigInt(Math.max(1, Math.min(10_000, Math.ceil(rows / 100))));
   const span = max - min + 1n;
   const width = (span + wanted - 1n) / wanted;

@@ -36,6 +36,8 @@ export interface DiffOptions {
   readonly seed: bigint;
   readonly sink: DifferenceSink;
   readonly onProgress?: (progress: Progress) => void;
+  /** Takes this way where it is possible, whatever the probe says: for measurements and tests. */
+  readonly force?: 'digest' | 'hashes' | 'rows';
 }
 
 /** Statements kept for `--explain`: the first ones tell the story, and memory stays flat. */

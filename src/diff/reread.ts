@@ -57,7 +57,7 @@ export const rereadAll = async (
   reading: Reading,
   suspects: Iterable<Candidate>,
   signal: AbortSignal,
-  found: (suspect: Candidate, source: Hit | null, target: Hit | null) => void,
+  found: (suspect: Candidate, source: Hit | null, target: Hit | null) => void | Promise<void>,
 ): Promise<void> => {
   const stop = new AbortController();
   const linked = AbortSignal.any([signal, stop.signal]);
@@ -76,7 +76,8 @@ export const rereadAll = async (
         await target.load();
         t = target.seek(suspect.key);
       }
-      found(suspect, s, t);
+      const pause = found(suspect, s, t);
+      if (pause) await pause;
     }
   } catch (error) {
     stop.abort(error);

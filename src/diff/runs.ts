@@ -216,6 +216,9 @@ export const printOf = (form: Form, run: Run, i: number, out: Print): void => {
 /** Occurrences of a distinct row of a keyless table: its last cell. */
 export const countOf = (row: Row): number => Number(row[row.length - 1]);
 
+/** The count that a multiset's print holds. */
+export const countIn = (print: Print): number => (print.hi >>> 0) * 2 ** 32 + (print.lo >>> 0);
+
 /** Two multiply-xor hashes over framed UTF-16 units (after MurmurHash3's mixing): only ever compared with itself. */
 const printCells = (row: readonly Cell[], out: Print): void => {
   let a = 0x9e3779b9 | 0;

@@ -4,7 +4,7 @@ import type { HashSpec } from '../model/hash/spec.ts';
 import type { Key, Row } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
 import { keyTypes } from '../model/selection.ts';
-import { type Choice, commonHash } from './choose.ts';
+import { type Choice, commonHash, tolerant } from './choose.ts';
 import type { Side, Sides, Work } from './context.ts';
 import { compareDigests } from './digest.ts';
 import { judge } from './judge.ts';
@@ -29,17 +29,16 @@ const number = (n: number): string => n.toLocaleString('en-US');
 
 /** Reads both sides once, in the chosen way, and suspects what is unequal. */
 export const scan = async (work: Work, readers: Sides<Reader>, choice: Choice, tally: Tally): Promise<Scanned> => {
-  const { pair, selections } = work;
+  const { selections } = work;
   const types = keyTypes(selections.source);
   const notes = remarksOn(work, tally);
   if (choice.path === 'rows') {
-    const confirmation = startConfirmation(work, { form: { kind: 'rows' }, types }, tally, true);
+    const confirmation = startConfirmation(work, { form: { kind: 'rows' }, types }, tally, tolerant(work));
     await mergeSides(work, readers, { kind: 'rows' }, [{ kind: 'all' }], confirmation, notes, tally);
     return { strategy: 'merge', why: choice.why, confirmation, remarks: notes.list() };
   }
   const form: Form = { kind: 'hash', spec: choice.spec };
-  const needsValues = choice.weak || pair.columns.some((c) => c.tolerance);
-  const confirmation = startConfirmation(work, { form, types }, tally, needsValues);
+  const confirmation = startConfirmation(work, { form, types }, tally, choice.soft);
   if (choice.path === 'hashes') {
     await mergeSides(work, readers, form, [{ kind: 'all' }], confirmation, notes, tally);
     return { strategy: 'digest', why: choice.why, confirmation, remarks: notes.list() };
@@ -65,7 +64,7 @@ export const scanMultiset = async (work: Work, readers: Sides<Reader>, tally: Ta
   }
   const form: Form = { kind: 'multiset' };
   const notes = remarksOn(work, tally);
-  const confirmation = startConfirmation(work, { form, types: allTypes(work) }, tally, false);
+  const confirmation = startConfirmation(work, { form, types: allTypes(work) }, tally, new Set());
   await mergeSides(work, readers, form, [{ kind: 'all' }], confirmation, notes, tally);
   return {
     strategy: 'merge',

@@ -33,6 +33,8 @@ export interface CompareOptions {
   readonly signal: AbortSignal;
   readonly sink: DifferenceSink;
   readonly onProgress?: (progress: Progress) => void;
+  /** Takes one way of comparing where it is possible: for measurements and tests. */
+  readonly force?: 'digest' | 'hashes' | 'rows';
   /** Each pair as it ends, in order: to save a run that can be resumed. Awaited. */
   readonly onPair?: (pair: Pair, report: PairReport) => void | Promise<void>;
   /** Reports of an earlier, interrupted attempt, by pair name: those pairs are not compared again. */
@@ -115,6 +117,7 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
         seed: o.seed,
         sink: o.sink,
         ...(o.onProgress ? { onProgress: o.onProgress } : {}),
+        ...(o.force ? { force: o.force } : {}),
       });
       Object.assign(positions, aligned.pairs.length === 1 ? detected.positions : {});
       confirmLater(pair, detected);

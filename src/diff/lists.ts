@@ -1,0 +1,39 @@
+import type { Segment } from '../model/endpoint.ts';
+import type { Key } from '../model/row.ts';
+import type { Candidate, Candidates } from './candidates.ts';
+import { asKey } from './runs.ts';
+
+/** Keys per look-up of hashes, and of values. */
+export const hashKeys = 4000;
+export const valueKeys = 1000;
+
+export interface KeyBatch {
+  readonly entries: readonly Candidate[];
+  readonly keys: readonly Key[];
+  readonly segment: Segment;
+}
+
+/** Cuts a list into batches of keys. The entries are copies: the list hands out one reused object. */
+export function* keyBatches(list: Candidates, size: number, width: number): Generator<KeyBatch> {
+  let entries: Candidate[] = [];
+  const batch = (): KeyBatch => {
+    const keys = entries.map((c) => asKey(c.key, width));
+    return { entries, keys, segment: { kind: 'keys', keys } };
+  };
+  for (const c of list.entries()) {
+    entries.push(copyOf(c));
+    if (entries.length === size) {
+      yield batch();
+      entries = [];
+    }
+  }
+  if (entries.length > 0) yield batch();
+}
+
+export const copyOf = (c: Candidate): Candidate => ({ ...c, source: { ...c.source }, target: { ...c.target } });
+
+/** From the first key of the list to the end of the table: whoever reads it stops after the last key. */
+export const wholeRange = (list: Candidates, width: number): Segment => {
+  for (const c of list.entries()) return { kind: 'range', from: asKey(c.key, width) };
+  return { kind: 'keys', keys: [] };
+};
