@@ -32,9 +32,11 @@ export const convert = (cell: Cell, from: ColumnType, to: ColumnType): Cell => {
   return canonical(to, cell);
 };
 
+/** A misfit of one type may be a value of another: no uuid but a text, no integer but a decimal. */
 const reread = (cell: Text, to: ColumnType): Text => {
   const { stored, content } = misfitContent(cell);
-  if (stored !== 't') return cell;
+  const numeric = to.kind === 'int' || to.kind === 'decimal' || to.kind === 'float';
+  if (stored !== 't' && !(stored === 'n' && numeric)) return cell;
   const again = canonical(to, content);
   return isMisfit(again) ? cell : again;
 };

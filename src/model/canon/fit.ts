@@ -1,9 +1,12 @@
 import type { Cell, Text } from '../row.ts';
-import type { Column, ColumnType } from '../schema.ts';
+import type { Column, ColumnType, Kind } from '../schema.ts';
 import { convert, isTextual } from './convert.ts';
-import { intFits } from './int.ts';
-import { isMisfit, misfitContent } from './misfit.ts';
+import { decimalText } from './decimal.ts';
+import { floatText } from './float.ts';
+import { intFits, intText } from './int.ts';
+import { isMisfit, misfit, misfitContent } from './misfit.ts';
 import { show } from './show.ts';
+import { realContent } from './stored.ts';
 import { characters } from './text.ts';
 
 export type Fit =
@@ -33,15 +36,30 @@ const refuse = (reason: string): Fit => ({ ok: false, reason });
 export const fit = (cell: Cell, from: ColumnType, column: Column): Fit => {
   if (cell === null)
     return column.nullable ? { ok: true, cell } : refuse(`NULL does not fit ${column.name}: it is not null`);
-  const own = convert(cell, from, column.type) as Text;
-  const back = convert(own, column.type, from);
-  if (isMisfit(own)) {
-    if (column.loose && back === cell) return { ok: true, cell: own };
-    return refuse(`${named(cell)} cannot be read as ${column.native}`);
-  }
-  const reason =
-    limit(own, column) ?? (back === cell ? undefined : `${named(cell)} does not fit ${column.native} exactly`);
+  const own = column.loose ? kept(cell, from, column.type) : (convert(cell, from, column.type) as Text);
+  const exact = convert(own, column.type, from) === cell;
+  if (isMisfit(own))
+    return column.loose && exact
+      ? { ok: true, cell: own }
+      : refuse(`${named(cell)} cannot be read as ${column.native}`);
+  const reason = limit(own, column) ?? (exact ? undefined : `${named(cell)} does not fit ${column.native} exactly`);
   return reason === undefined ? { ok: true, cell: own } : refuse(reason);
+};
+
+/** Kinds whose columns SQLite leaves texts in as they are. */
+const keepsText = (kind: Kind): boolean => isTextual(kind) || kind === 'bytes';
+
+/**
+ * What a loose column will hold after `cell` is written. A column that is not declared as text turns a text that looks
+ * like a number into that number: it comes back as a number misfit, if it comes back at all.
+ */
+const kept = (cell: Text, from: ColumnType, type: ColumnType): Text => {
+  const own = convert(cell, from, type) as Text;
+  if (!isMisfit(own) || keepsText(type.kind)) return own;
+  const { stored, content } = misfitContent(own);
+  const number = stored === 't' ? decimalText(content) : undefined;
+  if (number === undefined) return own;
+  return misfit('n', intText(number) ?? realContent(Number(number)));
 };
 
 /** Why `column` cannot hold `cell`, a value of its own kind; undefined when it can. */
@@ -67,7 +85,7 @@ const limit = (cell: Text, column: Column): string | undefined => {
         : no(`it keeps ${type.fraction} digits of a second, this has ${digits}`);
     }
     case 'json':
-      return type.binary && /\\u(?:0000|d[89a-f])/.test(cell)
+      return type.binary && unpaired.test(cell)
         ? no('it cannot hold \\u0000 or half of a surrogate pair')
         : unstorable(cell, no);
     case 'opaque':
@@ -77,6 +95,9 @@ const limit = (cell: Text, column: Column): string | undefined => {
       return undefined;
   }
 };
+
+/** An escape that is not itself escaped; canonical JSON writes out every whole character. */
+const unpaired = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 
 const decimalFits = (cell: Text, type: Extract<ColumnType, { kind: 'decimal' }>): boolean => {
   // Infinity fits no numeric with a precision; NaN does.
@@ -91,12 +112,15 @@ const decimalFits = (cell: Text, type: Extract<ColumnType, { kind: 'decimal' }>)
   return fraction <= scale && (whole === '0' ? 0 : whole.length) <= type.precision - scale;
 };
 
-/** A loose decimal column keeps a number as a double or a 64-bit integer. */
+/** A loose column keeps a number as a double or a 64-bit integer; a JSON column keeps a bare number like that too. */
 const looseLimit = (cell: Text, type: ColumnType): boolean => {
-  if (type.kind !== 'decimal' || isTextual(type.kind)) return false;
-  if (!cell.includes('.') && cell.length < 19) return false;
-  const kept = convert(convert(cell, type, { kind: 'float', bits: 64 }), { kind: 'float', bits: 64 }, type);
-  return kept !== cell && !(/^-?[0-9]+$/.test(cell) && intFits(cell, 64));
+  if (type.kind !== 'decimal' && type.kind !== 'json') return false;
+  const first = cell.charCodeAt(0);
+  const isNumber = first === 45 || (first >= 48 && first <= 57);
+  if (!isNumber || (cell.length < 16 && !cell.includes('e')) || (intText(cell) === cell && cell.length < 20))
+    return false;
+  const double = floatText(cell, 64);
+  return double === undefined || decimalText(double) !== cell;
 };
 
 const unstorable = (cell: Text, no: (why: string) => string): string | undefined => {
@@ -120,10 +144,4 @@ const fractionDigits = (cell: Text): number => {
   const point = cell.indexOf('.');
   if (point < 0) return 0;
   return (cell.endsWith(' BC') ? cell.length - 3 : cell.length) - point - 1;
-};
-
-/** What a misfit was, for messages: `text "abc"`. */
-export const misfitLabel = (cell: Text): string => {
-  const { stored, content } = misfitContent(cell);
-  return stored === 't' ? `text "${content}"` : stored === 'n' ? `number ${content}` : `blob ${content}`;
 };

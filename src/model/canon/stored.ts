@@ -53,8 +53,8 @@ const floatCell = (x: number, bits: 32 | 64): string | undefined => {
   return narrow === undefined ? undefined : canonicalDouble(narrow);
 };
 
-/** A real is told from an integer by its point or exponent: `1.0`. */
-const realContent = (x: number): string => {
+/** The content of a number misfit that is a real: told from an integer by its point or exponent: `1.0`. */
+export const realContent = (x: number): string => {
   const text = canonicalDouble(x);
   return /^-?[0-9]+$/.test(text) ? `${text}.0` : text;
 };
