@@ -46,8 +46,6 @@ export interface KitDatabase extends AsyncDisposable {
   markers(): Promise<number>;
   /** Is a slow statement of `slowFilter` still running in the server? Absent with it. */
   busy?(): Promise<boolean>;
-  /** Blocks other writers of a table until disposed. Absent where writers cannot wait. */
-  holdTable?(table: string): Promise<AsyncDisposable>;
 }
 
 /** Everything the kit needs to know about an engine. */
