@@ -27,6 +27,8 @@ export interface ApplyInput extends Cancel {
   /** Aborted: finish the batches under way, save, end. */
   readonly stop?: AbortSignal;
   onProgress?(done: number, total: number): void;
+  /** Called before the plan's use is marked in the target: from here on only this run may go on with it. */
+  onBegin(): Promise<void>;
 }
 
 export interface ApplyResult {
@@ -45,13 +47,17 @@ const usedStep = 0;
 
 /** Throws PLAN_USED when another run, from whatever store, has begun with this plan. */
 const markUsed = async (i: ApplyInput, token: bigint, guardedBy: 'marker' | 'state', fresh: boolean): Promise<void> => {
-  if (guardedBy === 'state') return;
+  if (guardedBy === 'state') {
+    if (fresh) await i.onBegin();
+    return;
+  }
   const { id } = i.plan.header;
   const used = (): LockstepError =>
     new LockstepError('PLAN_USED', `Plan ${id} has been applied to this target before.`, {
       hint: 'A plan is used once. Make a new one: lockstep plan …',
     });
   if (fresh && (await i.writer.applied({ run: id, step: usedStep }, i))) throw used();
+  if (fresh) await i.onBegin();
   for (let attempt = 0; ; attempt++) {
     try {
       const marked = await i.writer.apply({ run: id, step: usedStep, token }, [], i);

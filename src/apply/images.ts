@@ -40,6 +40,4 @@ export const changedByTarget = (t: ApplyTable, change: Change, stored: Row | nul
 
 /** Is the row exactly the planned after-image, in every cell? Then the journal needs no second copy. */
 export const asPlanned = (change: Change, stored: Row | null): boolean =>
-  stored === null
-    ? change.after === null
-    : change.after !== null && change.after.every((cell, at) => cell === stored[at]);
+  stored === null ? change.after === null : change.after?.every((cell, at) => cell === stored[at]) === true;

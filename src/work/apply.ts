@@ -1,0 +1,235 @@
+import { createReadStream } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import { type ApplyResult, applyPlan } from '../apply/apply-plan.ts';
+import { type ApplySettings, defaultApplySettings } from '../apply/context.ts';
+import { type ApplyTable, applyTable } from '../apply/images.ts';
+import { totalOf } from '../apply/numbers.ts';
+import type { Clock } from '../lib/clock.ts';
+import { newId } from '../lib/ids.ts';
+import type { Cancel, Endpoint, Fingerprint, Writer } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Progress } from '../model/report.ts';
+import { tableLabel } from '../model/schema.ts';
+import type { EndpointFacts, Json, Plan, PlanTable, Run, Store } from '../model/store.ts';
+import { defaultGuards, type Guards, guardError } from '../plan/guards.ts';
+import { summaryOf } from './make-plan.ts';
+import { type Asked, type Ended, recorded } from './recorded.ts';
+
+/** What applying needs, whoever asks for it. */
+export interface ApplyWork extends Cancel {
+  readonly store: Store;
+  readonly target: Endpoint;
+  readonly clock: Clock;
+  /** 0 <= x < 1 */
+  readonly random: () => number;
+  /** Replaces what the plan was made with. */
+  readonly guards?: Partial<Guards>;
+  readonly settings?: Partial<ApplySettings>;
+  /** Aborted: finish the batches under way, save, end. */
+  readonly stop?: AbortSignal;
+  onProgress?(progress: Progress): void;
+}
+
+export interface ApplyInput extends Asked, ApplyWork {
+  /** Id of a plan (or its beginning), or the path of an exported one. */
+  readonly plan: string;
+  readonly facts: EndpointFacts;
+}
+
+export interface AppliedPlan extends Ended {
+  readonly run: string;
+  readonly plan: Plan;
+  readonly result: ApplyResult;
+  readonly resumed: boolean;
+}
+
+/** The plan by its id, else by a file of that name. */
+export const findPlan = async (store: Store, name: string, o: Cancel): Promise<Plan> => {
+  const known = /[./\\]/.test(name) ? undefined : await store.plans.get(name, o);
+  if (known !== undefined) return known;
+  try {
+    return await store.plans.import(createReadStream(name), o);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ENOENT') throw error;
+    throw new LockstepError('NOT_FOUND', `There is no plan ${name}, neither in the control store nor as a file.`, {
+      hint: 'Make one: lockstep plan SYNC, or lockstep plan SOURCE TARGET',
+    });
+  }
+};
+
+const place = (f: Fingerprint): string => `${f.database} at ${f.address}`;
+
+/** Is this the database the plan was made for? The address may be written in another way. */
+export const checkTarget = (plan: Plan, target: Endpoint): void => {
+  const planned = plan.header.fingerprint;
+  const found = target.fingerprint;
+  if (planned.server === found.server && planned.database === found.database) return;
+  throw new LockstepError(
+    'WRONG_TARGET',
+    `Plan ${plan.header.id} was made for ${place(planned)}, this is ${place(found)}. Nothing was written.`,
+    { hint: 'Connect to the database it was made for, or make a new plan for this one.' },
+  );
+};
+
+const shapeOf = (t: PlanTable['table']): unknown =>
+  t.columns.map(({ name, native, type, nullable, generated }) => ({
+    name,
+    native,
+    type,
+    nullable,
+    generated,
+  }));
+
+/** The plan's tables as they are now. Throws SCHEMA_DRIFT when their columns are not what they were. */
+export const currentTables = async (plan: Plan, target: Endpoint, o: Cancel): Promise<readonly ApplyTable[]> => {
+  const schemas = [...new Set(plan.header.tables.flatMap((t) => t.table.schema ?? []))];
+  const schema = await target.inspect({ ...o, ...(schemas.length === 0 ? {} : { schemas }) });
+  return plan.header.tables.map((planned) => {
+    const label = tableLabel(planned.table);
+    const now = schema.tables.find((t) => tableLabel(t) === label);
+    const drift = (what: string): LockstepError =>
+      new LockstepError('SCHEMA_DRIFT', `${label} has changed since the plan was made: ${what}. Nothing was written.`, {
+        hint: 'Make a new plan.',
+      });
+    if (now === undefined) throw drift('it is gone');
+    const [before, after] = [planned.table, now].map((t) => new Map(t.columns.map((c) => [c.name, c])));
+    for (const name of after!.keys()) if (!before!.has(name)) throw drift(`column ${name} is new`);
+    for (const [name, column] of before!) {
+      const found = after!.get(name);
+      if (found === undefined) throw drift(`column ${name} is gone`);
+      if (found.native !== column.native) throw drift(`${name} was ${column.native} and is ${found.native}`);
+      if (found.nullable !== column.nullable) throw drift(`${name} is ${found.nullable ? 'nullable' : 'not null'} now`);
+    }
+    // The store gives back what JSON keeps.
+    const kept = JSON.parse(JSON.stringify([shapeOf(planned.table), shapeOf(now)])) as readonly [unknown, unknown];
+    if (!isDeepStrictEqual(kept[0], kept[1])) throw drift('its columns are defined in another way or order');
+    return applyTable(planned, now);
+  });
+};
+
+export const writerOf = (target: Endpoint): Writer => {
+  if (target.writer !== undefined) return target.writer;
+  throw new LockstepError('NOT_WRITABLE', `${target.name} is read-only.`, {
+    hint: 'Give the endpoint `writable: true` in the configuration.',
+  });
+};
+
+/** One writer at a time per target database. */
+const lockName = '*';
+
+/** Applies a checked plan under a run's record: claim, lock, write. */
+export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boolean): Promise<ApplyResult> => {
+  const writer = writerOf(o.target);
+  const summary = summaryOf(plan);
+  const tables = await currentTables(plan, o.target, o);
+  const settings: ApplySettings = {
+    ...defaultApplySettings,
+    ...((plan.header.settings ?? {}) as Partial<ApplySettings>),
+    ...o.settings,
+  };
+  await o.store.plans.claim(plan.header.id, run.id, o.clock.now(), o);
+  let begun = resumed;
+  try {
+    const guardedBy = await writer.prepare(o);
+    await using lock = await writer.lock({ run: run.id, pair: lockName }, o);
+    return await applyPlan(
+      {
+        run: run.id,
+        plan,
+        tables,
+        groups: summary.groups ?? {},
+        writer,
+        plans: o.store.plans,
+        journal: o.store.journal,
+        settings,
+        clock: o.clock,
+        random: o.random,
+        signal: o.signal,
+        ...(o.stop === undefined ? {} : { stop: o.stop }),
+        onBegin: async () => {
+          await o.store.runs.update(run.id, { plan: plan.header.id, checkpoint: { begun: true } }, o);
+          begun = true;
+        },
+        onProgress: (rows, total) => o.onProgress?.({ pair: '', phase: 'apply', rows, total }),
+      },
+      { token: lock.token, guardedBy, resumed },
+    );
+  } catch (error) {
+    // A claim that led to no write is given back: the plan can still be used.
+    if (!begun) await o.store.plans.release(plan.header.id, run.id, o).catch(() => {});
+    throw error;
+  }
+};
+
+/** Guards as they were planned, unless told otherwise. Throws before anything is written. */
+export const checkPlanGuards = (plan: Plan, given: Partial<Guards> | undefined): void => {
+  const guards = { ...defaultGuards, ...(plan.header.guards as Partial<Guards> | null), ...given };
+  const error = guardError(summaryOf(plan).pairs ?? [], guards);
+  if (error !== undefined) throw error;
+};
+
+/** 0: everything was written; 2: rows moved, were refused, taken back, or cannot be written; the error's own code when it was stopped. */
+export const applyExit = (plan: Plan, result: ApplyResult): number => {
+  if (result.stopped !== undefined) return result.stopped.exit;
+  const { numbers } = result;
+  const left = numbers.moved + numbers.rejected + numbers.rolled_back + numbers.changed_by_target;
+  const summary = summaryOf(plan);
+  const unplanned = totalOf(summary.unfit) + totalOf(summary.withheld);
+  return left + unplanned > 0 ? 2 : 0;
+};
+
+/**
+ * `lockstep apply PLAN`. The same plan again goes on with a run that was interrupted: its open steps come first.
+ */
+export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
+  const { store, clock } = o;
+  const plan = await findPlan(store, o.plan, o);
+  const { id } = plan.header;
+  await store.plans.verify(id, o);
+  checkTarget(plan, o.target);
+  const user = plan.usedBy === null ? undefined : await store.runs.get(plan.usedBy, o);
+  if (user !== undefined && (user.state === 'done' || user.alive)) {
+    throw new LockstepError(
+      user.alive ? 'LOCK_HELD' : 'PLAN_USED',
+      user.alive ? `Run ${user.id} is applying plan ${id} now.` : `Plan ${id} was applied by run ${user.id}.`,
+      { hint: `See what it did: lockstep show ${user.id}. To apply again, make a new plan.` },
+    );
+  }
+  const resumed = user !== undefined && (user.checkpoint as { begun?: boolean } | null)?.begun === true;
+  if (!resumed) {
+    if (user !== undefined) await store.plans.release(id, user.id, o);
+    if (clock.now() > plan.header.expires) {
+      throw new LockstepError('PLAN_EXPIRED', `Plan ${id} expired at ${new Date(plan.header.expires).toISOString()}.`, {
+        hint: 'The target may have changed since. Make a new plan and review it.',
+      });
+    }
+    checkPlanGuards(plan, o.guards);
+  }
+  const started = clock.now();
+  const begin = resumed
+    ? { resume: user.id }
+    : {
+        id: newId('r', started),
+        kind: 'apply' as const,
+        sync: plan.header.sync,
+        source: plan.header.source,
+        target: o.facts,
+        plan: id,
+        parent: plan.header.run,
+        correlation: o.correlation,
+        actor: o.actor,
+        started,
+      };
+  return recorded(store, clock, begin, o, async (run) => {
+    const result = await underLock(o, plan, run, resumed);
+    return {
+      run: run.id,
+      plan,
+      result,
+      resumed,
+      exit: applyExit(plan, result),
+      report: { plan: id, ...result.numbers } as unknown as Json,
+      ...(result.stopped === undefined ? {} : { interrupted: result.stopped }),
+    };
+  });
+};

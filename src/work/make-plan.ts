@@ -1,0 +1,130 @@
+import { tmpdir } from 'node:os';
+import { newId } from '../lib/ids.ts';
+import type { Difference } from '../model/change.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Pair } from '../model/pair.ts';
+import type { CompareReport, PairReport } from '../model/report.ts';
+import type { EndpointFacts, Json, Plan, Store } from '../model/store.ts';
+import type { Guards } from '../plan/guards.ts';
+import { openPlanner } from '../plan/planner.ts';
+import { type PlanSummary, sealPlan } from '../plan/seal.ts';
+import { byMode, type WritingMode } from '../resolve/decide.ts';
+import { alignAll, type CompareOptions, compare } from './compare.ts';
+import { type Asked, type Ended, recorded } from './recorded.ts';
+
+export interface PlanInput extends Asked, Omit<CompareOptions, 'sink' | 'onPair' | 'done'> {
+  readonly store: Store;
+  /** The configured sync; null for two URLs. */
+  readonly sync: string | null;
+  readonly mode: WritingMode;
+  readonly guards: Guards;
+  /** Kept with the plan and used when it is applied, e.g. batch size. */
+  readonly settings: Json;
+  readonly facts: { readonly source: EndpointFacts; readonly target: EndpointFacts };
+  /** Default: one hour, milliseconds. */
+  readonly lifetimeMs?: number;
+  /** A folder for temporary files; default: the system's. */
+  readonly temporary?: string;
+  /** Confirmed differences as they come, beside their way into the plan. */
+  onDifferences?(pair: Pair, differences: readonly Difference[]): void | Promise<void>;
+}
+
+export interface Planned {
+  readonly plan: Plan;
+  readonly summary: PlanSummary;
+  readonly report: CompareReport;
+  readonly pairs: readonly Pair[];
+}
+
+export const summaryOf = (plan: Plan): PlanSummary => plan.header.summary as unknown as PlanSummary;
+
+const hour = 3_600_000;
+
+/** Compares, and turns every confirmed difference into a change of a sealed plan. Writes nothing to the endpoints. */
+export const comparedPlan = async (o: PlanInput, run: string): Promise<Planned> => {
+  const { store, signal, clock } = o;
+  if (o.target.writer === undefined) {
+    throw new LockstepError('NOT_WRITABLE', `${o.target.name} is read-only: nothing can be planned for it.`, {
+      hint: 'Give the endpoint `writable: true`, or name it as the target of the command.',
+    });
+  }
+  const { pairs } = await alignAll(o);
+  const schema = await o.target.inspect({
+    signal,
+    ...(o.schemas?.target === undefined ? {} : { schemas: o.schemas.target }),
+  });
+  await using planner = openPlanner({
+    pairs,
+    schema,
+    target: o.target,
+    resolver: byMode(o.mode),
+    temporary: o.temporary ?? tmpdir(),
+  });
+  const created = clock.now();
+  await using writer = await store.plans.create(
+    {
+      id: newId('p', created),
+      run,
+      sync: o.sync,
+      mode: o.mode,
+      source: o.facts.source,
+      target: o.facts.target,
+      fingerprint: o.target.fingerprint,
+      tables: planner.shapes.map((s) => ({ pair: s.pair.name, table: s.pair.target, key: s.key })),
+      settings: o.settings,
+      guards: o.guards as unknown as Json,
+      created,
+      expires: created + (o.lifetimeMs ?? hour),
+    },
+    o,
+  );
+  const place = new Map(pairs.map((pair, i) => [pair.name, i]));
+  const reports = new Map<string, PairReport>();
+  const report = await compare({
+    ...o,
+    sink: {
+      wanted: () => Number.POSITIVE_INFINITY,
+      write: async (pair, differences) => {
+        await o.onDifferences?.(pair, differences);
+        await planner.add(place.get(pair.name)!, differences, o);
+      },
+    },
+    onPair: (pair, pairReport) => void reports.set(pair.name, pairReport),
+  });
+  o.onProgress?.({ pair: '', phase: 'plan', rows: 0 });
+  const plan = await sealPlan(planner, writer, {
+    signal,
+    reports: pairs.map((p) => reports.get(p.name)!),
+    guards: o.guards,
+    mode: o.mode,
+  });
+  return { plan, summary: summaryOf(plan), report, pairs };
+};
+
+const sum = (n: Readonly<Record<'insert' | 'update' | 'delete', number>>): number => n.insert + n.update + n.delete;
+
+/** 0: nothing to do; 2: the plan has changes, or differences it does not write; 25: something was not compared or in motion. */
+export const planExit = ({ plan, summary, report }: Planned): number => {
+  if (sum(plan.header.counts) + sum(summary.withheld) + sum(summary.unfit) > 0) return 2;
+  return report.verdict === 'agrees' && summary.moved === 0 ? 0 : 25;
+};
+
+/** `lockstep plan`: a run that ends in a sealed plan. */
+export const makePlan = async (o: PlanInput): Promise<Planned & Ended & { readonly run: string }> => {
+  const started = o.clock.now();
+  const begin = {
+    id: newId('r', started),
+    kind: 'plan' as const,
+    sync: o.sync,
+    source: o.facts.source,
+    target: o.facts.target,
+    correlation: o.correlation,
+    actor: o.actor,
+    started,
+  };
+  return recorded(o.store, o.clock, begin, o, async (run) => {
+    const planned = await comparedPlan(o, run.id);
+    await o.store.runs.update(run.id, { plan: planned.plan.header.id }, o);
+    return { ...planned, run: run.id, exit: planExit(planned), report: planned.report as CompareReport & Json };
+  });
+};

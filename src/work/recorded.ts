@@ -1,0 +1,69 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { EndpointFacts, Json, NewRun, Run, RunError, Store } from '../model/store.ts';
+
+/** Who asks, and how it is found again. */
+export interface Asked {
+  /** e.g. `me@laptop`. */
+  readonly actor: string;
+  readonly correlation: string;
+}
+
+/** What a use case leaves in its run's record. */
+export interface Ended {
+  readonly exit: number;
+  readonly report: Json;
+  /** It was stopped on the way and can go on. */
+  readonly interrupted?: LockstepError;
+}
+
+export const factsOf = (endpoint: Endpoint, description: string): EndpointFacts => ({
+  name: endpoint.name,
+  engine: endpoint.engine,
+  version: endpoint.version,
+  description,
+  fingerprint: endpoint.fingerprint,
+});
+
+const runError = (error: unknown): RunError => {
+  if (error instanceof LockstepError) {
+    const { code, message, hint } = error;
+    return hint === undefined ? { code, message } : { code, message, hint };
+  }
+  return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+};
+
+/** Runs `work` with its record kept: begun, ended or failed. An abort must not keep the record from being written. */
+export const recorded = async <T extends Ended>(
+  store: Pick<Store, 'runs'>,
+  clock: Clock,
+  begin: NewRun | { readonly resume: string },
+  o: Cancel,
+  work: (run: Run) => Promise<T>,
+): Promise<T> => {
+  const run = 'resume' in begin ? await store.runs.resume(begin.resume, o) : await store.runs.create(begin, o);
+  const last = { signal: AbortSignal.timeout(10_000) };
+  try {
+    const ended = await work(run);
+    await store.runs.finish(
+      run.id,
+      {
+        state: ended.interrupted === undefined ? 'done' : ended.interrupted.code === 'ABORTED' ? 'cancelled' : 'failed',
+        exit: ended.exit,
+        finished: clock.now(),
+        report: ended.report,
+        ...(ended.interrupted === undefined ? {} : { error: runError(ended.interrupted) }),
+      },
+      last,
+    );
+    return ended;
+  } catch (error) {
+    const aborted = o.signal.aborted || (error instanceof LockstepError && error.code === 'ABORTED');
+    const exit = error instanceof LockstepError ? error.exit : 1;
+    const end = { state: aborted ? ('cancelled' as const) : ('failed' as const), exit, finished: clock.now() };
+    // The failure itself matters more than that its record could not be kept.
+    await store.runs.finish(run.id, { ...end, error: runError(error) }, last).catch(() => {});
+    throw error;
+  }
+};

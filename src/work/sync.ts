@@ -1,0 +1,155 @@
+import type { ApplyResult } from '../apply/apply-plan.ts';
+import { totalOf } from '../apply/numbers.ts';
+import { newId } from '../lib/ids.ts';
+import type { Verdict } from '../model/report.ts';
+import type { Json, Run } from '../model/store.ts';
+import { type ApplyWork, applyExit, checkPlanGuards, underLock } from './apply.ts';
+import { finishInterrupted } from './interrupted.ts';
+import { comparedPlan, type PlanInput, type Planned } from './make-plan.ts';
+import { type Ended, recorded } from './recorded.ts';
+import { type Verification, verifyWritten } from './verify-written.ts';
+
+export interface SyncInput extends Omit<PlanInput, 'settings'>, Omit<ApplyWork, 'guards' | 'onProgress' | 'settings'> {
+  readonly settings: ApplyWork['settings'] & {};
+  /** Asked with the sealed plan before anything is written; false: end without writing. */
+  confirm?(planned: Planned): Promise<boolean>;
+}
+
+/** The JSON of `lockstep sync`. planned insert + update + delete = applied + already + moved + rejected + rolled back. */
+export interface SyncReport {
+  readonly schema_version: 1;
+  readonly run: string;
+  readonly plan: string;
+  readonly planned: {
+    readonly insert: number;
+    readonly update: number;
+    readonly delete: number;
+    readonly withheld: number;
+  };
+  readonly applied: { readonly insert: number; readonly update: number; readonly delete: number };
+  readonly already: number;
+  readonly skipped: { readonly moved: number; readonly already_synced: number };
+  readonly rejected: number;
+  readonly rolled_back: number;
+  /** Not tried: the run was stopped before. */
+  readonly pending: number;
+  readonly conflicts: number;
+  readonly verified: number;
+  readonly unverified: number;
+  /** Rows that the target changed while they were written (a trigger). */
+  readonly changed_by_target: number;
+  /** Differences that moved before they could be planned. */
+  readonly in_flight: number;
+  readonly verdict: Verdict;
+  readonly guarded_by: 'marker' | 'state';
+  readonly not_compared: readonly { readonly what: string; readonly reason: string }[];
+  readonly warnings: readonly string[];
+}
+
+export interface Synced extends Ended {
+  readonly run: string;
+  readonly planned: Planned;
+  /** Absent: there was nothing to write, or it was declined. */
+  readonly result?: ApplyResult;
+  readonly verification?: Verification;
+  readonly sync: SyncReport;
+}
+
+const nothing = { insert: 0, update: 0, delete: 0 };
+
+const syncReport = (
+  run: string,
+  { plan, summary, report }: Planned,
+  result: ApplyResult | undefined,
+  verification: Verification | undefined,
+): SyncReport => {
+  const n = result?.numbers;
+  const unfit = totalOf(summary.unfit);
+  const counts = plan.header.counts;
+  const inFlight = report.pairs.reduce((sum, p) => sum + p.in_flight, 0) + summary.moved;
+  const pending = n?.pending ?? totalOf(counts);
+  const withheld = totalOf(summary.withheld);
+  const left =
+    withheld +
+    unfit +
+    pending +
+    (n?.moved ?? 0) +
+    (n?.rejected ?? 0) +
+    (n?.rolled_back ?? 0) +
+    (verification?.unverified ?? 0);
+  const complete = report.coverage.complete && inFlight === 0;
+  return {
+    schema_version: 1,
+    run,
+    plan: plan.header.id,
+    planned: {
+      insert: counts.insert + summary.unfit.insert,
+      update: counts.update + summary.unfit.update,
+      delete: counts.delete + summary.unfit.delete,
+      withheld,
+    },
+    applied: n?.applied ?? nothing,
+    already: n?.already ?? 0,
+    skipped: { moved: n?.moved ?? 0, already_synced: report.pairs.reduce((sum, p) => sum + p.identical, 0) },
+    rejected: (n?.rejected ?? 0) + unfit,
+    rolled_back: n?.rolled_back ?? 0,
+    pending,
+    conflicts: 0,
+    verified: verification?.verified ?? 0,
+    unverified: verification?.unverified ?? 0,
+    changed_by_target: n?.changed_by_target ?? 0,
+    in_flight: inFlight,
+    verdict: left > 0 ? 'differs' : complete ? 'agrees' : 'incomplete',
+    guarded_by: result?.guardedBy ?? 'marker',
+    not_compared: report.coverage.not_compared.map(({ what, reason }) => ({ what, reason })),
+    warnings: [...summary.warnings, ...report.pairs.flatMap((p) => p.warnings)],
+  };
+};
+
+/** `lockstep sync`: compare, plan, apply under guards, and read every touched key again from both sides. */
+export const sync = async (o: SyncInput): Promise<Synced> => {
+  const { store, clock } = o;
+  await finishInterrupted({ ...o, onProgress: () => {} });
+  const started = clock.now();
+  const begin = {
+    id: newId('r', started),
+    kind: 'sync' as const,
+    sync: o.sync,
+    source: o.facts.source,
+    target: o.facts.target,
+    correlation: o.correlation,
+    actor: o.actor,
+    started,
+  };
+  return recorded(store, clock, begin, o, async (run: Run): Promise<Synced> => {
+    const planned = await comparedPlan({ ...o, settings: o.settings as Json }, run.id);
+    const { plan } = planned;
+    await store.runs.update(run.id, { plan: plan.header.id }, o);
+    checkPlanGuards(plan, undefined);
+    const some = totalOf(plan.header.counts) > 0;
+    const go = some && ((await o.confirm?.(planned)) ?? true);
+    const { guards: _, settings: __, onProgress, ...rest } = o;
+    const work: ApplyWork = onProgress === undefined ? rest : { ...rest, onProgress };
+    const result = go ? await underLock(work, plan, run, false) : undefined;
+    const verification =
+      result === undefined ? undefined : await verifyWritten({ ...o, run: run.id, plan, pairs: planned.pairs });
+    const report = syncReport(run.id, planned, result, verification);
+    const exit =
+      result?.stopped?.exit ??
+      (report.verdict === 'differs' || (result !== undefined && applyExit(plan, result) !== 0)
+        ? 2
+        : report.verdict === 'agrees'
+          ? 0
+          : 25);
+    return {
+      run: run.id,
+      planned,
+      ...(result === undefined ? {} : { result }),
+      ...(verification === undefined ? {} : { verification }),
+      sync: report,
+      exit,
+      report: report as unknown as Json,
+      ...(result?.stopped === undefined ? {} : { interrupted: result.stopped }),
+    };
+  });
+};

@@ -1,0 +1,83 @@
+import { judge } from '../diff/judge.ts';
+import { fit } from '../model/canon/fit.ts';
+import type { Cancel, Endpoint, Reader } from '../model/endpoint.ts';
+import type { Pair } from '../model/pair.ts';
+import type { Cell, Key, Row } from '../model/row.ts';
+import { pairSelection } from '../model/selection.ts';
+import type { Plan, Settled, Store } from '../model/store.ts';
+
+/** What both sides show, read fresh, for the keys that a run touched. */
+export interface Verification {
+  /** Keys that agree. */
+  readonly verified: number;
+  /** Keys that do not: changed meanwhile, or by the target itself. */
+  readonly unverified: number;
+  readonly examples: readonly { readonly pair: string; readonly key: Key; readonly columns: readonly string[] }[];
+}
+
+const examplesMost = 100;
+
+/** The key as the pair compares it, from the target's own. Widening is always exact. */
+const commonKey = (pair: Pair, key: Key): Key =>
+  key.map((cell, i): Cell => {
+    const { as, target } = pair.columns[i]!;
+    const fitted = fit(cell, target.type, { ...target, type: as });
+    return fitted.ok ? fitted.cell : cell;
+  });
+
+const rowsByKey = async (reader: Reader, pair: Pair, side: 'source' | 'target', keys: readonly Key[], o: Cancel) => {
+  const selection = pairSelection(pair, side);
+  const found = new Map<string, Row>();
+  for await (const batch of reader.scan(selection, { kind: 'keys', keys }, o)) {
+    for (const row of batch) found.set(JSON.stringify(row.slice(0, pair.keyWidth)), row);
+  }
+  return found;
+};
+
+/** Reads every key that a run wrote, or found already written, again from both sides. */
+export const verifyWritten = async (
+  o: Cancel & {
+    readonly store: Pick<Store, 'journal'>;
+    readonly run: string;
+    readonly plan: Plan;
+    readonly pairs: readonly Pair[];
+    readonly source: Endpoint;
+    readonly target: Endpoint;
+  },
+): Promise<Verification> => {
+  await using source = await o.source.snapshot(o);
+  await using target = await o.target.snapshot(o);
+  let verified = 0;
+  let unverified = 0;
+  const examples: { pair: string; key: Key; columns: readonly string[] }[] = [];
+  const check = async (pair: Pair, settled: readonly Settled[]): Promise<void> => {
+    const keys = settled.map((s) => commonKey(pair, s.item.change.key));
+    const left = await rowsByKey(source, pair, 'source', keys, o);
+    const right = await rowsByKey(target, pair, 'target', keys, o);
+    for (const key of keys) {
+      const a = left.get(JSON.stringify(key));
+      const b = right.get(JSON.stringify(key));
+      const names = pair.columns.map((c) => c.source.name);
+      const columns =
+        a !== undefined && b !== undefined
+          ? judge(pair.columns, a, b).columns.map((i) => names[i]!)
+          : a === undefined && b === undefined
+            ? []
+            : names;
+      if (columns.length === 0) verified++;
+      else {
+        unverified++;
+        if (examples.length < examplesMost) examples.push({ pair: pair.name, key, columns });
+      }
+    }
+  };
+  const byName = new Map(o.pairs.map((p) => [p.name, p]));
+  for await (const batch of o.store.journal.outcomes(o.run, { signal: o.signal, statuses: ['applied', 'already'] })) {
+    // A write that only made room (a reference set in a second step) is checked with its last write.
+    for (const [table, settled] of Map.groupBy(batch, (s) => s.item.table)) {
+      const pair = byName.get(o.plan.header.tables[table]!.pair);
+      if (pair !== undefined) await check(pair, settled);
+    }
+  }
+  return { verified, unverified, examples };
+};
