@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Hashing, Position } from '../../model/endpoint.ts';
-import { id, literal } from '../sql/quote.ts';
+import { id } from '../sql/quote.ts';
 import type { PostgresConfig } from './config.ts';
 import { openClient } from './connect.ts';
 import { examine } from './examine.ts';
@@ -174,14 +174,7 @@ export const connectPostgres = async (
     },
     ...(o.writable
       ? {
-          writer: openWriter({
-            lend,
-            release,
-            clock,
-            side: o.name,
-            user: config.user,
-            database: literal(config.database),
-          }),
+          writer: openWriter({ lend, release, clock, side: o.name }),
         }
       : {}),
     examine: (c) =>

@@ -8,8 +8,8 @@ import type { Session, StatementOptions } from './session.ts';
 const reach = 10;
 
 /**
- * A query for the keys of about `rows` rows, spread over the table. One integer key: the rows that follow evenly
- * spaced points of its index. Otherwise a tenth of the rows of ten times as many pages, chosen by place, not by
+ * A query for the keys of about `rows` rows, spread over the table. One integer key: the rows that follow points
+ * spread over its index. Otherwise a tenth of the rows of ten times as many pages, chosen by place, not by
  * chance, so that a repeat gives the same.
  */
 export const sampleSql = async (
@@ -35,7 +35,13 @@ export const sampleSql = async (
     const from = BigInt(min);
     const span = BigInt(max) - from + 1n;
     const count = span < BigInt(rows) ? span : BigInt(rows);
-    const points = Array.from({ length: Number(count) }, (_, i) => from + (span * BigInt(i)) / count);
+    // one point in each of as many equal stretches, but never at the same place in two of them: evenly spaced points
+    // would see all or none of the rows that differ at regular distances
+    const places = 0x10000n;
+    const points = Array.from(
+      { length: Number(count) },
+      (_, i) => from + (span * (BigInt(i) * places + ((BigInt(i) * 40503n) % places))) / (count * places),
+    );
     return `select distinct ${outputs.replaceAll(`${only!.raw}`, 'x.k')} from pg_catalog.unnest('{${points.join(',')}}'::pg_catalog.int8[]) as p(at) cross join lateral (select ${only!.raw} as k from ${base} where ${key} >= p.at order by ${only!.raw} limit 1) as x`;
   }
   const [facts] = await session.query(

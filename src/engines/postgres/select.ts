@@ -103,7 +103,7 @@ export const segmentSql = (
       const names = keys.map((_, i) => `k${i}`);
       const on = keys.map((c, i) => `(${matchSql(c, `k.k${i}`)})`).join(' and ');
       return {
-        sql: `${select} from rows from (${arrays.map((a) => `pg_catalog.unnest(${a})`).join(', ')}) as k(${names.join(', ')}) join ${base} on ${on}${order}`,
+        sql: `${select} from rows from (${arrays.map((a) => `unnest(${a})`).join(', ')}) as k(${names.join(', ')}) join ${base} on ${on}${order}`,
       };
     }
     case 'parts': {
@@ -125,7 +125,7 @@ export const segmentSql = (
       const named = outputs.map((x, i) => `${x} as o${i}`).join(', ');
       const picked = outputs.map((_, i) => `x.o${i}`).join(', ');
       return {
-        sql: `select ${picked} from rows from (${bounds.map((b) => `pg_catalog.unnest(${b})`).join(', ')}) as r(lo, hi) cross join lateral (select ${named} from ${base} where ${key} >= r.lo and ${key} <= r.hi${order}) as x`,
+        sql: `select ${picked} from rows from (${bounds.map((b) => `unnest(${b})`).join(', ')}) as r(lo, hi) cross join lateral (select ${named} from ${base} where ${key} >= r.lo and ${key} <= r.hi${order}) as x`,
       };
     }
   }

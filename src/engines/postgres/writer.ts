@@ -1,15 +1,215 @@
+import { hostname } from 'node:os';
 import type { Clock } from '../../lib/clock.ts';
-import type { Cancel, Writer } from '../../model/endpoint.ts';
-import type { Session } from './session.ts';
+import type { Applied, Cancel, StepMark, TableChanges, Writer, Written } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import { type Table, tableLabel } from '../../model/schema.ts';
+import { tableId } from '../sql/quote.ts';
+import { type TableFacts, tableFacts } from './columns.ts';
+import { freeLock, hasMarker, keepLock, lockTtlMs, makeOwnTables, setMarker, takeLock } from './own-tables.ts';
+import { advanceSequence } from './sequences.ts';
+import type { Session, StatementOptions } from './session.ts';
+import { refusalReason, writeBatch } from './write-batch.ts';
 
 export interface WriterContext {
   readonly side: string;
-  readonly user: string;
-  readonly database: string;
   readonly clock: Clock;
   lend(o: Cancel): Promise<Session>;
   release(session: Session): Promise<void>;
 }
-export const openWriter = (_x: WriterContext): Writer => {
-  throw new Error('not written yet');
+
+const maxBatch = 5000;
+
+export const openWriter = (x: WriterContext): Writer => {
+  const idle: Session[] = [];
+  const facts = new Map<string, TableFacts>();
+  let prepared: Promise<'marker' | 'state'> | undefined;
+  let localTokens = 0n;
+
+  const take = async (o: Cancel): Promise<Session> => {
+    for (let session = idle.pop(); session; session = idle.pop()) {
+      if (!session.broken) return session;
+      await x.release(session);
+    }
+    return x.lend(o);
+  };
+  const within = async <T>(o: Cancel, work: (session: Session) => Promise<T>): Promise<T> => {
+    const session = await take(o);
+    try {
+      return await work(session);
+    } finally {
+      await session.rollback();
+      if (session.broken) await x.release(session);
+      else idle.push(session);
+    }
+  };
+
+  const prepare = (o: Cancel): Promise<'marker' | 'state'> => {
+    prepared ??= within(o, async (session) =>
+      (await makeOwnTables(session, {
+        signal: o.signal,
+        doing: 'preparing the marker table',
+        table: 'schema lockstep',
+        privilege: 'create',
+      }))
+        ? 'marker'
+        : 'state',
+    );
+    prepared.catch(() => {
+      prepared = undefined;
+    });
+    return prepared;
+  };
+
+  const factsOf = async (session: Session, table: Table, at: StatementOptions): Promise<TableFacts> => {
+    const name = tableId(table);
+    const known = facts.get(name);
+    if (known) return known;
+    const read = await tableFacts(session, table, at);
+    facts.set(name, read);
+    return read;
+  };
+
+  /** Everything of a step up to its commit. */
+  const runStep = async (
+    session: Session,
+    mark: StepMark,
+    mode: 'marker' | 'state',
+    batches: Iterable<TableChanges> | AsyncIterable<TableChanges>,
+    at: StatementOptions,
+    written: ((w: Written) => void | Promise<void>) | undefined,
+  ): Promise<Applied> => {
+    await session.begin('write', at);
+    if (mode === 'marker') {
+      const marked = await setMarker(session, mark, at);
+      if (marked === 'already') return { status: 'already' };
+      if (marked === 'fenced') {
+        throw new LockstepError(
+          'FENCED',
+          `${x.side}: another run has taken the lock since this one had it (token ${mark.token}); its step ${mark.step} was not written`,
+          {
+            side: x.side,
+            hint: 'This run was taken for dead. Look at the other one; what this one still had to do shows in a new comparison.',
+          },
+        );
+      }
+    }
+    await session.query('set constraints all deferred', undefined, at);
+    let last: Table | undefined;
+    for await (const batch of batches) {
+      last = batch.table;
+      const result = await writeBatch(session, await factsOf(session, batch.table, at), batch, at.signal);
+      if (result.status === 'stale')
+        return { status: 'stale', rows: result.rows.map((r) => ({ ...r, table: batch.table })) };
+      if (result.status === 'rejected') return { ...result, table: batch.table };
+      await written?.({ batch, stored: result.stored });
+    }
+    try {
+      await session.raw('set constraints all immediate', undefined, at);
+    } catch (error) {
+      const refused = refusalReason(error);
+      if (refused === undefined || last === undefined) throw session.explain(error, at);
+      return { status: 'rejected', table: last, ...refused };
+    }
+    await commit(session, mark, at);
+    return { status: 'done' };
+  };
+
+  const commit = async (session: Session, mark: StepMark, at: StatementOptions): Promise<void> => {
+    try {
+      await session.raw('commit', undefined, at);
+    } catch (error) {
+      const explained = session.explain(error, at);
+      if (explained.code !== 'CONNECTION_LOST' && !(explained.code === 'ABORTED' && session.broken)) throw explained;
+      throw new LockstepError(
+        'CONNECTION_LOST',
+        `${x.side}: the connection broke while step ${mark.step} of ${mark.run} was committed; whether it was is not known yet`,
+        {
+          side: x.side,
+          hint: 'The marker in the target tells; resuming the run looks it up first.',
+          cause: error,
+        },
+      );
+    }
+  };
+
+  return {
+    maxBatch,
+    prepare,
+    lock: async (holder, o) => {
+      const mode = await prepare(o);
+      const name = holder.pair;
+      const doing = `taking the lock for ${name}`;
+      const session = await x.lend(o);
+      const at: StatementOptions = { signal: o.signal, doing };
+      const held = (run: string, by: string, since: string, ms: number): LockstepError =>
+        new LockstepError(
+          'LOCK_HELD',
+          `${x.side}: ${name} is being written by run ${run} (${by}, since ${since} UTC)`,
+          {
+            side: x.side,
+            hint: `Wait for it, or stop it; a run that died without a word frees the lock within ${Math.ceil(ms / 1000)} s.`,
+          },
+        );
+      try {
+        const who = `${hostname()}, process ${process.pid}`;
+        if (mode === 'state') {
+          const [row] = await session.query(
+            `select pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('lockstep ' || $1, 0))::text`,
+            [name],
+            at,
+          );
+          if (row![0] !== 'true') throw held('(unknown)', 'another session', 'an unknown time', 0);
+          return { token: ++localTokens, [Symbol.asyncDispose]: () => x.release(session) };
+        }
+        const taken = await takeLock(session, { name, run: holder.run, holder: who }, at);
+        if (!taken.taken) throw held(taken.run, taken.holder, taken.since, Math.min(taken.expiresInMs, lockTtlMs));
+        const ended = new AbortController();
+        const beating = keepLock(session, name, taken.token, x.clock, ended.signal);
+        return {
+          token: taken.token,
+          [Symbol.asyncDispose]: async () => {
+            ended.abort();
+            await beating;
+            await freeLock(session, name, taken.token);
+            await x.release(session);
+          },
+        };
+      } catch (error) {
+        await x.release(session);
+        throw error;
+      }
+    },
+    apply: async (mark, batches, o) => {
+      const mode = await prepare(o);
+      const at: StatementOptions = { signal: o.signal, doing: `writing step ${mark.step}` };
+      return within(o, async (session) => {
+        try {
+          return await runStep(session, mark, mode, batches, at, o.written);
+        } catch (error) {
+          facts.clear();
+          throw error;
+        }
+      });
+    },
+    applied: async (mark, o) => {
+      if ((await prepare(o)) === 'state') return false;
+      return within(o, async (session) => {
+        const at: StatementOptions = { signal: o.signal, doing: `looking up step ${mark.step}` };
+        await session.begin('read', at);
+        return hasMarker(session, mark, at);
+      });
+    },
+    advanceSequences: (tables, o) =>
+      within(o, async (session) => {
+        for (const table of tables) {
+          const at: StatementOptions = { signal: o.signal, doing: `moving on the sequences of ${tableLabel(table)}` };
+          await session.begin('write', at);
+          for (const column of table.columns) {
+            if (column.serial || column.generated === 'identity')
+              await advanceSequence(session, table, column.name, at);
+          }
+          await session.query('commit', undefined, at);
+        }
+      }),
+  };
 };
