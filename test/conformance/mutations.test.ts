@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cases } from './engine.ts';
+import { memoryHarness } from './harnesses/memory.ts';
+import { postgresHarness } from './harnesses/postgres.ts';
+import { sqliteHarness } from './harnesses/sqlite.ts';
+import { runCase } from './lab.ts';
+import { readingMutations } from './mutations/reading.ts';
+import { writingMutations } from './mutations/writing.ts';
+
+/** The kit itself is tested: an engine that is broken on purpose must fail it, by an assertion and not by accident. */
+for (const harness of [memoryHarness, sqliteHarness, postgresHarness]) {
+  for (const mutation of [...readingMutations, ...writingMutations]) {
+    if (mutation.when && !mutation.when(harness)) continue;
+    test(`${harness.name}: the kit sees that ${mutation.name}`, async () => {
+      const watching = cases.filter((c) => mutation.caughtBy.test(c.name) && (!c.when || c.when(harness)));
+      assert.ok(watching.length > 0, `no case is named ${mutation.caughtBy}`);
+      const seen: unknown[] = [];
+      for (const c of watching) {
+        try {
+          await runCase(c, harness, (e) => mutation.breakIt(e));
+        } catch (error) {
+          seen.push(error);
+          if (error instanceof assert.AssertionError) return;
+        }
+      }
+      assert.fail(seen.length === 0 ? 'the kit passes' : `only an accident: ${String(seen[0])}`);
+    });
+  }
+}
