@@ -54,7 +54,11 @@ export const plainDay = (text: string): number => {
   const month = pair(text, 5);
   const day = pair(text, 8);
   if (year < 1 || year > 9999 || text.charCodeAt(4) !== 45 || text.charCodeAt(7) !== 45) return Number.NaN;
-  return isDate(year, month, day) ? dayNumber(year, month, day) : Number.NaN;
+  if (!isDate(year, month, day)) return Number.NaN;
+  // dayNumber for years that are not negative: divisions of small integers.
+  const y = month <= 2 ? year - 1 : year;
+  const ofYear = (((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) | 0) + day - 1;
+  return y * 365 + (y >> 2) - ((y / 100) | 0) + ((y / 400) | 0) + ofYear - 730_425;
 };
 
 /** A moment on the calendar: whole seconds since 2000-01-01 00:00:00 and microseconds after them, 0..999,999. */

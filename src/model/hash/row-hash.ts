@@ -5,7 +5,7 @@ import { timeMicros } from '../canon/time.ts';
 import { parts, timestampParts } from '../canon/timestamp.ts';
 import type { SelectedColumn } from '../endpoint.ts';
 import type { Cell, Row, Text } from '../row.ts';
-import type { ColumnType } from '../schema.ts';
+import type { ColumnType, Kind } from '../schema.ts';
 import {
   finalise,
   halves,
@@ -46,78 +46,109 @@ export type CellHasher = (cell: Cell) => void;
 
 export const rowHasher = (columns: readonly SelectedColumn[], keyWidth: number, hash: HashSpec): RowHasher => {
   const out = new Int32Array(2);
-  const rowCells = columns.map((c, i) => cellHasher(c.as, packedSeeds(hash.seed, i, 'row'), hash.form));
-  const keyCells = columns
-    .slice(0, keyWidth)
-    .map((c, i) => cellHasher(c.as, packedSeeds(hash.seed, i, 'key'), hash.form));
+  const row = plan(columns, hash, 'row');
+  const key = plan(columns.slice(0, keyWidth), hash, 'key');
   return {
     out,
-    hash: (row) => {
-      combine(rowCells, row);
+    hash: (cells) => {
+      combine(row, cells);
       out[0] = hashed[0]!;
       out[1] = hashed[1]!;
     },
-    bucket: (row, count) => {
-      combine(keyCells, row);
+    bucket: (cells, count) => {
+      combine(key, cells);
       return (hashed[1]! >>> 0) % count;
     },
   };
 };
 
-const combine = (cells: readonly CellHasher[], row: Row): void => {
+/** The hash of a column's canonical cells (NULL and misfits too). */
+export const cellHasher = (type: ColumnType, seeds: PackedSeeds, form: 'bytes' | 'hex'): CellHasher => {
+  const way = ways.indexOf(wayOf(type.kind));
+  return (cell) => hashCell(way, seeds, form, cell);
+};
+
+/** How a kind is hashed. One number per column and one switch: calls that differ per column would not be inlined. */
+const ways = ['text', 'int', 'decimal', 'float', 'bool', 'uuid', 'bytes', 'date', 'time', 'timestamp'] as const;
+
+const wayOf = (kind: Kind): (typeof ways)[number] => {
+  if (kind === 'instant') return 'timestamp';
+  return (ways as readonly string[]).includes(kind) ? (kind as (typeof ways)[number]) : 'text';
+};
+
+interface Plan {
+  readonly ways: readonly number[];
+  readonly seeds: readonly PackedSeeds[];
+  readonly form: 'bytes' | 'hex';
+}
+
+const plan = (columns: readonly SelectedColumn[], hash: HashSpec, purpose: 'row' | 'key'): Plan => ({
+  ways: columns.map((c) => ways.indexOf(wayOf(c.as.kind))),
+  seeds: columns.map((_, i) => packedSeeds(hash.seed, i, purpose)),
+  form: hash.form,
+});
+
+const combine = (p: Plan, row: Row): void => {
   let high = 0;
   let low = 0;
-  for (let i = 0; i < cells.length; i++) {
-    cells[i]!(row[i]!);
+  for (let i = 0; i < p.ways.length; i++) {
+    hashCell(p.ways[i]!, p.seeds[i]!, p.form, row[i]!);
     high ^= hashed[0]!;
     low ^= hashed[1]!;
   }
   finalise(high, low);
 };
 
-/** The hash of a column's canonical cells (NULL and misfits too). */
-export const cellHasher = (type: ColumnType, seeds: PackedSeeds, form: 'bytes' | 'hex'): CellHasher => {
-  const value = valueHasher(type, seeds, form);
-  return (cell) => {
-    if (cell === null) hashNull(seeds);
-    else if (isMisfit(cell)) hashMisfit(seeds, cell[1] as 't' | 'n' | 'b', cell.slice(2));
-    else value(cell);
-  };
+const hashCell = (way: number, seeds: PackedSeeds, form: 'bytes' | 'hex', cell: Cell): void => {
+  if (cell === null) {
+    hashNull(seeds);
+    return;
+  }
+  if (isMisfit(cell)) {
+    hashMisfit(seeds, cell[1] as 't' | 'n' | 'b', cell.slice(2));
+    return;
+  }
+  switch (way) {
+    case 0:
+      hashText(seeds, cell);
+      break;
+    case 1:
+      splitInt64(cell);
+      hashInt(seeds, halves[0]!, halves[1]!);
+      break;
+    case 2:
+      hashDecimal(seeds, cell);
+      break;
+    case 3:
+      hashDouble(seeds, Number(cell));
+      break;
+    case 4:
+      if (cell === 'true') hashTrue(seeds);
+      else hashFalse(seeds);
+      break;
+    case 5:
+      hashUuid(seeds, cell);
+      break;
+    case 6:
+      hashHex(seeds, form, cell);
+      break;
+    case 7:
+      hashDays(seeds, form, dateDays(cell));
+      break;
+    case 8:
+      splitNumber(timeMicros(cell));
+      hashMicros(seeds, form, halves[0]!, halves[1]!);
+      break;
+    default:
+      hashTimestamp(seeds, form, cell);
+      break;
+  }
 };
 
-const valueHasher = (type: ColumnType, seeds: PackedSeeds, form: 'bytes' | 'hex'): ((cell: Text) => void) => {
-  switch (type.kind) {
-    case 'int':
-      return (cell) => {
-        splitInt64(cell);
-        hashInt(seeds, halves[0]!, halves[1]!);
-      };
-    case 'decimal':
-      return (cell) => hashDecimal(seeds, cell);
-    case 'float':
-      return (cell) => hashDouble(seeds, Number(cell));
-    case 'bool':
-      return (cell) => (cell === 'true' ? hashTrue(seeds) : hashFalse(seeds));
-    case 'uuid':
-      return (cell) => hashUuid(seeds, cell);
-    case 'bytes':
-      return (cell) => hashHex(seeds, form, cell);
-    case 'date':
-      return (cell) => hashDays(seeds, form, dateDays(cell));
-    case 'time':
-      return (cell) => {
-        splitNumber(timeMicros(cell));
-        hashMicros(seeds, form, halves[0]!, halves[1]!);
-      };
-    case 'timestamp':
-    case 'instant':
-      return (cell) => {
-        const sign = timestampParts(cell);
-        if (sign !== 0) return hashEndless(seeds, form, sign);
-        splitMicros(parts.seconds, parts.micros);
-        hashMicros(seeds, form, halves[0]!, halves[1]!);
-      };
-    default:
-      return (cell) => hashText(seeds, cell);
-  }
+const hashTimestamp = (seeds: PackedSeeds, form: 'bytes' | 'hex', cell: Text): void => {
+  const sign = timestampParts(cell);
+  if (sign === 0) {
+    splitMicros(parts.seconds, parts.micros);
+    hashMicros(seeds, form, halves[0]!, halves[1]!);
+  } else hashEndless(seeds, form, sign);
 };
