@@ -287,3 +287,20 @@ export const failure = async (work: Promise<unknown>): Promise<Error & { readonl
   assert.ok(error instanceof Error, 'it should have failed');
   return error;
 };
+
+const shown = (value: unknown): string =>
+  JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? `${v}n` : v instanceof Int32Array ? [...v] : v)) ??
+  'undefined';
+
+/** Deep equality of plain data whose message names the first difference only: tables of thousands of rows are compared. */
+export const same = (actual: unknown, expected: unknown, what = ''): void => {
+  const [a, b] = [shown(actual), shown(expected)];
+  if (a === b) return;
+  let place = '';
+  if (Array.isArray(actual) && Array.isArray(expected)) {
+    const i = expected.findIndex((item, j) => shown(item) !== shown(actual[j]));
+    const at = i < 0 ? expected.length : i;
+    place = `${actual.length} items for ${expected.length}; item ${at}: ${shown(actual[at]).slice(0, 400)} for ${shown(expected[at]).slice(0, 400)}`;
+  } else place = `${a.slice(0, 400)} for ${b.slice(0, 400)}`;
+  assert.fail(`${what === '' ? '' : `${what}: `}${place}`);
+};

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Applied, Endpoint, StepMark } from '../../../src/model/endpoint.ts';
 import type { Row } from '../../../src/model/row.ts';
 import type { KitDatabase, KitTable } from '../harness.ts';
-import { apply, type Bench, bench, type Case, failure, inverse, type Lab, nativeRows } from '../lab.ts';
+import { apply, type Bench, bench, type Case, failure, inverse, type Lab, nativeRows, same } from '../lab.ts';
 import { int32, int64, mixed, text } from '../tables.ts';
 
 /** Rows 1..20; the unique `code` can be exchanged, `n` must not be negative, `twice` is computed. */
@@ -56,7 +56,7 @@ const leavesNoTrace = async (lab: Lab, shop: Shop, kit: KitTable, work: () => Pr
   const rows = await rowsOf(lab, shop.database, kit);
   const markers = await shop.database.markers();
   const applied = await work();
-  assert.deepEqual(await rowsOf(lab, shop.database, kit), rows);
+  same(await rowsOf(lab, shop.database, kit), rows);
   assert.equal(await shop.database.markers(), markers);
   assert.equal(await shop.endpoint.writer!.applied(mark(1), { signal: lab.signal }), false);
   return applied;
@@ -73,24 +73,24 @@ export const applyCases: readonly Case[] = [
         b.batch(b.insert({ id: '100', code: 'code 3', n: '7' }), b.insert({ id: '-5', code: '\u{1f600}', n: '0' })),
       ];
       const { written, ...applied } = await apply(lab, endpoint, mark(1), batches);
-      assert.deepEqual(applied, { status: 'done' });
-      assert.deepEqual(
+      same(applied, { status: 'done' });
+      same(
         written.map((w) => w.batch),
         batches,
       );
-      assert.deepEqual(written[0]!.stored, [null, null]);
+      same(written[0]!.stored, [null, null]);
       const rows = await rowsOf(lab, database, stock);
       const row = (id: string): Row | undefined => rows.find((r) => r[0] === id);
       assert.equal(rows.length, 20);
-      assert.deepEqual(row('1'), ['1', 'code 1', '50', null, '100']);
-      assert.deepEqual(row('2'), ['2', 'code 2', '51', 'now there', '102']);
-      assert.deepEqual(row('100'), ['100', 'code 3', '7', null, '14']);
-      assert.deepEqual(row('-5'), ['-5', '\u{1f600}', '0', null, '0']);
+      same(row('1'), ['1', 'code 1', '50', null, '100']);
+      same(row('2'), ['2', 'code 2', '51', 'now there', '102']);
+      same(row('100'), ['100', 'code 3', '7', null, '14']);
+      same(row('-5'), ['-5', '\u{1f600}', '0', null, '0']);
       assert.equal(row('3'), undefined);
-      assert.deepEqual(written[1]!.stored, [row('1'), row('2')]);
-      assert.deepEqual(written[2]!.stored, [row('100'), row('-5')]);
+      same(written[1]!.stored, [row('1'), row('2')]);
+      same(written[2]!.stored, [row('100'), row('-5')]);
       const before = new Map(b.rows.map((r) => [r[0], r]));
-      for (const r of rows) if (!['1', '2', '100', '-5'].includes(r[0]!)) assert.deepEqual(r, before.get(r[0]!));
+      for (const r of rows) if (!['1', '2', '100', '-5'].includes(r[0]!)) same(r, before.get(r[0]!));
       assert.equal(await endpoint.writer!.applied(mark(1), { signal: lab.signal }), true);
       assert.equal(await endpoint.writer!.applied(mark(2), { signal: lab.signal }), false);
       assert.equal(await database.markers(), 1);
@@ -104,7 +104,7 @@ export const applyCases: readonly Case[] = [
       assert.equal((await apply(lab, endpoint, mark(1), batches)).status, 'done');
       const once = await rowsOf(lab, database, stock);
       const again = await apply(lab, endpoint, mark(1), batches);
-      assert.deepEqual(again, { status: 'already', written: [] });
+      same(again, { status: 'already', written: [] });
       // Taken back by another connection: a writer that only looks at rows would write again.
       await database.edit('stock', { update: { n: '0' }, where: { id: '1' } });
       await database.edit('stock', { delete: { id: '21' } });
@@ -112,7 +112,7 @@ export const applyCases: readonly Case[] = [
       assert.notDeepEqual(moved, once);
       const other = await lab.open(database, { writable: true });
       assert.equal((await apply(lab, other, mark(1), batches)).status, 'already');
-      assert.deepEqual(await rowsOf(lab, database, stock), moved);
+      same(await rowsOf(lab, database, stock), moved);
       assert.equal(await database.markers(), 1);
     },
   },
@@ -136,8 +136,8 @@ export const applyCases: readonly Case[] = [
       assert.equal(applied.status, 'stale');
       if (applied.status !== 'stale') return;
       const found = new Map<string | null | undefined, Row | null>(applied.rows.map((r) => [r.change.key[0], r.found]));
-      assert.deepEqual([...found.keys()].sort(), ['7', '8']);
-      assert.deepEqual(found.get('7'), ['7', 'code 7', '6', 'moved', '12']);
+      same([...found.keys()].sort(), ['7', '8']);
+      same(found.get('7'), ['7', 'code 7', '6', 'moved', '12']);
       assert.equal(found.get('8'), null);
       assert.ok(applied.rows.every((r) => r.table.name === 'stock'));
       assert.equal((await apply(lab, endpoint, mark(1), [b.batch(b.update(['6'], { n: '1' }))])).status, 'done');
@@ -177,7 +177,7 @@ export const applyCases: readonly Case[] = [
       const applied = await leavesNoTrace(lab, shop, stock, () => apply(lab, endpoint, mark(1), [batch]));
       assert.equal(applied.status, 'stale');
       if (applied.status !== 'stale') return;
-      assert.deepEqual(
+      same(
         applied.rows.map((r) => [r.change.key, r.found]),
         [[['5'], b.rows.find((r) => r[0] === '5')]],
       );
@@ -215,13 +215,13 @@ export const applyCases: readonly Case[] = [
         b.update(['3'], { code: 'code 1' }),
       );
       const { written, ...applied } = await apply(lab, endpoint, mark(1), [batch]);
-      assert.deepEqual(applied, { status: 'done' });
+      same(applied, { status: 'done' });
       const rows = await rowsOf(lab, database, stock);
-      assert.deepEqual(
+      same(
         rows.slice(0, 3).map((r) => r[1]),
         ['code 2', 'code 3', 'code 1'],
       );
-      assert.deepEqual(written[0]!.stored, rows.slice(0, 3));
+      same(written[0]!.stored, rows.slice(0, 3));
     },
   },
   {
@@ -249,7 +249,7 @@ export const applyCases: readonly Case[] = [
           ),
         );
         assert.equal((await apply(lab, endpoint, mark(2), back.reverse())).status, 'done');
-        assert.deepEqual(await rowsOf(lab, database, kit), b.rows);
+        same(await rowsOf(lab, database, kit), b.rows);
       }
     },
   },
@@ -261,9 +261,9 @@ export const applyCases: readonly Case[] = [
       const names = mixed.columns.map((c) => c.name);
       const changes = mixed.rows.map((row) => b.insert(Object.fromEntries(row.map((cell, i) => [names[i]!, cell]))));
       const { written, ...applied } = await apply(lab, endpoint, mark(1), [b.batch(...changes)]);
-      assert.deepEqual(applied, { status: 'done' });
-      assert.deepEqual(await rowsOf(lab, database, empty), mixed.rows);
-      assert.deepEqual(written[0]!.stored, mixed.rows);
+      same(applied, { status: 'done' });
+      same(await rowsOf(lab, database, empty), mixed.rows);
+      same(written[0]!.stored, mixed.rows);
     },
   },
   {
@@ -329,13 +329,13 @@ export const applyCases: readonly Case[] = [
       const changes = rows.map(([id]) => b.update([id!], { n: String(Number(id) + 1), note: `\u00e9 ${id}` }));
       const batches = [0, 1000, 2000].map((from) => b.batch(...changes.slice(from, from + 1000)));
       const { written, ...applied } = await apply(lab, endpoint, mark(1), batches);
-      assert.deepEqual(applied, { status: 'done' });
+      same(applied, { status: 'done' });
       const now = await rowsOf(lab, database, kit);
-      assert.deepEqual(
+      same(
         now,
         rows.map(([id, code]) => [id, code, String(Number(id) + 1), `\u00e9 ${id}`, String(2 * (Number(id) + 1))]),
       );
-      assert.deepEqual(
+      same(
         written.flatMap((w) => w.stored),
         now,
       );

@@ -3,7 +3,18 @@ import type { Partition } from '../../../src/model/endpoint.ts';
 import type { HashSpec } from '../../../src/model/hash/spec.ts';
 import type { Row } from '../../../src/model/row.ts';
 import type { KitTable } from '../harness.ts';
-import { type Case, expectedDigests, expectedHashes, hashes, type Lab, partOf, scan, tidy, withTable } from '../lab.ts';
+import {
+  type Case,
+  expectedDigests,
+  expectedHashes,
+  hashes,
+  type Lab,
+  partOf,
+  same,
+  scan,
+  tidy,
+  withTable,
+} from '../lab.ts';
 import { int64, keyTables, mixed, numbered, text } from '../tables.ts';
 
 const seeds = [0n, 1n, 0x0123456789abcdefn, 0xffffffffffffffffn, 0x8000000000000000n];
@@ -20,13 +31,13 @@ const partsAgree = async (lab: Lab, kit: KitTable, partition: Partition, some: r
   const spec = partition.by === 'hash' ? partition.hash : { seed: 77n, form: hashing.forms[0]! };
   const part = partOf(selection, partition);
   const digests = tidy(await hashing.digest(selection, partition, spec, { signal: lab.signal }));
-  assert.deepEqual(digests, expectedDigests(selection, rows, spec, part));
+  same(digests, expectedDigests(selection, rows, spec, part));
   assert.ok(digests.length > 1, 'only one part has rows: this shows nothing');
   const segment = { kind: 'parts' as const, partition, parts: some };
   const inside = rows.filter((row) => some.includes(part(row)));
   assert.ok(inside.length > 0 && inside.length < rows.length, 'the parts hold no rows or all: this shows nothing');
-  assert.deepEqual(await scan(lab, reader, selection, segment), inside);
-  assert.deepEqual(await hashes(lab, reader, selection, segment, spec), expectedHashes(selection, inside, spec));
+  same(await scan(lab, reader, selection, segment), inside);
+  same(await hashes(lab, reader, selection, segment, spec), expectedHashes(selection, inside, spec));
 };
 
 const hashOf = (key: readonly (string | null)[]): string => JSON.stringify(key);
@@ -52,7 +63,7 @@ export const hashingCases: readonly Case[] = [
       assert.equal(rows.length, mixed.rows.length);
       for (const spec of specs(reader.hashing!.forms)) {
         const found = await hashes(lab, reader, selection, { kind: 'all' }, spec);
-        assert.deepEqual(found, expectedHashes(selection, rows, spec), `seed ${spec.seed}, form ${spec.form}`);
+        same(found, expectedHashes(selection, rows, spec), `seed ${spec.seed}, form ${spec.form}`);
         assert.equal(new Set(found.map((r) => r.hash)).size, rows.length);
       }
     },
@@ -64,7 +75,7 @@ export const hashingCases: readonly Case[] = [
       const rows = await scan(lab, reader, selection);
       for (const spec of specs(reader.hashing!.forms)) {
         const digests = await reader.hashing!.digest(selection, undefined, spec, { signal: lab.signal });
-        assert.deepEqual(
+        same(
           tidy(digests),
           expectedDigests(selection, rows, spec, () => 0),
           `seed ${spec.seed}`,
@@ -178,17 +189,14 @@ export const hashingCases: readonly Case[] = [
       const as = [{ kind: 'decimal' }, { kind: 'timestamp', fraction: 6 }, { kind: 'int', bits: 64 }] as const;
       const selection = { ...own, columns: own.columns.map((c, i) => ({ ...c, as: as[i]! })) };
       const rows = await scan(lab, reader, selection);
-      assert.deepEqual(rows, [
+      same(rows, [
         ['-5', '0001-01-01 00:00:00', '1'],
         ['3', '2024-02-29 00:00:00', '0'],
         ['12', '9999-12-31 00:00:00', '1'],
       ] as unknown as Row[]);
       const spec: HashSpec = { seed: 3n, form: 'hex' };
       for (const c of selection.columns) assert.equal(reader.hashing!.supports(c), 'exact', c.name);
-      assert.deepEqual(
-        await hashes(lab, reader, selection, { kind: 'all' }, spec),
-        expectedHashes(selection, rows, spec),
-      );
+      same(await hashes(lab, reader, selection, { kind: 'all' }, spec), expectedHashes(selection, rows, spec));
     },
   },
   {
@@ -219,7 +227,7 @@ export const hashingCases: readonly Case[] = [
       };
       const { reader, selection } = await withTable(lab, kit);
       const rows = await scan(lab, reader, selection);
-      assert.deepEqual(rows, [
+      same(rows, [
         [null, null, '2'],
         [null, '5', '1'],
         ['', '3', '1'],
@@ -236,7 +244,7 @@ export const hashingCases: readonly Case[] = [
         const spec: HashSpec = { seed: 8n, form: 'hex' };
         const [digest] = await reader.hashing.digest(selection, undefined, spec, { signal: lab.signal });
         const expanded = rows.flatMap((row) => Array.from({ length: Number(row.at(-1)) }, () => row.slice(0, -1)));
-        assert.deepEqual(
+        same(
           tidy([digest!]),
           expectedDigests(selection, expanded, spec, () => 0),
         );
@@ -249,7 +257,7 @@ export const hashingCases: readonly Case[] = [
       const { reader, selection } = await withTable(lab, keyTables[0]!.kit);
       const keyless = { ...selection, keyWidth: 0 };
       const rows = await scan(lab, reader, keyless);
-      assert.deepEqual(
+      same(
         rows.map((row) => hashOf(row.slice(0, 1))),
         keyTables[0]!.order.map(hashOf),
       );

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { isMisfit } from '../../../src/model/canon/misfit.ts';
 import type { Key } from '../../../src/model/row.ts';
 import type { Case } from '../lab.ts';
-import { expectedHashes, hashes, inspected, kitRows, scan, selectionOf, withTable } from '../lab.ts';
+import { expectedHashes, hashes, inspected, kitRows, same, scan, selectionOf, withTable } from '../lab.ts';
 import { int64, keyTables, mixed, numbered, text } from '../tables.ts';
 
 const spec = { seed: 0x0123456789abcdefn, form: 'hex' } as const;
@@ -13,12 +13,12 @@ const byKey: readonly Case[] = keyTables.flatMap(({ kit, order }): Case[] => [
     run: async (lab) => {
       const { reader, selection } = await withTable(lab, kit);
       const rows = await scan(lab, reader, selection);
-      assert.deepEqual(
+      same(
         rows.map((row) => row.slice(0, kit.key.length)),
         order,
       );
       const expected = new Map(kitRows(kit).map((row) => [JSON.stringify(row.slice(0, kit.key.length)), row]));
-      for (const row of rows) assert.deepEqual(row, expected.get(JSON.stringify(row.slice(0, kit.key.length))));
+      for (const row of rows) same(row, expected.get(JSON.stringify(row.slice(0, kit.key.length))));
     },
   },
   {
@@ -28,11 +28,11 @@ const byKey: readonly Case[] = keyTables.flatMap(({ kit, order }): Case[] => [
       const wanted = order.filter((_, i) => i % 2 === 0) as unknown as Key[];
       const keys = [...wanted].reverse();
       const rows = await scan(lab, reader, selection, { kind: 'keys', keys: [...keys, keys[0]!] });
-      assert.deepEqual(
+      same(
         rows.map((row) => row.slice(0, kit.key.length)),
         wanted,
       );
-      assert.deepEqual(await scan(lab, reader, selection, { kind: 'keys', keys: [] }), []);
+      same(await scan(lab, reader, selection, { kind: 'keys', keys: [] }), []);
     },
   },
   {
@@ -51,10 +51,10 @@ const byKey: readonly Case[] = keyTables.flatMap(({ kit, order }): Case[] => [
         };
         for (const row of await scan(lab, reader, selection, range)) seen.push(row.slice(0, kit.key.length));
       }
-      assert.deepEqual(seen, keys);
+      same(seen, keys);
       const first = keys[0]!;
-      assert.deepEqual(await scan(lab, reader, selection, { kind: 'range', from: first, to: first }), []);
-      assert.deepEqual(await scan(lab, reader, selection, { kind: 'range', to: first }), []);
+      same(await scan(lab, reader, selection, { kind: 'range', from: first, to: first }), []);
+      same(await scan(lab, reader, selection, { kind: 'range', to: first }), []);
     },
   },
   {
@@ -63,12 +63,9 @@ const byKey: readonly Case[] = keyTables.flatMap(({ kit, order }): Case[] => [
       const { reader, selection } = await withTable(lab, kit);
       const rows = await scan(lab, reader, selection);
       const range = { kind: 'range' as const, from: order[Math.floor(order.length / 2)] as unknown as Key };
-      assert.deepEqual(
-        await hashes(lab, reader, selection, { kind: 'all' }, spec),
-        expectedHashes(selection, rows, spec),
-      );
+      same(await hashes(lab, reader, selection, { kind: 'all' }, spec), expectedHashes(selection, rows, spec));
       const upper = rows.slice(Math.floor(order.length / 2));
-      assert.deepEqual(await hashes(lab, reader, selection, range, spec), expectedHashes(selection, upper, spec));
+      same(await hashes(lab, reader, selection, range, spec), expectedHashes(selection, upper, spec));
     },
   },
 ]);
@@ -79,11 +76,11 @@ export const keyCases: readonly Case[] = [
     name: 'an empty table gives nothing, counts nothing and has no bounds',
     run: async (lab) => {
       const { reader, selection } = await withTable(lab, { ...mixed, rows: [] });
-      assert.deepEqual(await scan(lab, reader, selection), []);
-      assert.deepEqual(await scan(lab, reader, selection, { kind: 'keys', keys: [['1']] as unknown as Key[] }), []);
+      same(await scan(lab, reader, selection), []);
+      same(await scan(lab, reader, selection, { kind: 'keys', keys: [['1']] as unknown as Key[] }), []);
       assert.equal(await reader.count(selection, { signal: lab.signal }), 0);
       assert.equal(await reader.keyBounds(selection, { signal: lab.signal }), undefined);
-      assert.deepEqual(await reader.sample(selection, 10, { signal: lab.signal }), []);
+      same(await reader.sample(selection, 10, { signal: lab.signal }), []);
       const digests = await reader.hashing!.digest(selection, undefined, spec, { signal: lab.signal });
       assert.ok(digests.every((d) => d.rows === 0 && d.sum === 0n));
     },
@@ -96,12 +93,12 @@ export const keyCases: readonly Case[] = [
       const keys = Array.from({ length: 9000 }, (_, i) => [String(i * 2 - 6000)]) as unknown as Key[];
       const present = new Set(kit.rows.map((row) => row[0]));
       const rows = await scan(lab, reader, selection, { kind: 'keys', keys });
-      assert.deepEqual(
+      same(
         rows.map((row) => row[0]),
         keys.map((k) => k[0]!).filter((k) => present.has(k)),
       );
       const hashed = await hashes(lab, reader, selection, { kind: 'keys', keys }, spec);
-      assert.deepEqual(hashed, expectedHashes(selection, rows, spec));
+      same(hashed, expectedHashes(selection, rows, spec));
     },
   },
   {
@@ -120,7 +117,7 @@ export const keyCases: readonly Case[] = [
           const to = cuts[i] === undefined ? {} : { to: [String(cuts[i])] as unknown as Key };
           tiles.push(...(await scan(lab, reader, selection, { kind: 'range', ...from, ...to })));
         }
-        assert.deepEqual(tiles, whole, `cuts ${cuts.join(', ')}`);
+        same(tiles, whole, `cuts ${cuts.join(', ')}`);
       }
     },
   },
@@ -162,7 +159,7 @@ export const keyCases: readonly Case[] = [
           })),
         );
       }
-      assert.deepEqual(tiles, whole);
+      same(tiles, whole);
     },
   },
   {
@@ -171,7 +168,7 @@ export const keyCases: readonly Case[] = [
       const kit = numbered('counted', 3000);
       const { reader, selection } = await withTable(lab, kit);
       assert.equal(await reader.count(selection, { signal: lab.signal }), 3000);
-      assert.deepEqual(await reader.keyBounds(selection, { signal: lab.signal }), { min: -3000n, max: 5997n });
+      same(await reader.keyBounds(selection, { signal: lab.signal }), { min: -3000n, max: 5997n });
       const present = new Set(kit.rows.map((row) => row[0]));
       const sample = await reader.sample(selection, 100, { signal: lab.signal });
       assert.ok(sample.length <= 3000);
@@ -193,17 +190,14 @@ export const keyCases: readonly Case[] = [
       const whole = await scan(lab, reader, plain);
       const expected = whole.filter((row) => row[at] === '3' && row[1] !== null && row[1] !== 'row 3');
       assert.ok(expected.length > 50 && expected.length < 100);
-      assert.deepEqual(await scan(lab, reader, selection), expected);
+      same(await scan(lab, reader, selection), expected);
       assert.equal(await reader.count(selection, { signal: lab.signal }), expected.length);
       const ids = expected.map((row) => BigInt(row[0]!));
-      assert.deepEqual(await reader.keyBounds(selection, { signal: lab.signal }), { min: ids[0], max: ids.at(-1) });
+      same(await reader.keyBounds(selection, { signal: lab.signal }), { min: ids[0], max: ids.at(-1) });
       const keys = whole.slice(0, 200).map((row) => row.slice(0, 1));
       const among = expected.filter((row) => keys.some((k) => k[0] === row[0]));
-      assert.deepEqual(await scan(lab, reader, selection, { kind: 'keys', keys }), among);
-      assert.deepEqual(
-        await hashes(lab, reader, selection, { kind: 'all' }, spec),
-        expectedHashes(plain, expected, spec),
-      );
+      same(await scan(lab, reader, selection, { kind: 'keys', keys }), among);
+      same(await hashes(lab, reader, selection, { kind: 'all' }, spec), expectedHashes(plain, expected, spec));
       const [digest] = await reader.hashing!.digest(selection, undefined, spec, { signal: lab.signal });
       assert.equal(digest?.rows, expected.length);
     },
@@ -213,7 +207,7 @@ export const keyCases: readonly Case[] = [
     run: async (lab) => {
       const { reader, selection } = await withTable(lab, mixed);
       const rows = await scan(lab, reader, selection);
-      assert.deepEqual(rows, kitRows(mixed));
+      same(rows, kitRows(mixed));
       assert.ok(rows.every((row) => row.every((cell) => !isMisfit(cell))));
     },
   },
@@ -234,10 +228,8 @@ export const keyCases: readonly Case[] = [
         ],
       };
       const { reader, selection } = await withTable(lab, kit);
-      assert.deepEqual(await scan(lab, reader, selection), kit.rows);
-      assert.deepEqual(await scan(lab, reader, selection, { kind: 'range', from: ['2'] as unknown as Key }), [
-        kit.rows[1],
-      ]);
+      same(await scan(lab, reader, selection), kit.rows);
+      same(await scan(lab, reader, selection, { kind: 'range', from: ['2'] as unknown as Key }), [kit.rows[1]]);
     },
   },
 ];

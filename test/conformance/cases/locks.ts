@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { LockstepError } from '../../../src/model/errors.ts';
 import type { KitTable } from '../harness.ts';
-import { apply, type Case, failure, nativeRows } from '../lab.ts';
+import { apply, type Case, failure, nativeRows, same } from '../lab.ts';
 import { int64, text } from '../tables.ts';
 import { mark, open, stock } from './apply.ts';
 
@@ -50,7 +50,7 @@ export const lockCases: readonly Case[] = [
       const before = await nativeRows(lab, database, stock);
       const late = await failure(apply(lab, endpoint, mark(2, first.token), [b.batch(b.update(['2'], { n: '70' }))]));
       assert.ok(late instanceof LockstepError && late.code === 'FENCED', String(late));
-      assert.deepEqual((await nativeRows(lab, database, stock)).rows, before.rows);
+      same((await nativeRows(lab, database, stock)).rows, before.rows);
       assert.equal(await database.markers(), 1);
       assert.equal(
         (await apply(lab, other, mark(3, second.token), [b.batch(b.update(['2'], { n: '71' }))])).status,
@@ -72,7 +72,7 @@ export const lockCases: readonly Case[] = [
       assert.equal((await apply(lab, endpoint, mark(1, _held.token), [b.batch(b.remove(['1']))])).status, 'done');
       const other = await lab.open(database);
       const names = (await other.inspect({ signal: lab.signal })).tables.map((t) => t.name);
-      assert.deepEqual(names, ['stock']);
+      same(names, ['stock']);
     },
   },
   ...([true, 'identity'] as const).map(
@@ -89,7 +89,7 @@ export const lockCases: readonly Case[] = [
         await database.edit('counted', { insert: [{ v: 'next' }] });
         const ids = async (): Promise<unknown[]> =>
           (await nativeRows(lab, database, kit)).rows.map((row) => row.slice(0, 2));
-        assert.deepEqual(await ids(), [
+        same(await ids(), [
           ['500', 'given'],
           ['501', 'next'],
         ]);
@@ -97,7 +97,7 @@ export const lockCases: readonly Case[] = [
         await database.edit('counted', { delete: { v: 'given' } });
         await endpoint.writer!.advanceSequences([b.table], { signal: lab.signal });
         await database.edit('counted', { insert: [{ v: 'after' }] });
-        assert.deepEqual(await ids(), [['502', 'after']]);
+        same(await ids(), [['502', 'after']]);
       },
     }),
   ),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Key, Row } from '../../../src/model/row.ts';
-import { type Case, failure, hashes, inspected, type Lab, scan, selectionOf, withTable } from '../lab.ts';
+import { type Case, failure, hashes, inspected, type Lab, same, scan, selectionOf, withTable } from '../lab.ts';
 import { numbered } from '../tables.ts';
 
 const spec = { seed: 6n, form: 'hex' } as const;
@@ -46,11 +46,11 @@ export const snapshotCases: readonly Case[] = [
       });
       await database.edit('moving', { update: { v: 'changed' }, where: { n: '3' } });
       await database.edit('moving', { delete: { n: '7' } });
-      assert.deepEqual(await scan(lab, reader, selection), before);
+      same(await scan(lab, reader, selection), before);
       assert.equal(await reader.count(selection, { signal: lab.signal }), 3000);
-      assert.deepEqual(await reader.keyBounds(selection, { signal: lab.signal }), { min: -3000n, max: 5997n });
+      same(await reader.keyBounds(selection, { signal: lab.signal }), { min: -3000n, max: 5997n });
       const missing = [['99999'], ['-99999']] as unknown as Key[];
-      assert.deepEqual(await scan(lab, reader, selection, { kind: 'keys', keys: missing }), []);
+      same(await scan(lab, reader, selection, { kind: 'keys', keys: missing }), []);
       const [digest] = await reader.hashing!.digest(selection, undefined, spec, { signal: lab.signal });
       assert.equal(digest?.rows, 3000);
       assert.equal((await hashes(lab, reader, selection, { kind: 'all' }, spec)).length, 3000);
