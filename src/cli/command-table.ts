@@ -41,7 +41,7 @@ export const commandTable: readonly CommandSpec[] = [
   },
   {
     name: 'apply',
-    args: '<plan>',
+    args: '<plan> [target]',
     about: 'Apply a reviewed plan: by its id, or a file written by plan --out. A plan is used once.',
     writes: 'the target',
     flags: [...outputFlags, 'resume'],
@@ -104,7 +104,7 @@ export const commandTable: readonly CommandSpec[] = [
   },
   {
     name: 'revert',
-    args: '<run>',
+    args: '<run> [target]',
     about: 'Undo what a run wrote, by a guarded inverse plan: rows changed since by others are kept.',
     writes: 'the target',
     flags: ['allow-deletes', 'max-changes', ...outputFlags],

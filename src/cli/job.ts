@@ -1,12 +1,12 @@
 import {
   type ApplySettings,
   type Config,
-  defaultApply,
   defaultGuards,
   defaultSettleMs,
   type EndpointEntry,
   type Guards,
   type PairEntry,
+  type Retry,
   type Sync,
 } from '../config/config.ts';
 import type { Mode } from '../config/modes.ts';
@@ -51,9 +51,10 @@ export interface Job {
   readonly target: Side;
   readonly mode: Mode;
   readonly settleMs: number;
+  /** `--max-changes` given by hand replaces the ratio too. */
   readonly guards: Guards;
-  /** `--max-changes` was given by hand: it replaces the ratio too. */
   readonly apply: ApplySettings;
+  readonly retry: Retry | undefined;
   /** Undefined: all tables of the default schemas, each with `defaults`. */
   readonly pairs: readonly PairRequest[] | undefined;
   readonly defaults: PairOptions;
@@ -144,7 +145,7 @@ const guardsWith = (guards: Guards, flags: Flags): Guards => ({
   ...guards,
   ...(flags.maxChanges === undefined
     ? {}
-    : { maxChanges: numberFlag('--max-changes', flags.maxChanges), maxChangeRatio: 1 }),
+    : { maxChanges: numberFlag('--max-changes', flags.maxChanges), maxChangeRatio: null }),
   ...(flags.allowDeletes === undefined ? {} : { maxDeletes: numberFlag('--allow-deletes', flags.allowDeletes) }),
 });
 
@@ -221,6 +222,7 @@ const fromSync = (config: Config, sync: Sync, only: readonly string[], flags: Fl
     settleMs: settleFlag(flags) ?? sync.settleMs,
     guards: guardsWith(sync.guards, flags),
     apply: applyWith(sync.apply, flags),
+    retry: target.retry,
     pairs: only.length ? chosenPairs(sync, all, only, options) : all,
     defaults: options,
     excludeTables: [...sync.excludeTables, ...(flags.excludeTable ?? [])],
@@ -288,7 +290,8 @@ const fromSides = async (
     mode,
     settleMs: settleFlag(flags) ?? defaultSettleMs,
     guards: guardsWith(defaultGuards, flags),
-    apply: applyWith(defaultApply, flags),
+    apply: applyWith({}, flags),
+    retry: undefined,
     pairs: tables.length
       ? tables.map((text) => {
           const [from, to] = pairFlag('--table', text, true);

@@ -29,21 +29,30 @@ export interface EndpointEntry {
   readonly line: number | undefined;
   readonly rowsPerSecond?: number;
   readonly statementTimeoutMs?: number;
+  /** How often a write that met a deadlock or lost its connection is tried. */
+  readonly retry?: Retry;
 }
 
 export interface Guards {
   readonly maxChanges: number;
-  /** 0..1; applies above 100 changes. */
-  readonly maxChangeRatio: number;
+  /** 0..1; applies above 100 changes; null: no such limit. */
+  readonly maxChangeRatio: number | null;
   readonly maxDeletes: number;
-  readonly emptySource: 'stop' | 'allow';
+  readonly emptySource: 'stop' | 'keep';
 }
 
+/** What was set; what is absent has the default of whoever applies. */
 export interface ApplySettings {
-  readonly batchSize: number;
-  readonly batchDelayMs: number;
-  readonly concurrency: number;
-  readonly atomic: 'batch' | 'run';
+  readonly batchSize?: number;
+  readonly batchDelayMs?: number;
+  readonly concurrency?: number;
+  readonly atomic?: 'batch' | 'run';
+}
+
+export interface Retry {
+  readonly attempts: number;
+  readonly baseMs: number;
+  readonly maxMs: number;
 }
 
 export interface Sync {
@@ -74,5 +83,5 @@ export interface PairEntry {
 }
 
 export const defaultGuards: Guards = { maxChanges: 500, maxChangeRatio: 0.01, maxDeletes: 0, emptySource: 'stop' };
-export const defaultApply: ApplySettings = { batchSize: 1000, batchDelayMs: 0, concurrency: 4, atomic: 'batch' };
+export const defaultRetry: Retry = { attempts: 5, baseMs: 200, maxMs: 30_000 };
 export const defaultSettleMs = 1000;

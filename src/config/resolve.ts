@@ -4,12 +4,13 @@ import type { Tolerance } from '../model/pair.ts';
 import {
   type ApplySettings,
   type Config,
-  defaultApply,
   defaultGuards,
+  defaultRetry,
   defaultSettleMs,
   type EndpointEntry,
   type Guards,
   type PairEntry,
+  type Retry,
   type Sync,
 } from './config.ts';
 import type { ConfigDocument } from './places.ts';
@@ -54,7 +55,7 @@ const lineOf = (r: Reading, path: Path): number | undefined => r.document.place(
 
 const endpointOf = (r: Reading, name: string, entry: FileEndpoint): EndpointEntry => {
   const path: Path = ['endpoints', name];
-  const { writable, limits, ...rest } = entry;
+  const { writable, limits, retry, ...rest } = entry;
   if (rest.url === undefined && rest.engine === undefined) {
     throw configError(r.document, path, `endpoint \`${name}\` has neither url nor engine`, {
       of: 'key',
@@ -71,7 +72,7 @@ const endpointOf = (r: Reading, name: string, entry: FileEndpoint): EndpointEntr
     });
   }
   const connection = (): string | Readonly<Record<string, unknown>> => {
-    const { url, retry: _retry, breaker: _breaker, replicas: _replicas, ...parts } = rest;
+    const { url, breaker: _breaker, replicas: _replicas, ...parts } = rest;
     const settings = { ...parts, ...(url === undefined ? {} : { url }) };
     const values = resolveReferences(settings, path, r.document, r.around) as Record<string, unknown>;
     const port = values['port'];
@@ -84,6 +85,7 @@ const endpointOf = (r: Reading, name: string, entry: FileEndpoint): EndpointEntr
     connection,
     credentials: references([rest.url, rest.password]),
     line: lineOf(r, path),
+    ...(retry === undefined ? {} : { retry: retryOf(r, retry, path) }),
     ...(limits?.rows_per_second === undefined
       ? {}
       : { rowsPerSecond: numberAt(r, limits.rows_per_second, [...path, 'limits', 'rows_per_second'], 1) }),
@@ -186,21 +188,24 @@ const shareAt = (r: Reading, value: string | number, path: Path): number => {
   throw configError(r.document, path, `${path.map(String).join('.')}: expected a percentage from 0% to 100%`);
 };
 
-const applyOf = (r: Reading, apply: FileSync['apply'], path: Path): ApplySettings => ({
-  batchSize:
-    apply?.batch_size === undefined
-      ? defaultApply.batchSize
-      : numberAt(r, apply.batch_size, [...path, 'apply', 'batch_size'], 1),
-  batchDelayMs:
-    apply?.batch_delay === undefined
-      ? defaultApply.batchDelayMs
-      : durationAt(r, apply.batch_delay as string, [...path, 'apply', 'batch_delay']),
-  concurrency:
-    apply?.concurrency === undefined
-      ? defaultApply.concurrency
-      : numberAt(r, apply.concurrency, [...path, 'apply', 'concurrency'], 1),
-  atomic: apply?.atomic ?? defaultApply.atomic,
-});
+const applyOf = (r: Reading, apply: FileSync['apply'], path: Path): ApplySettings => {
+  const at = (key: string): Path => [...path, 'apply', key];
+  return {
+    ...(apply?.batch_size === undefined ? {} : { batchSize: numberAt(r, apply.batch_size, at('batch_size'), 1) }),
+    ...(apply?.batch_delay === undefined ? {} : { batchDelayMs: durationAt(r, apply.batch_delay, at('batch_delay')) }),
+    ...(apply?.concurrency === undefined ? {} : { concurrency: numberAt(r, apply.concurrency, at('concurrency'), 1) }),
+    ...(apply?.atomic === undefined ? {} : { atomic: apply.atomic }),
+  };
+};
+
+const retryOf = (r: Reading, retry: FileEndpoint['retry'], path: Path): Retry => {
+  const at = (key: string): Path => [...path, 'retry', key];
+  return {
+    attempts: retry?.attempts === undefined ? defaultRetry.attempts : numberAt(r, retry.attempts, at('attempts'), 1),
+    baseMs: retry?.base === undefined ? defaultRetry.baseMs : durationAt(r, retry.base, at('base')),
+    maxMs: retry?.max === undefined ? defaultRetry.maxMs : durationAt(r, retry.max, at('max')),
+  };
+};
 
 const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly string[]): Sync => {
   const path: Path = ['syncs', name];
@@ -229,7 +234,7 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
 const laterSections = ['records', 'server', 'cache', 'metrics', 'alerts', 'backups'] as const;
 const laterOfSync = ['schedule', 'after', 'incremental', 'sample'] as const;
 const laterOfPair = ['validate', 'conflict'] as const;
-const laterOfEndpoint = ['retry', 'breaker', 'replicas'] as const;
+const laterOfEndpoint = ['breaker', 'replicas'] as const;
 
 /** Paths of settings that this version accepts and does not use. */
 const withoutEffect = (file: ConfigFile): readonly Path[] => {

@@ -150,7 +150,12 @@ const guards = z.strictObject({
   max_changes: whole('a number of changes').describe('Default 500.').optional(),
   max_change_ratio: share.describe('Share of the rows; applies above 100 changes. Default 1%.').optional(),
   max_deletes: whole('a number of deletes').describe('Default 0.').optional(),
-  empty_source: z.enum(['stop', 'allow']).describe('Default stop: an empty source never causes deletes.').optional(),
+  empty_source: z
+    .enum(['stop', 'keep'])
+    .describe(
+      'stop (default): an empty source table stops the apply; keep: go on. Deletes never follow from an empty source.',
+    )
+    .optional(),
 });
 
 const apply = z.strictObject({

@@ -1,6 +1,60 @@
-import { LockstepError } from '../../model/errors.ts';
-import type { Command } from '../context.ts';
+import { apply as applyWork, findPlan } from '../../work/apply.ts';
+import { summaryOf } from '../../work/make-plan.ts';
+import { factsOf } from '../../work/recorded.ts';
+import { configOf } from '../config-of.ts';
+import { confirm } from '../confirm.ts';
+import { connectSide, describeSide } from '../connect.ts';
+import { type Command, tell } from '../context.ts';
+import { askedBy, openControl } from '../control.ts';
+import { exitCodes } from '../exit.ts';
+import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
+import { grouped } from '../output/text.ts';
+import { progressView } from '../progress.ts';
+import { formatOf, limitFlag } from '../read-flags.ts';
+import { targetSide, withTargetHint } from '../target-of-plan.ts';
 
-export const apply: Command = async () => {
-  throw new LockstepError('USAGE', '`lockstep apply` is not there yet');
+export const apply: Command = async (context, [name, address], flags) => {
+  const format = formatOf(flags, ['table', 'json'] as const, 'apply');
+  const limit = limitFlag(flags, format);
+  const signal = context.now;
+  const config = await configOf(context, flags);
+  await using store = await openControl(context, flags, config, signal);
+  const plan = await findPlan(store, name!, { signal });
+  const { header } = plan;
+  const side = targetSide(context, config, header.target, address, flags, header.sync);
+  await using target = await connectSide(context, side, signal).catch((error: unknown) => {
+    throw withTargetHint(error, address, `apply ${name}`);
+  });
+  const changes = header.counts.insert + header.counts.update + header.counts.delete;
+  const question = `Apply ${grouped(changes)} changes of ${header.id} to ${header.target.name} (${header.target.description})?`;
+  if (changes > 0 && !(await confirm(context, flags, question))) {
+    await tell(context, 'Nothing was written.');
+    return exitCodes.usage;
+  }
+  using progress = progressView(context);
+  const done = await applyWork({
+    ...askedBy(context),
+    store,
+    plan: header.id,
+    target,
+    facts: factsOf(target, await describeSide(context, side)),
+    clock: context.clock,
+    random: Math.random,
+    signal,
+    stop: context.stop,
+    onProgress: progress.tick,
+  });
+  progress[Symbol.dispose]();
+  const withheld = Object.values(summaryOf(plan).withheld).reduce((a, b) => a + b, 0);
+  const left = await leftOver(store, done.run, format === 'json' ? limit : Math.min(limit, 20), { signal }.signal);
+  if (format === 'json') await appliedJson(context.out, done, left, withheld);
+  else await appliedTable(context.out, done, left);
+  const { stopped } = done.result;
+  if (stopped) {
+    await tell(
+      context,
+      `${stopped.message}\n  to go on: lockstep apply ${name}${address === undefined ? '' : ' TARGET'}`,
+    );
+  }
+  return done.exit;
 };

@@ -1,6 +1,65 @@
 import { LockstepError } from '../../model/errors.ts';
-import type { Command } from '../context.ts';
+import type { Store } from '../../model/store.ts';
+import type { Planned } from '../../work/make-plan.ts';
+import { sync as syncWork } from '../../work/sync.ts';
+import { confirm } from '../confirm.ts';
+import { connectBoth } from '../connect.ts';
+import { type Command, type Context, type Flags, tell } from '../context.ts';
+import { openControl } from '../control.ts';
+import { exitCodes } from '../exit.ts';
+import { jobOf } from '../job.ts';
+import { leftOver } from '../output/applied-view.ts';
+import { firstItems, planTable } from '../output/plan-view.ts';
+import { syncJson, syncTable } from '../output/sync-view.ts';
+import { grouped } from '../output/text.ts';
+import { planInput } from '../planning.ts';
+import { progressView } from '../progress.ts';
+import { formatOf, limitFlag } from '../read-flags.ts';
 
-export const sync: Command = async () => {
-  throw new LockstepError('USAGE', '`lockstep sync` is not there yet');
+export const sync: Command = async (context, args, flags) => {
+  const format = formatOf(flags, ['table', 'json'] as const, 'sync');
+  const limit = limitFlag(flags, format);
+  const job = await jobOf(context, args, flags, true);
+  if (!flags.yes && !context.interactive) {
+    throw new LockstepError('USAGE', 'lockstep sync writes to the target, and nobody can be asked here', {
+      hint: 'Add --yes to go on without being asked; guards still apply.',
+    });
+  }
+  const began = context.clock.elapsed();
+  await using sides = await connectBoth(context, job, context.now);
+  await using store = await openControl(context, flags, job.config, context.now);
+  using progress = progressView(context);
+  const input = await planInput(context, job, { store, sides, progress, signal: context.now });
+  let declined = false;
+  const synced = await syncWork({
+    ...input,
+    settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: job.retry }) },
+    random: Math.random,
+    stop: context.stop,
+    confirm: async (planned) => {
+      if (flags.yes) return true;
+      progress.clear();
+      const go = await review(context, flags, store, planned);
+      declined = !go;
+      return go;
+    },
+  });
+  progress[Symbol.dispose]();
+  if (format === 'json') await syncJson(context.out, synced);
+  else {
+    const left = await leftOver(store, synced.run, Math.min(limit, 20), context.now);
+    await syncTable(context.out, synced, left, context.clock.elapsed() - began);
+  }
+  const stopped = synced.result?.stopped;
+  if (stopped) await tell(context, `${stopped.message}\n  to go on: lockstep apply ${synced.planned.plan.header.id}`);
+  return declined ? exitCodes.usage : synced.exit;
+};
+
+/** Shows what would be written, on stderr, and asks. */
+const review = async (context: Context, flags: Flags, store: Store, planned: Planned): Promise<boolean> => {
+  const { plan } = planned;
+  const { counts, target } = plan.header;
+  await planTable(context.err, { plan, limit: 20, run: null, next: [] }, firstItems(store, plan, 20, context.now));
+  const question = `Apply ${grouped(counts.insert + counts.update + counts.delete)} changes to ${target.name} (${target.description})?`;
+  return confirm(context, flags, question);
 };

@@ -1,30 +1,16 @@
-import { isMisfit, misfitContent } from '../../model/canon/misfit.ts';
-import type { Cell } from '../../model/row.ts';
+import { show } from '../../model/canon/show.ts';
+import type { Cell, Text } from '../../model/row.ts';
 
-/** Controls, formats (bidi, zero-width, tags), lone surrogates, line separators, fillers and blanks other than U+0020. */
-const invisible =
-  /\p{Cc}|\p{Cf}|\p{Cs}|\p{Zl}|\p{Zp}|(?! )\p{Zs}|\u034f|\u115f|\u1160|\u17b4|\u17b5|\u2800|\u3164|[\ufe00-\ufe0f]|\uffa0/gu;
-
-const writtenOut = (char: string): string => {
-  const code = char.codePointAt(0)!;
-  if (code >= 0xdc80 && code <= 0xdcff) return `\\x${(code - 0xdc00).toString(16)}`;
-  if (char === '\n') return '\\n';
-  if (char === '\r') return '\\r';
-  if (char === '\t') return '→';
-  return `\\u{${code.toString(16)}}`;
-};
+/** Blanks that look like U+0020 and are not, and marks that change nothing one can see. */
+const lookalikes = /(?! )\p{Zs}|[\ufe00-\ufe0f]|\u2800/gu;
+const spelledOut = (char: string): string => `\\u{${char.codePointAt(0)!.toString(16)}}`;
 
 /** Text in which nothing acts on a terminal or hides: controls, bidi, zero-width and invalid bytes are written out. */
-export const visibleText = (text: string): string => text.replaceAll(invisible, writtenOut);
+export const visibleText = (text: string): string => show(text as Text).replaceAll(lookalikes, spelledOut);
 
 /** A cell for people: NULL and the empty text differ, blanks at the ends show as `·`, what a column cannot hold is said so. */
 export const visibleCell = (cell: Cell): string => {
   if (cell === null) return 'NULL';
-  if (isMisfit(cell)) {
-    const { stored, content } = misfitContent(cell);
-    const what = stored === 't' ? 'text' : stored === 'n' ? 'number' : 'bytes';
-    return `‹${what} ${stored === 't' ? `"${visibleText(content)}"` : visibleText(content)}›`;
-  }
   if (cell === '') return '""';
   if (cell === 'NULL') return '"NULL"';
   return visibleText(cell).replace(/^ +| +$/g, (blanks) => '·'.repeat(blanks.length));
@@ -35,8 +21,7 @@ export const visiblePair = (source: Cell, target: Cell): readonly [string, strin
   const a = visibleCell(source);
   const b = visibleCell(target);
   if (source === null || target === null || a.normalize('NFKC') !== b.normalize('NFKC')) return [a, b];
-  const spelled = (text: string): string =>
-    text.replaceAll(/\p{M}|[^\u0020-\u007e]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
+  const spelled = (text: string): string => text.replaceAll(/\p{M}|[^\u0020-\u007e]/gu, spelledOut);
   return a === b ? [a, b] : [spelled(a), spelled(b)];
 };
 

@@ -11,7 +11,7 @@ const md = (text: string): string =>
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
-    .replaceAll(/[\\`*_{}[\]()#+.!|~@:-]/g, (char) => `&#${char.charCodeAt(0)};`)
+    .replaceAll(/[\\`*_{}[\]#|~@]|:(?=\/\/)|(?<=www)\.|^[-+=]/gi, (char) => `&#${char.charCodeAt(0)};`)
     .replaceAll(/\r?\n/g, ' ');
 
 const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`;

@@ -26,6 +26,9 @@ interface Layout {
   readonly target: string;
 }
 
+const labelWidth = 22;
+const valueRoom = (width: number): number => Math.max(12, Math.min(50, Math.floor((width - labelWidth - 10) / 2)));
+
 const keyText = (pair: ShownPair, d: Difference): string => {
   if (pair.keyWidth === 0) return 'a row without a key';
   const cells = d.key.map((cell) => visibleCell(cell));
@@ -50,19 +53,12 @@ const block = (pair: ShownPair, d: Difference, layout: Layout): string => {
     const text = cut(cells.join(' · '), Math.max(20, width - 6));
     return `  ${mark} ${style.bold(key)}  only in ${side}\n${text === '' ? '' : `      ${style.dim(text)}\n`}`;
   }
-  const label = Math.min(28, Math.max(...shown.cells.map((c) => visibleText(c.column).length), 4));
-  const room = Math.max(16, Math.floor((width - label - 12) / 2));
-  const cells = shown.cells.map((c) => {
+  const room = valueRoom(width);
+  const lines = shown.cells.map((c) => {
     const [a, b] = cutPair(...visiblePair(c.source ?? null, c.target ?? null), room);
-    return [cut(visibleText(c.column), label), a, b] as const;
+    return `      ${padEnd(cut(visibleText(c.column), labelWidth), labelWidth)}  ${padEnd(a, room)}  ${b}\n`;
   });
-  const first = Math.min(room, Math.max(layout.source.length, ...cells.map((c) => c[1].length)));
-  const head = `  ${style.yellow('~')} ${style.bold(key)}\n`;
-  const lines = cells.map(
-    ([name, a, b]) =>
-      `      ${padEnd(name, label)}  ${style.dim(padEnd(layout.source, 0))}${layout.source === '' ? '' : ' '}${padEnd(a, first)}  ${style.dim(layout.target)} ${b}`,
-  );
-  return `${head}${lines.join('\n')}\n`;
+  return `  ${style.yellow('~')} ${style.bold(key)}\n${lines.join('')}`;
 };
 
 /** The result for people: verdict with coverage, seven buckets per pair, columns, differences cell by cell. */
@@ -87,6 +83,10 @@ export const tableOutput = (
     await out.write(
       `\n  ${style.bold(pairLabel(p))} · ${count(differing, 'differing row')}${columns === '' ? '' : `     ${columns}`}\n`,
     );
+    if (p.different > 0 && held) {
+      const names = `${' '.repeat(labelWidth + 8)}${padEnd(layout.source, valueRoom(layout.width))}  ${layout.target}`;
+      await out.write(`${style.dim(names)}\n`);
+    }
     for (const text of held?.spool.read() ?? []) await out.write(text);
     const more = differing - (held?.shown ?? 0);
     if (more > 0) await out.write(style.dim(`    ${grouped(more)} more: --limit all\n`));

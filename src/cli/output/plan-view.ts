@@ -1,0 +1,151 @@
+import type { Plan, PlanItem, Store } from '../../model/store.ts';
+import { type Planned, summaryOf } from '../../work/make-plan.ts';
+import type { Out } from '../io.ts';
+import { inert } from '../report-error.ts';
+import { type Style, styleOf } from '../style.ts';
+import { visibleText } from './cell.ts';
+import { changeLine, countsLine, shownChange } from './changes.ts';
+import { jsonText } from './json-text.ts';
+import { columnsOf, grouped } from './text.ts';
+
+type Summary = Planned['summary'];
+
+export interface PlanView {
+  readonly plan: Plan;
+  readonly limit: number;
+  /** The run that made it; null when it is only shown. */
+  readonly run: string | null;
+  /** What to type next. */
+  readonly next: readonly string[];
+}
+
+const total = (n: { readonly insert: number; readonly update: number; readonly delete: number }): number =>
+  n.insert + n.update + n.delete;
+
+const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+
+/** The first `limit` changes of a plan, in the order of application. */
+export async function* firstItems(
+  store: Pick<Store, 'plans'>,
+  plan: Plan,
+  limit: number,
+  signal: AbortSignal,
+): AsyncIterable<PlanItem> {
+  let left = limit;
+  if (left <= 0) return;
+  for await (const batch of store.plans.items(plan.header.id, { signal })) {
+    for (const item of batch) {
+      if (left-- <= 0) return;
+      yield item;
+    }
+  }
+}
+
+const planned = (plan: Plan, summary: Summary): Record<string, unknown> => ({
+  ...plan.header.counts,
+  withheld: total(summary.withheld),
+});
+
+/** One document: `changes` holds the first `limit` changes. */
+export const planJson = async (out: Out, view: PlanView, items: AsyncIterable<PlanItem>): Promise<void> => {
+  const { plan } = view;
+  const { header } = plan;
+  const summary = summaryOf(plan);
+  const head = jsonText({
+    schema_version: 1,
+    plan: header.id,
+    run: view.run ?? header.run,
+    sync: header.sync,
+    mode: header.mode,
+    hash: plan.hash,
+    created: utc(header.created),
+    expires: utc(header.expires),
+    used_by: plan.usedBy,
+    source: { name: header.source.name, engine: header.source.engine },
+    target: { name: header.target.name, engine: header.target.engine },
+    planned: planned(plan, summary),
+    does_not_fit: total(summary.unfit),
+    does_not_fit_examples: summary.unfit_examples,
+    moved: summary.moved,
+    warnings: summary.warnings,
+    stopped_by: summary.stopped_by,
+  });
+  await out.write(`${head.slice(0, -1)},"changes":[`);
+  let shown = 0;
+  for await (const item of items) {
+    await out.write(`${shown === 0 ? '' : ','}\n${jsonText(shownChange(header, item))}`);
+    shown++;
+  }
+  await out.write(`],"truncated":${total(header.counts) > shown}}\n`);
+};
+
+/** One change per line, then one line `{"summary":{…}}`. */
+export const planJsonl = async (out: Out, view: PlanView, items: AsyncIterable<PlanItem>): Promise<void> => {
+  const { plan } = view;
+  for await (const item of items) await out.write(`${jsonText(shownChange(plan.header, item))}\n`);
+  const summary = summaryOf(plan);
+  await out.write(
+    `${jsonText({ summary: { schema_version: 1, plan: plan.header.id, hash: plan.hash, planned: planned(plan, summary), does_not_fit: total(summary.unfit), stopped_by: summary.stopped_by } })}\n`,
+  );
+};
+
+const remarksOf = (summary: Summary, style: Style): readonly string[] => {
+  const lines: (readonly [string, string])[] = [];
+  for (const [op, n] of Object.entries(summary.withheld)) {
+    if (n > 0) lines.push(['withheld', `${grouped(n)} ${op}${n === 1 ? '' : 's'} that the mode leaves out`]);
+  }
+  for (const e of summary.unfit_examples) lines.push(['does not fit', `${e.pair} ${e.key.join(', ')}: ${e.reason}`]);
+  const hidden = total(summary.unfit) - summary.unfit_examples.length;
+  if (hidden > 0) lines.push(['does not fit', `${grouped(hidden)} more`]);
+  if (summary.moved > 0)
+    lines.push(['moved', `${grouped(summary.moved)} rows changed while the plan was made; left for the next one`]);
+  for (const w of summary.warnings) lines.push(['warning', w]);
+  for (const s of summary.stopped_by) lines.push(['guard', s]);
+  return columnsOf(
+    lines.map(([label, text]) => [`  ${style.cyan(label)}`, inert(text)]),
+    () => false,
+  );
+};
+
+export const planTable = async (out: Out, view: PlanView, items: AsyncIterable<PlanItem>): Promise<void> => {
+  const { plan } = view;
+  const { header } = plan;
+  const style = styleOf(out.color);
+  const summary = summaryOf(plan);
+  const width = out.isTTY ? out.columns : 120;
+  await out.write(
+    `  plan        ${style.bold(header.id)}   expires ${utc(header.expires)}   used once   sha256 ${plan.hash.slice(0, 12)}…\n`,
+  );
+  await out.write(`  from        ${visibleText(header.source.name)}   ${inert(header.source.description)}\n`);
+  await out.write(
+    `  writes to   ${style.bold(visibleText(header.target.name))}   ${inert(header.target.description)}   mode ${header.mode}\n\n`,
+  );
+  await out.write(`  ${countsLine(header.counts, style)}\n\n`);
+  let shown = 0;
+  for await (const item of items) {
+    await out.write(`${changeLine(shownChange(header, item), style, width)}\n`);
+    shown++;
+  }
+  const more = total(header.counts) - shown;
+  if (more > 0) await out.write(style.dim(`    ${grouped(more)} more: --limit all\n`));
+  const remarks = remarksOf(summary, style);
+  if (remarks.length) await out.write(`\n${remarks.join('\n')}\n`);
+  if (plan.usedBy !== null) await out.write(`\n  ${style.yellow(`! already used by run ${plan.usedBy}`)}\n`);
+  else if (total(header.counts) === 0) await out.write('\n  Nothing to change.\n');
+  else if (summary.stopped_by.length)
+    await out.write(`\n  ${style.red('✗ A guard would stop this plan.')} Nothing was written.\n`);
+  else await out.write(`\n  ${grouped(total(header.counts))} changes ready. Nothing was written.\n`);
+  for (const next of view.next) await out.write(`  ${style.dim('next:')} ${next}\n`);
+};
+
+/** The changes as text to review; written from before- and after-images by `apply`, never from this. */
+export const writePlan = async (
+  out: Out,
+  format: 'table' | 'json' | 'jsonl',
+  view: PlanView,
+  items: AsyncIterable<PlanItem>,
+): Promise<void> => {
+  if (format === 'json') await planJson(out, view, items);
+  else if (format === 'jsonl') await planJsonl(out, view, items);
+  else await planTable(out, view, items);
+};

@@ -1,0 +1,92 @@
+import type { Settled } from '../../model/store.ts';
+import type { Synced } from '../../work/sync.ts';
+import type { Out } from '../io.ts';
+import { inert } from '../report-error.ts';
+import { styleOf } from '../style.ts';
+import { visibleCell, visibleText } from './cell.ts';
+import { shownChange } from './changes.ts';
+import { jsonText } from './json-text.ts';
+import { pairTable, workDone } from './summary.ts';
+import { columnsOf, count, grouped } from './text.ts';
+
+export const syncJson = (out: Out, synced: Synced): Promise<void> => out.write(`${jsonText(synced.sync)}\n`);
+
+const total = (n: { readonly insert: number; readonly update: number; readonly delete: number }): number =>
+  n.insert + n.update + n.delete;
+
+export const syncTable = async (
+  out: Out,
+  synced: Synced,
+  left: readonly Settled[],
+  elapsedMs: number,
+): Promise<void> => {
+  const style = styleOf(out.color);
+  const { sync: s, planned, result, verification } = synced;
+  const { header } = planned.plan;
+  await out.write(
+    `  ${visibleText(header.source.name)} → ${style.bold(visibleText(header.target.name))}   mode ${header.mode}\n`,
+  );
+  await out.write(`  compared   ${workDone(planned.report, elapsedMs)}\n\n`);
+  const table = pairTable(planned.report);
+  const lines = columnsOf([table.head, ...table.rows], (i) => i > 0 && i < 8);
+  await out.write(`${lines.map((l, i) => `  ${i === 0 ? style.dim(l) : l}`).join('\n')}\n\n`);
+  const line = (mark: string, label: string, n: number, rest = ''): Promise<void> =>
+    out.write(`  ${mark} ${label.padEnd(12)}${grouped(n).padStart(9)}${rest === '' ? '' : `     ${rest}`}\n`);
+  const { insert, update, delete: gone } = s.applied;
+  await line(
+    '·',
+    'planned',
+    s.planned.insert + s.planned.update + s.planned.delete,
+    `+ ${grouped(s.planned.insert)}   ~ ${grouped(s.planned.update)}   - ${grouped(s.planned.delete)}`,
+  );
+  await line(
+    style.green('✓'),
+    'applied',
+    total(s.applied),
+    `+ ${grouped(insert)}   ~ ${grouped(update)}   - ${grouped(gone)}`,
+  );
+  if (s.planned.withheld) await line('·', 'withheld', s.planned.withheld, `mode ${header.mode} leaves them out`);
+  if (s.already) await line('·', 'already', s.already);
+  if (s.skipped.moved)
+    await line(style.yellow('↷'), 'skipped', s.skipped.moved, 'changed after the plan; not overwritten');
+  if (s.rejected) await line(style.red('✗'), 'rejected', s.rejected, 'refused, or the target cannot hold them');
+  if (s.rolled_back) await line(style.red('↶'), 'rolled back', s.rolled_back, inert(result?.rolledBack ?? ''));
+  if (s.pending) await line(style.yellow('…'), 'pending', s.pending, 'not written');
+  for (const settled of left) {
+    const change = shownChange(header, settled.item);
+    const key = Object.values(change.key)
+      .map((cell) => visibleCell(cell))
+      .join(', ');
+    await out.write(
+      `      ${visibleText(change.table)} ${key}   ${settled.outcome.status}: ${inert(settled.outcome.reason ?? 'the row changed after the plan')}\n`,
+    );
+  }
+  for (const e of planned.summary.unfit_examples.slice(0, 20)) {
+    await out.write(
+      `      ${visibleText(e.pair)} ${e.key
+        .map((k) => k ?? 'NULL')
+        .map(visibleText)
+        .join(', ')}   does not fit: ${inert(e.reason)}\n`,
+    );
+  }
+  if (verification) {
+    await line(style.green('✓'), 'verified', s.verified, 'read again from both sides and equal');
+    if (s.unverified) await line(style.yellow('!'), 'unverified', s.unverified, 'not equal when read again');
+    for (const e of verification.examples.slice(0, 10)) {
+      await out.write(
+        `      ${visibleText(e.pair)} ${e.key.map((c) => visibleCell(c)).join(', ')}   ${e.columns.map(visibleText).join(', ')}\n`,
+      );
+    }
+  }
+  for (const n of s.not_compared)
+    await out.write(`  ${style.cyan('not compared')}  ${inert(`${n.what}: ${n.reason}`)}\n`);
+  for (const w of s.warnings) await out.write(`  ${style.cyan('warning')}  ${inert(w)}\n`);
+  const verdict =
+    s.verdict === 'agrees'
+      ? style.green('✓ AGREES')
+      : s.verdict === 'differs'
+        ? style.red('✗ DIFFERS')
+        : style.yellow(`! INCOMPLETE${s.in_flight ? `: ${count(s.in_flight, 'row')} in flight` : ''}`);
+  const undo = total(s.applied) > 0 ? `      undo: lockstep revert ${s.run}` : '';
+  await out.write(`\n  ${verdict}      run ${style.bold(s.run)}${undo}\n`);
+};

@@ -1,0 +1,48 @@
+import { randomSeed } from '../lib/ids.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Json, Store } from '../model/store.ts';
+import type { PlanInput } from '../work/make-plan.ts';
+import { factsOf } from '../work/recorded.ts';
+import { type ConnectedSides, describeSide } from './connect.ts';
+import type { Context } from './context.ts';
+import { askedBy } from './control.ts';
+import type { Job } from './job.ts';
+import type { ProgressView } from './progress.ts';
+
+/** What the use cases that plan are given, from a job and what is open. */
+export const planInput = async (
+  context: Context,
+  job: Job,
+  open: {
+    readonly store: Store;
+    readonly sides: ConnectedSides;
+    readonly progress: ProgressView;
+    readonly signal: AbortSignal;
+  },
+): Promise<PlanInput> => {
+  const { mode } = job;
+  if (mode === 'compare' || mode === 'two_way' || mode === 'migrate') {
+    throw new LockstepError('USAGE', `mode ${mode} plans nothing`, {
+      hint: 'Modes that write: mirror, upsert, insert_only, update_only.',
+    });
+  }
+  const [source, target] = await Promise.all([describeSide(context, job.source), describeSide(context, job.target)]);
+  return {
+    ...askedBy(context),
+    store: open.store,
+    source: open.sides.source,
+    target: open.sides.target,
+    ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
+    defaults: job.defaults,
+    sync: job.sync,
+    mode,
+    guards: job.guards,
+    settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) } as Json,
+    facts: { source: factsOf(open.sides.source, source), target: factsOf(open.sides.target, target) },
+    settleMs: job.settleMs,
+    clock: context.clock,
+    seed: randomSeed(),
+    signal: open.signal,
+    onProgress: open.progress.tick,
+  };
+};
