@@ -165,7 +165,7 @@ export const applyPlan = async (
   if (i.settings.atomic === 'run') {
     // Once taken back, the verdict stands: the same plan is not tried twice.
     if (((await journal.tally(i.run, i))['rolled_back'] ?? 0) > 0) rolledBack = 'taken back before';
-    else {
+    else if (open.length > 0 || i.stop?.aborted !== true) {
       const whole = await applyWhole(ctx, { total, open: open[0]?.step });
       if (!whole.committed) rolledBack = whole.reason ?? 'refused';
     }

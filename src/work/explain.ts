@@ -1,0 +1,74 @@
+import { judge } from '../diff/judge.ts';
+import { canonical } from '../model/canon/canonical.ts';
+import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Pair } from '../model/pair.ts';
+import type { Key, Row } from '../model/row.ts';
+import { pairSelection } from '../model/selection.ts';
+import type { Store, Trace } from '../model/store.ts';
+
+/** The whole story of one row: what both sides show now, and everything recorded of it. */
+export interface Explained {
+  readonly pair: Pair;
+  readonly key: Key;
+  readonly source: Row | null;
+  readonly target: Row | null;
+  /** Source columns that differ now, tolerances observed. */
+  readonly columns: readonly string[];
+  /** Within a declared tolerance. */
+  readonly tolerated: readonly string[];
+  readonly trace: Trace;
+}
+
+/** A key as a person types it: one text per key column. */
+export const parseKey = (pair: Pair, texts: readonly string[]): Key => {
+  if (texts.length !== pair.keyWidth || pair.keyWidth === 0) {
+    const names = pair.columns.slice(0, pair.keyWidth).map((c) => c.source.name);
+    throw new LockstepError(
+      'USAGE',
+      `The key of ${pair.name} is ${names.join(', ') || 'missing'}: ${texts.length} given.`,
+      {
+        hint: 'Give one value per key column, in that order.',
+      },
+    );
+  }
+  return texts.map((text, i) => canonical(pair.columns[i]!.as, text));
+};
+
+const rowOf = async (endpoint: Endpoint, pair: Pair, side: 'source' | 'target', key: Key, o: Cancel) => {
+  await using reader = await endpoint.snapshot(o);
+  // Without the filter: a row that only left it has a story too.
+  const { filter: _, ...selection } = pairSelection(pair, side);
+  for await (const batch of reader.scan(selection, { kind: 'keys', keys: [key] }, o)) {
+    if (batch[0] !== undefined) return batch[0];
+  }
+  return null;
+};
+
+/** `lockstep explain SYNC/PAIR KEY`. Without a store: only what both sides show. */
+export const explain = async (
+  o: Cancel & {
+    readonly pair: Pair;
+    readonly key: readonly string[];
+    readonly source: Endpoint;
+    readonly target: Endpoint;
+    readonly store?: Pick<Store, 'trace'>;
+  },
+): Promise<Explained> => {
+  const { pair } = o;
+  const key = parseKey(pair, o.key);
+  const source = await rowOf(o.source, pair, 'source', key, o);
+  const target = await rowOf(o.target, pair, 'target', key, o);
+  const judged =
+    source !== null && target !== null ? judge(pair.columns, source, target) : { columns: [], tolerated: [] };
+  const name = (i: number): string => pair.columns[i]!.source.name;
+  return {
+    pair,
+    key,
+    source,
+    target,
+    columns: judged.columns.map(name),
+    tolerated: judged.tolerated.map(name),
+    trace: (await o.store?.trace(pair.name, key, o)) ?? { differences: [], planned: [], written: [] },
+  };
+};

@@ -1,0 +1,190 @@
+import type { ApplyResult } from '../apply/apply-plan.ts';
+import { newId } from '../lib/ids.ts';
+import type { Change, ChangeOp } from '../model/change.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Key, Row } from '../model/row.ts';
+import { nativeSelection } from '../model/selection.ts';
+import type { EndpointFacts, Json, Plan, PlanItem, Run, Store } from '../model/store.ts';
+import { invert, type Kept } from '../plan/invert.ts';
+import type { GroupKind, PlanSummary } from '../plan/seal.ts';
+import { type ApplyWork, applyExit, checkTarget, currentTables, underLock } from './apply.ts';
+import { type Asked, type Ended, recorded } from './recorded.ts';
+import { findRun } from './runs.ts';
+
+export interface RevertInput extends Asked, ApplyWork {
+  /** The run to take back, or the beginning of its id. */
+  readonly run: string;
+  readonly facts: EndpointFacts;
+  /** Asked with the sealed inverse plan before anything is written; false: end without writing. */
+  confirm?(planned: RevertPlan): Promise<boolean>;
+}
+
+export interface KeptEdit extends Kept {
+  readonly pair: string;
+  readonly key: Key;
+}
+
+export interface RevertPlan {
+  readonly plan: Plan;
+  /** What others edited since: not taken back. Examples, bounded; `keptCount` is complete. */
+  readonly kept: readonly KeptEdit[];
+  readonly keptCount: number;
+  /** Writes that need no taking back any more. */
+  readonly gone: number;
+}
+
+export interface Reverted extends Ended, RevertPlan {
+  readonly run: string;
+  readonly reverts: string;
+  readonly result?: ApplyResult;
+}
+
+const examplesMost = 100;
+const hour = 3_600_000;
+/** Keys written twice by one run are remembered up to this many. */
+const overlayMost = 500_000;
+
+/** An inverse plan of what a run really wrote, against the rows as they are now. */
+const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string): Promise<RevertPlan> => {
+  const { store, signal, clock } = o;
+  const tables = await currentTables(plan, o.target, o);
+  const created = clock.now();
+  await using writer = await store.plans.create(
+    {
+      id: newId('p', created),
+      run,
+      sync: plan.header.sync,
+      mode: 'revert',
+      source: plan.header.target,
+      target: o.facts,
+      fingerprint: o.target.fingerprint,
+      tables: plan.header.tables.map((t, i) => ({ ...t, table: tables[i]!.table })),
+      settings: plan.header.settings,
+      guards: null,
+      created,
+      expires: created + hour,
+      reverts: reverts.id,
+    },
+    o,
+  );
+  const kinds = (plan.header.summary as unknown as PlanSummary).groups ?? {};
+  const groups: Record<string, GroupKind> = {};
+  const kept: KeptEdit[] = [];
+  let keptCount = 0;
+  let gone = 0;
+  let group = 0;
+  let last: { group: number; op: ChangeOp } | undefined;
+  /** Rows as earlier items of the inverse plan leave them. */
+  const overlay = new Map<string, Row | null>();
+  const id = (table: number, key: Key): string => JSON.stringify([table, key]);
+  await using reader = await o.target.snapshot(o);
+
+  const rowsNow = async (items: readonly { readonly item: PlanItem }[]): Promise<Map<string, Row>> => {
+    const found = new Map<string, Row>();
+    for (const [table, some] of Map.groupBy(items, (x) => x.item.table)) {
+      const t = tables[table]!;
+      const keys = [...new Map(some.map((x) => [id(table, x.item.change.key), x.item.change.key])).values()];
+      const selection = nativeSelection(t.table, t.key);
+      for await (const batch of reader.scan(selection, { kind: 'keys', keys }, { signal })) {
+        for (const row of batch) found.set(id(table, row.slice(0, t.key.length)), row);
+      }
+    }
+    return found;
+  };
+
+  for await (const batch of store.journal.undo(reverts.id, o)) {
+    const now = await rowsNow(batch);
+    const add: { group: number; table: number; change: Change }[] = [];
+    for (const { item, stored } of batch) {
+      const at = id(item.table, item.change.key);
+      const before = overlay.has(at) ? overlay.get(at)! : (now.get(at) ?? null);
+      const t = tables[item.table]!;
+      const inverse = invert(t.columns, item.change, stored, before);
+      if (inverse.kept !== undefined) {
+        keptCount++;
+        if (kept.length < examplesMost) kept.push({ ...inverse.kept, pair: t.pair, key: item.change.key });
+      }
+      const { change } = inverse;
+      if (change === undefined) {
+        if (inverse.kept === undefined) gone++;
+        continue;
+      }
+      if (last === undefined || last.group !== item.group || last.op !== item.change.op) {
+        group++;
+        const kind = kinds[String(item.group)];
+        if (kind !== undefined) groups[String(group)] = kind;
+        last = { group: item.group, op: item.change.op };
+      }
+      if (overlay.size < overlayMost) overlay.set(at, change.after);
+      add.push({ group, table: item.table, change });
+    }
+    if (add.length > 0) await writer.add(add, o);
+  }
+  const none = { insert: 0, update: 0, delete: 0 };
+  const summary: PlanSummary = {
+    pairs: [],
+    withheld: none,
+    unfit: none,
+    unfit_examples: [],
+    moved: 0,
+    groups,
+    warnings: [],
+    stopped_by: [],
+  };
+  return { plan: await writer.seal({ signal, summary: summary as unknown as Json }), kept, keptCount, gone };
+};
+
+/** `lockstep revert RUN`: takes back what a run wrote, where it still stands. Journaled and revertible itself. */
+export const revert = async (o: RevertInput): Promise<Reverted> => {
+  const { store, clock } = o;
+  const reverts = await findRun(store, o.run, o);
+  const plan = reverts.plan === null ? undefined : await store.plans.get(reverts.plan, o);
+  if (plan === undefined || (await store.journal.last(reverts.id, o)) === 0) {
+    throw new LockstepError(
+      'NOT_FOUND',
+      `Run ${reverts.id} (${reverts.kind}) has written nothing: there is nothing to revert.`,
+    );
+  }
+  checkTarget(plan, o.target);
+  if (reverts.alive || (await store.journal.open(reverts.id, o)).length > 0) {
+    throw new LockstepError('LOCK_HELD', `Run ${reverts.id} has not ended: some of its writes are not settled.`, {
+      hint: `Finish it first: lockstep apply ${plan.header.id}`,
+    });
+  }
+  const started = clock.now();
+  const begin = {
+    id: newId('r', started),
+    kind: 'revert' as const,
+    sync: reverts.sync,
+    source: null,
+    target: o.facts,
+    parent: reverts.id,
+    correlation: o.correlation,
+    actor: o.actor,
+    started,
+  };
+  return recorded(store, clock, begin, o, async (run): Promise<Reverted> => {
+    const planned = await inversePlan(o, reverts, plan, run.id);
+    const { counts } = planned.plan.header;
+    await store.runs.update(run.id, { plan: planned.plan.header.id }, o);
+    const some = counts.insert + counts.update + counts.delete > 0;
+    const go = some && ((await o.confirm?.(planned)) ?? true);
+    const result = go ? await underLock(o, planned.plan, run, false) : undefined;
+    const clean = planned.keptCount === 0 && (result === undefined ? !some : applyExit(planned.plan, result) === 0);
+    return {
+      ...planned,
+      run: run.id,
+      reverts: reverts.id,
+      ...(result === undefined ? {} : { result }),
+      exit: result?.stopped?.exit ?? (clean ? 0 : 2),
+      report: {
+        reverts: reverts.id,
+        plan: planned.plan.header.id,
+        kept: planned.keptCount,
+        gone: planned.gone,
+        ...(result?.numbers ?? {}),
+      } as unknown as Json,
+      ...(result?.stopped === undefined ? {} : { interrupted: result.stopped }),
+    };
+  });
+};
