@@ -4,7 +4,7 @@ import type { Change, ChangeOp } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Key, Row } from '../model/row.ts';
 import { nativeSelection } from '../model/selection.ts';
-import type { EndpointFacts, Json, Plan, PlanItem, Run, Store } from '../model/store.ts';
+import type { EndpointFacts, Json, Plan, PlanItem, Run } from '../model/store.ts';
 import { invert, type Kept } from '../plan/invert.ts';
 import type { GroupKind, PlanSummary } from '../plan/seal.ts';
 import { type ApplyWork, applyExit, checkTarget, currentTables, underLock } from './apply.ts';
