@@ -17,118 +17,151 @@ const numberText = (raw: string): string => {
 };
 
 const canonicalInteger = /^(?:0|-?[1-9][0-9]*)$/;
-const number = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-const simpleString = /"[^"\\\u0000-\u001f]*"/y;
-const anyString = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
-const blank = /[ \t\n\r]*/y;
+const numberSyntax = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+const stringSyntax = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 
-/** An open array (`entries` undefined) or object; `text` is what has been written of an array. */
+const QUOTE = 34;
+const COMMA = 44;
+const COLON = 58;
+const OPEN_ARRAY = 91;
+const BACKSLASH = 92;
+const OPEN_OBJECT = 123;
+
+/** An open array (`keys` undefined) or object. `text` is what has been written of an array. */
 interface Frame {
   text: string;
-  count: number;
-  readonly entries: Map<string, string> | undefined;
-  key: string;
+  /** Names as they are and as they are written, in the order of the text; the value of the last one may be missing. */
+  readonly keys: string[] | undefined;
+  readonly names: string[];
+  readonly values: string[];
 }
 
-const closed = (frame: Frame): string => {
-  if (frame.entries === undefined) return `${frame.text}]`;
-  const keys = [...frame.entries.keys()];
-  for (let i = 1; i < keys.length; i++)
-    if (compareTexts(keys[i - 1]!, keys[i]!) > 0) {
-      keys.sort(compareTexts);
-      break;
+/** The text being read and the place in it: reading is synchronous, so one of each is enough. */
+let source = '';
+let at = 0;
+
+const skipBlanks = (): number => {
+  let c = source.charCodeAt(at);
+  while (c === 32 || c === 10 || c === 13 || c === 9) c = source.charCodeAt(++at);
+  return c;
+};
+
+/** A string in canonical form, quotes included. */
+const readString = (): string | undefined => {
+  const start = at;
+  for (let i = at + 1; ; i++) {
+    const c = source.charCodeAt(i);
+    if (c === QUOTE) {
+      at = i + 1;
+      return source.slice(start, at);
     }
-  let text = '{';
-  for (const key of keys) text += `${text.length === 1 ? '' : ','}${JSON.stringify(key)}:${frame.entries.get(key)!}`;
-  return `${text}}`;
+    if (c === BACKSLASH) break;
+    // A control character, or NaN at the end of the text.
+    if (!(c >= 32)) return undefined;
+  }
+  stringSyntax.lastIndex = start;
+  if (!stringSyntax.test(source)) return undefined;
+  at = stringSyntax.lastIndex;
+  return JSON.stringify(JSON.parse(source.slice(start, at)));
+};
+
+const readWord = (word: string): string | undefined => {
+  if (!source.startsWith(word, at)) return undefined;
+  at += word.length;
+  return word;
+};
+
+const readNumber = (): string | undefined => {
+  numberSyntax.lastIndex = at;
+  if (!numberSyntax.test(source)) return undefined;
+  const text = source.slice(at, numberSyntax.lastIndex);
+  at = numberSyntax.lastIndex;
+  return text.length <= maxZeros && canonicalInteger.test(text) ? text : numberText(text);
+};
+
+const readScalar = (c: number): string | undefined => {
+  if (c === QUOTE) return readString();
+  if (c === 116) return readWord('true');
+  if (c === 102) return readWord('false');
+  if (c === 110) return readWord('null');
+  return readNumber();
+};
+
+/** The name of an object's next member, up to its value; false when there is none. */
+const readName = (frame: Frame): boolean => {
+  if (skipBlanks() !== QUOTE) return false;
+  const name = readString();
+  if (name === undefined || skipBlanks() !== COLON) return false;
+  at++;
+  frame.names.push(name);
+  frame.keys!.push(name.includes('\\') ? (JSON.parse(name) as string) : name.slice(1, -1));
+  return true;
+};
+
+/** The finished text of an array or object. */
+const close = ({ text, keys, names, values }: Frame): string => {
+  if (keys === undefined) return `${text}]`;
+  let inOrder = true;
+  for (let i = 1; i < keys.length && inOrder; i++) inOrder = compareTexts(keys[i - 1]!, keys[i]!) < 0;
+  let out = '{';
+  if (inOrder) for (let i = 0; i < names.length; i++) out += `${i === 0 ? '' : ','}${names[i]!}:${values[i]!}`;
+  else {
+    // Stable: of equal names the last is the last in the text.
+    const order = keys.map((_, i) => i).sort((i, j) => compareTexts(keys[i]!, keys[j]!));
+    order.forEach((i, k) => {
+      const next = order[k + 1];
+      if (next === undefined || keys[next] !== keys[i])
+        out += `${out.length === 1 ? '' : ','}${names[i]!}:${values[i]!}`;
+    });
+  }
+  return `${out}}`;
 };
 
 /** Canonical form of a JSON text (RFC 8259); undefined when it is none. */
 export const jsonText = (raw: string): string | undefined => {
   // A lone surrogate here is a byte that is not UTF-8; inside a string it would look like the escape \udcXX.
   if (!raw.isWellFormed()) return undefined;
-  const stack: Frame[] = [];
-  let at = 0;
+  source = raw;
+  at = 0;
+  const text = readDocument();
+  source = '';
+  return text;
+};
 
-  const skip = (): void => {
-    const c = raw.charCodeAt(at);
-    if (c > 32 || Number.isNaN(c)) return;
-    blank.lastIndex = at;
-    blank.test(raw);
-    at = blank.lastIndex;
-  };
-  const take = (pattern: RegExp): string | undefined => {
-    pattern.lastIndex = at;
-    if (!pattern.test(raw)) return undefined;
-    const text = raw.slice(at, pattern.lastIndex);
-    at = pattern.lastIndex;
-    return text;
-  };
-  const string = (): string | undefined => {
-    const simple = take(simpleString);
-    if (simple !== undefined) return simple;
-    const text = take(anyString);
-    return text === undefined ? undefined : JSON.stringify(JSON.parse(text));
-  };
-  const scalar = (): string | undefined => {
-    const c = raw.charCodeAt(at);
-    if (c === 34) return string();
-    for (const word of c === 116 ? ['true'] : c === 102 ? ['false'] : c === 110 ? ['null'] : [])
-      if (raw.startsWith(word, at)) {
-        at += word.length;
-        return word;
-      }
-    const digits = take(number);
-    return digits === undefined || (digits.length <= maxZeros && canonicalInteger.test(digits))
-      ? digits
-      : numberText(digits);
-  };
-  /** The key of an object's next member, up to its value. */
-  const member = (frame: Frame): boolean => {
-    skip();
-    const key = string();
-    if (key === undefined) return false;
-    skip();
-    if (raw.charCodeAt(at) !== 58) return false;
-    at++;
-    frame.key = JSON.parse(key) as string;
-    return true;
-  };
-
+const readDocument = (): string | undefined => {
+  const open: Frame[] = [];
   for (;;) {
-    skip();
-    const c = raw.charCodeAt(at);
+    const c = skipBlanks();
     let value: string | undefined;
-    if (c === 91 || c === 123) {
+    if (c === OPEN_ARRAY || c === OPEN_OBJECT) {
       at++;
-      const frame: Frame = { text: '[', count: 0, entries: c === 123 ? new Map() : undefined, key: '' };
-      skip();
-      if (raw.charCodeAt(at) === c + 2) {
+      if (skipBlanks() === c + 2) {
         at++;
-        value = closed(frame);
+        value = c === OPEN_ARRAY ? '[]' : '{}';
       } else {
-        stack.push(frame);
-        if (c === 123 && !member(frame)) return undefined;
+        const frame: Frame = { text: '', keys: c === OPEN_OBJECT ? [] : undefined, names: [], values: [] };
+        open.push(frame);
+        if (c === OPEN_OBJECT && !readName(frame)) return undefined;
         continue;
       }
-    } else value = scalar();
+    } else value = readScalar(c);
     if (value === undefined) return undefined;
 
     // The value is complete: it belongs to the innermost open frame, and may complete that one too.
     for (;;) {
-      const frame = stack.at(-1);
-      skip();
-      if (frame === undefined) return at === raw.length ? value : undefined;
-      if (frame.entries === undefined) frame.text += frame.count++ === 0 ? value : `,${value}`;
-      else frame.entries.set(frame.key, value);
-      const next = raw.charCodeAt(at++);
-      if (next === 44) {
-        if (frame.entries !== undefined && !member(frame)) return undefined;
+      const next = skipBlanks();
+      const frame = open.at(-1);
+      if (frame === undefined) return at === source.length ? value : undefined;
+      if (frame.keys === undefined) frame.text = frame.text === '' ? `[${value}` : `${frame.text},${value}`;
+      else frame.values.push(value);
+      at++;
+      if (next === COMMA) {
+        if (frame.keys !== undefined && !readName(frame)) return undefined;
         break;
       }
-      if (next !== (frame.entries === undefined ? 93 : 125)) return undefined;
-      stack.pop();
-      value = closed(frame);
+      if (next !== (frame.keys === undefined ? OPEN_ARRAY : OPEN_OBJECT) + 2) return undefined;
+      open.pop();
+      value = close(frame);
     }
   }
 };
