@@ -20,6 +20,14 @@ export interface CatalogueTable {
   readonly affinities: ReadonlyMap<string, Affinity>;
 }
 
+/** How a table's rowid is written in SQL; undefined where there is none or all its names are taken by columns. */
+export const rowidName = (t: CatalogueTable): string | undefined => {
+  if (!t.hasRowid) return undefined;
+  if (t.rowidAlias !== undefined) return id(t.rowidAlias);
+  const taken = new Set(t.table.columns.map((c) => c.name.toLowerCase()));
+  return ['rowid', '_rowid_', 'oid'].find((name) => !taken.has(name));
+};
+
 interface Found {
   readonly name: string;
   readonly type: string;

@@ -8,12 +8,14 @@ import type {
   Fingerprint,
   QueryReport,
   Reader,
+  Writer,
 } from '../../model/endpoint.ts';
 import type { Schema, Table } from '../../model/schema.ts';
 import { Connection } from './connection.ts';
 import type { OpenArgs } from './operations.ts';
 import { SqliteReader } from './reader.ts';
 import { resolveFile, type SqliteConfig } from './url.ts';
+import { sqliteWriter } from './writer.ts';
 
 const busyTimeoutMs = 5000;
 /** Idle processes kept for the next snapshot. */
@@ -33,12 +35,30 @@ export class SqliteEndpoint implements Endpoint {
   readonly fingerprint: Fingerprint;
   readonly #open: OpenArgs;
   readonly #timeoutMs: number | undefined;
+  readonly writer?: Writer;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
 
-  private constructor(name: string, open: OpenArgs, timeoutMs: number | undefined, version: string, first: Connection) {
+  private constructor(
+    o: {
+      readonly name: string;
+      readonly open: OpenArgs;
+      readonly timeoutMs: number | undefined;
+      readonly writable: boolean;
+    },
+    version: string,
+    first: Connection,
+  ) {
+    const { name, open, timeoutMs } = o;
     this.name = name;
     this.version = version;
+    if (o.writable) {
+      this.writer = sqliteWriter(async (cancel) => {
+        const { connection } = await Connection.open({ ...open, readOnly: false }, timeoutMs, cancel);
+        this.#all.add(connection);
+        return connection;
+      });
+    }
     this.fingerprint = fingerprintOf(open.path);
     this.#open = open;
     this.#timeoutMs = timeoutMs;
@@ -57,7 +77,12 @@ export class SqliteEndpoint implements Endpoint {
       rowsPerSecond: o.rowsPerSecond,
     };
     const { connection, version } = await Connection.open(open, o.statementTimeoutMs, o);
-    return new SqliteEndpoint(o.name, open, o.statementTimeoutMs, `SQLite ${version}`, connection);
+    const writable = o.writable && !config.readOnly;
+    return new SqliteEndpoint(
+      { name: o.name, open, timeoutMs: o.statementTimeoutMs, writable },
+      `SQLite ${version}`,
+      connection,
+    );
   }
 
   async #acquire(cancel: Cancel): Promise<Connection> {

@@ -1,14 +1,5 @@
 import type { Change } from '../../model/change.ts';
-import type {
-  Applied,
-  Digest,
-  Finding,
-  HashBatch,
-  Partition,
-  Segment,
-  Selection,
-  StepMark,
-} from '../../model/endpoint.ts';
+import type { Digest, Finding, HashBatch, Partition, Segment, Selection, StepMark } from '../../model/endpoint.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import type { Key, Row } from '../../model/row.ts';
 import type { Schema, Table } from '../../model/schema.ts';
@@ -91,11 +82,10 @@ export interface Operations {
   /** `already`: nothing was begun. */
   beginStep: { args: { readonly mark: StepMark }; value: 'begun' | 'already' };
   batch: { args: BatchArgs; value: BatchResult };
+  /** Null when committed; else the refusal, with the transaction still open. */
   commitStep: {
     args: { readonly mark: StepMark; readonly untilMs: number };
-    value:
-      | Extract<Applied, { status: 'done' }>
-      | { readonly status: 'rejected'; readonly reason: string; readonly code: string };
+    value: { readonly table: string; readonly reason: string; readonly code: string } | null;
   };
   applied: { args: { readonly run: string; readonly step: number }; value: boolean };
   advanceSequences: { args: readonly Table[]; value: null };

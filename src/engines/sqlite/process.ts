@@ -1,17 +1,15 @@
 import { readSync, writeSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import { LockstepError } from '../../model/errors.ts';
 import { toWire } from './failures.ts';
 import { encodeMessage, messageReader, type Reply, type Request } from './protocol.ts';
 import { openSession } from './session.ts';
+import { watchParent } from './watchdog.ts';
 
 /**
  * Entry of the process that holds one SQLite connection: reads a request from standard input, answers on standard
  * output, one after the other, blocking; so the pipe itself is the back-pressure. Ends when its input ends; the
  * watchdog ends it in the middle of a statement when the parent is gone.
  */
-new Worker(new URL(`./watchdog${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)).unref();
-
 const session = openSession();
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
@@ -42,7 +40,13 @@ const answer = ({ op, args }: Request): Reply => {
   }
 };
 
-const read = messageReader((message) => send(answer(message as Request)));
+let watched = false;
+const read = messageReader((message) => {
+  send(answer(message as Request));
+  // After the first answer, so that opening does not wait for it.
+  if (!watched) watchParent();
+  watched = true;
+});
 const chunk = Buffer.allocUnsafe(1 << 16);
 try {
   for (;;) {

@@ -4,7 +4,7 @@ import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import type { Key, Row } from '../../model/row.ts';
 import { id } from '../sql/quote.ts';
-import { findTable } from './catalogue.ts';
+import { findTable, rowidName } from './catalogue.ts';
 import type { Database } from './database.ts';
 import { type Orders, orderOf } from './read-plan.ts';
 import { type Meter, type Slots, scanRows, whereOf } from './scan.ts';
@@ -64,28 +64,30 @@ const onlyKey = (selection: Selection): Selection => ({
 /** About `rows` keys, at even distances over the rowids; over the whole table where there are none. */
 export const sampleKeys = (s: Snapshot, selection: Selection, rows: number): readonly Key[] => {
   if (selection.keyWidth === 0 || rows < 1) return [];
-  const { hasRowid } = findTable(s.db, selection.table.name);
+  const rowid = rowidName(findTable(s.db, selection.table.name));
   const key = onlyKey(selection);
   const condition =
-    hasRowid && selection.filter === undefined ? rowidPicks(s.db, selection.table.name, rows) : undefined;
+    rowid !== undefined && selection.filter === undefined
+      ? rowidPicks(s.db, selection.table.name, rowid, rows)
+      : undefined;
   if (condition?.length === 0) return [];
   const picked: Selection =
     condition === undefined
       ? { ...key, filter: stride(s, selection, rows) }
-      : { ...key, filter: `rowid in (${condition.join(', ')})` };
+      : { ...key, filter: `${rowid} in (${condition.join(', ')})` };
   return [...scanRows(s.db, s.slots, s.orders, picked, all, unmetered())].flat();
 };
 
-const rowidPicks = (db: Database, table: string, rows: number): bigint[] => {
-  const [min] = db.get(`select min(rowid) from ${id(table)}`)!;
-  const [max] = db.get(`select max(rowid) from ${id(table)}`)!;
+const rowidPicks = (db: Database, table: string, rowid: string, rows: number): bigint[] => {
+  const [min] = db.get(`select min(${rowid}) from ${id(table)}`)!;
+  const [max] = db.get(`select max(${rowid}) from ${id(table)}`)!;
   if (typeof min !== 'bigint' || typeof max !== 'bigint') return [];
   const picks = new Set<bigint>();
   const span = max - min + 1n;
   const n = BigInt(Math.min(rows, 5000));
   for (let i = 0n; i < n; i++) {
     const at = min + (span * (2n * i + 1n)) / (2n * n);
-    const found = db.get(`select rowid from ${id(table)} where rowid >= ? order by rowid limit 1`, at)?.[0];
+    const found = db.get(`select ${rowid} from ${id(table)} where ${rowid} >= ? order by ${rowid} limit 1`, at)?.[0];
     if (typeof found === 'bigint') picks.add(found);
   }
   return [...picks];

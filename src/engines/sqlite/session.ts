@@ -4,11 +4,15 @@ import type { Row } from '../../model/row.ts';
 import { inspectDatabase } from './catalogue.ts';
 import { type Database, openDatabase, requireTransaction } from './database.ts';
 import { digestOfRows } from './digest.ts';
+import { examineDatabase } from './examine.ts';
 import { isSqliteFailure, resultCode, resultCodes } from './failures.ts';
 import type { OpenArgs, Operations, StreamArgs, Work } from './operations.ts';
 import type { Orders } from './read-plan.ts';
 import { countRows, hashesOfRows, keyBounds, type Snapshot, sampleKeys } from './reading.ts';
 import { defineFunctions, type Meter, type Slots, scanRows } from './scan.ts';
+import { advanceSequences } from './sequences.ts';
+import { beginStep, giveLock, isApplied, prepareTarget, renewHeld, renewLock, takeLock } from './steps.ts';
+import { commit, writeBatch } from './write.ts';
 
 interface Stream {
   readonly batches: Generator<readonly Row[] | HashBatch>;
@@ -67,6 +71,8 @@ export const openSession = (): Session => {
   let slots: Slots | undefined;
   let args: OpenArgs | undefined;
   let orders: Orders = new Map();
+  let knownVersion: string | undefined;
+  const written = new Set<string>();
   const streams = new Map<number, Stream>();
   let nextStream = 1;
 
@@ -86,8 +92,10 @@ export const openSession = (): Session => {
   const end = (): null => {
     for (const stream of streams.values()) stream.batches.return(undefined);
     streams.clear();
-    orders = new Map();
-    if (db?.inTransaction) db.exec('rollback');
+    if (db?.inTransaction) {
+      orders = new Map();
+      db.exec('rollback');
+    }
     return null;
   };
   const openStream = ({ kind, selection, segment, hash }: StreamArgs): number => {
@@ -116,6 +124,7 @@ export const openSession = (): Session => {
         return { version: db.version };
       },
       inspect: () => inspectDatabase(database()),
+      examine: (asked) => examineDatabase(database(), asked),
       begin: () => {
         const opened = database();
         opened.exec('begin');
@@ -150,6 +159,36 @@ export const openSession = (): Session => {
       },
       sample: ({ selection, rows }) => blamingFilter(selection.filter, () => sampleKeys(snapshot(), selection, rows)),
       keyBounds: (selection) => blamingFilter(selection.filter, () => keyBounds(snapshot(), selection) ?? null),
+      prepareTarget: () => prepareTarget(database()),
+      lock: ({ holder, nowMs, holdMs }) => takeLock(database(), holder, nowMs, holdMs),
+      renew: ({ token, untilMs }) => renewLock(database(), token, untilMs),
+      unlock: ({ token }) => {
+        giveLock(database(), token);
+        return null;
+      },
+      beginStep: ({ mark }) => {
+        const version = String(database().get('pragma data_version')![0]);
+        const begun = beginStep(database(), mark);
+        // What is known of the keys holds until another connection writes.
+        const now = String(database().get('pragma data_version')![0]);
+        if (version !== knownVersion || now !== version) orders = new Map();
+        knownVersion = now;
+        written.clear();
+        return begun;
+      },
+      batch: (batch) => {
+        written.add(batch.table.name);
+        return writeBatch(snapshot(), batch);
+      },
+      commitStep: ({ mark, untilMs }) => {
+        renewHeld(database(), mark.token, untilMs);
+        return commit(database(), written) ?? null;
+      },
+      applied: (mark) => isApplied(database(), mark),
+      advanceSequences: (tables) => {
+        advanceSequences(database(), tables);
+        return null;
+      },
       digest: ({ selection, partition, hash }) => {
         const meter = meterOf(args!.rowsPerSecond);
         const { value, work } = timed(meter, () =>

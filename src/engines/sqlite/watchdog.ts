@@ -1,12 +1,17 @@
-import { Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
+
+/** Plain JavaScript, so that the thread starts without reading a file: it ends this process when the pipe ends. */
+const watching = `
+const { Socket } = require('node:net');
+const end = () => process.kill(process.pid, 'SIGKILL');
+const pipe = new Socket({ fd: 3, readable: true, writable: false });
+pipe.on('end', end).on('close', end).on('error', end).resume();
+`;
 
 /**
- * Runs beside the SQLite process's main thread, which blocks inside statements: when the parent is gone (the pipe on
- * descriptor 3 ends), the process ends at once, so that an orphan neither works on nor keeps a lock.
+ * Watches descriptor 3, a pipe that only the parent's end closes, beside the main thread, which blocks inside
+ * statements: an orphan ends at once and neither works on nor keeps a lock.
  */
-const end = (): void => {
-  process.kill(process.pid, 'SIGKILL');
+export const watchParent = (): void => {
+  new Worker(watching, { eval: true }).unref();
 };
-const pipe = new Socket({ fd: 3, readable: true, writable: false });
-pipe.on('end', end).on('close', end).on('error', end);
-pipe.resume();
