@@ -34,6 +34,7 @@ export const planInput = async (
     target: open.sides.target,
     ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
     defaults: job.defaults,
+    excludeTables: job.excludeTables,
     sync: job.sync,
     mode,
     guards: job.guards,

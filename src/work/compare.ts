@@ -9,7 +9,7 @@ import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { NotCompared, Pair } from '../model/pair.ts';
 import type { CompareReport, PairReport, Progress } from '../model/report.ts';
-import { type Table, tableLabel } from '../model/schema.ts';
+import { type Schema, type Table, tableLabel } from '../model/schema.ts';
 
 /** A pair to compare, by the names the user gave. */
 export interface PairRequest extends PairOptions {
@@ -24,6 +24,8 @@ export interface CompareOptions {
   /** Absent: all tables of the default schemas and of `schemas`, each compared with `defaults`. */
   readonly pairs?: readonly PairRequest[];
   readonly defaults?: PairOptions;
+  /** Tables of either side that are left out on purpose when all are paired, by any name that `findTable` knows. */
+  readonly excludeTables?: readonly string[];
   readonly schemas?: { readonly source?: readonly string[]; readonly target?: readonly string[] };
   /** How long after its detection a difference is read again, milliseconds. */
   readonly settleMs: number;
@@ -46,15 +48,21 @@ const waitingBytes = 64 * 1024 * 1024;
 
 /** What `compare` would compare: the pairs, and what has no partner. Reads only the catalogues. */
 export const alignAll = async (
-  o: Pick<CompareOptions, 'source' | 'target' | 'pairs' | 'defaults' | 'schemas' | 'signal' | 'onProgress'>,
+  o: Pick<
+    CompareOptions,
+    'source' | 'target' | 'pairs' | 'defaults' | 'excludeTables' | 'schemas' | 'signal' | 'onProgress'
+  >,
 ): Promise<{ readonly pairs: readonly Pair[]; readonly notCompared: readonly NotCompared[] }> => {
   const { source, target } = o;
-  const [s, t] = await both(
+  const [inspectedSource, inspectedTarget] = await both(
     o.signal,
     (signal) => source.inspect({ signal, ...(o.schemas?.source ? { schemas: o.schemas.source } : {}) }),
     (signal) => target.inspect({ signal, ...(o.schemas?.target ? { schemas: o.schemas.target } : {}) }),
   );
   const names = { source: source.name, target: target.name };
+  const [s, t] = o.pairs
+    ? [inspectedSource, inspectedTarget]
+    : withoutTables(inspectedSource, inspectedTarget, o.excludeTables ?? [], names);
   const found = o.pairs
     ? {
         notCompared: [],
@@ -70,6 +78,30 @@ export const alignAll = async (
     return align(p.source, p.target, p.options, names);
   });
   return { pairs, notCompared: found.notCompared };
+};
+
+/** Both schemas without the excluded tables. A name that neither side knows is an error: it would exclude nothing. */
+const withoutTables = (
+  source: Schema,
+  target: Schema,
+  excluded: readonly string[],
+  names: { readonly source: string; readonly target: string },
+): readonly [Schema, Schema] => {
+  const gone = new Set<Table>();
+  for (const name of excluded) {
+    const found = [source, target].flatMap((schema, i) => {
+      try {
+        return [findTable(schema, name, i === 0 ? names.source : names.target)];
+      } catch (error) {
+        if (error instanceof LockstepError && error.code === 'TABLE_NOT_FOUND') return [];
+        throw error;
+      }
+    });
+    if (found.length === 0) findTable(source, name, names.source);
+    for (const table of found) gone.add(table);
+  }
+  const left = (schema: Schema): Schema => ({ ...schema, tables: schema.tables.filter((table) => !gone.has(table)) });
+  return [left(source), left(target)];
 };
 
 const withOptions = (found: ReturnType<typeof pairAllTables>, options: PairOptions) => ({

@@ -1,11 +1,12 @@
 import { randomSeed } from '../../lib/ids.ts';
-import { compare } from '../../work/compare.ts';
-import { connectBoth } from '../connect.ts';
-import type { Command, Context, Flags } from '../context.ts';
+import type { CompareReport } from '../../model/report.ts';
+import { type CompareOptions, compare } from '../../work/compare.ts';
+import { type ConnectedSides, connectBoth, describeSide } from '../connect.ts';
+import { type Command, type Context, type Flags, tell } from '../context.ts';
 import { compareExit } from '../exit.ts';
 import { type Job, jobOf } from '../job.ts';
 import { openDiffOutput } from '../output/open.ts';
-import { progressView } from '../progress.ts';
+import { type ProgressView, progressView } from '../progress.ts';
 import { formatFlag, limitFlag } from '../read-flags.ts';
 import { differencesFound, limitedSink } from '../shown-limit.ts';
 
@@ -23,37 +24,83 @@ export const diff: Command = async (context, args, flags) => {
   });
   const sink = limitedSink(output, limit);
   using progress = progressView(context);
-  const report = await compare({
+  const options: CompareOptions = {
     source: sides.source,
     target: sides.target,
     ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
     defaults: job.defaults,
+    excludeTables: job.excludeTables,
     settleMs: job.settleMs,
     clock: context.clock,
     seed: randomSeed(),
     signal,
     sink,
     onProgress: progress.tick,
-  });
+  };
+  // Two URLs open no store and write nothing, anywhere, unless asked to.
+  const saves = job.sync !== null || flags.save === true || flags.resume !== undefined;
+  const { report, run } = saves
+    ? await compareAndSave(context, job, flags, options, { sides, progress })
+    : { report: await compare(options), run: null };
   progress[Symbol.dispose]();
   await output.end(report, {
-    run: null,
+    run,
     shown: sink.shown,
     truncated: differencesFound(report) > sink.shown,
     elapsedMs: context.clock.elapsed() - began,
-    next: nextSteps(context, job, args, flags, report.verdict),
+    next: nextSteps(job, args, flags, report.verdict),
     explain: flags.explain === true,
   });
   return compareExit(report);
 };
 
-const nextSteps = (
-  _context: Context,
+const compareAndSave = async (
+  context: Context,
   job: Job,
-  args: readonly string[],
   flags: Flags,
-  verdict: string,
-): readonly string[] => {
+  options: CompareOptions,
+  open: { readonly sides: ConnectedSides; readonly progress: ProgressView },
+): Promise<{ readonly report: CompareReport; readonly run: string }> => {
+  const { keptMost, saveDiff } = await import('../../work/save-diff.ts');
+  const { factsOf } = await import('../../work/recorded.ts');
+  const { askedBy, openControl } = await import('../control.ts');
+  await using store = await openControl(context, flags, job.config, options.signal);
+  const facts = {
+    source: factsOf(open.sides.source, await describeSide(context, job.source)),
+    target: factsOf(open.sides.target, await describeSide(context, job.target)),
+  };
+  const begun: { run?: string } = {};
+  try {
+    const saved = await saveDiff({
+      ...options,
+      ...askedBy(context),
+      store,
+      sync: job.sync,
+      facts,
+      exitOf: compareExit,
+      onRun: (run) => {
+        begun.run = run;
+      },
+      ...(flags.resume === undefined ? {} : { resume: flags.resume }),
+    });
+    if (saved.notKept > 0) {
+      open.progress.clear();
+      await tell(
+        context,
+        `run ${saved.run} keeps the first ${keptMost} differences; ${saved.notKept} more were counted`,
+      );
+    }
+    return { report: saved.compared, run: saved.run };
+  } catch (error) {
+    open.progress.clear();
+    if (begun.run !== undefined && context.stop.aborted) {
+      await tell(context, `to go on: the same command with --resume ${begun.run}`);
+    }
+    throw error;
+  }
+};
+
+const nextSteps = (job: Job, args: readonly string[], flags: Flags, verdict: string): readonly string[] => {
   if (flags.quiet || verdict !== 'differs') return [];
   if (job.sync !== null) return [`lockstep plan ${args.join(' ')}`];
   return ['lockstep plan, with the same arguments · to keep them in a file: lockstep init'];

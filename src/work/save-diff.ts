@@ -1,0 +1,144 @@
+import { newId } from '../lib/ids.ts';
+import type { Difference } from '../model/change.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Pair } from '../model/pair.ts';
+import type { CompareReport, PairReport } from '../model/report.ts';
+import { tableLabel } from '../model/schema.ts';
+import type { DifferencePair, EndpointFacts, Json, Run, Store } from '../model/store.ts';
+import { alignAll, type CompareOptions, compare } from './compare.ts';
+import { type Asked, type Ended, recorded } from './recorded.ts';
+
+export interface SaveDiffInput extends Asked, Omit<CompareOptions, 'onPair' | 'done'> {
+  readonly store: Store;
+  /** The configured sync; null for two URLs. */
+  readonly sync: string | null;
+  readonly facts: { readonly source: EndpointFacts; readonly target: EndpointFacts };
+  /** An interrupted run to go on with: its finished pairs are not compared again. */
+  readonly resume?: string;
+  /** Told the run's id as soon as it has one. */
+  onRun?(run: string): void;
+  /** Exit code that the report means. */
+  exitOf(report: CompareReport): number;
+}
+
+export interface SavedDiff extends Ended {
+  readonly run: string;
+  readonly compared: CompareReport;
+  /** Differences that were found and not kept. */
+  readonly notKept: number;
+}
+
+/** Differences of one run that are kept with their values; all are counted. */
+export const keptMost = 100_000;
+
+const differencePair = (pair: Pair): DifferencePair => ({
+  name: pair.name,
+  target: tableLabel(pair.target),
+  columns: pair.columns.map((c) => ({ source: c.source.name, target: c.target.name, as: c.as })),
+  keyWidth: pair.keyWidth,
+});
+
+/** A report as it is kept: without the statements, which may hold conditions and grow long. */
+const kept = (report: PairReport): PairReport => ({ ...report, explain: { ...report.explain, queries: [] } });
+
+const resumable = async (o: SaveDiffInput, id: string): Promise<Run> => {
+  const run = await o.store.runs.get(id, o);
+  if (run === undefined) throw new LockstepError('NOT_FOUND', `There is no run ${id}.`, { hint: 'See lockstep runs.' });
+  const same = run.kind === 'diff' && run.sync === o.sync;
+  const sides =
+    run.source?.description === o.facts.source.description && run.target?.description === o.facts.target.description;
+  if (!same || !sides) {
+    throw new LockstepError(
+      'USAGE',
+      `Run ${run.id} compared something else: ${run.sync ?? `${run.source?.description} and ${run.target?.description}`}.`,
+      {
+        hint: 'Resume a run with the arguments it was started with.',
+      },
+    );
+  }
+  if (run.state === 'done') {
+    throw new LockstepError('USAGE', `Run ${run.id} was finished; there is nothing to go on with.`, {
+      hint: `See it: lockstep show ${run.id}`,
+    });
+  }
+  return run;
+};
+
+const donePairs = (run: Run): ReadonlyMap<string, PairReport> => {
+  const { done } = (run.checkpoint ?? {}) as { done?: readonly PairReport[] };
+  return new Map((done ?? []).map((report) => [report.source, report]));
+};
+
+/**
+ * Compares with a record: the run, each pair's report as soon as it ends, and the differences. A run that was
+ * interrupted goes on at the first pair that had not ended.
+ */
+export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
+  const { store, clock } = o;
+  const earlier = o.resume === undefined ? undefined : await resumable(o, o.resume);
+  const started = clock.now();
+  const begin =
+    earlier === undefined
+      ? {
+          id: newId('r', started),
+          kind: 'diff' as const,
+          sync: o.sync,
+          source: o.facts.source,
+          target: o.facts.target,
+          correlation: o.correlation,
+          actor: o.actor,
+          started,
+        }
+      : { resume: earlier.id };
+  return recorded(store, clock, begin, o, async (run): Promise<SavedDiff> => {
+    o.onRun?.(run.id);
+    const { pairs } = await alignAll(o);
+    const done = donePairs(run);
+    for (const pair of pairs)
+      if (!done.has(pair.name)) await store.differences.clear(run.id, { signal: o.signal, pair: pair.name });
+    await using writer = await store.differences.writer(run.id, pairs.map(differencePair), o);
+    // The next table is scanned while the last one is confirmed: both may write.
+    let last: Promise<void> = Promise.resolve();
+    const inTurn = (work: () => Promise<void>): Promise<void> => {
+      last = last.then(work);
+      return last;
+    };
+    const reports: PairReport[] = [];
+    let count = 0;
+    const keep = (pair: Pair, differences: readonly Difference[]): Promise<void> =>
+      inTurn(async () => {
+        const some = differences.slice(0, Math.max(0, keptMost - count));
+        count += some.length;
+        if (some.length > 0) await writer.add(pair.name, some, o);
+      });
+    const compared = await compare({
+      ...o,
+      done,
+      sink: {
+        wanted: () => Math.max(o.sink.wanted(), keptMost - count),
+        write: async (pair, differences) => {
+          await keep(pair, differences);
+          await o.sink.write(pair, differences);
+        },
+      },
+      onPair: (_pair, report) =>
+        inTurn(async () => {
+          reports.push(kept(report));
+          await writer.flush(o);
+          const all = [...done.values(), ...reports];
+          await store.runs.update(run.id, { checkpoint: { done: all } as unknown as Json }, o);
+        }),
+    });
+    await inTurn(() => writer.flush(o));
+    const found = compared.pairs.reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
+    const before = [...done.values()].reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
+    const report = { ...compared, pairs: compared.pairs.map(kept), kept: Math.min(found, before + count) };
+    return {
+      run: run.id,
+      compared,
+      notKept: Math.max(0, found - before - count),
+      exit: o.exitOf(compared),
+      report: report as unknown as Json,
+    };
+  });
+};
