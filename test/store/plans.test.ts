@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Change } from '../../src/model/change.ts';
 import type { PlanItem, Store } from '../../src/model/store.ts';
-import { all, freshStore, hostile, insert, item, newPlan, newRun, o, remove, row, table, update } from './fixtures.ts';
+import { freshStore } from './fresh-store.ts';
+import { all, hostile, insert, item, newPlan, newRun, o, remove, row, table, update } from './plain.ts';
 
 const { store, database } = await freshStore();
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
@@ -10,9 +10,12 @@ import type { Connector } from '../postgres/database.ts';
 import { connectClient } from '../postgres/store.ts';
 import { exclusively } from './mutex.ts';
 import { findPlace, type Place, pathError } from './place.ts';
-import { isServerOf, readPostmaster } from './postmaster.ts';
+import { isServerOf, readPostmaster, workingFolder } from './postmaster.ts';
 import { serverLogin, startServer } from './server.ts';
 import { userLock, watcherLock } from './watch-locks.ts';
+
+const watched = `exists (select from pg_locks where locktype = 'advisory' and granted
+  and classid = 0 and objid = ${watcherLock} and objsubid = 1)`;
 
 const noStore = Symbol('no server to connect to');
 
@@ -26,6 +29,34 @@ const readPassword = (place: Place): string => {
       cause,
     });
   }
+};
+
+interface Seen {
+  readonly admitted: boolean;
+  readonly watched: boolean;
+  readonly data: string;
+  /** The lock file in the folder that the server works in. */
+  readonly lockfile: string | null;
+}
+
+const look = async (client: pg.Client): Promise<Seen> => {
+  const { rows } = await client.query<Seen>(
+    `select pg_try_advisory_lock_shared(${userLock}) as admitted, current_setting('data_directory') as data,
+       pg_read_file('postmaster.pid', 0, 4096, true) as lockfile, ${watched} as watched`,
+  );
+  return rows[0]!;
+};
+
+/** A copied folder has the lock file of the original's server; a moved folder has its own server under the old name. */
+const isStoreOf = (place: Place, seen: Seen): boolean => {
+  if (seen.data === place.data) return true;
+  if (!existsSync(seen.data)) {
+    const folder = workingFolder(Number(seen.lockfile?.split('\n')[0]));
+    if (folder !== undefined) return folder === place.data;
+    return seen.lockfile === readFileSync(join(place.data, 'postmaster.pid'), 'utf8');
+  }
+  const [a, b] = [statSync(seen.data), statSync(place.data)];
+  return a.ino === b.ino && a.dev === b.dev;
 };
 
 /** Connects to the server that runs, as one of its users; throws `noStore` when there is none, or it is about to end. */
@@ -51,16 +82,12 @@ const enter = async (place: Place, graceMs: number, o: Cancel): Promise<pg.Clien
     if (o.signal.aborted || !(error instanceof LockstepError)) throw error;
     throw noStore;
   }
-  const { rows } = await client.query<{ admitted: boolean; data: string; watched: boolean }>(
-    `select pg_try_advisory_lock_shared(${userLock}) as admitted, current_setting('data_directory') as data,
-       exists (select from pg_locks where locktype = 'advisory' and granted and classid = 0 and objid = ${watcherLock} and objsubid = 1) as watched`,
-  );
-  const { admitted, data, watched } = rows[0]!;
-  if (!admitted || data !== place.data) {
-    await client.end();
+  const seen = await look(client).catch(() => undefined);
+  if (!seen?.admitted || !isStoreOf(place, seen)) {
+    await client.end().catch(() => {});
     throw noStore;
   }
-  if (!watched) startWatcher(place, graceMs);
+  if (!seen.watched) startWatcher(place, graceMs);
   return client;
 };
 
@@ -97,7 +124,7 @@ export const embeddedConnector = async (
   };
   const start = async (c: Cancel): Promise<void> => {
     try {
-      await exclusively(join(place.home, 'start.lock'), o.clock, c, () => startServer(place, o.clock, c));
+      await exclusively(place.lock, o.clock, c, () => startServer(place, o.clock, c));
     } catch (error) {
       c.signal.throwIfAborted();
       throw pathError(error, place.home);
@@ -117,6 +144,10 @@ export const embeddedConnector = async (
           });
         await start(c);
       }
+    },
+    leave: async (client) => {
+      const { rows } = await client.query<{ watched: boolean }>(`select ${watched} as watched`);
+      if (!rows[0]?.watched) startWatcher(place, graceMs);
     },
   };
 };

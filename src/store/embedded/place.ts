@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { chownSync, existsSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LockstepError } from '../../model/errors.ts';
 import { canEnter, passableFolder, type RunAs, serverUser } from './binaries.ts';
@@ -13,7 +13,7 @@ import { canEnter, passableFolder, type RunAs, serverUser } from './binaries.ts'
  *   server.log
  *
  * Both are one place, `.lockstep/store`, but for root in a folder that the server's unprivileged user cannot reach:
- * then `.lockstep/location` says where the store is.
+ * then `.lockstep/location` says where the store is, and for which `.lockstep` it was made.
  */
 export interface Place {
   readonly home: string;
@@ -21,6 +21,8 @@ export interface Place {
   readonly data: string;
   readonly password: string;
   readonly log: string;
+  /** Held by the one process that starts the server. */
+  readonly lock: string;
   readonly as: RunAs;
 }
 
@@ -30,6 +32,7 @@ const place = (home: string, store: string, as: RunAs): Place => ({
   data: join(store, 'data'),
   password: join(store, 'password'),
   log: join(store, 'server.log'),
+  lock: join(home, 'start.lock'),
   as,
 });
 
@@ -81,23 +84,31 @@ export const findPlace = async (dir: string): Promise<Place> => {
       own(outer, owner);
     }
     const home = realpathSync(outer);
-    const ignore = join(home, '.gitignore');
-    if (!existsSync(ignore)) {
-      writeFileSync(ignore, '*\n');
-      own(ignore, owner);
+    for (const [name, content] of [
+      ['.gitignore', '*\n'],
+      ['start.lock', ''],
+    ] as const) {
+      const path = join(home, name);
+      if (existsSync(path)) continue;
+      writeFileSync(path, content);
+      own(path, owner);
     }
     const inside = join(home, 'store');
     const location = join(home, 'location');
     if (Buffer.byteLength(inside) > maxPath) throw Object.assign(new Error('too long'), { code: 'ENAMETOOLONG' });
     if (existsSync(inside)) return place(home, inside, serverUser(inside));
     if (existsSync(location)) {
-      const store = readFileSync(location, 'utf8').trim();
-      return place(home, store, serverUser(existsSync(store) ? store : dir));
+      const [store = '', madeFor = ''] = readFileSync(location, 'utf8').split('\n');
+      if (madeFor === home || !existsSync(join(madeFor, 'location'))) {
+        return place(home, store, serverUser(existsSync(store) ? store : dir));
+      }
+      // this folder is a copy of another project's: it begins with a store of its own
+      rmSync(location);
     }
     if (!ours || (await canEnter(home, ours))) return place(home, inside, ours);
     const name = `${createHash('sha256').update(home).digest('hex').slice(0, 8)}-${randomBytes(4).toString('hex')}`;
     const store = join(await passableFolder(ours), `store-${name}`);
-    writeFileSync(location, `${store}\n`, { flag: 'wx' });
+    writeFileSync(location, `${store}\n${home}\n`, { flag: 'wx' });
     return place(home, store, ours);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST' && existsSync(join(outer, 'location')))

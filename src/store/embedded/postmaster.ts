@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What the server says of itself in its lock file. */
@@ -40,9 +40,19 @@ const commandOf = (pid: number): string => {
   }
 };
 
+/** The folder a process works in; undefined where that cannot be seen (not Linux, not allowed to look). */
+export const workingFolder = (pid: number): string | undefined => {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
+};
+
 /**
  * Is the process of a lock file the server of this data folder? After a crash or in a new container its number may
- * belong to anything, also to the server of another project: its command line names the data folder.
+ * belong to anything, also to the server of another project. A server works in its data folder (also after the folder
+ * was moved); where that cannot be seen, its command line names the folder.
  */
 export const isServerOf = (pid: number, data: string): boolean => {
   try {
@@ -50,6 +60,8 @@ export const isServerOf = (pid: number, data: string): boolean => {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
   }
+  const folder = workingFolder(pid);
+  if (folder !== undefined) return folder === data;
   const command = commandOf(pid);
   return command.includes('postgres') && command.includes(` ${data} `);
 };

@@ -108,6 +108,7 @@ const launch = async (place: Place, clock: Clock, o: Cancel): Promise<boolean> =
   if (size > maxLog) renameSync(place.log, `${place.log}.1`);
   const from = size > maxLog ? 0 : size;
   const log = openSync(place.log, 'a', 0o600);
+  if (place.as) chownSync(place.log, place.as.uid, place.as.gid);
   const port = await freePort();
   const child = spawn(
     postgres,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { systemClock } from '../../lib/clock.ts';
-import { isServerOf, readPostmaster } from './postmaster.ts';
+import { readPostmaster } from './postmaster.ts';
 import { userLock, watcherLock } from './watch-locks.ts';
 
 /**
@@ -47,6 +47,9 @@ for (;;) {
   if (locked.rows[0]!.alone) break;
   aloneSince = now;
 }
-// While this connection lives the server does, so that the number in its lock file is its own.
-const last = readPostmaster(data);
-if (last && isServerOf(last.pid, data)) process.kill(last.pid, 'SIGINT');
+// The server's own lock file, read by itself: right also when the folder was moved meanwhile.
+const own = await client.query<{ lockfile: string | null }>(
+  `select pg_read_file('postmaster.pid', 0, 4096, true) as lockfile`,
+);
+const pid = Number(own.rows[0]!.lockfile?.split('\n')[0]);
+if (Number.isInteger(pid) && pid > 1) process.kill(pid, 'SIGINT');

@@ -8,6 +8,8 @@ export interface Connector {
   readonly description: string;
   /** A connection ready for use. Rejects with a LockstepError. */
   connect(o: Cancel): Promise<pg.Client>;
+  /** Called with one of the connections before all are closed. */
+  leave?(client: pg.Client): Promise<void>;
 }
 
 export type Rows = readonly Record<string, unknown>[];
@@ -193,6 +195,8 @@ export const openDatabase = (connector: Connector): Database => {
         if (held.delete(lock)) await connection.query(`select pg_advisory_unlock(${lockKey('$1')})`, [lock], o);
       }),
     [Symbol.asyncDispose]: async () => {
+      const last = idle[0];
+      if (last) await connector.leave?.(last.client).catch(() => {});
       await Promise.allSettled([...all].map((pooled) => pooled.client.end()));
     },
   };

@@ -233,7 +233,9 @@ export const journalOf = (database: Database): Journal => {
       );
       return rows.map(toStep);
     },
-    steps: (run, o) => stepPages(database, run, 'up', o),
+    steps: async function* (run, o) {
+      for await (const steps of stepPages(database, run, 'up', o)) yield steps.map(({ noted: _, ...step }) => step);
+    },
     last: async (run, o) => {
       const [row] = await database.query(
         'select max(step) as last from lockstep_control.step where run = $1',

@@ -28,7 +28,13 @@ interface Done {
 }
 
 const done = async (connection: Connection, o: Cancel): Promise<readonly Done[]> => {
-  const [row] = await connection.query(`select to_regclass('lockstep_control.migration') is not null as there`, [], o);
+  // Not to_regclass: inside a transaction its caches do not see what another process has just made.
+  const [row] = await connection.query(
+    `select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where n.nspname = 'lockstep_control' and c.relname = 'migration') as there`,
+    [],
+    o,
+  );
   if (row?.['there'] !== true) return [];
   const rows = await connection.query(
     'select number, checksum, made_by from lockstep_control.migration order by number',
@@ -83,7 +89,11 @@ export const migrate = async (
     const found = await done(connection, o);
     const start = agreeOn(known, found, where);
     if (found.length === 0) {
-      const [row] = await connection.query(`select to_regnamespace('lockstep_control') is not null as there`, [], o);
+      const [row] = await connection.query(
+        `select exists (select from pg_namespace where nspname = 'lockstep_control') as there`,
+        [],
+        o,
+      );
       if (row?.['there'] !== true) await connection.query('create schema lockstep_control', [], o);
       await connection.query(
         `create table lockstep_control.migration (

@@ -1,24 +1,9 @@
-import { after } from 'node:test';
 import type { Change } from '../../src/model/change.ts';
 import type { Row, Text } from '../../src/model/row.ts';
 import type { Table } from '../../src/model/schema.ts';
-import type { EndpointFacts, NewPlan, NewRun, PlanItem, Store } from '../../src/model/store.ts';
-import { openPostgresStore, urlConnector } from '../../src/store/postgres/store.ts';
-import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
+import type { EndpointFacts, NewPlan, NewRun, PlanItem } from '../../src/model/store.ts';
 
-export const signal = new AbortController().signal;
-export const o = { signal };
-
-/** A store in a fresh database, closed and dropped when the file is done. */
-export const freshStore = async (): Promise<{ readonly store: Store; readonly database: TestDatabase }> => {
-  const database = await testDatabase();
-  const store = await openPostgresStore(urlConnector(database.url), o);
-  after(async () => {
-    await store[Symbol.asyncDispose]();
-    await database[Symbol.asyncDispose]();
-  });
-  return { store, database };
-};
+export const o = { signal: new AbortController().signal };
 
 export const facts = (name: string): EndpointFacts => ({
   name,
