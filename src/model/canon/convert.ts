@@ -3,6 +3,7 @@ import type { ColumnType, Kind } from '../schema.ts';
 import { canonical } from './canonical.ts';
 import { floatAsDecimal, floatAsText } from './float.ts';
 import { isMisfit, misfitContent } from './misfit.ts';
+import { uuidText } from './uuid.ts';
 
 /** Kinds whose canonical text is any text. */
 export const isTextual = (kind: Kind): boolean =>
@@ -14,6 +15,7 @@ export const isTextual = (kind: Kind): boolean =>
  *
  *   float -> decimal, text   the shortest decimal of the float's own width (a 32-bit 0.1 is `0.1`)
  *   bool -> int, decimal     1 and 0
+ *   uuid <-> bytes           its sixteen bytes
  *   date -> timestamp, instant   midnight (of UTC)
  *   anything -> text         its canonical text; a text misfit is its text
  *   CHAR(n)                  is trimmed where it is stored, whatever it is rendered as
@@ -29,13 +31,16 @@ export const convert = (cell: Cell, from: ColumnType, to: ColumnType): Cell => {
   }
   if (from.kind === 'bool' && (to.kind === 'int' || to.kind === 'decimal'))
     return (cell === 'true' ? '1' : '0') as Text;
+  if (from.kind === 'uuid' && to.kind === 'bytes') return cell.replaceAll('-', '') as Text;
   return canonical(to, cell);
 };
 
 /** A misfit of one type may be a value of another: no uuid but a text, no integer but a decimal. */
 const reread = (cell: Text, to: ColumnType): Text => {
   const { stored, content } = misfitContent(cell);
-  const numeric = to.kind === 'int' || to.kind === 'decimal' || to.kind === 'float';
+  if (stored === 'b')
+    return to.kind === 'bytes' ? (content as Text) : (((to.kind === 'uuid' && uuidText(content)) || cell) as Text);
+  const numeric = to.kind === 'int' || to.kind === 'decimal' || to.kind === 'float' || to.kind === 'json';
   if (stored !== 't' && !(stored === 'n' && numeric)) return cell;
   const again = canonical(to, content);
   return isMisfit(again) ? cell : again;

@@ -8,6 +8,7 @@ import { commonType } from './common.ts';
 import { convert } from './convert.ts';
 import { fit } from './fit.ts';
 import { isMisfit, misfit } from './misfit.ts';
+import { storedAgain } from './stored.ts';
 
 const column = (type: ColumnType, native: string, more: Partial<Column> = {}): Column => ({
   name: 'c',
@@ -207,7 +208,11 @@ test('what fits is the same value again when it is read as the common type', () 
       const result = fit(cell, as, target);
       if (!result.ok) return;
       fits++;
-      assert.equal(convert(result.cell, target.type, as), cell);
+      const back =
+        target.loose && result.cell !== null
+          ? storedAgain(as, target.type, result.cell)
+          : convert(result.cell, target.type, as);
+      assert.equal(back, cell);
       // Its own canonical text: written and read back it is the same.
       if (!isMisfit(result.cell)) assert.equal(canonical(target.type, result.cell as string), result.cell as Cell);
     }),

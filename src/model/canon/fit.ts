@@ -6,7 +6,7 @@ import { floatText } from './float.ts';
 import { intFits, intText } from './int.ts';
 import { isMisfit, misfit, misfitContent } from './misfit.ts';
 import { show } from './show.ts';
-import { realContent } from './stored.ts';
+import { realContent, storedAgain } from './stored.ts';
 import { characters } from './text.ts';
 
 export type Fit =
@@ -37,7 +37,8 @@ export const fit = (cell: Cell, from: ColumnType, column: Column): Fit => {
   if (cell === null)
     return column.nullable ? { ok: true, cell } : refuse(`NULL does not fit ${column.name}: it is not null`);
   const own = column.loose ? kept(cell, from, column.type) : (convert(cell, from, column.type) as Text);
-  const exact = convert(own, column.type, from) === cell;
+  const back = column.loose ? storedAgain(from, column.type, own) : convert(own, column.type, from);
+  const exact = back === cell;
   if (isMisfit(own))
     return column.loose && exact
       ? { ok: true, cell: own }
@@ -46,20 +47,31 @@ export const fit = (cell: Cell, from: ColumnType, column: Column): Fit => {
   return reason === undefined ? { ok: true, cell: own } : refuse(reason);
 };
 
-/** Kinds whose columns SQLite leaves texts in as they are. */
-const keepsText = (kind: Kind): boolean => isTextual(kind) || kind === 'bytes';
+const isNumeric = (kind: Kind): boolean => kind === 'int' || kind === 'decimal' || kind === 'float';
 
 /**
- * What a loose column will hold after `cell` is written. A column that is not declared as text turns a text that looks
- * like a number into that number: it comes back as a number misfit, if it comes back at all.
+ * What a loose column will hold after `cell` is written. Bytes stay bytes in any column, and a text stays a text in a
+ * column of bytes. A column that is declared neither as text nor as bytes turns a text that looks like a number (blanks
+ * around it or not) into that number: it comes back as a number misfit, if it comes back at all.
  */
 const kept = (cell: Text, from: ColumnType, type: ColumnType): Text => {
+  const intoBytes = type.kind === 'bytes';
+  if (!isMisfit(cell)) {
+    if (from.kind === 'bytes' && !intoBytes && type.kind !== 'uuid') return misfit('b', cell);
+    if (intoBytes && from.kind !== 'bytes' && from.kind !== 'uuid')
+      return isNumeric(from.kind) ? asNumber(misfit('t', cell), type) : misfit('t', cell);
+  }
   const own = convert(cell, from, type) as Text;
-  if (!isMisfit(own) || keepsText(type.kind)) return own;
-  const { stored, content } = misfitContent(own);
-  const number = stored === 't' ? decimalText(content) : undefined;
-  if (number === undefined) return own;
-  return misfit('n', intText(number) ?? realContent(Number(number)));
+  return isMisfit(own) && !isTextual(type.kind) && !intoBytes ? asNumber(own, type) : own;
+};
+
+/** A text misfit as the number that a numeric column makes of it. */
+const asNumber = (cell: Text, type: ColumnType): Text => {
+  const { stored, content } = misfitContent(cell);
+  const number = stored === 't' ? decimalText(content.replace(/^[ \t-\r]+|[ \t-\r]+$/g, '')) : undefined;
+  if (number === undefined) return cell;
+  const integer = type.kind === 'float' ? undefined : intText(number);
+  return misfit('n', integer ?? realContent(Number(number)));
 };
 
 /** Why `column` cannot hold `cell`, a value of its own kind; undefined when it can. */

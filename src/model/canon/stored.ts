@@ -1,10 +1,11 @@
 import type { Text } from '../row.ts';
 import type { ColumnType } from '../schema.ts';
-import { hexFromBytes } from './bytes.ts';
+import { bytesFromHex, hexFromBytes } from './bytes.ts';
 import { readText } from './canonical.ts';
 import { convert, isTextual } from './convert.ts';
 import { canonicalDouble, narrowToSingle } from './float.ts';
-import { isMisfit, misfit } from './misfit.ts';
+import { intText } from './int.ts';
+import { isMisfit, misfit, misfitContent } from './misfit.ts';
 import { uuidFromBytes } from './uuid.ts';
 
 /**
@@ -77,3 +78,28 @@ export const storedBlob = (as: ColumnType, stored: ColumnType, bytes: Uint8Array
     (type) => (type.kind === 'bytes' ? hexFromBytes(bytes) : type.kind === 'uuid' ? uuidFromBytes(bytes) : undefined),
     () => misfit('b', hexFromBytes(bytes)),
   );
+
+/** How a loose column of type `stored` shows one of its own cells (a value or a misfit) as `as`. */
+export const storedAgain = (as: ColumnType, stored: ColumnType, cell: Text): Text => {
+  if (isMisfit(cell)) {
+    const { stored: storage, content } = misfitContent(cell);
+    if (storage === 't') return storedText(as, stored, content);
+    return storage === 'b' ? storedBlob(as, stored, bytesFromHex(content)) : storedNumber(as, stored, content);
+  }
+  switch (stored.kind) {
+    case 'bytes':
+      return storedBlob(as, stored, bytesFromHex(cell));
+    case 'bool':
+      return storedInteger(as, stored, cell === 'true' ? '1' : '0');
+    case 'float':
+      return storedReal(as, stored, Number(cell));
+    case 'int':
+    case 'decimal':
+      return cell === 'NaN' ? storedText(as, stored, cell) : storedNumber(as, stored, cell);
+    default:
+      return storedText(as, stored, cell);
+  }
+};
+
+const storedNumber = (as: ColumnType, stored: ColumnType, text: string): Text =>
+  intText(text) === text ? storedInteger(as, stored, text) : storedReal(as, stored, Number(text));
