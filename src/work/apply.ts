@@ -6,7 +6,7 @@ import { type ApplyTable, applyTable } from '../apply/images.ts';
 import { totalOf } from '../apply/numbers.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
-import type { Cancel, Endpoint, Fingerprint, Writer } from '../model/endpoint.ts';
+import type { Cancel, Endpoint, Fingerprint, Writer, WriterLock } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Progress } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
@@ -117,6 +117,23 @@ export const writerOf = (target: Endpoint): Writer => {
 /** One writer at a time per target database. */
 const lockName = '*';
 
+/** How often, and how far apart, the lock of a run whose process is known to be dead is asked for. */
+const lockTries = 80;
+const lockPauseMs = 500;
+
+/** A resumed run may find the lock of its own dead process, which the target gives up a little later. */
+const takeLock = async (o: ApplyWork, writer: Writer, run: string, resumed: boolean): Promise<WriterLock> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await writer.lock({ run, pair: lockName }, o);
+    } catch (error) {
+      const held = error instanceof LockstepError && error.code === 'LOCK_HELD';
+      if (!held || !resumed || attempt >= lockTries) throw error;
+      await o.clock.sleep(lockPauseMs, o.signal);
+    }
+  }
+};
+
 /** Applies a checked plan under a run's record: claim, lock, write. */
 export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boolean): Promise<ApplyResult> => {
   const writer = writerOf(o.target);
@@ -131,7 +148,7 @@ export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boo
   let begun = resumed;
   try {
     const guardedBy = await writer.prepare(o);
-    await using lock = await writer.lock({ run: run.id, pair: lockName }, o);
+    await using lock = await takeLock(o, writer, run.id, resumed);
     return await applyPlan(
       {
         run: run.id,
