@@ -38,7 +38,7 @@ export interface Guards {
   /** 0..1; applies above 100 changes; null: no such limit. */
   readonly maxChangeRatio: number | null;
   readonly maxDeletes: number;
-  readonly emptySource: 'stop' | 'allow';
+  readonly emptySource: 'stop' | 'keep';
 }
 
 /** What was set; what is absent has the default of whoever applies. */

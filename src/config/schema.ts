@@ -151,9 +151,9 @@ const guards = z.strictObject({
   max_change_ratio: share.describe('Share of the rows; applies above 100 changes. Default 1%.').optional(),
   max_deletes: whole('a number of deletes').describe('Default 0.').optional(),
   empty_source: z
-    .enum(['stop', 'allow'])
+    .enum(['stop', 'keep'])
     .describe(
-      'stop (default): an empty source table stops the apply; allow: go on. Deletes never follow from an empty source.',
+      'stop (default): an empty source table stops the apply; keep: go on. Deletes never follow from an empty source.',
     )
     .optional(),
 });

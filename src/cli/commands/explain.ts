@@ -1,6 +1,52 @@
 import { LockstepError } from '../../model/errors.ts';
+import { alignAll } from '../../work/compare.ts';
+import { explain as explainWork } from '../../work/explain.ts';
+import { configOf } from '../config-of.ts';
+import { connectBoth } from '../connect.ts';
 import type { Command } from '../context.ts';
+import { openControl } from '../control.ts';
+import { jobOf } from '../job.ts';
+import { explainedJson, explainedTable } from '../output/explain-view.ts';
+import { formatOf } from '../read-flags.ts';
 
-export const explain: Command = async () => {
-  throw new LockstepError('USAGE', '`lockstep explain` is not there yet');
+export const explain: Command = async (context, [what, ...key], flags) => {
+  const format = formatOf(flags, ['table', 'json'] as const, 'explain');
+  const at = what!.indexOf('/');
+  const config = await configOf(context, flags);
+  const [sync, table] = at < 0 ? [what!, undefined] : [what!.slice(0, at), what!.slice(at + 1)];
+  if (config === undefined || config.syncs[sync] === undefined || table === '') {
+    const names = Object.keys(config?.syncs ?? {});
+    throw new LockstepError('USAGE', `${what}: expected SYNC/PAIR`, {
+      hint: names.length ? `Syncs: ${names.join(', ')}.` : 'There is no config file here with syncs.',
+    });
+  }
+  const signal = AbortSignal.any([context.stop, context.now]);
+  const job = await jobOf(context, [sync, ...(table === undefined ? [] : [table])], flags, false);
+  await using sides = await connectBoth(context, job, signal);
+  await using store = await openControl(context, flags, config, signal);
+  const { pairs } = await alignAll({
+    source: sides.source,
+    target: sides.target,
+    ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
+    defaults: job.defaults,
+    excludeTables: job.excludeTables,
+    signal,
+  });
+  if (pairs.length !== 1) {
+    throw new LockstepError('USAGE', `${what}: name one pair`, {
+      hint: `Pairs: ${pairs.map((p) => `${sync}/${p.name}`).join(', ')}.`,
+    });
+  }
+  const explained = await explainWork({
+    pair: pairs[0]!,
+    key,
+    source: sides.source,
+    target: sides.target,
+    store,
+    signal,
+  });
+  const names = { source: sides.source.name, target: sides.target.name };
+  if (format === 'json') await explainedJson(context.out, explained, names);
+  else await explainedTable(context.out, explained, names);
+  return 0;
 };

@@ -1,6 +1,130 @@
 import { LockstepError } from '../../model/errors.ts';
-import type { Command } from '../context.ts';
+import { factsOf } from '../../work/recorded.ts';
+import { type Reverted, type RevertPlan, revert as revertWork } from '../../work/revert.ts';
+import { findRun } from '../../work/runs.ts';
+import { configOf } from '../config-of.ts';
+import { confirm } from '../confirm.ts';
+import { connectSide, describeSide } from '../connect.ts';
+import { type Command, type Context, type Flags, tell } from '../context.ts';
+import { askedBy, openControl } from '../control.ts';
+import { exitCodes } from '../exit.ts';
+import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
+import { visibleCell, visibleText } from '../output/cell.ts';
+import { countsLine } from '../output/changes.ts';
+import { jsonText } from '../output/json-text.ts';
+import { grouped } from '../output/text.ts';
+import { progressView } from '../progress.ts';
+import { formatOf, numberFlag } from '../read-flags.ts';
+import { inert } from '../report-error.ts';
+import { styleOf } from '../style.ts';
+import { targetSide, withTargetHint } from '../target-of-plan.ts';
 
-export const revert: Command = async () => {
-  throw new LockstepError('USAGE', '`lockstep revert` is not there yet');
+export const revert: Command = async (context, [id, address], flags) => {
+  const format = formatOf(flags, ['table', 'json'] as const, 'revert');
+  const signal = context.now;
+  const config = await configOf(context, flags);
+  await using store = await openControl(context, flags, config, signal);
+  const run = await findRun(store, id!, { signal });
+  if (run.target === null) throw new LockstepError('NOT_FOUND', `Run ${run.id} (${run.kind}) has written nothing.`);
+  const side = targetSide(context, config, run.target, address, flags, run.sync);
+  await using target = await connectSide(context, side, signal).catch((error: unknown) => {
+    throw withTargetHint(error, address, `revert ${id}`);
+  });
+  using progress = progressView(context);
+  let declined = false;
+  const done = await revertWork({
+    ...askedBy(context),
+    store,
+    run: run.id,
+    target,
+    facts: factsOf(target, await describeSide(context, side)),
+    clock: context.clock,
+    random: Math.random,
+    signal,
+    stop: context.stop,
+    onProgress: progress.tick,
+    confirm: async (planned) => {
+      progress.clear();
+      guard(planned, flags);
+      const { counts } = planned.plan.header;
+      const n = counts.insert + counts.update + counts.delete;
+      if (!flags.yes) await keptLines(context, planned);
+      const go = await confirm(context, flags, `Take back ${grouped(n)} changes of ${run.id} in ${side.name}?`);
+      declined = !go;
+      return go;
+    },
+  });
+  progress[Symbol.dispose]();
+  if (format === 'json') await revertedJson(context, done);
+  else await revertedTable(context, done);
+  if (done.result) {
+    const shape = { ...done, result: done.result, resumed: false };
+    const left = await leftOver(store, done.run, 20, signal);
+    if (format === 'table') await appliedTable(context.out, shape, left);
+    else
+      await appliedJson(context.out, shape, left, 0, { reverts: done.reverts, kept: done.keptCount, gone: done.gone });
+  }
+  const stopped = done.result?.stopped;
+  if (stopped) await tell(context, `${stopped.message}\n  to go on: lockstep apply ${done.plan.header.id}`);
+  return declined ? exitCodes.usage : done.exit;
+};
+
+const defaultMaxChanges = 500;
+
+/** The same limits as for any other plan: what the run had inserted would be deleted. */
+const guard = (planned: RevertPlan, flags: Flags): void => {
+  const { counts } = planned.plan.header;
+  const changes = counts.insert + counts.update + counts.delete;
+  const deletes = flags.allowDeletes === undefined ? 0 : numberFlag('--allow-deletes', flags.allowDeletes);
+  if (counts.delete > deletes) {
+    throw new LockstepError(
+      'GUARD',
+      `The revert would delete ${grouped(counts.delete)} rows, max_deletes is ${deletes}. Nothing was written.`,
+      {
+        hint: `These are rows that the run inserted. To allow it: --allow-deletes ${counts.delete}`,
+      },
+    );
+  }
+  const most = flags.maxChanges === undefined ? defaultMaxChanges : numberFlag('--max-changes', flags.maxChanges);
+  if (changes > most) {
+    throw new LockstepError(
+      'GUARD',
+      `The revert has ${grouped(changes)} changes, max_changes is ${grouped(most)}. Nothing was written.`,
+      {
+        hint: `To allow it: --max-changes ${changes}`,
+      },
+    );
+  }
+};
+
+const keptLines = async (context: Context, planned: RevertPlan): Promise<void> => {
+  for (const k of planned.kept.slice(0, 20)) {
+    await tell(
+      context,
+      `  kept  ${visibleText(k.pair)} ${k.key.map((c) => visibleCell(c)).join(', ')} ${k.columns.map(visibleText).join(', ')}: ${inert(k.reason)}`,
+    );
+  }
+};
+
+const revertedJson = async (context: Context, done: Reverted): Promise<void> => {
+  if (done.result) return;
+  const { counts } = done.plan.header;
+  await context.out.write(
+    `${jsonText({ schema_version: 1, run: done.run, plan: done.plan.header.id, reverts: done.reverts, planned: { ...counts, withheld: 0 }, applied: { insert: 0, update: 0, delete: 0 }, kept: done.keptCount, gone: done.gone })}\n`,
+  );
+};
+
+const revertedTable = async (context: Context, done: Reverted): Promise<void> => {
+  const { out } = context;
+  const style = styleOf(out.color);
+  await out.write(`  reverting ${style.bold(done.reverts)}   ${countsLine(done.plan.header.counts, style)}\n`);
+  if (done.gone) await out.write(`  ${grouped(done.gone)} need no taking back any more\n`);
+  if (done.keptCount) {
+    await out.write(`  ${style.yellow(`? kept ${grouped(done.keptCount)}`)}: changed again since, and not by us\n`);
+    for (const k of done.kept.slice(0, 20)) {
+      await out.write(
+        `      ${visibleText(k.pair)} ${k.key.map((c) => visibleCell(c)).join(', ')}   ${k.columns.map(visibleText).join(', ')} ${inert(k.reason)}\n`,
+      );
+    }
+  }
 };

@@ -1,6 +1,128 @@
 import { LockstepError } from '../../model/errors.ts';
-import type { Command } from '../context.ts';
+import type { CompareReport } from '../../model/report.ts';
+import type { DifferencePair, Plan, Run, Store } from '../../model/store.ts';
+import { type ShownRun, showRun } from '../../work/runs.ts';
+import type { Command, Context, Flags } from '../context.ts';
+import { openControl } from '../control.ts';
+import { visibleCell, visibleText } from '../output/cell.ts';
+import { shownChange } from '../output/changes.ts';
+import type { ShownPair } from '../output/difference.ts';
+import { jsonText } from '../output/json-text.ts';
+import { openDiffOutput } from '../output/open.ts';
+import { firstItems, writePlan } from '../output/plan-view.ts';
+import { runHead, runJson } from '../output/run-view.ts';
+import { formatFlag, formatOf, limitFlag } from '../read-flags.ts';
+import { inert } from '../report-error.ts';
 
-export const show: Command = async () => {
-  throw new LockstepError('USAGE', '`lockstep show` is not there yet');
+export const show: Command = async (context, [id], flags) => {
+  const signal = AbortSignal.any([context.stop, context.now]);
+  await using store = await openControl(context, flags, undefined, signal);
+  const plan = await store.plans.get(id!, { signal });
+  if (plan) return showPlan(context, flags, store, plan, signal);
+  const limit = limitFlag(flags, formatFlag(flags));
+  const shown = await showRun(store, id!, { signal, limit: Math.min(limit, 1_000_000) });
+  const { run } = shown;
+  if (run.kind === 'diff' && run.state === 'done') return showDiff(context, flags, store, run, signal);
+  const format = formatOf(flags, ['table', 'json'] as const, 'show');
+  if (format === 'json') await shownJson(context, shown);
+  else await shownTable(context, shown);
+  return 0;
+};
+
+const showPlan = async (
+  context: Context,
+  flags: Flags,
+  store: Store,
+  plan: Plan,
+  signal: AbortSignal,
+): Promise<number> => {
+  const format = formatOf(flags, ['table', 'json', 'jsonl'] as const, 'show PLAN');
+  const limit = limitFlag(flags, format);
+  await writePlan(context.out, format, { plan, limit, run: null, next: [] }, firstItems(store, plan, limit, signal));
+  return 0;
+};
+
+/** A stored label as a table's name: good enough to show, never used to write. */
+const tableOf = (label: string): { readonly schema?: string; readonly name: string } => {
+  const at = label.indexOf('.');
+  return at < 0 ? { name: label } : { schema: label.slice(0, at), name: label.slice(at + 1) };
+};
+
+const shownPairs = (pairs: readonly DifferencePair[]): ReadonlyMap<string, ShownPair> =>
+  new Map(pairs.map((p) => [p.name, { ...p, targetTable: tableOf(p.target) }]));
+
+const showDiff = async (
+  context: Context,
+  flags: Flags,
+  store: Store,
+  run: Run,
+  signal: AbortSignal,
+): Promise<number> => {
+  const format = formatFlag(flags);
+  const limit = limitFlag(flags, format);
+  const report = run.report as unknown as (CompareReport & { kept?: number }) | null;
+  if (report === null) throw new LockstepError('NOT_FOUND', `Run ${run.id} has no report.`);
+  await using output = openDiffOutput(format, context.out, {
+    source: report.source.name,
+    target: report.target.name,
+    sync: run.sync,
+  });
+  const pairs = shownPairs(await store.differences.pairs(run.id, { signal }));
+  let shown = 0;
+  reading: for await (const batch of store.differences.list(run.id, {}, { signal })) {
+    for (const { pair, difference } of batch) {
+      if (shown >= limit) break reading;
+      await output.difference(pairs.get(pair)!, difference);
+      shown++;
+    }
+  }
+  const found = report.pairs.reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
+  await output.end(report, {
+    run: run.id,
+    shown,
+    truncated: found > shown,
+    elapsedMs: (run.finished ?? run.started) - run.started,
+    next: [],
+    explain: false,
+  });
+  return 0;
+};
+
+const exceptionsOf = (shown: ShownRun): readonly Record<string, unknown>[] =>
+  shown.exceptions.map((s) => ({
+    ...shownChange(shown.plan!.header, s.item),
+    status: s.outcome.status,
+    reason: s.outcome.reason ?? null,
+  }));
+
+const shownJson = (context: Context, shown: ShownRun): Promise<void> =>
+  context.out.write(
+    `${jsonText({
+      schema_version: 1,
+      ...runJson(shown.run),
+      report: shown.run.report,
+      tally: shown.tally,
+      open_steps: shown.open,
+      exceptions: exceptionsOf(shown),
+      truncated: shown.more,
+    })}\n`,
+  );
+
+const shownTable = async (context: Context, shown: ShownRun): Promise<void> => {
+  const { out } = context;
+  await runHead(out, shown.run);
+  const tally = Object.entries(shown.tally).map(([what, n]) => `${what} ${n}`);
+  if (tally.length) await out.write(`  counts   ${tally.join(' · ')}\n`);
+  if (shown.open > 0)
+    await out.write(`  ! ${shown.open} writes were begun and are not settled: lockstep apply ${shown.run.plan}\n`);
+  for (const s of shown.exceptions) {
+    const change = shownChange(shown.plan!.header, s.item);
+    const key = Object.values(change.key)
+      .map((cell) => visibleCell(cell))
+      .join(', ');
+    await out.write(
+      `    ${visibleText(change.table)} ${key}   ${s.outcome.status}${s.outcome.reason === undefined ? '' : `: ${inert(s.outcome.reason)}`}\n`,
+    );
+  }
+  if (shown.more) await out.write('    more: --limit all\n');
 };

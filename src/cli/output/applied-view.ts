@@ -8,6 +8,8 @@ import { shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
 import { grouped } from './text.ts';
 
+/** A finished apply, or the apply of a revert. */
+type Applied = Pick<AppliedPlan, 'run' | 'plan' | 'result' | 'resumed'>;
 type Numbers = AppliedPlan['result']['numbers'];
 
 const total = (n: { readonly insert: number; readonly update: number; readonly delete: number }): number =>
@@ -47,9 +49,10 @@ export const numbersJson = (n: Numbers, withheld: number): Record<string, unknow
 
 export const appliedJson = async (
   out: Out,
-  a: AppliedPlan,
+  a: Applied,
   left: readonly Settled[],
   withheld: number,
+  more: Readonly<Record<string, unknown>> = {},
 ): Promise<void> => {
   const { numbers } = a.result;
   await out.write(
@@ -58,6 +61,7 @@ export const appliedJson = async (
       run: a.run,
       plan: a.plan.header.id,
       resumed: a.resumed,
+      ...more,
       ...numbersJson(numbers, withheld),
       verified: total(numbers.applied) - numbers.changed_by_target,
       not_written: left.map((s) => ({
@@ -72,7 +76,7 @@ export const appliedJson = async (
   );
 };
 
-export const appliedTable = async (out: Out, a: AppliedPlan, left: readonly Settled[]): Promise<void> => {
+export const appliedTable = async (out: Out, a: Applied, left: readonly Settled[]): Promise<void> => {
   const style = styleOf(out.color);
   const { numbers, altered, rolledBack, guardedBy } = a.result;
   const { header } = a.plan;

@@ -1,0 +1,129 @@
+import type { Row } from '../../model/row.ts';
+import type { Trace } from '../../model/store.ts';
+import type { Explained } from '../../work/explain.ts';
+import type { Out } from '../io.ts';
+import { inert } from '../report-error.ts';
+import { styleOf } from '../style.ts';
+import { cutPair, visibleCell, visiblePair, visibleText } from './cell.ts';
+import { shownChange } from './changes.ts';
+import { shownDifference } from './difference.ts';
+import { jsonText } from './json-text.ts';
+import { columnsOf, padEnd } from './text.ts';
+
+interface Names {
+  readonly source: string;
+  readonly target: string;
+}
+
+/** What happened to the row, oldest first. */
+interface Event {
+  readonly at: number;
+  readonly run: string;
+  readonly what: string;
+  readonly cells: string;
+}
+
+const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+
+const cellsOf = (
+  cells: readonly { readonly column: string; readonly before?: Row[number]; readonly after?: Row[number] }[],
+): string =>
+  cells
+    .slice(0, 6)
+    .map((c) => {
+      if (c.before === undefined) return `${visibleText(c.column)} ${visibleCell(c.after ?? null)}`;
+      if (c.after === undefined) return `${visibleText(c.column)} ${visibleCell(c.before)}`;
+      const [before, after] = visiblePair(c.before, c.after);
+      return `${visibleText(c.column)} ${before} → ${after}`;
+    })
+    .join(' · ');
+
+const events = (trace: Trace): readonly Event[] => {
+  const seen = trace.differences.map(({ run, stored, pair }): Event => {
+    const shown = shownDifference({ ...pair, targetTable: { name: pair.target } }, stored.difference);
+    const cells = shown.kind === 'different' ? shown.cells : [];
+    return {
+      at: run.started,
+      run: run.id,
+      what: `compared: ${shown.kind.replaceAll('_', ' ')}`,
+      cells: cells
+        .slice(0, 6)
+        .map((c) => `${visibleText(c.column)} ${visiblePair(c.source ?? null, c.target ?? null).join(' | ')}`)
+        .join(' · '),
+    };
+  });
+  const planned = trace.planned.map(
+    ({ plan, item }): Event => ({
+      at: plan.header.created,
+      run: plan.header.id,
+      what: `planned: ${item.change.op}`,
+      cells: cellsOf(shownChange(plan.header, item).cells),
+    }),
+  );
+  const written = trace.written.map(
+    ({ run, plan, item, outcome }): Event => ({
+      at: run.started,
+      run: run.id,
+      what: `${run.kind}: ${item.change.op} ${outcome === undefined ? 'begun, not settled' : outcome.status}${outcome?.reason === undefined ? '' : ` (${inert(outcome.reason)})`}`,
+      cells: cellsOf(shownChange(plan.header, item).cells),
+    }),
+  );
+  return [...seen, ...planned, ...written].sort((a, b) => a.at - b.at);
+};
+
+const stateOf = (e: Explained): string => {
+  if (e.source === null && e.target === null) return 'is on neither side now';
+  if (e.target === null) return 'is only in the source now';
+  if (e.source === null) return 'is only in the target now';
+  return e.columns.length === 0 ? 'agrees now' : 'differs now';
+};
+
+export const explainedJson = (out: Out, e: Explained, names: Names): Promise<void> => {
+  const object = (row: Row | null): unknown =>
+    row && Object.fromEntries(e.pair.columns.map((c, i) => [c.source.name, row[i] ?? null]));
+  return out.write(
+    `${jsonText({
+      schema_version: 1,
+      pair: e.pair.name,
+      key: Object.fromEntries(
+        e.pair.columns.slice(0, e.pair.keyWidth).map((c, i) => [c.source.name, e.key[i] ?? null]),
+      ),
+      names,
+      source: object(e.source),
+      target: object(e.target),
+      different: e.columns,
+      tolerated: e.tolerated,
+      history: events(e.trace).map((x) => ({ at: utc(x.at), run: x.run, what: x.what, cells: x.cells })),
+    })}\n`,
+  );
+};
+
+export const explainedTable = async (out: Out, e: Explained, names: Names): Promise<void> => {
+  const style = styleOf(out.color);
+  const key = e.key.map((cell) => visibleCell(cell)).join(', ');
+  await out.write(`  ${visibleText(e.pair.name)} ${style.bold(key)} ${stateOf(e)}\n\n`);
+  if (e.source !== null || e.target !== null) {
+    const rows = e.pair.columns.map((c, i) => {
+      const [a, b] = [e.source?.[i] ?? null, e.target?.[i] ?? null];
+      const [shownA, shownB] = cutPair(
+        ...(e.source && e.target ? visiblePair(a, b) : ([visibleCell(a), visibleCell(b)] as const)),
+        44,
+      );
+      const name = c.source.name;
+      const mark = e.columns.includes(name)
+        ? '≠'
+        : e.tolerated.includes(name)
+          ? '≈ tolerated'
+          : e.source && e.target
+            ? '='
+            : '';
+      const warning = c.source.native === c.target.native ? c.source.native : `${c.source.native} | ${c.target.native}`;
+      return [`  ${visibleText(name)}`, e.source ? shownA : '', e.target ? shownB : '', mark, style.dim(warning)];
+    });
+    const lines = columnsOf([['  column', names.source, names.target, '', 'type'], ...rows], () => false);
+    await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
+  }
+  const history = events(e.trace);
+  await out.write(`\n  ${style.bold('history')}${history.length === 0 ? '   nothing is recorded of this row' : ''}\n`);
+  for (const x of history) await out.write(`  ${style.dim(utc(x.at))}  ${x.run}  ${padEnd(x.what, 24)}  ${x.cells}\n`);
+};
