@@ -1,4 +1,5 @@
 import { canonical } from '../../model/canon/canonical.ts';
+import { convert } from '../../model/canon/convert.ts';
 import type { Text } from '../../model/row.ts';
 import type { ColumnType } from '../../model/schema.ts';
 import type { ColumnSql } from './columns.ts';
@@ -53,6 +54,9 @@ const isMoment = (t: ColumnType): boolean => t.kind === 'timestamp' || t.kind ==
 export const render = (c: ColumnSql): Rendered => {
   const { stored, as } = c.column;
   const own = native(stored, c.value);
+  // a float as anything else is the shortest decimal of its own width
+  if (stored.kind === 'float' && as.kind !== 'float')
+    return { sql: own.sql, decode: (hex) => convert(decodeFloat(hex), stored, as) as Text };
   if (as.kind === 'text') {
     if (stored.kind === 'json') return { sql: own.sql };
     return as.padded && !(stored.kind === 'text' && stored.padded)
