@@ -66,6 +66,11 @@ export class Candidates {
     this.#count = n + 1;
   }
 
+  /** Marks entry `n` (counted from 0 in the order of `entries`). */
+  setSoft(n: number, soft: boolean): void {
+    this.#marks[n] = (this.#marks[n]! & 127) | (soft ? 128 : 0);
+  }
+
   /** All entries in order. The object handed out is reused: copy what you keep. */
   *entries(): Generator<Candidate> {
     const entry: Candidate = {

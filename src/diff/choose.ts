@@ -160,7 +160,7 @@ const cut = async (
   spec: HashSpec,
 ): Promise<Partition> => {
   const { selections, signal, pair } = work;
-  const buckets: Partition = { by: 'hash', count: powerOfTwo(rows / 64, 4096, 65_536), hash: spec };
+  const buckets: Partition = { by: 'hash', count: powerOfTwo(rows / 1000, 1024, 16_384), hash: spec };
   if (pair.keyWidth !== 1 || selections.source.columns[0]!.as.kind !== 'int') return buckets;
   const [s, t] = await both(
     signal,
@@ -178,7 +178,8 @@ const cut = async (
   const span = max - min + 1n;
   const width = (span + wanted - 1n) / wanted;
   const ranges: Partition = { by: 'range', origin: min, width, count: Number((span + width - 1n) / width) };
-  return isSpread(ranges, sampled) ? ranges : buckets;
+  // A sample by places in the key's range finds few keys when most rows share a small part of it.
+  return sampled.length * 2 >= Math.min(rows, probeKeys) && isSpread(ranges, sampled) ? ranges : buckets;
 };
 
 /** No part holds more than 2 % of the sampled keys: a differing part stays cheap to look into. */

@@ -77,11 +77,13 @@ export const startConfirmation = (
       const readers = { source, target };
       const still = await reread(readers, list, dense);
       const needed = live ? rounds : 1;
-      const confirmed = new Candidates(width);
-      for (const c of still.entries())
-        (c.steady >= needed ? confirmed : carried).add(c.key, c.sides, c.source, c.target, c.steady);
+      const confirmed = allSteady(still, needed) ? still : new Candidates(width);
+      if (confirmed !== still)
+        for (const c of still.entries())
+          (c.steady >= needed ? confirmed : carried).add(c.key, c.sides, c.source, c.target, c.steady);
       carried.detectedAt = still.detectedAt;
-      await report.add(readers, soft.size === 0 ? confirmed : await decide(readers, confirmed, dense), dense);
+      if (soft.size > 0) await decide(readers, confirmed, dense);
+      await report.add(readers, confirmed, dense);
     }
     if (round < rounds) await confirm(carried, dense, round + 1);
     else for (const c of carried.entries()) inFlight(c);
@@ -131,20 +133,17 @@ export const startConfirmation = (
   };
 
   /** Looks at the exactly compared cells alone: rows that differ there need no judging of the others. */
-  const decide = async (readers: Sides<Reader>, list: Candidates, dense: boolean): Promise<Candidates> => {
-    const decided = new Candidates(width);
+  const decide = async (readers: Sides<Reader>, list: Candidates, dense: boolean): Promise<void> => {
     const exact = exactly(selections, soft);
-    if (exact.source.columns.length === pair.keyWidth) {
-      for (const c of list.entries()) decided.add(c.key, c.sides, c.source, c.target, c.steady, c.sides === 3);
-      return decided;
-    }
-    await readAgain(readers, exact, list, dense, (c, s, t) => {
-      if (s) printOf(reading.form, s.run, s.i, print.source);
-      if (t) printOf(reading.form, t.run, t.i, print.target);
-      const open = c.sides === 3 && samePrint(print.source, print.target);
-      decided.add(c.key, c.sides, c.source, c.target, c.steady, open);
-    });
-    return decided;
+    const onlyKey = exact.source.columns.length === pair.keyWidth;
+    let n = 0;
+    if (onlyKey) for (const c of list.entries()) list.setSoft(n++, c.sides === 3);
+    else
+      await readAgain(readers, exact, list, dense, (c, s, t) => {
+        if (s) printOf(reading.form, s.run, s.i, print.source);
+        if (t) printOf(reading.form, t.run, t.i, print.target);
+        list.setSoft(n++, c.sides === 3 && samePrint(print.source, print.target));
+      });
   };
 
   const duplicate = (source: number, target: number): void => {
@@ -190,6 +189,11 @@ export const startConfirmation = (
     scale: 1,
   };
   return confirmation;
+};
+
+const allSteady = (list: Candidates, needed: number): boolean => {
+  for (const c of list.entries()) if (c.steady < needed) return false;
+  return true;
 };
 
 /** The selections without the soft columns. */

@@ -150,9 +150,9 @@ test('suspects keep any key and print, whatever their number', () => {
     i % 3 === 0 ? null : (`k${i}é` as Text),
     i % 2 === 0 ? lone : ('😀' as Text),
   ]);
-  keys.forEach((key, i) =>
-    list.add(key, i % 2 === 0 ? inSource : inTarget, { hi: i, lo: -i }, { hi: -1, lo: i }, i % 4, i % 5 === 0),
-  );
+  keys.forEach((key, i) => {
+    list.add(key, i % 2 === 0 ? inSource : inTarget, { hi: i, lo: -i }, { hi: -1, lo: i }, i % 4, i % 5 === 0);
+  });
   let i = 0;
   for (const c of list.entries()) {
     assert.deepEqual(c.key, keys[i]);
