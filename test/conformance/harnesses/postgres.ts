@@ -70,7 +70,7 @@ export const postgresHarness: Harness = {
         return createHash('md5').update(rows[0].trace).digest('hex');
       },
       expireLocks: async () => {
-        await db.query(`update lockstep.locks set expires_at = now() - interval '1 hour'`);
+        await db.query(`update lockstep.locks set expires = clock_timestamp() - interval '1 hour'`);
       },
       markers: async () => {
         const { rows } = await db.query(`select to_regclass('lockstep.steps') is not null as there`);
