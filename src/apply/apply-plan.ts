@@ -98,6 +98,8 @@ const writeRest = async (i: ApplyInput, ctx: ApplyContext, work: Batches): Promi
     if (items.length === 0) return;
     if (ctx.kindOf(items[0]!.group) === 'ordered') await workers.drain();
     await workers.begin(async () => {
+      // Asked again: there may have been a wait for room.
+      if (i.stop?.aborted) return;
       await work.write(items);
       done += items.length;
       i.onProgress?.(done, total);

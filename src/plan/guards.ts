@@ -8,8 +8,8 @@ export interface Guards {
   /** Most changes as a share of the rows compared, 0..1; looked at above 100 changes. Null: no such limit. */
   readonly maxChangeRatio: number | null;
   readonly maxDeletes: number;
-  /** `stop`: a source table without rows stops the apply where rows of the target would be deleted. `allow`: go on, still deleting nothing there. */
-  readonly emptySource: 'stop' | 'allow';
+  /** `stop`: a source table without rows stops the apply where rows of the target would be deleted. `keep` or `allow`: go on, still deleting nothing there. */
+  readonly emptySource: 'stop' | 'keep' | 'allow';
 }
 
 export const defaultGuards: Guards = { maxChanges: 500, maxChangeRatio: 0.01, maxDeletes: 0, emptySource: 'stop' };
@@ -67,7 +67,7 @@ export const checkGuards = (pairs: readonly PairPlanned[], guards: Guards): read
       found.push({
         guard: 'empty_source',
         message: `the source of ${pair.pair} has no rows, and ${plural(pair.emptySourceDeletes, 'row')} of ${pair.target} would have to go`,
-        flag: 'guards: { empty_source: allow } goes on without deleting there',
+        flag: 'guards: { empty_source: keep } goes on without deleting there',
       });
     }
   }

@@ -195,6 +195,18 @@ export const applyExit = (plan: Plan, result: ApplyResult): number => {
   return left + unplanned > 0 ? 2 : 0;
 };
 
+/** The run that has claimed the plan. One that was just killed still looks alive for a moment. */
+const userOf = async (o: ApplyInput, plan: Plan): Promise<Run | undefined> => {
+  if (plan.usedBy === null) return undefined;
+  for (let attempt = 1; ; attempt++) {
+    const user = await o.store.runs.get(plan.usedBy, o);
+    if (user?.alive !== true || attempt > graceTries) return user;
+    await o.clock.sleep(gracePauseMs, o.signal);
+  }
+};
+const graceTries = 20;
+const gracePauseMs = 100;
+
 /**
  * `lockstep apply PLAN`. The same plan again goes on with a run that was interrupted: its open steps come first.
  */
@@ -204,7 +216,7 @@ export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
   const { id } = plan.header;
   await store.plans.verify(id, o);
   checkTarget(plan, o.target);
-  const user = plan.usedBy === null ? undefined : await store.runs.get(plan.usedBy, o);
+  const user = await userOf(o, plan);
   if (user !== undefined && (user.state === 'done' || user.alive)) {
     throw new LockstepError(
       user.alive ? 'LOCK_HELD' : 'PLAN_USED',
