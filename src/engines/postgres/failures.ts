@@ -68,7 +68,8 @@ const grant = (e: ServerFailure, at: FailureContext): string => {
   const kind = object?.[1] ?? '';
   const name = object?.[2] ?? '';
   if (kind === 'schema') return `grant usage on schema "${name}" to ${to};`;
-  if (kind === 'database') return `grant connect on database "${name}" to ${to};`;
+  if (kind === 'database')
+    return `grant ${at.privilege === 'create' ? 'create' : 'connect'} on database "${name}" to ${to};`;
   if (kind === 'sequence') return `grant usage, select, update on sequence ${name} to ${to};`;
   if (kind === 'function') return `grant execute on function ${name} to ${to};`;
   const privilege = at.privilege ?? 'select';

@@ -7,7 +7,6 @@ import type { Session, StatementOptions } from './session.ts';
  * makes a repeat harmless and a second writer visible, wherever the other one runs and keeps its records.
  */
 const definitions = [
-  `create schema if not exists ${ownSchema}`,
   `create table if not exists ${ownSchema}.steps (
      run text not null, step bigint not null, token bigint not null, at timestamptz not null default pg_catalog.clock_timestamp(),
      primary key (run, step))`,
@@ -28,7 +27,8 @@ select coalesce(
   and pg_catalog.has_table_privilege(pg_catalog.to_regclass('${ownSchema}.locks')::oid, 'update')
   and pg_catalog.has_sequence_privilege(pg_catalog.to_regclass('${ownSchema}.tokens')::oid, 'usage'), false)::text,
   coalesce(pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace('${ownSchema}')::oid, 'create'),
-           pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create'))::text`;
+           pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create'))::text,
+  (pg_catalog.to_regnamespace('${ownSchema}') is not null)::text`;
 
 /** Makes our tables where they are missing; false: without the right to. In a transaction of its own. */
 export const makeOwnTables = async (session: Session, o: StatementOptions): Promise<boolean> => {
@@ -42,6 +42,7 @@ export const makeOwnTables = async (session: Session, o: StatementOptions): Prom
     const [row] = await session.query(usable, undefined, o);
     if (row![0] === 'true') return true;
     if (row![1] !== 'true') return false;
+    if (row![2] !== 'true') await session.query(`create schema ${ownSchema}`, undefined, o);
     for (const definition of definitions) await session.query(definition, undefined, o);
     await session.query('commit', undefined, o);
     return true;
