@@ -54,8 +54,15 @@ from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
 where i.indrelid = any($1::oid[]) and i.indisvalid and i.indislive
 order by i.indrelid, not i.indisprimary, c.relname collate "C"`;
 
+/** What a foreign key does to its own rows when the referenced one is deleted; the others refuse it. */
+const deleteActions: Readonly<Record<string, NonNullable<ForeignKey['onDelete']>>> = {
+  c: 'cascade',
+  n: 'set_null',
+  d: 'set_default',
+};
+
 const foreignKeys = `
-select k.conrelid::text, k.conname, k.conkey::text, fn.nspname, f.relname, k.condeferrable::text,
+select k.conrelid::text, k.conname, k.conkey::text, fn.nspname, f.relname, k.condeferrable::text, k.confdeltype::text,
        (select pg_catalog.json_agg(a.attname order by o.ord)::text
         from pg_catalog.unnest(k.confkey) with ordinality o(num, ord)
         join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = o.num)
@@ -162,12 +169,13 @@ const readTable = (
     if (names.length > 0) uniques.push({ name: indexName!, columns: names, total, primary: primary === 'true' });
   }
   const fks = keyRows.map(
-    ([, constraint, own, refSchema, refTable, deferrable, refColumns]): ForeignKey => ({
+    ([, constraint, own, refSchema, refTable, deferrable, onDelete, refColumns]): ForeignKey => ({
       name: constraint!,
       columns: smallints(own!).map((n) => byNumber.get(n)!.name),
       references: { schema: refSchema!, name: refTable! },
       referencedColumns: JSON.parse(refColumns!) as string[],
       deferrable: deferrable === 'true',
+      ...(deleteActions[onDelete!] === undefined ? {} : { onDelete: deleteActions[onDelete!]! }),
     }),
   );
   return {

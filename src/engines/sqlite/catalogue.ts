@@ -125,8 +125,18 @@ const readUniques = (
   return { uniques, indexes };
 };
 
+/** What a foreign key does to its own rows when the referenced one is deleted; the others refuse it. */
+const deleteActions: Readonly<Record<string, NonNullable<ForeignKey['onDelete']>>> = {
+  CASCADE: 'cascade',
+  'SET NULL': 'set_null',
+  'SET DEFAULT': 'set_default',
+};
+
 const readForeignKeys = (db: Database, table: string): ForeignKey[] => {
-  const keys = new Map<number, { to: string; from: string[]; columns: (string | null)[]; restrict: boolean }>();
+  const keys = new Map<
+    number,
+    { to: string; from: string[]; columns: (string | null)[]; restrict: boolean; onDelete: string }
+  >();
   const list = db.all(
     'select id, "table", "from", "to", on_update, on_delete from pragma_foreign_key_list(?) order by id, seq',
     table,
@@ -137,6 +147,7 @@ const readForeignKeys = (db: Database, table: string): ForeignKey[] => {
       from: [],
       columns: [],
       restrict: onUpdate === 'RESTRICT' || onDelete === 'RESTRICT',
+      onDelete: String(onDelete),
     };
     keys.set(Number(number), key);
     key.from.push(String(from));
@@ -153,6 +164,7 @@ const readForeignKeys = (db: Database, table: string): ForeignKey[] => {
       referencedColumns: key.columns.map((c, i) => c ?? primary[i]?.name ?? key.from[i]!),
       // Every writing transaction here defers them; only RESTRICT acts at once all the same.
       deferrable: !key.restrict,
+      ...(deleteActions[key.onDelete] === undefined ? {} : { onDelete: deleteActions[key.onDelete]! }),
     };
   });
 };
