@@ -1,5 +1,6 @@
 import { test } from 'node:test';
 import { applyCases } from './cases/apply.ts';
+import { flatCases } from './cases/flat.ts';
 import { hashingCases } from './cases/hashing.ts';
 import { keyCases } from './cases/keys.ts';
 import { lockCases } from './cases/locks.ts';
@@ -8,7 +9,14 @@ import type { Harness } from './harness.ts';
 import { type Case, runCase } from './lab.ts';
 
 /** What every engine must do, as plain functions. */
-export const cases: readonly Case[] = [...keyCases, ...hashingCases, ...snapshotCases, ...applyCases, ...lockCases];
+export const cases: readonly Case[] = [
+  ...keyCases,
+  ...hashingCases,
+  ...snapshotCases,
+  ...applyCases,
+  ...lockCases,
+  ...flatCases,
+];
 
 /** Registers every case of the kit as a test of this engine. */
 export const engineConformance = (harness: Harness): void => {
