@@ -38,13 +38,15 @@ export const columnType = (declared: string): ColumnType => {
   }
   if (is('BOOL', 'BOOLEAN', 'BIT')) return { kind: 'bool' };
   if (/REAL|FLOA|DOUB/.test(type)) return { kind: 'float', bits: 64 };
+  // STRING has no affinity of its own: SQLite stores what looks like a number as one, so it holds numbers and texts.
+  if (is('STRING')) return { kind: 'decimal' };
   if (is('NUM', 'NUMERIC', 'NUMBER', 'DECIMAL', 'DEC', 'MONEY', 'SMALLMONEY')) {
     return first === undefined ? { kind: 'decimal' } : { kind: 'decimal', precision: first, scale: second ?? 0 };
   }
   if (is('CHAR', 'CHARACTER', 'NCHAR', 'NATIVE CHARACTER') && !type.includes('VARYING')) {
     return first === undefined ? { kind: 'text', padded: true } : { kind: 'text', maxLength: first, padded: true };
   }
-  if (/CHAR|CLOB|TEXT|STRING/.test(type)) {
+  if (/CHAR|CLOB|TEXT/.test(type)) {
     return first === undefined ? { kind: 'text' } : { kind: 'text', maxLength: first };
   }
   if (/BLOB|BINARY|BYTEA|IMAGE/.test(type)) return { kind: 'bytes' };
