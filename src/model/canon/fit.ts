@@ -78,6 +78,7 @@ const asNumber = (cell: Text, type: ColumnType): Text => {
 const limit = (cell: Text, column: Column): string | undefined => {
   const type = column.type;
   const no = (why = ''): string => `${named(cell)} does not fit ${column.native}${why && `: ${why}`}`;
+  if (column.loose && type.kind === 'float' && cell === 'NaN') return no('SQLite stores NaN as NULL');
   if (column.loose) return looseLimit(cell, type) ? no('SQLite would keep only 15 digits of it') : undefined;
   switch (type.kind) {
     case 'int':
