@@ -173,6 +173,11 @@ export const applyPlan = async (
     }
   } else {
     try {
+      if (o.resumed) {
+        for await (const batch of journal.outcomes(i.run, { signal, statuses: ['moved'] })) {
+          for (const { item, outcome } of batch) work.remember(item, outcome.found ?? null);
+        }
+      }
       for (const step of open) {
         await work.resume(step.step, await collect(i.plans.items(plan.header.id, { signal, only: step.items })));
       }

@@ -1,5 +1,6 @@
 import type { Applied, Written } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Row } from '../model/row.ts';
 import type { Outcome, PlanItem } from '../model/store.ts';
 import { type ApplyContext, attemptStep, itemIndex, seqRanges, tableBatches } from './context.ts';
 import { type Dependants, dependants } from './dependants.ts';
@@ -22,6 +23,8 @@ const roundsMost = 20;
 export interface Batches {
   readonly parked: readonly Parked[];
   write(items: readonly PlanItem[]): Promise<void>;
+  /** What an earlier process found moved, so that nothing takes it along. */
+  remember(item: PlanItem, found: Row | null): void;
   /** A step that an earlier process left open. */
   resume(step: number, items: readonly PlanItem[]): Promise<void>;
   /** Tries refused rows again, together where they belong together: what they needed may be there by now. */
@@ -79,6 +82,7 @@ export const batches = (ctx: ApplyContext): Batches => {
       const item = index.of(table, change);
       if (item === undefined) throw new LockstepError('INTERNAL', 'The target named a row that was not in the batch.');
       const already = showsAfter(ctx.tables[item.table]!, item.change, found);
+      if (!already) waiting.stayed(item, found);
       return already ? { seq: item.seq, status: 'already' } : { seq: item.seq, status: 'moved', found };
     });
     if (outcomes.length === 0) throw new LockstepError('INTERNAL', 'The target called a batch stale and named no row.');
@@ -189,6 +193,7 @@ export const batches = (ctx: ApplyContext): Batches => {
       return parked;
     },
     write,
+    remember: (item, found) => waiting.stayed(item, found),
     resume: (step, items) => run(items, step),
     secondChance,
     reject: async () => {

@@ -10,13 +10,18 @@ interface Reference {
   readonly to: readonly number[];
   /** Identities of parents that were refused, and why. */
   readonly missing: Map<string, string>;
+  /** Deleting a parent would take these children along: identities of parents, and which child stayed. */
+  readonly kept: Map<string, { readonly reason: string; readonly final: boolean }> | undefined;
 }
 
 /** Knows which rows cannot be written because the row they refer to was refused. */
 export interface Dependants {
   refused(item: PlanItem, reason: string): void;
+  /** A row that was to be changed or deleted is still there, as `found`: its parent must not take it along. */
+  stayed(item: PlanItem, found: Row | null): void;
   /** Why this item need not be tried. */
   waitsFor(item: PlanItem): string | undefined;
+  /** Forgets what was refused, to try it again; rows that moved stay. */
   clear(): void;
 }
 
@@ -34,11 +39,33 @@ export const dependants = (tables: readonly ApplyTable[]): Dependants => {
       );
       if (parent === -1) return [];
       const to = place(tables[parent]!, key.referencedColumns);
-      return [{ child, parent, from: place(t, key.columns), to, missing: new Map() }];
+      return [
+        {
+          child,
+          parent,
+          from: place(t, key.columns),
+          to,
+          missing: new Map(),
+          kept: key.onDelete === undefined ? undefined : new Map(),
+        },
+      ];
     }),
   );
+  const stay = ({ table, change }: PlanItem, found: Row | null, final: boolean): void => {
+    if (found === null) return;
+    for (const r of references) {
+      if (r.child !== table || r.kept === undefined) continue;
+      const t = tables[table]!;
+      const child = `${tableLabel(t.table)} ${change.key.map((c) => JSON.stringify(c)).join(', ')}`;
+      const reason = `${child} refers to it, was not written, and would be changed with it`;
+      r.kept.set(identity(found, r.from), { reason, final });
+    }
+  };
   return {
-    refused: ({ table, change }, reason) => {
+    stayed: (item, found) => stay(item, found, true),
+    refused: (item, reason) => {
+      const { table, change } = item;
+      stay(item, change.before, false);
       if (change.op !== 'insert') return;
       for (const r of references) {
         if (r.parent !== table) continue;
@@ -50,7 +77,14 @@ export const dependants = (tables: readonly ApplyTable[]): Dependants => {
       }
     },
     waitsFor: ({ table, change }) => {
-      if (change.op === 'delete') return undefined;
+      if (change.op === 'delete') {
+        for (const r of references) {
+          if (r.parent !== table || r.kept === undefined || r.kept.size === 0) continue;
+          const reason = r.kept.get(identity(change.before, r.to))?.reason;
+          if (reason !== undefined) return reason;
+        }
+        return undefined;
+      }
       for (const r of references) {
         if (r.child !== table || r.missing.size === 0) continue;
         if (change.op === 'update' && !r.from.some((at) => change.columns.includes(at))) continue;
@@ -60,7 +94,10 @@ export const dependants = (tables: readonly ApplyTable[]): Dependants => {
       return undefined;
     },
     clear: () => {
-      for (const r of references) r.missing.clear();
+      for (const r of references) {
+        r.missing.clear();
+        for (const [parent, { final }] of r.kept ?? []) if (!final) r.kept!.delete(parent);
+      }
     },
   };
 };

@@ -44,17 +44,33 @@ export interface Planner extends AsyncDisposable {
 /** Lane of a table's changes of one stage. `unset` and `set`: the two halves of writes that close a cycle. */
 export const lane = (stage: ChangeOp | 'unset' | 'set', pair: number): string => `${stage} ${pair}`;
 
-/** Why no row of this table may be deleted: the database would change rows that nobody planned. */
-const deleteTouches = (pair: Pair, pairs: readonly Pair[], schema: Schema): string | undefined => {
+/** Why no row of a pair's table may be deleted: the database would change rows that nobody planned. */
+const deleteTouches = (
+  pair: Pair,
+  pairs: readonly Pair[],
+  schema: Schema,
+  path: readonly string[] = [],
+): string | undefined => {
+  const label = tableLabel(pair.target);
   for (const table of schema.tables) {
-    const same = (name: { schema?: string; name: string }): boolean =>
-      name.name === pair.target.name &&
-      (name.schema === undefined || pair.target.schema === undefined || name.schema === pair.target.schema);
-    if (pairs.some((p) => tableLabel(p.target) === tableLabel(table))) continue;
-    const key = table.foreignKeys.find((k) => k.onDelete !== undefined && same(k.references));
-    if (key !== undefined) {
-      const effect = key.onDelete === 'cascade' ? 'delete rows' : 'change rows';
-      return `deleting it would ${effect} of ${tableLabel(table)} (foreign key ${key.name}), which is not part of this plan: add that table`;
+    const child = tableLabel(table);
+    const key = table.foreignKeys.find(
+      (k) =>
+        k.onDelete !== undefined &&
+        k.references.name === pair.target.name &&
+        (k.references.schema === undefined ||
+          pair.target.schema === undefined ||
+          k.references.schema === pair.target.schema),
+    );
+    if (key === undefined || child === label || path.includes(child)) continue;
+    const planned = pairs.find((p) => tableLabel(p.target) === child);
+    const effect = key.onDelete === 'cascade' ? 'delete rows' : 'change rows';
+    const touches = `deleting it would ${effect} of ${child} (foreign key ${key.name})`;
+    if (planned === undefined) return `${touches}, which is not part of this plan: add that table`;
+    if (planned.filter !== undefined) return `${touches} that the filter of ${planned.name} hides`;
+    if (key.onDelete === 'cascade') {
+      const further = deleteTouches(planned, pairs, schema, [...path, label]);
+      if (further !== undefined) return `${touches}, and further: ${further}`;
     }
   }
   return undefined;

@@ -3,14 +3,21 @@
  * journal: before it, within the transaction, and after it.
  */
 import { writeSync } from 'node:fs';
-import type { Endpoint, Writer } from '../../src/model/endpoint.ts';
-import type { Store } from '../../src/model/store.ts';
 import { loadEngine } from '../../src/engines/registry.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import type { Endpoint, Writer } from '../../src/model/endpoint.ts';
+import type { Store } from '../../src/model/store.ts';
 import { openStore } from '../../src/work/open-store.ts';
 import { applied } from './bench.ts';
 
-const [storeUrl, engine, targetUrl, plan, fatal, settings] = process.argv.slice(2) as [string, string, string, string, string, string];
+const [storeUrl, engine, targetUrl, plan, fatal, settings] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string,
+  string,
+];
 let boundary = 0;
 const at = (name: string): void => {
   if (++boundary !== Number(fatal)) return;

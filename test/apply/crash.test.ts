@@ -72,7 +72,14 @@ const run = async (settings: Record<string, unknown>, least: number, clean: bool
     const { plan } = await planned(b.store, { source: left, target: right, pairs, settings });
     if (!clean) await target.query("update people set name = 'stranger' where id = 4");
     await target.query('truncate audit');
-    const died = await crash([b.database.url, 'postgres', target.url, plan.header.id, String(fatal), JSON.stringify(settings)]);
+    const died = await crash([
+      b.database.url,
+      'postgres',
+      target.url,
+      plan.header.id,
+      String(fatal),
+      JSON.stringify(settings),
+    ]);
     if (!died.killed) break;
     places.push(died.at);
     const used = (await b.store.plans.get(plan.header.id, { signal }))!.usedBy;
@@ -106,11 +113,19 @@ const run = async (settings: Record<string, unknown>, least: number, clean: bool
     );
     assert.equal(written.rows[0].n, totalOf(n.applied), `${died.at}: as many writes as the numbers say`);
     assert.deepEqual([n.moved, n.rejected, n.already], clean ? [0, 0, 0] : [1, 2, 0], died.at);
-    const { rows } = await target.query('select nextval(pg_get_serial_sequence(\'people\', \'made\'))::int as n, max(made) as m from people');
+    const { rows } = await target.query(
+      "select nextval(pg_get_serial_sequence('people', 'made'))::int as n, max(made) as m from people",
+    );
     assert.ok(rows[0].n > rows[0].m, 'the sequence stands past every value');
   }
   assert.ok(places.length >= least, `only ${places.length} boundaries: ${places.join('; ')}`);
-  const met = ['before journal.intend', 'after journal.intend', 'after writer.apply', 'before journal.settle', 'after journal.settle'];
+  const met = [
+    'before journal.intend',
+    'after journal.intend',
+    'after writer.apply',
+    'before journal.settle',
+    'after journal.settle',
+  ];
   for (const place of [...met, ...(clean || settings['atomic'] !== 'run' ? ['written, before the commit'] : [])]) {
     assert.ok(places.includes(place), `never died ${place}`);
   }
@@ -119,9 +134,13 @@ const run = async (settings: Record<string, unknown>, least: number, clean: bool
 const long = { timeout: 600_000 };
 
 test('kill -9 at every boundary, then resume: exactly one effect, and the numbers add up', long, () =>
-  run({ batchSize: 2 }, 40, false));
+  run({ batchSize: 2 }, 40, false),
+);
 
 test('kill -9 at every boundary of an atomic run, then resume: everything, once', long, () =>
-  run({ atomic: 'run' }, 12, true));
+  run({ atomic: 'run' }, 12, true),
+);
 
-test('kill -9 at every boundary of an atomic run that is refused: nothing', long, () => run({ atomic: 'run' }, 12, false));
+test('kill -9 at every boundary of an atomic run that is refused: nothing', long, () =>
+  run({ atomic: 'run' }, 12, false),
+);

@@ -51,12 +51,19 @@ const uniqueNames = (rows: readonly (readonly [string, string | null])[]): [stri
     return [id, n];
   });
 };
-const database = fc.tuple(groupRows.map(uniqueNames), fc.array(fc.tuple(fc.nat(7), fc.constantFrom('x', 'y', null)), { maxLength: 6 })).map(([g, m]) => ({
-  groups: g as (string | null)[][],
-  members: m.map(([to, note], i) => [String(i), g.length === 0 || to === 7 ? null : g[to % g.length]![0], note] as (string | null)[]),
-}));
+const database = fc
+  .tuple(groupRows.map(uniqueNames), fc.array(fc.tuple(fc.nat(7), fc.constantFrom('x', 'y', null)), { maxLength: 6 }))
+  .map(([g, m]) => ({
+    groups: g as (string | null)[][],
+    members: m.map(
+      ([to, note], i) =>
+        [String(i), g.length === 0 || to === 7 ? null : g[to % g.length]![0], note] as (string | null)[],
+    ),
+  }));
 
-test('random plans under random faults: the numbers add up and every row is explained', { timeout: 300_000 }, async () => {
+test('random plans under random faults: the numbers add up and every row is explained', {
+  timeout: 300_000,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(
       database,
@@ -67,7 +74,16 @@ test('random plans under random faults: the numbers add up and every row is expl
       fc.constantFrom<'batch' | 'run'>('batch', 'batch', 'run'),
       async (source, target, faults, batchSize, concurrency, atomic) => {
         const tables = (d: typeof source, strict: boolean) => [
-          { table: groups, rows: d.groups, ...(strict ? { check: (r: Readonly<Record<string, unknown>>) => (r['name'] === 'bad' && r['id'] !== '1' ? 'no bad' : undefined) } : {}) },
+          {
+            table: groups,
+            rows: d.groups,
+            ...(strict
+              ? {
+                  check: (r: Readonly<Record<string, unknown>>) =>
+                    r['name'] === 'bad' && r['id'] !== '1' ? 'no bad' : undefined,
+                }
+              : {}),
+          },
           { table: members, rows: d.members },
         ];
         if (source.groups.length === 0 || source.members.length === 0) return;
@@ -103,7 +119,8 @@ test('random plans under random faults: the numbers add up and every row is expl
 
         // Every planned key shows what its outcome says.
         const now = new Map<string, Row>();
-        for (const t of ['groups', 'members']) for (const row of p.right.state.rows.get(t)!) now.set(`${t} ${row[0]}`, row);
+        for (const t of ['groups', 'members'])
+          for (const row of p.right.state.rows.get(t)!) now.set(`${t} ${row[0]}`, row);
         const fate = new Map<number, string>();
         for await (const batch of b.store.journal.outcomes(done.run, { signal })) {
           for (const { item, outcome } of batch) {
@@ -124,7 +141,8 @@ test('random plans under random faults: the numbers add up and every row is expl
         // No row that was not planned has changed, and no stranger's edit is lost unless it came before a write of ours.
         const planned0 = new Set<string>();
         for await (const batch of b.store.plans.items(plan.header.id, { signal })) {
-          for (const { table: t, change } of batch) planned0.add(`${plan.header.tables[t]!.table.name} ${change.key[0]}`);
+          for (const { table: t, change } of batch)
+            planned0.add(`${plan.header.tables[t]!.table.name} ${change.key[0]}`);
         }
         for (const t of ['groups', 'members'] as const) {
           for (const row of target[t]) {
@@ -203,7 +221,10 @@ test('the cap on refused rows stops the run; what was written stays and the plan
     [{ table: groups, rows: [], check: (r) => (strict && Number(r['id']) > 10 ? 'closed' : undefined) }],
   );
   const { plan } = await planned(b.store, p);
-  const stopped = await applied(b.store, plan.header.id, { target: p.target, settings: { batchSize: 10, maxRejected: 3 } });
+  const stopped = await applied(b.store, plan.header.id, {
+    target: p.target,
+    settings: { batchSize: 10, maxRejected: 3 },
+  });
   assert.equal(stopped.result.stopped?.code, 'GUARD');
   assert.equal(stopped.exit, 22);
   assert.equal(stopped.result.numbers.applied.insert, 10);

@@ -218,3 +218,26 @@ test('a trigger that changes what was written is told', async () => {
   ]);
   assert.equal(done.exit, 2);
 });
+
+test('a delete that would take along rows nobody planned is refused, while planning and while applying', async () => {
+  const pets = table('pets', 'id! people_id note?', {
+    foreignKeys: [reference('people_id', 'people', { onDelete: 'cascade' })],
+  });
+  const left = [memoryTable(people, '1,ann,a'), memoryTable(pets, '1,1,n')];
+  const right = [memoryTable(people, '1,ann,a; 2,bob,b'), memoryTable(pets, '1,1,n; 2,2,old')];
+  const alone = memoryPair(left, right);
+  const refused = await synced(b.store, { ...alone, pairs: [{ source: 'people' }] });
+  assert.equal(refused.sync.rejected, 1);
+  assert.equal(refused.sync.planned.delete, 1);
+  assert.match(refused.planned.summary.unfit_examples[0]!.reason, /would delete rows of pets .* not part of this plan/);
+  assert.equal(alone.right.state.rows.get('people')!.length, 2);
+
+  const p = memoryPair(left, right);
+  const { plan } = await planned(b.store, p);
+  p.right.edit('pets', () => rows('1,1,n; 2,2,a stranger wrote this'));
+  const done = await applied(b.store, plan.header.id, p);
+  assert.equal(done.result.numbers.moved, 1);
+  assert.equal(done.result.numbers.rejected, 1);
+  assert.deepEqual(p.right.state.rows.get('pets'), rows('1,1,n; 2,2,a stranger wrote this'));
+  assert.equal(p.right.state.rows.get('people')!.length, 2);
+});

@@ -13,12 +13,17 @@ export const column = (spec: string): Column => {
   };
 };
 
-export const reference = (column: string, parent: string, deferrable = false): ForeignKey => ({
+export const reference = (
+  column: string,
+  parent: string,
+  o: { readonly deferrable?: boolean; readonly onDelete?: 'cascade' } = {},
+): ForeignKey => ({
   name: `${column}_fk`,
   columns: [column],
   references: { name: parent },
   referencedColumns: ['id'],
-  deferrable,
+  deferrable: o.deferrable ?? false,
+  ...(o.onDelete === undefined ? {} : { onDelete: o.onDelete }),
 });
 
 export const table = (
