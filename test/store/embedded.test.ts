@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -302,6 +303,26 @@ test('in a folder under a 0700 parent the store works', async () => {
   await serverGone(dir);
 });
 
+test('from a checkout under a 0700 parent the store works, for root too', async () => {
+  const parent = newFolder();
+  chmodSync(parent, 0o700);
+  const cache = '/var/lib/lockstep';
+  const before = existsSync(cache) ? readdirSync(cache) : undefined;
+  const checkout = join(parent, 'checkout');
+  copyCheckout(checkout);
+  const dir = join(parent, 'project');
+  mkdirSync(dir);
+  const one = user(dir, { checkout });
+  assert.deepEqual(await one.says(), { open: `embedded, ${dir}/.lockstep` });
+  await one.ask('run r_1');
+  assert.deepEqual(await one.ask('runs'), { runs: [['r_1', true]] });
+  await one.leave();
+  await serverGone(dir);
+  const copies = existsSync(cache) ? readdirSync(cache).filter((name) => name.startsWith('postgresql-')) : [];
+  assert.equal(copies.length > 0, isRoot);
+  for (const name of copies) if (!before?.includes(name)) rmSync(join(cache, name), { recursive: true });
+});
+
 test('an unprivileged user has a store of its own, which root can use too', async () => {
   const dir = newFolder();
   const checkout = nobody && (await checkoutFor(nobody));
@@ -413,21 +434,28 @@ const gone = async (pid: number): Promise<void> => {
   }
 };
 
-let copied: string | undefined;
-/** A checkout that the user can reach: undefined when this one is, else a copy of what a store needs. */
-const checkoutFor = async (as: NonNullable<typeof nobody>): Promise<string | undefined> => {
-  const root = fileURLToPath(new URL('../..', import.meta.url));
-  if ((await canEnter(root, as)) && (await canEnter(dirname(process.execPath), as))) return undefined;
-  if (copied) return copied;
-  copied = newFolder();
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What a store needs of this checkout, with the Node that runs it. */
+const copyCheckout = (to: string): void => {
   for (const name of ['src', 'package.json', 'test/store'])
-    cpSync(join(root, name), join(copied, name), { recursive: true });
-  cpSync(join(root, 'node_modules'), join(copied, 'node_modules'), {
+    cpSync(join(root, name), join(to, name), { recursive: true });
+  const unused = /node_modules\/(@biomejs|@typescript|typescript|node|knip|@types|@oxc.*|oxc.*|\.bin|\.cache)(\/|$)/;
+  cpSync(join(root, 'node_modules'), join(to, 'node_modules'), {
     recursive: true,
     verbatimSymlinks: true,
-    filter: (path) =>
-      !/node_modules\/(@biomejs|@typescript|typescript|node|knip|@types|@oxc.*|oxc.*|\.bin|\.cache)(\/|$)/.test(path),
+    filter: (path) => !unused.test(path),
   });
-  cpSync(process.execPath, join(copied, 'node'));
+  cpSync(process.execPath, join(to, 'node'));
+};
+
+let copied: string | undefined;
+/** A checkout that the user can reach: undefined when this one is, else a copy. */
+const checkoutFor = async (as: NonNullable<typeof nobody>): Promise<string | undefined> => {
+  if ((await canEnter(root, as)) && (await canEnter(dirname(process.execPath), as))) return undefined;
+  if (!copied) {
+    copied = newFolder();
+    copyCheckout(copied);
+  }
   return copied;
 };

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
@@ -123,10 +122,7 @@ const openToAll = (path: string): void => {
 };
 
 const copyTo = (root: string, version: string, folder: string): string => {
-  const name = createHash('sha256')
-    .update(`${root}\n${version}\n${statSync(join(root, 'native', 'bin', 'postgres')).mtimeMs}`)
-    .digest('hex');
-  const copy = join(folder, `postgresql-${version}-${name.slice(0, 12)}`);
+  const copy = join(folder, `postgresql-${version}-${process.arch}`);
   if (!existsSync(copy)) {
     const part = `${copy}.${process.pid}.part`;
     cpSync(join(root, 'native'), join(part, 'native'), {

@@ -56,6 +56,7 @@ export const pathError = (cause: unknown, path: string): LockstepError => {
     ENOSPC: ['the disk is full', 'Make room, then start the command again.'],
     EDQUOT: ['the disk quota is used up', 'Make room, then start the command again.'],
     ENAMETOOLONG: ['the path is too long', 'Run in a folder with a shorter path.'],
+    ENOENT: ['the folder does not exist', 'Run in a folder that exists.'],
     ENOTDIR: ['a part of the path is not a folder', 'Move the file that is in the way.'],
     EEXIST: ['a file is in the way', 'Move the file that is in the way.'],
   };
