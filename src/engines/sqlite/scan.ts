@@ -119,7 +119,8 @@ function* readStatement(db: Database, selection: Selection, s: Statement, meter:
   }
 }
 
-const refuseNullKey = (selection: Selection, row: Row): void => {
+/** A key column may hold NULL in SQLite against the rules; such a row cannot be told apart. */
+export const refuseNullKey = (selection: Selection, row: Row): void => {
   for (let i = 0; i < selection.keyWidth; i++) {
     if (row[i] !== null) continue;
     const column = selection.columns[i]!.name;

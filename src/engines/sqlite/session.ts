@@ -6,6 +6,8 @@ import { type Database, openDatabase, requireTransaction } from './database.ts';
 import { digestOfRows } from './digest.ts';
 import { examineDatabase } from './examine.ts';
 import { isSqliteFailure, resultCode, resultCodes } from './failures.ts';
+import { digestOfFrames } from './frame-digest.ts';
+import { hashesOfFrames } from './frame-stream.ts';
 import type { OpenArgs, Operations, StreamArgs, Work } from './operations.ts';
 import type { Orders } from './read-plan.ts';
 import { countRows, hashesOfRows, keyBounds, type Snapshot, sampleKeys } from './reading.ts';
@@ -104,7 +106,7 @@ export const openSession = (): Session => {
     const batches: Stream['batches'] =
       kind === 'rows'
         ? scanRows(s.db, s.slots, s.orders, selection, segment, meter)
-        : hashesOfRows(s, selection, segment, hash!, meter);
+        : (hashesOfFrames(s, selection, segment, hash!, meter) ?? hashesOfRows(s, selection, segment, hash!, meter));
     streams.set(nextStream, { batches: blamed(selection.filter, batches), meter, elapsedMs: 0 });
     return nextStream++;
   };
@@ -192,7 +194,12 @@ export const openSession = (): Session => {
       digest: ({ selection, partition, hash }) => {
         const meter = meterOf(args!.rowsPerSecond);
         const { value, work } = timed(meter, () =>
-          blamingFilter(selection.filter, () => digestOfRows(snapshot(), selection, partition, hash, meter)),
+          blamingFilter(selection.filter, () => {
+            const s = snapshot();
+            return (
+              digestOfFrames(s, selection, partition, hash, meter) ?? digestOfRows(s, selection, partition, hash, meter)
+            );
+          }),
         );
         return { digests: value, work: { ...work, sql: meter.sql } };
       },

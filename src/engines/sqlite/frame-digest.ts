@@ -1,0 +1,122 @@
+import { hashed } from '../../lib/lookup3.ts';
+import type { Digest, Partition, Selection } from '../../model/endpoint.ts';
+import { halves } from '../../model/hash/column-hash.ts';
+import { rowHasher } from '../../model/hash/row-hash.ts';
+import type { HashSpec } from '../../model/hash/spec.ts';
+import { findTable, rowidName } from './catalogue.ts';
+import { type Framed, framed, mostRows, type Sink, walk } from './chunks.ts';
+import { sums } from './digest.ts';
+import { type Cursor, cellAt, frameHasher, hashFrame, nextCell, readInteger } from './frame-hash.ts';
+import { partOf } from './read-plan.ts';
+import type { Snapshot } from './reading.ts';
+import type { Meter } from './scan.ts';
+
+/** The part of an integer key, in two halves, in a range partition. */
+const rangePartOf = (p: Extract<Partition, { by: 'range' }>): ((high: number, low: number) => number) => {
+  const origin = Number(p.origin);
+  const width = Number(p.width);
+  const small = Number.isSafeInteger(origin) && Number.isSafeInteger(width);
+  return (high, low) => {
+    const key = high * 4_294_967_296 + (low >>> 0);
+    const distance = key - origin;
+    if (small && Number.isSafeInteger(key) && Number.isSafeInteger(distance)) {
+      return distance < 0 ? 0 : Math.min(p.count - 1, Math.floor(distance / width));
+    }
+    const exact = ((BigInt(high) << 32n) | BigInt(low >>> 0)) - p.origin;
+    const part = exact / p.width;
+    return exact < 0n ? 0 : part >= BigInt(p.count) ? p.count - 1 : Number(part);
+  };
+};
+
+/** Finds the part of the framed row that begins at the cursor, and leaves the cursor there. */
+const framePart = (
+  selection: Selection,
+  { frames }: Framed,
+  partition: Partition | undefined,
+): ((c: Cursor) => number) => {
+  if (partition === undefined) return () => 0;
+  const { columns } = selection;
+  const next = frames.map((frame) => nextCell(frame.kind));
+  if (partition.by === 'range') {
+    const inRange = rangePartOf(partition);
+    const slow = partOf(selection, partition);
+    return (c) => {
+      const begin = c.at;
+      next[0]!(c);
+      const plain = c.start >= 0 && readInteger(c);
+      const part = plain ? inRange(halves[0]!, halves[1]!) : slow([cellAt(columns[0]!, frames[0]!.kind, c)]);
+      c.at = begin;
+      return part;
+    };
+  }
+  const keys = columns
+    .slice(0, selection.keyWidth)
+    .map((c, i) => frameHasher(c, frames[i]!.kind, i, 'key', partition.hash));
+  return (c) => {
+    const begin = c.at;
+    hashFrame(c, next, keys);
+    c.at = begin;
+    return (hashed[1]! >>> 0) % partition.count;
+  };
+};
+
+/** One pass in rowid order; undefined when this selection cannot be read as frames. */
+export const digestOfFrames = (
+  s: Snapshot,
+  selection: Selection,
+  partition: Partition | undefined,
+  hash: HashSpec,
+  meter: Meter,
+): readonly Digest[] | undefined => {
+  const rowid = rowidName(findTable(s.db, selection.table.name));
+  const f = framed(s, selection);
+  if (rowid === undefined || f === undefined) return undefined;
+  const next = f.frames.map((frame) => nextCell(frame.kind));
+  const hashers = f.columns.map((c, i) => frameHasher(c, f.frames[i]!.kind, i, 'row', hash));
+  const part = framePart(selection, f, partition);
+  const slowHash = rowHasher(f.columns, selection.keyWidth, hash);
+  const slowPart = partOf(selection, partition);
+  const nextRowid = nextCell('number');
+  const hashes = new Int32Array(2 * mostRows);
+  const parts = new Int32Array(mostRows);
+  let rows = 0;
+  let last: () => bigint = () => 0n;
+  const keep = (p: number, high: number, low: number): void => {
+    parts[rows] = p;
+    hashes[2 * rows] = high;
+    hashes[2 * rows + 1] = low;
+    rows++;
+  };
+  let begin = 0;
+  let end = 0;
+  let memory: Buffer = Buffer.alloc(0);
+  const lastFramed = (): bigint => BigInt(memory.toString('latin1', begin, end));
+  const sink: Sink = {
+    start: () => {
+      rows = 0;
+    },
+    frame: (c) => {
+      nextRowid(c);
+      memory = c.bytes;
+      begin = c.start;
+      end = c.end;
+      last = lastFramed;
+      const p = part(c);
+      hashFrame(c, next, hashers);
+      keep(p, hashed[0]!, hashed[1]!);
+    },
+    row: (row, extra) => {
+      last = () => extra as bigint;
+      const p = slowPart(row);
+      slowHash.hash(row);
+      keep(p, slowHash.out[0]!, slowHash.out[1]!);
+    },
+    last: () => [last()],
+  };
+  const total = sums();
+  const order = { extra: rowid, order: rowid, after: `${rowid} > ?` };
+  for (const count of walk(s, selection, f, order, { sql: '', values: [] }, sink, meter)) {
+    for (let i = 0; i < count; i++) total.add(parts[i]!, hashes[2 * i]!, hashes[2 * i + 1]!, 1);
+  }
+  return total.digests();
+};

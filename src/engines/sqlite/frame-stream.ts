@@ -1,0 +1,149 @@
+import { hashed } from '../../lib/lookup3.ts';
+import type { HashBatch, Segment, SelectedColumn, Selection } from '../../model/endpoint.ts';
+import { halves } from '../../model/hash/column-hash.ts';
+import { rowHasher } from '../../model/hash/row-hash.ts';
+import type { HashSpec } from '../../model/hash/spec.ts';
+import type { Cell, Key } from '../../model/row.ts';
+import { type Framed, framed, mostRows, type Sink, type Walk, walk } from './chunks.ts';
+import { cellAt, frameHasher, hashFrame, nextCell, readInteger } from './frame-hash.ts';
+import { keyBinds } from './key-order.ts';
+import { planRead, type ReadPlan } from './read-plan.ts';
+import type { Snapshot } from './reading.ts';
+import { type Meter, refuseNullKey } from './scan.ts';
+
+/** `key > bound`, column by column. */
+const keyAfter = (expressions: readonly string[], columns: readonly SelectedColumn[]): string => {
+  const from = (i: number): string => {
+    const value = binary.has(columns[i]!.as.kind) ? '?' : 'cast(? as text)';
+    return i === expressions.length - 1
+      ? `${expressions[i]} > ${value}`
+      : `${expressions[i]} >= ${value} and (${expressions[i]} > ${value} or (${from(i + 1)}))`;
+  };
+  return from(0);
+};
+
+/** Kinds whose keys are bound as they are; other keys are text, perhaps as bytes. */
+const binary = new Set<string>(['int', 'decimal', 'float', 'bool', 'bytes']);
+
+/** Keys of a chunk, as they come. */
+interface Keys {
+  clear(): void;
+  add(key: () => Key): void;
+  last(): Key;
+  batch(count: number): HashBatch['keys'];
+}
+
+/** A single integer key, packed. A plain key is always an integer (see `key-order.ts`). */
+const intKeys = (): Keys => {
+  const words = new Int32Array(2 * mostRows);
+  const values = new BigInt64Array(words.buffer);
+  let n = 0;
+  return {
+    clear: () => {
+      n = 0;
+    },
+    add: () => {
+      words[2 * n] = halves[1]!;
+      words[2 * n + 1] = halves[0]!;
+      n++;
+    },
+    last: () => [String(values[n - 1]!) as Cell],
+    batch: (count) => ({ kind: 'int64', values: values.slice(0, count) }),
+  };
+};
+
+const cellKeys = (): Keys => {
+  let keys: Key[] = [];
+  return {
+    clear: () => {
+      keys = [];
+    },
+    add: (key) => void keys.push(key()),
+    last: () => keys.at(-1)!,
+    batch: () => ({ kind: 'keys', values: keys }),
+  };
+};
+
+/**
+ * Keys and hashes in key order from frames; undefined when this segment cannot be read so: it needs an order that
+ * SQLite's own is, and pieces that are ranges of it.
+ */
+export const hashesOfFrames = (
+  s: Snapshot,
+  selection: Selection,
+  segment: Segment,
+  hash: HashSpec,
+  meter: Meter,
+): Generator<HashBatch> | undefined => {
+  if (selection.keyWidth === 0 || segment.kind === 'keys') return undefined;
+  const plan = planRead(s.db, selection, segment, s.orders);
+  if (!plan.order.plain || plan.keep) return undefined;
+  const f = framed(s, selection);
+  return f && stream(s, selection, f, plan, hash, meter);
+};
+
+function* stream(
+  s: Snapshot,
+  selection: Selection,
+  f: Framed,
+  plan: ReadPlan,
+  hash: HashSpec,
+  meter: Meter,
+): Generator<HashBatch> {
+  const { columns, keyWidth } = selection;
+  const next = f.frames.map((frame) => nextCell(frame.kind));
+  const hashers = columns.map((c, i) => frameHasher(c, f.frames[i]!.kind, i, 'row', hash));
+  const slow = rowHasher(columns, keyWidth, hash);
+  const isInt = keyWidth === 1 && columns[0]!.as.kind === 'int';
+  const keys = isInt ? intKeys() : cellKeys();
+  const hashes = new Int32Array(2 * mostRows);
+  let rows = 0;
+  const keep = (high: number, low: number): void => {
+    hashes[2 * rows] = high;
+    hashes[2 * rows + 1] = low;
+    rows++;
+  };
+  const sink: Sink = {
+    start: () => {
+      rows = 0;
+      keys.clear();
+    },
+    frame: (c) => {
+      const begin = c.at;
+      const key: Cell[] = [];
+      for (let i = 0; i < keyWidth; i++) {
+        next[i]!(c);
+        if (c.start < 0) refuseNullKey(selection, [...key, null]);
+        if (isInt) readInteger(c);
+        else key.push(cellAt(columns[i]!, f.frames[i]!.kind, c));
+      }
+      keys.add(() => key);
+      c.at = begin;
+      hashFrame(c, next, hashers);
+      keep(hashed[0]!, hashed[1]!);
+    },
+    row: (row) => {
+      refuseNullKey(selection, row);
+      if (isInt) {
+        const key = BigInt(row[0]!);
+        halves[0] = Number(BigInt.asIntN(32, key >> 32n));
+        halves[1] = Number(BigInt.asIntN(32, key));
+      }
+      keys.add(() => row.slice(0, keyWidth));
+      slow.hash(row);
+      keep(slow.out[0]!, slow.out[1]!);
+    },
+    last: () => {
+      const binds = keyBinds(selection, keys.last(), s.db)!.map((b) => b.value);
+      // Each bound but the last is compared twice (see `keyAfter`).
+      return binds.flatMap((value, i) => (i === binds.length - 1 ? [value] : [value, value]));
+    },
+  };
+  const { expressions } = plan.order;
+  const order: Walk = { order: expressions.join(', '), after: keyAfter(expressions, columns) };
+  for (const piece of plan.pieces) {
+    for (const count of walk(s, selection, f, order, piece, sink, meter)) {
+      yield { count, keys: keys.batch(count), hashes: hashes.slice(0, 2 * count) };
+    }
+  }
+}
