@@ -1,6 +1,102 @@
+import type { Config } from '../../config/config.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Command } from '../context.ts';
+import { configOf } from '../config-of.ts';
+import { connectSide } from '../connect.ts';
+import type { Command, Context, Flags } from '../context.ts';
+import { type Diagnosis, diagnosisOf, examineConfig, examineEndpoint, examineJob } from '../doctor.ts';
+import { type Job, jobOf, sideOfEntry } from '../job.ts';
+import { jsonText } from '../output/json-text.ts';
+import { progressView } from '../progress.ts';
+import { formatOf } from '../read-flags.ts';
+import { inert } from '../report-error.ts';
+import { type Style, styleOf } from '../style.ts';
 
-export const check: Command = async () => {
-  throw new LockstepError('USAGE', '`lockstep check` is not there yet');
+export const check: Command = async (context, args, flags) => {
+  const format = formatOf(flags, ['table', 'json'] as const, 'check');
+  const signal = AbortSignal.any([context.stop, context.now]);
+  const config = args.length > 1 && flags.config === undefined ? undefined : await configOf(context, flags);
+  if (!config && args.length < 2) {
+    throw new LockstepError('USAGE', 'there is no config file here to check', {
+      hint: 'Give two URLs, or write a config: lockstep init SOURCE TARGET.',
+    });
+  }
+  using progress = progressView(context);
+  const found: Diagnosis[] = config ? [...examineConfig(config)] : [];
+  for (const job of await jobsOf(context, config, args, flags)) {
+    progress.tick({ pair: job.sync ?? '', phase: 'inspect', rows: 0 });
+    for (const d of await examineJob(context, job, signal)) {
+      if (!found.some((f) => f.about === d.about && f.code === d.code && f.message === d.message)) found.push(d);
+    }
+  }
+  if (config && args.length === 0) found.push(...(await examineUnused(context, config, flags, signal)));
+  progress[Symbol.dispose]();
+  const redacted = found.map((d) => ({
+    ...d,
+    message: context.redactor.redact(d.message),
+    ...(d.fix === undefined ? {} : { fix: context.redactor.redact(d.fix) }),
+  }));
+  if (format === 'json') await asJson(context, redacted);
+  else await asTable(context, redacted);
+  return redacted.find((d) => d.exit !== undefined)?.exit ?? 0;
+};
+
+const jobsOf = async (
+  context: Context,
+  config: Config | undefined,
+  args: readonly string[],
+  flags: Flags,
+): Promise<readonly Job[]> => {
+  if (args.length > 0 || !config) return [await jobOf(context, args, flags, false)];
+  const jobs: Job[] = [];
+  for (const sync of Object.values(config.syncs)) {
+    const target = config.endpoints[sync.target]!;
+    const writes = target.writable && sync.mode !== 'compare' && sync.mode !== 'two_way' && sync.mode !== 'migrate';
+    jobs.push(await jobOf(context, [sync.name], flags, writes));
+  }
+  return jobs;
+};
+
+/** Endpoints that no sync names are reached too. */
+const examineUnused = async (
+  context: Context,
+  config: Config,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<readonly Diagnosis[]> => {
+  const used = new Set(Object.values(config.syncs).flatMap((s) => [s.source, s.target]));
+  const found: Diagnosis[] = [];
+  for (const entry of Object.values(config.endpoints).filter((e) => !used.has(e.name))) {
+    try {
+      await using endpoint = await connectSide(context, sideOfEntry(config, entry, flags, entry.writable), signal);
+      found.push(...(await examineEndpoint(endpoint, [], entry.writable, signal)));
+    } catch (error) {
+      found.push(diagnosisOf(entry.name, error));
+    }
+  }
+  return found;
+};
+
+const asJson = (context: Context, found: readonly Diagnosis[]): Promise<void> =>
+  context.out.write(
+    `${jsonText({ schema_version: 1, ok: found.every((d) => d.level !== 'error'), findings: found.map(({ exit: _, ...d }) => d) })}\n`,
+  );
+
+const mark = (level: Diagnosis['level'], style: Style): string =>
+  ({
+    ok: style.green('ok      '),
+    advice: style.cyan('advice  '),
+    warning: style.yellow('warning '),
+    error: style.red('error   '),
+  })[level];
+
+const asTable = async (context: Context, found: readonly Diagnosis[]): Promise<void> => {
+  const style = styleOf(context.out.color);
+  for (const d of found) {
+    await context.out.write(`  ${mark(d.level, style)} ${style.bold(d.about)}  ${inert(d.message)}\n`);
+    if (d.fix !== undefined) await context.out.write(`            ${inert(d.fix)}\n`);
+  }
+  const count = (level: Diagnosis['level']): number => found.filter((d) => d.level === level).length;
+  await context.out.write(
+    `\n  ${count('ok')} ok, ${count('advice')} advice, ${count('warning')} warnings, ${count('error')} errors\n`,
+  );
 };

@@ -1,0 +1,192 @@
+import type { Config } from '../config/config.ts';
+import type { Endpoint, Finding } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Pair } from '../model/pair.ts';
+import { type Column, type Table, tableLabel } from '../model/schema.ts';
+import { alignAll } from '../work/compare.ts';
+import { connectSide } from './connect.ts';
+import type { Context } from './context.ts';
+import type { Job, Side } from './job.ts';
+
+/** A finding and what it is about, with the exit code it means when it is an error. */
+export interface Diagnosis extends Finding {
+  readonly about: string;
+  readonly exit?: number;
+}
+
+const ok = (about: string, code: string, message: string): Diagnosis => ({ about, level: 'ok', code, message });
+
+export const diagnosisOf = (about: string, error: unknown): Diagnosis => {
+  if (!(error instanceof LockstepError)) throw error;
+  const { code, message, hint, details, exit } = error;
+  const fix = [...details.map((d) => d.trim()), ...(hint === undefined ? [] : [hint])].join(' · ');
+  return { about, level: 'error', code: code.toLowerCase(), message, exit, ...(fix === '' ? {} : { fix }) };
+};
+
+/** What the config file itself shows, without connecting anywhere. */
+export const examineConfig = (config: Config): readonly Diagnosis[] => {
+  const at = (line: number | undefined): string => `${config.file}${line === undefined ? '' : `:${line}`}`;
+  const counts = `${Object.keys(config.endpoints).length} endpoints, ${Object.keys(config.syncs).length} syncs`;
+  return [
+    ok('config', 'config', `${config.file} is valid: ${counts}`),
+    ...config.inlineSecrets.map(
+      (s): Diagnosis => ({
+        about: 'config',
+        level: 'warning',
+        code: 'inline_secret',
+        message: `${s.path} holds a password (${at(s.line)})`,
+        fix: 'Write "${env:NAME}" there and put the value into the environment or .env.',
+      }),
+    ),
+    ...config.withoutEffect.map(
+      (s): Diagnosis => ({
+        about: 'config',
+        level: 'advice',
+        code: 'no_effect_yet',
+        message: `${s.path} is accepted and has no effect yet (${at(s.line)})`,
+      }),
+    ),
+  ];
+};
+
+/** Connects one side, and asks it about rights, TLS, triggers and indexes for these tables. */
+export const examineEndpoint = async (
+  endpoint: Endpoint,
+  tables: readonly Table[],
+  writable: boolean,
+  signal: AbortSignal,
+): Promise<readonly Diagnosis[]> => {
+  const findings = (await endpoint.examine?.({ signal, tables, writable })) ?? [];
+  const { address, database } = endpoint.fingerprint;
+  const where = address.includes(database) ? address : `${database} at ${address}`;
+  return [
+    ok(endpoint.name, 'connected', `${endpoint.version}, ${where}, ${writable ? 'writable' : 'read-only'}`),
+    ...findings.map((f): Diagnosis => ({ ...f, about: endpoint.name, ...(f.level === 'error' ? { exit: 21 } : {}) })),
+  ];
+};
+
+const holdsLess = (column: Column, as: Pair['columns'][number]['as']): boolean =>
+  !column.loose && JSON.stringify(column.type) !== JSON.stringify(as);
+
+/** Keys, types that cannot hold what the other side has, and indexes that would help, of one pair. */
+const examinePair = (
+  about: string,
+  pair: Pair,
+  names: { source: string; target: string },
+  writes: boolean,
+): readonly Diagnosis[] => {
+  const found: Diagnosis[] = [];
+  const add = (level: Finding['level'], code: string, message: string, fix?: string): void =>
+    void found.push({ about, level, code, message: `${pair.name}: ${message}`, ...(fix === undefined ? {} : { fix }) });
+  const key = pair.columns.slice(0, pair.keyWidth);
+  if (key.length === 0) {
+    add(
+      writes ? 'error' : 'warning',
+      'no_key',
+      'no primary or unique NOT NULL key in common: rows are compared as a multiset and cannot be planned',
+      'Name a key: `key: [column]`, or add a primary key.',
+    );
+    if (writes) found[found.length - 1] = { ...found.at(-1)!, exit: 20 };
+  } else add('ok', 'key', `key ${key.map((c) => c.source.name).join(', ')}, ${pair.columns.length} columns`);
+  for (const side of ['source', 'target'] as const) {
+    const first = key[0]?.[side].name;
+    if (first === undefined || pair[side].indexes.length === 0) continue;
+    if (!pair[side].indexes.some((index) => index[0] === first)) {
+      const columns = key.map((c) => c[side].name).join(', ');
+      add(
+        'advice',
+        'index',
+        `${names[side]} has no index on the key (${columns}); looking up rows reads the whole table`,
+        `create index on ${tableLabel(pair[side])} (${columns});`,
+      );
+    }
+  }
+  for (const column of writes ? pair.columns : []) {
+    if (!holdsLess(column.target, column.as)) continue;
+    add(
+      'warning',
+      'narrower',
+      `${column.source.name} ${column.source.native} into ${column.target.name} ${column.target.native}: values that do not fit are rejected, never rounded`,
+      'Widen the target column, or leave it out.',
+    );
+  }
+  for (const n of pair.notCompared)
+    found.push({
+      about,
+      level: 'warning',
+      code: 'not_compared',
+      message: `${n.what}: ${n.reason}`,
+      ...(n.fix === undefined ? {} : { fix: n.fix }),
+    });
+  for (const w of pair.warnings) if (key.length > 0) add('advice', 'warning', w);
+  return found;
+};
+
+/** Both sides of a job, and its pairs. What cannot be reached is one error each, and the rest goes on. */
+export const examineJob = async (context: Context, job: Job, signal: AbortSignal): Promise<readonly Diagnosis[]> => {
+  const about = job.sync ?? 'pairs';
+  const connected = await Promise.all([job.source, job.target].map((side) => reach(context, side, signal)));
+  await using stack = new AsyncDisposableStack();
+  const found: Diagnosis[] = [];
+  for (const c of connected) if ('endpoint' in c) stack.use(c.endpoint);
+  for (const c of connected) if ('failure' in c) found.push(c.failure);
+  const [source, target] = connected;
+  if (!source || !target || !('endpoint' in source) || !('endpoint' in target)) {
+    for (const c of connected) if ('endpoint' in c) found.push(ok(c.endpoint.name, 'connected', c.endpoint.version));
+    return found;
+  }
+  let aligned: Awaited<ReturnType<typeof alignAll>>;
+  try {
+    aligned = await alignAll({
+      source: source.endpoint,
+      target: target.endpoint,
+      ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
+      defaults: job.defaults,
+      excludeTables: job.excludeTables,
+      signal,
+    });
+  } catch (error) {
+    return [...found, diagnosisOf(about, error)];
+  }
+  const { pairs, notCompared } = aligned;
+  found.push(
+    ...(await examineEndpoint(
+      source.endpoint,
+      pairs.map((p) => p.source),
+      job.source.writable,
+      signal,
+    )),
+  );
+  found.push(
+    ...(await examineEndpoint(
+      target.endpoint,
+      pairs.map((p) => p.target),
+      job.target.writable,
+      signal,
+    )),
+  );
+  const names = { source: source.endpoint.name, target: target.endpoint.name };
+  for (const pair of pairs)
+    found.push(...examinePair(about, pair, names, job.target.writable && job.mode !== 'compare'));
+  for (const n of notCompared)
+    found.push({
+      about,
+      level: 'warning',
+      code: 'not_compared',
+      message: `${n.what}: ${n.reason}`,
+      ...(n.fix === undefined ? {} : { fix: n.fix }),
+    });
+  return found;
+};
+
+const reach = async (
+  context: Context,
+  side: Side,
+  signal: AbortSignal,
+): Promise<{ readonly endpoint: Endpoint } | { readonly failure: Diagnosis }> => {
+  try {
+    return { endpoint: await connectSide(context, side, signal) };
+  } catch (error) {
+    return { failure: diagnosisOf(side.name, error) };
+  }
+};
