@@ -1,3 +1,4 @@
+import { canonical } from '../../model/canon/canonical.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
 import { encodeUtf8 } from '../../model/canon/utf8.ts';
 import type { Cell, Key, Text } from '../../model/row.ts';
@@ -100,7 +101,11 @@ const withinYears = (cell: string, most: number): boolean => {
 /** Could the column hold this key cell at all? What it cannot hold has no row, and must not fail a cast. */
 const isPossible = (c: ColumnSql, cell: Text): boolean => {
   if (isMisfit(cell)) return false;
-  const { stored } = c.column;
+  const { stored, as } = c.column;
+  // read as text, `007` is not the number 7
+  if (as.kind === 'text' && stored.kind !== 'text' && stored.kind !== 'opaque' && stored.kind !== 'json') {
+    if (canonical(stored, cell) !== cell) return false;
+  }
   switch (stored.kind) {
     case 'bool':
       return ['true', 'false', '0', '1'].includes(cell);
@@ -117,7 +122,7 @@ const isPossible = (c: ColumnSql, cell: Text): boolean => {
     case 'bytes':
       return /^([0-9a-f]{2})*$/.test(cell);
     case 'date':
-      return cell.endsWith('infinity') || withinYears(cell, 294_276);
+      return cell.endsWith('infinity') || withinYears(cell, c.column.as.kind === 'date' ? 5_874_897 : 294_276);
     case 'timestamp':
     case 'instant':
       return cell.endsWith('infinity') || withinYears(cell, 294_276);
@@ -180,6 +185,7 @@ export const matchSql = (c: ColumnSql, k: string): string => {
     return c.facts.exactEquality ? `${c.raw} = ${k}` : `${c.raw} = ${k} and ${exact}`;
   }
   if (stored.kind === 'text' && (c.facts.typeName === 'name' || c.facts.typeName === 'char')) return exact;
-  // bpchar, citext, interval, opaque: their own equality is looser than sameness, but it has the index
-  return as.kind === 'text' && stored.kind !== 'text' ? exact : `${c.raw} = ${k}::${c.facts.castTo} and ${exact}`;
+  // citext and bpchar: their own equality is looser than sameness, but it has the index. Others may fail to parse a
+  // key of the other side, and are found by their text alone
+  return stored.kind === 'text' && as.kind === 'text' ? `${c.raw} = ${k}::${c.facts.castTo} and ${exact}` : exact;
 };
