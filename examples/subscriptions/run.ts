@@ -65,6 +65,10 @@ try {
   );
 
   say('The doctor looks at secrets, connections, rights, keys and types');
+  await lockstep(folder, ['check'], 21);
+
+  say('One right is missing; the statement it printed cures it');
+  await query('crm', 'grant usage, select, update on sequence "public"."subscriptions_id_seq" to "writer"');
   await lockstep(folder, ['check'], 0);
 
   say('They agree');
