@@ -3,6 +3,7 @@ import type { ColumnType, Kind } from '../schema.ts';
 import { canonical } from './canonical.ts';
 import { floatAsDecimal, floatAsText } from './float.ts';
 import { isMisfit, misfitContent } from './misfit.ts';
+import { withoutPadding } from './text.ts';
 import { uuidText } from './uuid.ts';
 
 /** Kinds whose canonical text is any text. */
@@ -31,6 +32,7 @@ export const convert = (cell: Cell, from: ColumnType, to: ColumnType): Cell => {
   }
   if (from.kind === 'bool' && (to.kind === 'int' || to.kind === 'decimal'))
     return (cell === 'true' ? '1' : '0') as Text;
+  if (from.kind === 'text' && from.padded) return canonical(to, withoutPadding(cell));
   if (from.kind === 'uuid' && to.kind === 'bytes') return cell.replaceAll('-', '') as Text;
   return canonical(to, cell);
 };

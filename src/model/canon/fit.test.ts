@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Cell } from '../row.ts';
+import type { Cell, Text } from '../row.ts';
 import type { Column, ColumnType } from '../schema.ts';
 import { canonical } from './canonical.ts';
 import { commonType } from './common.ts';
@@ -141,6 +141,14 @@ test('a number in a loose column of another kind comes back as a number', () => 
   refuses(decimal, '0.12345678901234567890', column({ kind: 'float', bits: 64 }, 'REAL', { loose: true }), /REAL/);
   refuses({ kind: 'text' }, '1.50', liteInt, /INTEGER/);
   refuses({ kind: 'text' }, '2024', column({ kind: 'date' }, 'DATE', { loose: true }), /DATE/);
+});
+
+test('CHAR(n) is trimmed on its own side, and a text with blanks at its end does not fit it', () => {
+  const char = column({ kind: 'text', maxLength: 5, padded: true }, 'char(5)');
+  const { as } = commonType(char, text);
+  assert.equal(convert('ab   ' as Text, char.type, as!), 'ab');
+  takes(as!, 'ab', char);
+  refuses(as!, 'ab ', char, /does not fit char\(5\) exactly/);
 });
 
 test('a long value is cut in the message', () => {

@@ -1,7 +1,7 @@
 import type { Cell, Text } from '../row.ts';
 import type { Column, ColumnType, Kind } from '../schema.ts';
 import { convert, isTextual } from './convert.ts';
-import { decimalText } from './decimal.ts';
+import { decimalText, scientific } from './decimal.ts';
 import { floatText } from './float.ts';
 import { intFits, intText } from './int.ts';
 import { isMisfit, misfit, misfitContent } from './misfit.ts';
@@ -117,12 +117,11 @@ const decimalFits = (cell: Text, type: Extract<ColumnType, { kind: 'decimal' }>)
   if (cell === 'NaN') return type.special === true;
   if (cell.endsWith('y')) return type.special === true && type.precision === undefined;
   if (type.precision === undefined) return true;
+  // PostgreSQL's scale may be negative or greater than the precision.
   const scale = type.scale ?? 0;
-  const digits = cell.startsWith('-') ? cell.slice(1) : cell;
-  const point = digits.indexOf('.');
-  const whole = point < 0 ? digits : digits.slice(0, point);
-  const fraction = point < 0 ? 0 : digits.length - point - 1;
-  return fraction <= scale && (whole === '0' ? 0 : whole.length) <= type.precision - scale;
+  const n = scientific(cell)!;
+  const exponent = Number(n.exponent);
+  return n.digits === '' || (exponent >= -scale && n.digits.length + exponent <= type.precision - scale);
 };
 
 /** A loose column keeps a number as a double or a 64-bit integer; a JSON column keeps a bare number like that too. */
