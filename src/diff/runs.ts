@@ -36,7 +36,8 @@ export const asKey = (key: AnyKey, width: number): Key =>
 
 export const compareAny = (types: readonly ColumnType[], a: AnyKey, b: AnyKey): number => {
   if (typeof a === 'bigint' && typeof b === 'bigint') return a < b ? -1 : a > b ? 1 : 0;
-  return compareKeys(types, asKey(a, types.length), asKey(b, types.length));
+  // Only as many cells are looked at as there are types.
+  return compareKeys(types, typeof a === 'bigint' ? asKey(a, 1) : a, typeof b === 'bigint' ? asKey(b, 1) : b);
 };
 
 /** What the merge and the confirmation need to know of how a side is read. */
@@ -44,7 +45,7 @@ export interface Reading {
   readonly form: Form;
   /** Types of the key's cells; of all cells without a key. */
   readonly types: readonly ColumnType[];
-  /** Rows whose key holds a NULL cannot be paired: they are taken out and counted. */
+  /** Present where a key may hold a NULL: such rows cannot be paired, so they are taken out and counted. */
   readonly onNullKey?: (rows: number, example: Key) => void;
 }
 
@@ -76,7 +77,7 @@ const hasNull = (key: Key, width: number): boolean => {
 const withoutNullKeys = (run: Run, reading: Reading): Run => {
   const { keys, hashes } = run;
   const width = reading.types.length;
-  if (!keys?.some((key) => hasNull(key, width))) return run;
+  if (!reading.onNullKey || !keys?.some((key) => hasNull(key, width))) return run;
   const kept: Key[] = [];
   const keptHashes: number[] = [];
   let nulls = 0;
@@ -90,7 +91,7 @@ const withoutNullKeys = (run: Run, reading: Reading): Run => {
       if (hashes) keptHashes.push(hashes[2 * i]!, hashes[2 * i + 1]!);
     }
   }
-  reading.onNullKey?.(nulls, example!);
+  reading.onNullKey(nulls, example!);
   return { start: 0, end: kept.length, keys: kept, ...(hashes ? { hashes: Int32Array.from(keptHashes) } : {}) };
 };
 

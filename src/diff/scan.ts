@@ -8,6 +8,7 @@ import { type Choice, commonHash, tolerant } from './choose.ts';
 import type { Side, Sides, Work } from './context.ts';
 import { compareDigests } from './digest.ts';
 import { judge } from './judge.ts';
+import { keyIsGuaranteed, keyMayBeNull } from './key.ts';
 import { mergeRuns } from './merge.ts';
 import { type AnyKey, asKey, countOf, type Form, type Reading, readRuns } from './runs.ts';
 import { type Confirmation, startConfirmation } from './settle.ts';
@@ -125,9 +126,10 @@ const mergeSides = async (
 ): Promise<{ readonly source: number; readonly target: number }> => {
   const { selections, signal, onProgress } = work;
   const types = form.kind === 'multiset' ? allTypes(work) : keyTypes(selections.source);
+  const nullable = form.kind !== 'multiset' && !keyIsGuaranteed(work.pair) && keyMayBeNull(work.pair);
   const reading: Sides<Reading> = {
-    source: { form, types, onNullKey: notes.nullKey('source') },
-    target: { form, types, onNullKey: notes.nullKey('target') },
+    source: nullable ? { form, types, onNullKey: notes.nullKey('source') } : { form, types },
+    target: nullable ? { form, types, onNullKey: notes.nullKey('target') } : { form, types },
   };
   const same = sameRows(work, form, tally);
   const rows = { source: 0, target: 0 };
