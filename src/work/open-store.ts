@@ -14,6 +14,7 @@ export const openStore = async (o: {
   /** How long an embedded server outlives its last user. */
   readonly graceMs?: number;
 }): Promise<Store> => {
+  o.signal.throwIfAborted();
   if (o.controlUrl !== undefined) return openPostgresStore(urlConnector(o.controlUrl), o);
   const { embeddedConnector } = await import('../store/embedded/connect.ts');
   return openPostgresStore(await embeddedConnector(o.dir, o), o);

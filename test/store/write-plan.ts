@@ -4,7 +4,7 @@ import { insert, item, newPlan, o } from './plain.ts';
 /** Writes, verifies, reads and exports a plan of many items in little memory: `write-plan.ts URL ITEMS`. Says what it counted. */
 const [url = '', count = ''] = process.argv.slice(2);
 const items = Number(count);
-const cell = 'x'.repeat(500);
+const cell = 'x'.repeat(250);
 await using store = await openPostgresStore(urlConnector(url), o);
 const plan = newPlan();
 {

@@ -67,7 +67,7 @@ export const canEnter = async (folder: string, as: RunAs): Promise<boolean> => {
 };
 
 /** Folders outside the project where root keeps what an unprivileged server must reach. */
-export const reachableFolders = ['/var/lib/lockstep', '/var/tmp/lockstep'] as const;
+const reachableFolders = ['/var/lib/lockstep', '/var/tmp/lockstep'] as const;
 
 /** Makes `folder` for others to pass through; false when that is not possible. */
 const makePassable = (folder: string): boolean => {

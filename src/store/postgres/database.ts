@@ -201,6 +201,3 @@ export const openDatabase = (connector: Connector): Database => {
     },
   };
 };
-
-/** The rows' one row. */
-export const only = (rows: Rows): Record<string, unknown> | undefined => rows[0];

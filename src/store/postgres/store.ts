@@ -48,8 +48,11 @@ const describeUrl = (text: string): string => {
 /** Connects `client` unless aborted; errors in the user's words. */
 export const connectClient = async (client: pg.Client, where: string, o: Cancel): Promise<pg.Client> => {
   client.on('error', () => {});
+  // `end` would wait for a server that does not answer.
   const stop = (): void => {
-    client.end().catch(() => {});
+    (
+      client as unknown as { readonly connection: { readonly stream: { destroy(): void } } }
+    ).connection.stream.destroy();
   };
   o.signal.throwIfAborted();
   o.signal.addEventListener('abort', stop, { once: true });

@@ -3,7 +3,8 @@ import type { Key } from '../../model/row.ts';
 import type { Run, Runs, Trace } from '../../model/store.ts';
 import type { Database } from './database.ts';
 import { differencesOfKey } from './differences.ts';
-import { outcomesOf, stepColumns, toStep } from './journal.ts';
+import { stepColumns, toStep } from './journal.ts';
+import { outcomesOf } from './outcomes.ts';
 import { itemsOfKey } from './plans.ts';
 
 /** Everything known of one key: found as a difference, planned, written. Newest first. */
