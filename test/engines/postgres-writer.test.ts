@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createConnection, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import type { Row } from '../../src/model/row.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
@@ -390,6 +391,70 @@ test('aborting a write that waits cancels it at the server and leaves nothing', 
   await db.query('rollback');
   assert.equal(await target.writer!.applied(m, { signal }), false);
   assert.deepEqual((await db.query('select t from a')).rows, [{ t: 'x' }]);
+});
+
+test('a reply that is lost after the commit is settled by the marker', async () => {
+  await using db = await testDatabase();
+  await db.query('create table a (id int primary key, t text)');
+  const server = new URL(db.url);
+  // passes everything on until the commit has gone out; then the server's words are lost
+  let sockets: Socket[] = [];
+  let lose = false;
+  const proxy = createServer((near) => {
+    const far = createConnection(Number(server.port), server.hostname);
+    sockets.push(near, far);
+    near.on('data', (bytes) => {
+      if (bytes.includes('commit\0')) lose = armed;
+      far.write(bytes);
+    });
+    far.on('data', (bytes) => {
+      if (lose) for (const s of sockets) s.destroy();
+      else near.write(bytes);
+    });
+    for (const s of [near, far]) s.on('error', () => {}).on('close', () => (s === near ? far : near).destroy());
+  });
+  let armed = false;
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const { port } = proxy.address() as { port: number };
+  try {
+    await using target = await connect(
+      { host: '127.0.0.1', port, user: server.username, password: server.password, database: db.name },
+      { writable: true },
+    );
+    const table = await tableOf(target, 'a');
+    await target.writer!.prepare({ signal });
+    const m = mark();
+    armed = true;
+    await assert.rejects(target.writer!.apply(m, [batchOf(table, insert(table, row('1', 'x')))], { signal }), {
+      code: 'CONNECTION_LOST',
+      retry: 'now',
+    });
+    armed = false;
+    lose = false;
+    sockets = [];
+    assert.equal(await target.writer!.applied(m, { signal }), true);
+    assert.deepEqual(await target.writer!.apply(m, [batchOf(table, insert(table, row('1', 'x')))], { signal }), {
+      status: 'already',
+    });
+    assert.deepEqual((await db.query('select * from a')).rows, [{ id: 1, t: 'x' }]);
+  } finally {
+    await new Promise((resolve) => proxy.close(resolve));
+  }
+});
+
+test('deleting a row that takes others of the batch with it is done', async () => {
+  await using db = await testDatabase();
+  await db.query(
+    `create table a (id int primary key, up int references a on delete cascade); insert into a values (1, null), (2, 1), (3, 2)`,
+  );
+  await using target = await connect(db.url, { writable: true });
+  const table = await tableOf(target, 'a');
+  const rows = await rowsNow(target, table);
+  assert.deepEqual(
+    await target.writer!.apply(mark(), [batchOf(table, ...rows.map((r) => remove(table, r)))], { signal }),
+    { status: 'done' },
+  );
+  assert.deepEqual(await rowsNow(target, table), []);
 });
 
 test('a partitioned table is written through its parent', async () => {

@@ -152,9 +152,9 @@ export const matchSql = (c: ColumnSql, k: string): string => {
   const { stored, as } = c.column;
   switch (stored.kind) {
     case 'bool':
-      return as.kind === 'bool'
-        ? `${c.raw} = ${k}::pg_catalog.bool`
-        : `${c.raw} = ${k}::pg_catalog.int4::pg_catalog.bool`;
+      return numeric.has(as.kind)
+        ? `${c.raw} = ${k}::pg_catalog.int4::pg_catalog.bool`
+        : `${c.raw} = ${k}::pg_catalog.bool`;
     case 'int':
       return `${c.facts.typeName === 'oid' ? c.value : c.raw} = ${k}::pg_catalog.int8`;
     case 'decimal':

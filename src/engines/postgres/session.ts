@@ -88,7 +88,7 @@ export class Session implements AsyncDisposable {
     sql: string,
     values: readonly unknown[] | undefined,
     o: StatementOptions,
-  ): Promise<{ rows: RawRow[]; rowCount: number }> {
+  ): Promise<{ rows: RawRow[]; rowCount: number; command: string }> {
     if (o.signal.aborted)
       throw new LockstepError('ABORTED', `${this.context.name}: ${o.doing} was stopped`, { side: this.context.name });
     const began = this.context.clock.elapsed();
@@ -115,7 +115,7 @@ export class Session implements AsyncDisposable {
         bytes: rows.reduce((sum, row) => sum + row.reduce((n, cell) => n + (cell?.length ?? 0), 0), 0),
         elapsedMs: this.context.clock.elapsed() - began,
       });
-      return { rows, rowCount: last.rowCount ?? 0 };
+      return { rows, rowCount: last.rowCount ?? 0, command: last.command };
     } finally {
       ended.abort();
       o.signal.removeEventListener('abort', stop);

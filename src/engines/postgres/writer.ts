@@ -116,7 +116,10 @@ export const openWriter = (x: WriterContext): Writer => {
 
   const commit = async (session: Session, mark: StepMark, at: StatementOptions): Promise<void> => {
     try {
-      await session.raw('commit', undefined, at);
+      const { command } = await session.raw('commit', undefined, at);
+      // the server answers a commit of a failed transaction with its roll-back, and without an error
+      if (command !== 'COMMIT')
+        throw new LockstepError('INTERNAL', `${x.side}: step ${mark.step} was rolled back at its commit`);
     } catch (error) {
       const explained = session.explain(error, at);
       if (explained.code !== 'CONNECTION_LOST' && !(explained.code === 'ABORTED' && session.broken)) throw explained;
