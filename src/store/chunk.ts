@@ -6,15 +6,9 @@ import type { Key } from '../model/row.ts';
  * A chunk is up to `chunkItems` lines of JSON in order, as UTF-8 with a line end after each, compressed by Zstandard
  * with its checksum; `keys` has a 32-bit hash of the key of each line, so that the lines of a key are found without
  * decompressing everything. Lists of millions of items are kept this way: some thousand rows, flat memory.
+ *
+ * No chunk, of any version, has more lines: readers rely on it to find where a line is.
  */
-export interface Chunk {
-  readonly first: number;
-  readonly last: number;
-  readonly keys: Buffer;
-  readonly body: Buffer;
-}
-
-/** No chunk, of any version, has more lines: readers rely on it to find where a line is. */
 export const chunkItems = 512;
 const chunkBytes = 256 * 1024;
 

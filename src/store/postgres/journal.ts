@@ -1,16 +1,7 @@
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Batch, Row } from '../../model/row.ts';
-import type {
-  Journal,
-  Outcome,
-  OutcomeStatus,
-  PlanItem,
-  SeqRange,
-  Settled,
-  StepRecord,
-  StepState,
-} from '../../model/store.ts';
+import type { Journal, OutcomeStatus, PlanItem, SeqRange, Settled, StepRecord, StepState } from '../../model/store.ts';
 import { fromMultirange, mergeRanges, rangesOf, toMultirange } from '../ranges.ts';
 import type { Connection, Database, Rows } from './database.ts';
 import { addOutcomes, outcomesOf } from './outcomes.ts';
