@@ -54,7 +54,7 @@ export class Connection implements AsyncDisposable {
   private constructor(side: string, timeoutMs: number | undefined) {
     this.#side = side;
     this.#timeoutMs = timeoutMs;
-    this.#child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry], {
+    this.#child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4', entry], {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       env: childEnvironment(),
       // Ctrl-C in a terminal goes to us; we finish the batch and end the child ourselves.
