@@ -118,8 +118,8 @@ export const writerOf = (target: Endpoint): Writer => {
 const lockName = '*';
 
 /** How often, and how far apart, the lock of a run whose process is known to be dead is asked for. */
-const lockTries = 80;
-const lockPauseMs = 500;
+const lockTries = 400;
+const lockPauseMs = 100;
 
 /** A resumed run may find the lock of its own dead process, which the target gives up a little later. */
 const takeLock = async (o: ApplyWork, writer: Writer, run: string, resumed: boolean): Promise<WriterLock> => {

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { totalOf } from '../../src/apply/numbers.ts';
-import { postgres } from '../../src/engines/postgres/index.ts';
+import { type ApplyNumbers, totalOf } from '../../src/apply/numbers.ts';
+import { loadEngine } from '../../src/engines/registry.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
-import { testDatabase } from '../servers/postgres.ts';
 import { applied, type Bench, bench, planned } from './bench.ts';
+import { type Lane, postgresLane, sqliteLane } from './lanes.ts';
 
 let b: Bench;
 before(async () => {
@@ -17,7 +17,8 @@ after(() => b[Symbol.asyncDispose]());
 const { signal } = new AbortController();
 const child = join(dirname(import.meta.filename), 'crash-child.ts');
 
-const crash = (args: readonly string[]): Promise<{ readonly killed: boolean; readonly at: string }> =>
+/** Where the child died, or `end N` with the number of boundaries it passed. */
+const crash = (args: readonly string[]): Promise<string> =>
   new Promise((resolve, reject) => {
     const p = spawn(process.execPath, [child, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
     let out = '';
@@ -27,120 +28,128 @@ const crash = (args: readonly string[]): Promise<{ readonly killed: boolean; rea
     p.on('error', reject);
     p.on('close', (code, by) => {
       if (by !== 'SIGKILL' && code !== 0) reject(new Error(`the child ended with ${code}: ${out}`));
-      else resolve({ killed: by === 'SIGKILL', at: out });
+      else resolve(out);
     });
   });
 
-// A child without a default that is deferred; values that a trigger counts; a row that is refused, one that has moved.
-const setup = `
-  drop schema if exists lockstep cascade;
-  drop table if exists audit, orders, people;
-  create table people (id bigint primary key, name text not null check (name <> 'bad'), email text unique, made serial);
-  create table orders (id bigint primary key, people_id bigint references people, note text);
-  create table audit (t text, id bigint, op text);
-  create function seen() returns trigger language plpgsql as $$
-    begin
-      -- Values of a unique column that are exchanged are parked on the way: that is no second write of the row.
-      if tg_op <> 'UPDATE' or new is distinct from old and (to_jsonb(new) - 'email') <> (to_jsonb(old) - 'email')
-      then insert into audit values (tg_table_name, coalesce(new.id, old.id), tg_op); end if;
-      return null;
-    end $$;
-  insert into people (id, name, email) values (1,'old','x'),(2,'old','y'),(3,'gone','z'),(4,'old','w'),(8,'gone','v');
-  insert into orders values (10,3,'gone'),(11,1,'old'),(12,2,'same');
-  create trigger seen after insert or update or delete on people for each row execute function seen();
-  create trigger seen after insert or update or delete on orders for each row execute function seen();`;
-const wanted = `
-  create table people (id bigint primary key, name text not null, email text);
-  create table orders (id bigint primary key, people_id bigint references people, note text);
-  insert into people values (1,'new','y'),(2,'new','x'),(4,'new','w'),(5,'ann','e'),(6,'bob','f'),(7,'bad','g');
-  insert into orders values (11,5,'new'),(12,2,'same'),(13,6,'n'),(14,7,'waits');`;
+interface Case {
+  readonly lane: (clean: boolean) => Promise<Lane>;
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Nothing moves and nothing is refused. */
+  readonly clean: boolean;
+  /** What must have been reached. */
+  readonly places: readonly string[];
+}
 
-const run = async (settings: Record<string, unknown>, least: number, clean: boolean): Promise<void> => {
-  await using source = await testDatabase();
-  await using target = await testDatabase();
-  await source.query(wanted);
-  if (clean) await source.query('delete from orders where id = 14; delete from people where id = 7');
-  const places: string[] = [];
+/** Plans afresh, lets a child die at a boundary, resumes, and judges. Returns where it died. */
+const once = async (c: Case, lane: Lane, fatal: number): Promise<string> => {
+  const { connect, parse } = (await loadEngine(lane.engine))!;
   const open = (url: string, writable: boolean): Promise<Endpoint> =>
-    postgres.connect(postgres.parse(url), { name: writable ? 'target' : 'source', writable, signal });
-  await using left = await open(source.url, false);
-  for (let fatal = 1; ; fatal++) {
-    await target.query('drop function if exists seen cascade');
-    await target.query(setup);
-    await using right = await open(target.url, true);
-    const pairs = [{ source: 'people' }, { source: 'orders' }];
-    const { plan } = await planned(b.store, { source: left, target: right, pairs, settings });
-    if (!clean) await target.query("update people set name = 'stranger' where id = 4");
-    await target.query('truncate audit');
-    const died = await crash([
-      b.database.url,
-      'postgres',
-      target.url,
-      plan.header.id,
-      String(fatal),
-      JSON.stringify(settings),
-    ]);
-    if (!died.killed) break;
-    places.push(died.at);
-    const used = (await b.store.plans.get(plan.header.id, { signal }))!.usedBy;
-    const ended = used === null ? undefined : await b.store.runs.get(used, { signal });
-    if (ended?.state !== 'done') await applied(b.store, plan.header.id, { target: right, settings });
-    const id = (await b.store.plans.get(plan.header.id, { signal }))!.usedBy!;
-    const record = (await b.store.runs.get(id, { signal }))!;
-    assert.equal(record.state, 'done', died.at);
-    const n = record.report as unknown as import('../../src/apply/numbers.ts').ApplyNumbers;
-    const accounted = totalOf(n.applied) + n.already + n.moved + n.rejected + n.rolled_back;
-    assert.equal(accounted, totalOf(n.planned), `${died.at}: ${JSON.stringify(n)}`);
-    const twice = await target.query('select t, id, op, count(*) from audit group by 1, 2, 3 having count(*) > 1');
-    assert.deepEqual(twice.rows, [], `written twice after dying ${died.at}`);
-    const written = await target.query('select count(*)::int as n from audit');
-    const people = await target.query('select id::int, name, email from people order by id');
-    const orders = await target.query('select id::int, people_id::int, note from orders order by id');
-    if (settings['atomic'] === 'run' && !clean) {
-      assert.equal(written.rows[0].n, 0, died.at);
-      assert.equal(totalOf(n.applied), 0);
-      continue;
-    }
-    assert.deepEqual(
-      people.rows.map((r) => Object.values(r).join(',')),
-      ['1,new,y', '2,new,x', clean ? '4,new,w' : '4,stranger,w', '5,ann,e', '6,bob,f'],
-      died.at,
-    );
-    assert.deepEqual(
-      orders.rows.map((r) => Object.values(r).join(',')),
-      ['11,5,new', '12,2,same', '13,6,n'],
-      died.at,
-    );
-    assert.equal(written.rows[0].n, totalOf(n.applied), `${died.at}: as many writes as the numbers say`);
-    assert.deepEqual([n.moved, n.rejected, n.already], clean ? [0, 0, 0] : [1, 2, 0], died.at);
-    const { rows } = await target.query(
-      "select nextval(pg_get_serial_sequence('people', 'made'))::int as n, max(made) as m from people",
-    );
-    assert.ok(rows[0].n > rows[0].m, 'the sequence stands past every value');
+    connect(parse(url), { name: writable ? 'target' : 'source', writable, signal });
+  await lane.reset();
+  await using source = await open(lane.source, false);
+  await using target = await open(lane.target, true);
+  const pairs = [{ source: 'people' }, { source: 'orders' }];
+  const { plan } = await planned(b.store, { source, target, pairs, settings: c.settings });
+  if (!c.clean) await lane.exec("update people set name = 'stranger' where id = 4");
+  await lane.exec('delete from audit');
+  const died = await crash([
+    b.database.url,
+    lane.engine,
+    lane.target,
+    plan.header.id,
+    String(fatal),
+    JSON.stringify(c.settings),
+  ]);
+  if (died.startsWith('end')) return died;
+
+  const used = (await b.store.plans.get(plan.header.id, { signal }))!.usedBy;
+  const ended = used === null ? undefined : await b.store.runs.get(used, { signal });
+  if (ended?.state !== 'done') await applied(b.store, plan.header.id, { target, settings: c.settings });
+  const id = (await b.store.plans.get(plan.header.id, { signal }))!.usedBy!;
+  const record = (await b.store.runs.get(id, { signal }))!;
+  assert.equal(record.state, 'done', died);
+  const n = record.report as unknown as ApplyNumbers;
+  const accounted = totalOf(n.applied) + n.already + n.moved + n.rejected + n.rolled_back;
+  assert.equal(accounted, totalOf(n.planned), `${died}: ${JSON.stringify(n)}`);
+  const twice = await lane.rows('select t, id, op, count(*) from audit group by t, id, op having count(*) > 1');
+  assert.deepEqual(twice, [], `written twice after dying ${died}`);
+  const writes = Number((await lane.rows('select count(*) from audit'))[0]);
+  assert.equal(writes, totalOf(n.applied), `${died}: as many writes as the numbers say`);
+  if (c.settings['atomic'] === 'run' && !c.clean) {
+    assert.equal(writes, 0, died);
+    return died;
   }
-  assert.ok(places.length >= least, `only ${places.length} boundaries: ${places.join('; ')}`);
-  const met = [
-    'before journal.intend',
-    'after journal.intend',
-    'after writer.apply',
-    'before journal.settle',
-    'after journal.settle',
-  ];
-  for (const place of [...met, ...(clean || settings['atomic'] !== 'run' ? ['written, before the commit'] : [])]) {
-    assert.ok(places.includes(place), `never died ${place}`);
-  }
+  assert.deepEqual(
+    await lane.rows('select id, name, email from people order by id'),
+    ['1,new,y', '2,new,x', c.clean ? '4,new,w' : '4,stranger,w', '5,ann,e', '6,bob,f'],
+    died,
+  );
+  assert.deepEqual(
+    await lane.rows('select id, people_id, note from orders order by id'),
+    ['11,5,new', '12,2,same', '13,6,n'],
+    died,
+  );
+  assert.deepEqual([n.moved, n.rejected, n.already], c.clean ? [0, 0, 0] : [1, 2, 0], died);
+  assert.equal((await b.store.journal.open(id, { signal })).length, 0, died);
+  return died;
 };
 
-const long = { timeout: 600_000 };
+/** Lanes work beside each other: most of the time is waiting for processes. */
+const lanes = 3;
 
-test('kill -9 at every boundary, then resume: exactly one effect, and the numbers add up', long, () =>
-  run({ batchSize: 2 }, 40, false),
-);
+const everywhere = async (c: Case): Promise<void> => {
+  const places: string[] = [];
+  let next = 1;
+  let end: number | undefined;
+  const work = async (): Promise<void> => {
+    await using lane = await c.lane(c.clean);
+    end ??= Number((await once(c, lane, 0)).slice('end '.length));
+    while (next <= end) places.push(await once(c, lane, next++));
+  };
+  await Promise.all(Array.from({ length: lanes }, work));
+  assert.equal(places.length, end);
+  assert.ok(end! >= 20, `only ${end} boundaries`);
+  for (const place of c.places) assert.ok(places.includes(place), `never died ${place}: ${places.join('; ')}`);
+};
 
-test('kill -9 at every boundary of an atomic run, then resume: everything, once', long, () =>
-  run({ atomic: 'run' }, 12, true),
-);
+const always = [
+  'before plans.claim',
+  'before runs.update',
+  'after writer.lock',
+  'before journal.intend',
+  'after journal.intend',
+  'after writer.apply',
+  'before journal.settle',
+  'after journal.settle',
+  'before runs.finish',
+];
+const committed = [...always, 'written, before the commit', 'after writer.advanceSequences'];
+const long = { timeout: 900_000 };
 
-test('kill -9 at every boundary of an atomic run that is refused: nothing', long, () =>
-  run({ atomic: 'run' }, 12, false),
-);
+for (const [name, lane] of [
+  ['PostgreSQL', postgresLane],
+  ['SQLite', sqliteLane],
+] as const) {
+  test(`${name}: kill -9 at every boundary, then resume: exactly one effect, and the numbers add up`, long, () =>
+    everywhere({
+      lane,
+      settings: { batchSize: 2 },
+      clean: false,
+      places: name === 'SQLite' ? always : [...always, 'written, before the commit'],
+    }),
+  );
+
+  test(`${name}: kill -9 at every boundary of an atomic run, then resume: everything, once`, long, () =>
+    everywhere({
+      lane,
+      settings: { atomic: 'run' },
+      clean: true,
+      places: name === 'SQLite' ? [...always, 'written, before the commit'] : committed,
+    }),
+  );
+
+  test(`${name}: kill -9 at every boundary of an atomic run that is refused: nothing`, long, () =>
+    everywhere({ lane, settings: { atomic: 'run' }, clean: false, places: always }),
+  );
+}
