@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
 import { parseConfig } from '../../src/engines/postgres/config.ts';
+import { openClient } from '../../src/engines/postgres/connect.ts';
 import { connectPostgres } from '../../src/engines/postgres/endpoint.ts';
-import type { Clock } from '../../src/lib/clock.ts';
+import { Session } from '../../src/engines/postgres/session.ts';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import type { Partition, QueryReport, Selection } from '../../src/model/endpoint.ts';
 import { rowHasher } from '../../src/model/hash/row-hash.ts';
 import type { HashSpec } from '../../src/model/hash/spec.ts';
@@ -12,7 +14,7 @@ import type { Key, Row } from '../../src/model/row.ts';
 import type { ColumnType } from '../../src/model/schema.ts';
 import { keyTypes, nativeSelection } from '../../src/model/selection.ts';
 import { testDatabase } from '../servers/postgres.ts';
-import { connect, keyOf, never, readAll, row, tableOf } from './postgres-support.ts';
+import { batchOf, connect, insert, keyOf, never, readAll, row, tableOf } from './postgres-support.ts';
 
 const signal = never;
 const spec = (form: HashSpec['form'] = 'hex'): HashSpec => ({ seed: 0x1234_5678_9abc_def1n, form });
@@ -492,6 +494,94 @@ test('names of any kind, hostile text, and rows longer than a network packet com
   assert.equal(rows[0]![1], long);
   assert.deepEqual(rows.slice(1), [row('2', null, '\\N'), row('3', '\\', '\\.')]);
   assert.deepEqual(await readAll(reader, { ...selection, filter: `"select" is null` }), [row('2', null, '\\N')]);
+});
+
+test('a database in another encoding is read, ordered and written as UTF-8; bytes that are none are kept apart', async () => {
+  {
+    await using db = await testDatabase(`encoding 'LATIN1' locale 'C' locale_provider libc template template0`);
+    await db.query(`set client_encoding = 'UTF8'`);
+    await db.query(`create table a (k text primary key, t text); insert into a values ('é', 'ÿ'), ('z', 'a')`);
+    await using endpoint = await connect(db.url, { writable: true });
+    const table = await tableOf(endpoint, 'a');
+    await using reader = await endpoint.snapshot({ signal });
+    assert.equal(reader.hashing, undefined, 'the server would hash its own bytes');
+    assert.deepEqual(await readAll(reader, nativeSelection(table, ['k'])), [row('z', 'a'), row('é', 'ÿ')]);
+    const write = (text: string) =>
+      endpoint.writer!.apply(
+        { run: 'r', step: text.length, token: 1n },
+        [batchOf(table, insert(table, row('n', text)))],
+        { signal },
+      );
+    assert.equal((await write('😀')).status, 'rejected');
+    assert.equal((await write('ö')).status, 'done');
+    assert.deepEqual((await db.query(`select octet_length(t) as n from a where k = 'n'`)).rows, [{ n: 1 }]);
+  }
+  {
+    // byte 0x80 is U+20AC there: the server's byte order is not the order of the code points
+    await using db = await testDatabase(`encoding 'WIN1252' locale 'C' locale_provider libc template template0`);
+    await db.query(`set client_encoding = 'UTF8'`);
+    await db.query(`create table a (k text primary key); insert into a values ('€'), ('é'), ('z'), ('œ'), ('ÿ')`);
+    await using endpoint = await connect(db.url);
+    await using reader = await endpoint.snapshot({ signal });
+    const selection = nativeSelection(await tableOf(endpoint, 'a'), ['k']);
+    const ordered = ['z', 'é', 'ÿ', 'œ', '€'].map((k) => row(k));
+    assert.deepEqual(await readAll(reader, selection), ordered);
+    for (let i = 0; i < ordered.length; i++) {
+      assert.deepEqual(await readAll(reader, selection, { kind: 'range', to: ordered[i]! }), ordered.slice(0, i));
+      assert.deepEqual(await readAll(reader, selection, { kind: 'range', from: ordered[i]! }), ordered.slice(i));
+    }
+    // a character that this encoding does not have is in no row
+    assert.deepEqual(await readAll(reader, selection, { kind: 'keys', keys: [row('é')] }), [row('é')]);
+  }
+  await using db = await testDatabase(`encoding 'SQL_ASCII' locale 'C' locale_provider libc template template0`);
+  await db.query(
+    `create table a (k int primary key, t text); insert into a values (1, convert_from('\\x61ff62', 'SQL_ASCII')), (2, 'é')`,
+  );
+  await using endpoint = await connect(db.url);
+  await using reader = await endpoint.snapshot({ signal });
+  assert.deepEqual(await readAll(reader, nativeSelection(await tableOf(endpoint, 'a'), ['k'])), [
+    row('1', 'a\udcffb'),
+    row('2', 'é'),
+  ]);
+});
+
+test('what goes wrong while rows are taken in is an error of the read, not of the process', async () => {
+  const seen: number[] = [];
+  await using db = await testDatabase();
+  await db.query('create table a (id int primary key); insert into a select generate_series(1, 5000)');
+  const config = parseConfig(db.url);
+  const client = await openClient(config, undefined, 'db', signal);
+  await using session = new Session(
+    {
+      name: 'db',
+      config,
+      tls: undefined,
+      clock: systemClock,
+      statementTimeoutMs: undefined,
+      searchPath: 'pg_catalog',
+      clientEncoding: 'UTF8',
+    },
+    client,
+  );
+  const at = { signal, doing: 'reading' };
+  await session.begin('read', at);
+  const sink = {
+    row: (bytes: Buffer, start: number): void => {
+      seen.push(bytes[start]!);
+      if (seen.length === 3000) throw new Error('cannot take this row');
+    },
+    take: () => undefined,
+  };
+  await assert.rejects(
+    session.copy('copy (select id from public.a) to stdout', sink, at).next(),
+    /cannot take this row/,
+  );
+  assert.equal(seen.length, 3000);
+  assert.deepEqual(
+    await session.query('select count(*) from public.a', undefined, at),
+    [['5000']],
+    'the transaction goes on',
+  );
 });
 
 test('our own schema is never shown, and keys that are not total are told as such', async () => {

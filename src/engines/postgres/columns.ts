@@ -13,6 +13,8 @@ export interface ColumnFacts {
   readonly builtin: boolean;
   /** The column's own order is that of the UTF-8 bytes, so its index serves. */
   readonly binaryOrder: boolean;
+  /** The server's own bytes are UTF-8 (or anything, in SQL_ASCII), so that its byte order is ours. */
+  readonly utf8: boolean;
   /** `=` is exactly sameness of text. */
   readonly exactEquality: boolean;
 }
@@ -36,7 +38,8 @@ select b.attname, n.nspname, t.typname,
             or (coalesce(pg_catalog.to_jsonb(d) ->> 'datlocprovider', 'c') = 'c' and d.datcollate in ('C', 'POSIX'))
           else false
         end)::text,
-       coalesce(c.collisdeterministic, true)::text
+       coalesce(c.collisdeterministic, true)::text,
+       (pg_catalog.pg_encoding_to_char(d.encoding) in ('UTF8', 'SQL_ASCII'))::text
 from base b
 join pg_catalog.pg_type t on t.oid = b.oid
 join pg_catalog.pg_namespace n on n.oid = t.typnamespace
@@ -79,7 +82,7 @@ export const tableFacts = async (session: Session, table: TableName, o: Statemen
     });
   }
   return new Map(
-    rows.map(([name, schema, type, binary, deterministic]) => {
+    rows.map(([name, schema, type, binary, deterministic, utf8]) => {
       const builtin = schema === 'pg_catalog';
       return [
         name!,
@@ -87,7 +90,8 @@ export const tableFacts = async (session: Session, table: TableName, o: Statemen
           castTo: `${id(schema!)}.${id(type!)}`,
           typeName: type!,
           builtin,
-          binaryOrder: binary === 'true',
+          binaryOrder: binary === 'true' && utf8 === 'true',
+          utf8: utf8 === 'true',
           exactEquality: builtin ? exactTypes.has(type!) && deterministic === 'true' : false,
         },
       ];

@@ -36,6 +36,8 @@ export class CopyOut<T> {
   #failure: unknown;
   #wake: (() => void) | undefined;
   #abandoned = false;
+  /** What the sink threw: it must not end up in the socket's event, where nobody catches it. */
+  #sinkFailure: { readonly error: unknown } | undefined;
   bytes = 0;
   rows = 0;
 
@@ -86,6 +88,7 @@ export class CopyOut<T> {
     for (;;) {
       const batch = this.#ready.shift();
       if (batch !== undefined) return batch;
+      if (this.#sinkFailure) throw this.#sinkFailure.error;
       if (this.#ended) {
         if (this.#failure !== undefined) throw this.#failure;
         return this.#sink.take(true);
@@ -162,7 +165,7 @@ export class CopyOut<T> {
       if (code === messageCopyData) {
         this.bytes += size - 5;
         this.rows++;
-        if (!this.#abandoned) this.#sink.row(buffer, at + 5, at + size);
+        if (!this.#abandoned) this.#hand(buffer, at + 5, at + size);
       }
       at += size;
     }
@@ -173,6 +176,16 @@ export class CopyOut<T> {
     }
     this.#flush();
   };
+
+  #hand(bytes: Buffer, start: number, end: number): void {
+    try {
+      this.#sink.row(bytes, start, end);
+    } catch (error) {
+      this.#sinkFailure = { error };
+      this.#abandoned = true;
+      this.#wakeUp();
+    }
+  }
 
   #flush(): void {
     if (this.#abandoned) return;

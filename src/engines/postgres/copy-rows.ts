@@ -86,12 +86,18 @@ const noHash = (): never => {
   throw new Error('a row has no hash');
 };
 
-/** `(int8 key, int8 hash)` of a binary COPY. */
+const outOfOrder = (): never => {
+  throw new Error('the server sent keys out of order');
+};
+
+/** `(int8 key, int8 hash)` of a binary COPY. A merge of keys that are not in order would show false differences. */
 export const int64Hashes = (batchRows: number): RowSink<HashBatch> => {
   const hashes = hashHalves();
   let keys = new BigInt64Array(firstHashes);
   let halves = new Int32Array(keys.buffer);
   let n = 0;
+  let lastHigh = -0x8000_0000;
+  let lastLow = 0;
   return {
     row: (bytes, start, end) => {
       const at = tupleStart(bytes, start, end);
@@ -105,8 +111,13 @@ export const int64Hashes = (batchRows: number): RowSink<HashBatch> => {
         keys = wider;
         halves = new Int32Array(keys.buffer);
       }
-      halves[2 * n] = bytes.readInt32BE(at + 10);
-      halves[2 * n + 1] = bytes.readInt32BE(at + 6);
+      const high = bytes.readInt32BE(at + 6);
+      const low = bytes.readUInt32BE(at + 10);
+      if (high < lastHigh || (high === lastHigh && low < lastLow)) outOfOrder();
+      lastHigh = high;
+      lastLow = low;
+      halves[2 * n] = low;
+      halves[2 * n + 1] = high;
       n++;
       hashes.push(bytes.readInt32BE(at + 18), bytes.readInt32BE(at + 22));
     },

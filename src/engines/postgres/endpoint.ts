@@ -93,6 +93,7 @@ export const connectPostgres = async (
     clock,
     statementTimeoutMs: o.statementTimeoutMs,
     searchPath: 'pg_catalog',
+    clientEncoding: 'UTF8',
   };
   const probe = new Session(first, await openClient(config, tls, o.name, o.signal));
   let facts: ServerFacts;
@@ -101,7 +102,11 @@ export const connectPostgres = async (
   } finally {
     await probe[Symbol.asyncDispose]();
   }
-  const context: SessionContext = { ...first, searchPath: facts.searchPath };
+  const context: SessionContext = {
+    ...first,
+    searchPath: facts.searchPath,
+    clientEncoding: facts.encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8',
+  };
   const open = async (c: Cancel): Promise<Session> =>
     new Session(context, await openClient(config, tls, o.name, c.signal));
   const pace = throttle(o.rowsPerSecond, clock);

@@ -13,7 +13,9 @@ const temporal = new Set(['date', 'timestamp', 'instant']);
 /** PostgreSQL's text holds neither U+0000 nor bytes that are no UTF-8. */
 export const isStorableText = (cell: string): boolean => cell.isWellFormed() && !cell.includes('\0');
 
-const byBytes = (c: ColumnSql): string => `(${render(c).sql}) collate "C"`;
+const asBytes = (c: ColumnSql): string => `pg_catalog.convert_to(${render(c).sql}, 'UTF8')`;
+const exactText = (c: ColumnSql): string => `(${render(c).sql}) collate "C"`;
+const byBytes = (c: ColumnSql): string => (c.facts.utf8 ? exactText(c) : asBytes(c));
 
 /** The index of a text column serves our order when the column's own order is by bytes. */
 const isPlainText = (c: ColumnSql): boolean => {
@@ -71,9 +73,9 @@ const compareSql = (c: ColumnSql, operator: string, cell: Cell): string => {
     case 'bit':
       return `${c.raw} ${operator} ${literal(cell)}::${c.facts.castTo}`;
   }
-  if (!isStorableText(cell)) {
+  if (!isStorableText(cell) || !c.facts.utf8) {
     const bytes = Buffer.from(encodeUtf8(cell)).toString('hex');
-    return `pg_catalog.convert_to(${render(c).sql}, 'UTF8') ${operator} pg_catalog.decode('${bytes}', 'hex')`;
+    return `${asBytes(c)} ${operator} pg_catalog.decode('${bytes}', 'hex')`;
   }
   if (stored.kind === 'uuid' && uuidText.test(cell)) return `${c.raw} ${operator} ${literal(cell)}::pg_catalog.uuid`;
   if (isPlainText(c)) return `${c.raw} ${operator} ${literal(cell)}::${c.facts.castTo}`;
@@ -179,7 +181,7 @@ export const matchSql = (c: ColumnSql, k: string): string => {
     case 'json':
       return stored.binary ? `${c.raw} = ${k}::pg_catalog.jsonb` : `${c.raw}::pg_catalog.text = ${k}`;
   }
-  const exact = `${byBytes(c)} = ${k} collate "C"`;
+  const exact = `${exactText(c)} = ${k} collate "C"`;
   if (stored.kind === 'text' && (c.facts.typeName === 'text' || c.facts.typeName === 'varchar')) {
     if (as.kind === 'text' && as.padded) return exact;
     return c.facts.exactEquality ? `${c.raw} = ${k}` : `${c.raw} = ${k} and ${exact}`;

@@ -18,6 +18,8 @@ export interface SessionContext {
   readonly statementTimeoutMs: number | undefined;
   /** Set for every transaction; `pg_catalog` first, so that nobody's schema comes before it. */
   readonly searchPath: string;
+  /** UTF8; but a SQL_ASCII database vouches for nothing, so its bytes are taken as they are. */
+  readonly clientEncoding: 'UTF8' | 'SQL_ASCII';
 }
 
 export interface StatementOptions {
@@ -195,7 +197,7 @@ export class Session implements AsyncDisposable {
       ['extra_float_digits', '1'],
       ['bytea_output', 'hex'],
       ['lc_monetary', 'C'],
-      ['client_encoding', 'UTF8'],
+      ['client_encoding', this.context.clientEncoding],
       ['standard_conforming_strings', 'on'],
       ['xmloption', 'content'],
       ['quote_all_identifiers', 'off'],
