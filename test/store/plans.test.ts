@@ -133,6 +133,17 @@ test('a change made in the store behind our back is seen by verify', async () =>
   await assert.rejects(store.plans.verify(lost.header.id, o), code('PLAN_EDITED'));
 });
 
+test('a chunk with a changed byte is not read as something else', async () => {
+  const plan = await seal(Array.from({ length: 100 }, (_, i) => item(insert(String(i), `value ${i * 7919}`, null))));
+  await database.query(
+    `update lockstep_control.plan_chunk set body = set_byte(body, length(body) / 2, 255 - get_byte(body, length(body) / 2)) where plan = $1`,
+    [plan.header.id],
+  );
+  await assert.rejects(store.plans.verify(plan.header.id, o), code('PLAN_EDITED'));
+  await assert.rejects(all(store.plans.items(plan.header.id, o)), code('PLAN_EDITED'));
+  await assert.rejects(store.plans.find(plan.header.id, 'public.orders', row('5'), o), code('PLAN_EDITED'));
+});
+
 test('a plan is used once: by its run, again by the same run, not by another', async () => {
   const plan = await seal([]);
   await store.plans.claim(plan.header.id, 'r_a', 5, o);

@@ -108,6 +108,12 @@ export const insertPlan = async (
   );
 };
 
+/** The lines of a chunk; what cannot be decompressed, or fails its checksum, was changed behind our back. */
+const bodyOf = (plan: string, row: Rows[number]): Promise<readonly string[]> =>
+  unpack(row['body'] as Buffer).catch(() => {
+    throw edited(plan);
+  });
+
 /** Some chunks of a plan, in order or backwards, only those that touch `only`. Few are in memory at a time. */
 async function* chunkLines(
   database: Database,
@@ -129,7 +135,7 @@ async function* chunkLines(
       [plan, from, to, low, only ? toMultirange(only) : null],
       { ...o, name: o.backwards ? 'plan_chunks_back' : 'plan_chunks' },
     );
-    for (const row of rows) yield await unpack(row['body'] as Buffer);
+    for (const row of rows) yield await bodyOf(plan, row);
     const last = rows.at(-1);
     if (!last || rows.length < 4) return;
     if (o.backwards) to = Number(last['first']) - 1;
@@ -173,7 +179,7 @@ export const itemsOfKey = async (
   const found: { readonly plan: Plan; readonly item: PlanItem }[] = [];
   for (const row of rows) {
     const plan = toPlan(row);
-    for (const line of await unpack(row['body'] as Buffer)) {
+    for (const line of await bodyOf(plan.header.id, row)) {
       const item = parseItem(line);
       if (!item) throw edited(plan.header.id);
       if (plan.header.tables[item.table]?.pair === pair && JSON.stringify(item.change.key) === wanted)
