@@ -20,7 +20,7 @@ export const csvField = (cell: Cell): string => {
     .split(/([\n\r\t])/)
     .map((part, i) => (i % 2 ? part : visibleText(part)))
     .join('');
-  return whole === '' || /[",\r\n']/.test(whole) || /^\s|\s$/.test(whole) ? `"${whole.replaceAll('"', '""')}"` : whole;
+  return whole === '' || /[",\r\n]/.test(whole) || /^\s|\s$/.test(whole) ? `"${whole.replaceAll('"', '""')}"` : whole;
 };
 
 const line = (cells: readonly Cell[]): string => `${cells.map(csvField).join(',')}\r\n`;
