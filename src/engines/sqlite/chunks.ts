@@ -5,7 +5,7 @@ import { findTable } from './catalogue.ts';
 import { rawCell, rawExpressions } from './cells.ts';
 import type { Bind, Value } from './database.ts';
 import { isSqliteFailure, resultCode, resultCodes } from './failures.ts';
-import { type FrameColumn, frameColumn, frameExpression, unframed } from './frame.ts';
+import { chunkExpression, type FrameColumn, frameColumn, frameExpression, unframed } from './frame.ts';
 import { type Cursor, cursor, load } from './frame-hash.ts';
 import type { Condition } from './read-plan.ts';
 import type { Snapshot } from './reading.ts';
@@ -17,7 +17,7 @@ export interface Framed {
   readonly frames: readonly FrameColumn[];
 }
 
-const targetBytes = 400_000;
+const targetBytes = 200_000;
 export const mostRows = 2000;
 /** So many chunks in a row that had to be read row by row, and frames are given up. */
 const patience = 20;
@@ -61,7 +61,7 @@ export function* walk(
 ): Generator<number> {
   const from = ` from ${id(selection.table.name)}`;
   const own: readonly FrameColumn[] =
-    w.extra === undefined ? [] : [{ kind: 'number', sql: `${w.extra}, '|'`, check: '1' }];
+    w.extra === undefined ? [] : [{ kind: 'number', sql: `${w.extra}, '|'`, odd: '' }];
   const expression = frameExpression([...own, ...f.frames]);
   const raw = [w.extra ?? 'null', ...selection.columns.map((c) => rawExpressions(c.name))].join(', ');
   const c = cursor();
@@ -75,7 +75,7 @@ export function* walk(
     sink.start();
     let rows = -1;
     if (given < patience) {
-      const sql = `select cast(group_concat(f, '') as blob) from (select ${expression} as f${tail})`;
+      const sql = `select ${chunkExpression} from (select ${expression} as f${tail})`;
       meter.sql ||= sql;
       const blob = readBlob(s, sql, values);
       rows = blob === undefined ? -1 : readFrames(blob, c, sink);
