@@ -6,12 +6,14 @@ import { mayColor, outTo } from './cli/io.ts';
 import { runCommandLine } from './cli/run.ts';
 import { engineNames, engineOfUrl, loadEngine } from './engines/registry.ts';
 import { systemClock } from './lib/clock.ts';
+import { keepYoungHeapSmall } from './lib/heap.ts';
 
 /**
  * The only composition root: gives the command line the process's streams, clock, signals and the engines.
  * The exit code is 1 until a command has said otherwise, so that no crash and no forgotten promise reads as success.
  */
 process.exitCode = exitCodes.crash;
+keepYoungHeapSmall();
 
 const stop = new AbortController();
 const now = new AbortController();

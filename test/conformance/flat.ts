@@ -5,14 +5,17 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { loadEngine } from '../../src/engines/registry.ts';
+import { keepYoungHeapSmall } from '../../src/lib/heap.ts';
 import type { Selection } from '../../src/model/endpoint.ts';
 
 const [engineName, url, total] = process.argv.slice(2) as [string, string, string];
 const { signal } = new AbortController();
+keepYoungHeapSmall();
 
+/** Resident memory with pages that processes share (the runtime itself) counted once: the proportional set size. */
 const residentMb = (pid: string): number => {
   try {
-    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+    return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) / 1024;
   } catch {
     return 0;
   }
