@@ -164,7 +164,10 @@ export interface Writer {
   readonly maxBatch: number;
   /** How repeats are recognised: by our marker table, or (no right to create it) only by the state of the rows. */
   prepare(o: Cancel): Promise<'marker' | 'state'>;
-  /** The lock against a second writer, kept in the target. Throws LOCK_HELD with the holder's facts. */
+  /**
+   * The lock against a second writer, kept in the target. Throws LOCK_HELD with the holder's facts. The same run takes
+   * its own lock over, with a higher token: who asks knows that the process before is dead.
+   */
   lock(holder: { readonly run: string; readonly pair: string }, o: Cancel): Promise<WriterLock>;
   /**
    * One transaction: the marker, then every batch in order, each row only where the whole native row still is its

@@ -6,7 +6,7 @@ import { type ApplyTable, applyTable } from '../apply/images.ts';
 import { totalOf } from '../apply/numbers.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
-import type { Cancel, Endpoint, Fingerprint, Writer, WriterLock } from '../model/endpoint.ts';
+import type { Cancel, Endpoint, Fingerprint, Writer } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Progress } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
@@ -117,23 +117,6 @@ export const writerOf = (target: Endpoint): Writer => {
 /** One writer at a time per target database. */
 const lockName = '*';
 
-/** How often, and how far apart, the lock of a run whose process is known to be dead is asked for. */
-const lockTries = 400;
-const lockPauseMs = 100;
-
-/** A resumed run may find the lock of its own dead process, which the target gives up a little later. */
-const takeLock = async (o: ApplyWork, writer: Writer, run: string, resumed: boolean): Promise<WriterLock> => {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await writer.lock({ run, pair: lockName }, o);
-    } catch (error) {
-      const held = error instanceof LockstepError && error.code === 'LOCK_HELD';
-      if (!held || !resumed || attempt >= lockTries) throw error;
-      await o.clock.sleep(lockPauseMs, o.signal);
-    }
-  }
-};
-
 /** Applies a checked plan under a run's record: claim, lock, write. */
 export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boolean): Promise<ApplyResult> => {
   const writer = writerOf(o.target);
@@ -148,7 +131,7 @@ export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boo
   let begun = resumed;
   try {
     const guardedBy = await writer.prepare(o);
-    await using lock = await takeLock(o, writer, run.id, resumed);
+    await using lock = await writer.lock({ run: run.id, pair: lockName }, o);
     return await applyPlan(
       {
         run: run.id,
@@ -226,7 +209,6 @@ export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
   }
   const resumed = user !== undefined && (user.checkpoint as { begun?: boolean } | null)?.begun === true;
   if (!resumed) {
-    if (user !== undefined) await store.plans.release(id, user.id, o);
     if (clock.now() > plan.header.expires) {
       throw new LockstepError('PLAN_EXPIRED', `Plan ${id} expired at ${new Date(plan.header.expires).toISOString()}.`, {
         hint: 'The target may have changed since. Make a new plan and review it.',
@@ -235,20 +217,22 @@ export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
     checkPlanGuards(plan, o.guards);
   }
   const started = clock.now();
-  const begin = resumed
-    ? { resume: user.id }
-    : {
-        id: newId('r', started),
-        kind: 'apply' as const,
-        sync: plan.header.sync,
-        source: plan.header.source,
-        target: o.facts,
-        plan: id,
-        parent: plan.header.run,
-        correlation: o.correlation,
-        actor: o.actor,
-        started,
-      };
+  // The same run, also when it had not begun to write: its lock in the target may still stand.
+  const begin =
+    user !== undefined
+      ? { resume: user.id }
+      : {
+          id: newId('r', started),
+          kind: 'apply' as const,
+          sync: plan.header.sync,
+          source: plan.header.source,
+          target: o.facts,
+          plan: id,
+          parent: plan.header.run,
+          correlation: o.correlation,
+          actor: o.actor,
+          started,
+        };
   return recorded(store, clock, begin, o, async (run) => {
     const result = await underLock(o, plan, run, resumed);
     return {

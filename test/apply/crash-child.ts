@@ -25,26 +25,35 @@ const at = (name: string): void => {
   process.kill(process.pid, 'SIGKILL');
 };
 
-/** Every method of a port, with a boundary before and after. */
+/** A port whose methods are replaced; the others stay bound to it, private parts and all. */
+const over = <T extends object>(port: T, replaced: Partial<T>): T =>
+  new Proxy(port, {
+    get: (_, name) => {
+      const own = (replaced as Record<PropertyKey, unknown>)[name];
+      if (own !== undefined) return own;
+      const value = (port as Record<PropertyKey, unknown>)[name];
+      return typeof value === 'function' ? value.bind(port) : value;
+    },
+  });
+
+/** These methods with a boundary before and after. */
 const bounded = <T extends object>(name: string, port: T, methods: readonly (keyof T & string)[]): T => {
-  const wrapped: Record<string, unknown> = {};
+  const replaced: Record<string, unknown> = {};
   for (const method of methods) {
-    wrapped[method] = async (...args: unknown[]) => {
+    replaced[method] = async (...args: unknown[]) => {
       at(`before ${name}.${method}`);
-      const result = await (port[method] as (...a: unknown[]) => Promise<unknown>)(...args);
+      const result = await (port[method] as (...a: unknown[]) => Promise<unknown>).apply(port, args);
       at(`after ${name}.${method}`);
       return result;
     };
   }
-  return Object.assign(Object.create(port) as T, wrapped);
+  return over(port, replaced as Partial<T>);
 };
 
 const boundedWriter = (writer: Writer): Writer => {
   const outer = bounded('writer', writer, ['apply', 'advanceSequences', 'lock', 'applied']);
-  return Object.assign(Object.create(outer) as Writer, {
-    maxBatch: writer.maxBatch,
-    prepare: writer.prepare.bind(writer),
-    apply: (async (mark, batches, o) =>
+  return over(outer, {
+    apply: (mark, batches, o) =>
       outer.apply(mark, batches, {
         signal: o.signal,
         written: async (w) => {
@@ -52,20 +61,20 @@ const boundedWriter = (writer: Writer): Writer => {
           await o.written?.(w);
           at('written, before the commit');
         },
-      })) satisfies Writer['apply'],
+      }),
   });
 };
 
 const { signal } = new AbortController();
 const store = await openStore({ controlUrl: storeUrl, dir: '.', clock: systemClock, signal });
-const bound: Store = Object.assign(Object.create(store) as Store, {
+const bound: Store = over(store, {
   journal: bounded('journal', store.journal, ['intend', 'note', 'settle', 'final', 'tally', 'last']),
   runs: bounded('runs', store.runs, ['create', 'update', 'finish']),
   plans: bounded('plans', store.plans, ['claim', 'verify']),
 });
 const { connect, parse } = (await loadEngine(engine))!;
 const target = await connect(parse(targetUrl), { name: 'target', writable: true, signal });
-const wrapped: Endpoint = Object.assign(Object.create(target) as Endpoint, { writer: boundedWriter(target.writer!) });
+const wrapped: Endpoint = over(target, { writer: boundedWriter(target.writer!) });
 await applied(bound, plan, { target: wrapped, settings: JSON.parse(settings) });
 await target[Symbol.asyncDispose]();
 await store[Symbol.asyncDispose]();

@@ -37,7 +37,7 @@ export const memoryWriter = (
       signal.throwIfAborted();
       const now = database.clock.now();
       const held = database.state.lock;
-      if (held && held.untilMs > now) {
+      if (held && held.run !== holder.run && held.untilMs > now) {
         const seconds = Math.ceil((held.untilMs - now) / 1000);
         throw new LockstepError('LOCK_HELD', `Run ${held.run} (${held.pair}) is writing to this database.`, {
           hint: `Wait for it to end; if it has died, its lock ends in ${seconds} s.`,

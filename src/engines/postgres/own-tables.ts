@@ -114,7 +114,7 @@ export const takeLock = async (session: Session, h: Holder, o: StatementOptions)
        values ($1, $2, $3, pg_catalog.pg_backend_pid(), pg_catalog.nextval('${ownSchema}.tokens'), clock_timestamp(), clock_timestamp(), clock_timestamp() + $4::int8 * interval '1 millisecond')
        on conflict (name) do update set run = excluded.run, holder = excluded.holder, backend = excluded.backend, token = excluded.token,
          since = excluded.since, seen = excluded.seen, expires = clock_timestamp() + $4::int8 * interval '1 millisecond'
-       where l.expires <= clock_timestamp() or l.backend is null or not exists (select from pg_catalog.pg_stat_activity a where a.pid = l.backend)
+       where l.run = excluded.run or l.expires <= clock_timestamp() or l.backend is null or not exists (select from pg_catalog.pg_stat_activity a where a.pid = l.backend)
        returning l.token::text`,
       [h.name, h.run, h.holder, lockTtlMs],
       o,

@@ -53,7 +53,7 @@ export const takeLock = (db: Database, holder: Holder, nowMs: number, holdMs: nu
   return inTransaction(db, () => {
     const row = db.get(`select run, pair, token, expires_at from ${locksTable} where name = 'writer'`);
     const [run, pair, token, until] = row ?? [null, null, 0n, 0n];
-    if (run !== null && Number(until) > nowMs) {
+    if (run !== null && run !== holder.run && Number(until) > nowMs) {
       const seconds = Math.ceil((Number(until) - nowMs) / 1000);
       throw new LockstepError('LOCK_HELD', `run ${run} (${pair}) is writing to this database.`, {
         hint: `Wait for it to end; if it has died, its lock runs out in ${seconds} s.`,
