@@ -30,6 +30,7 @@ export const cutPair = (a: string, b: string, width: number): readonly [string, 
   if (a.length <= width && b.length <= width) return [a, b];
   let first = 0;
   while (first < a.length && first < b.length && a[first] === b[first]) first++;
+  if (a === b) first = 0;
   const from = Math.max(0, Math.min(first - 20, Math.max(a.length, b.length) - width));
   const part = (text: string): string => {
     const start = from > 0 && text.length > width ? from : 0;

@@ -120,7 +120,7 @@ export const planTable = async (out: Out, view: PlanView, items: AsyncIterable<P
   await out.write(
     `  writes to   ${style.bold(visibleText(header.target.name))}   ${inert(header.target.description)}   mode ${header.mode}\n\n`,
   );
-  await out.write(`  ${countsLine(header.counts, style)}\n\n`);
+  await out.write(`  ${countsLine(header.counts, style)}\n${total(header.counts) > 0 ? '\n' : ''}`);
   let shown = 0;
   for await (const item of items) {
     await out.write(`${changeLine(shownChange(header, item), style, width)}\n`);
