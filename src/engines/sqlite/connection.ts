@@ -12,6 +12,9 @@ interface Waiting {
   fail(error: unknown): void;
 }
 
+/** No statements of the user's: starting a process, and ending what is open. */
+const untimed = new Set<keyof Operations>(['open', 'end', 'close']);
+
 const entry = fileURLToPath(new URL(`./process${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
 
 /** Only what SQLite and Node need: no secret of ours reaches the child, no NODE_OPTIONS changes it. */
@@ -139,7 +142,7 @@ export class Connection implements AsyncDisposable {
     return new Promise((resolve, reject) => {
       const stop = (): void => this.kill(abortError(signal, this.#side));
       const timer =
-        this.#timeoutMs === undefined
+        this.#timeoutMs === undefined || untimed.has(op)
           ? undefined
           : setTimeout(() => {
               const message = `${this.#side}: a statement ran longer than ${this.#timeoutMs} ms and was stopped.`;
