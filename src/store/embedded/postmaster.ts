@@ -40,6 +40,15 @@ const commandOf = (pid: number): string => {
   }
 };
 
+export const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+};
+
 /** The folder a process works in; undefined where that cannot be seen (not Linux, not allowed to look). */
 export const workingFolder = (pid: number): string | undefined => {
   try {
@@ -55,11 +64,7 @@ export const workingFolder = (pid: number): string | undefined => {
  * was moved); where that cannot be seen, its command line names the folder.
  */
 export const isServerOf = (pid: number, data: string): boolean => {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-  }
+  if (!isAlive(pid)) return false;
   const folder = workingFolder(pid);
   if (folder !== undefined) return folder === data;
   const command = commandOf(pid);

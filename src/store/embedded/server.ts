@@ -20,7 +20,7 @@ import { LockstepError } from '../../model/errors.ts';
 import { binaries } from './binaries.ts';
 import { freePort, initCluster } from './cluster.ts';
 import { type Place, pathError } from './place.ts';
-import { isServerOf, readPostmaster } from './postmaster.ts';
+import { isAlive, isServerOf, readPostmaster } from './postmaster.ts';
 
 export const serverLogin = 'lockstep';
 
@@ -100,8 +100,9 @@ const checkVersion = (place: Place, major: string): void => {
 
 const maxLog = 10 * 1024 * 1024;
 
-/** Starts the server in a session of its own and waits until it is ready. False: try again (a port or a child of the last one was in the way). */
-const launch = async (place: Place, clock: Clock, o: Cancel): Promise<boolean> => {
+/** Starts the server in a session of its own and waits until it is ready. False: try again (a port or a child of the
+ * last one was in the way, or it was killed and `again` allows for that). */
+const launch = async (place: Place, clock: Clock, again: boolean, o: Cancel): Promise<boolean> => {
   const { postgres, major } = await binaries(place.as);
   checkVersion(place, major);
   const size = existsSync(place.log) ? statSync(place.log).size : 0;
@@ -131,7 +132,11 @@ const launch = async (place: Place, clock: Clock, o: Cancel): Promise<boolean> =
   child.unref();
   let ended: string | undefined;
   child.once('error', (error) => (ended = error.message));
-  child.once('exit', (code, signal) => (ended = `ended with ${signal ?? code}`));
+  let killed = false;
+  child.once('exit', (code, signal) => {
+    ended = `ended with ${signal ?? code}`;
+    killed = signal !== null;
+  });
   while (ended === undefined) {
     const server = readPostmaster(place.data);
     if (server?.ready && server.pid === child.pid) return true;
@@ -139,6 +144,7 @@ const launch = async (place: Place, clock: Clock, o: Cancel): Promise<boolean> =
   }
   const said = tail(place.log, from);
   const text = said.join('\n');
+  if (killed && again) return false;
   if (/still in use|could not bind|Address already in use|could not create any TCP/i.test(text)) return false;
   if (/No space left on device/i.test(text)) throw pathError({ code: 'ENOSPC' }, place.home);
   throw failed(place, `did not start (${ended})`, said);
@@ -154,13 +160,15 @@ const patienceMs = 120_000;
 export const startServer = async (place: Place, clock: Clock, o: Cancel): Promise<void> => {
   if (!existsSync(place.store)) await initialise(place);
   const start = clock.elapsed();
+  let launches = 0;
   for (;;) {
     const server = readPostmaster(place.data);
     if (server && isServerOf(server.pid, place.data)) {
       if (server.ready) return;
     } else {
-      if (server) rmSync(join(place.data, 'postmaster.pid'), { force: true });
-      if (await launch(place, clock, o)) return;
+      // The number is a stranger's now. (A dead one is the server's own to judge, with what its file says of shared memory.)
+      if (server && isAlive(server.pid)) rmSync(join(place.data, 'postmaster.pid'), { force: true });
+      if (await launch(place, clock, launches++ < 5, o)) return;
     }
     if (clock.elapsed() - start > patienceMs) {
       throw failed(
