@@ -174,6 +174,10 @@ test('texts are ordered by their bytes, whatever the bytes are', () => {
   );
 });
 
+test('characters that share the first half of their surrogate pair are ordered by the second', () => {
+  sorted(text, ['\u{1f3ff}', '\u{1f400}', '\u{1f480}', '\u{1f4ff}', '\u{1f500}', '\u{1f600}']);
+});
+
 test('NULL comes first and misfits last', () => {
   const int: ColumnType = { kind: 'int', bits: 64 };
   assert.ok(compareCells(int, null, canonical(int, '-5')) < 0);
