@@ -3,6 +3,7 @@ import { commonType } from '../model/canon/common.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { ColumnPair, NotCompared, Pair, Tolerance } from '../model/pair.ts';
 import { type Column, type Table, tableLabel } from '../model/schema.ts';
+import type { Sides } from './context.ts';
 import { chooseKey, type MatchedColumn } from './key.ts';
 
 /** How the user wants one pair compared. Column names are the source's unless said otherwise. */
@@ -19,18 +20,12 @@ export interface PairOptions {
   readonly tolerances?: Readonly<Record<string, Tolerance>>;
 }
 
-/** Names for messages. */
-export interface EndpointNames {
-  readonly source: string;
-  readonly target: string;
-}
-
 /**
  * Aligns two tables: matches columns by mapping, exact name, then unique name without regard to case; finds the type
  * each is compared as; chooses the key. What only one side has, or what has no common type, is not compared, and said.
  * Throws COLUMN_NOT_FOUND, KEY_MISSING, KEY_TYPES or USAGE.
  */
-export const align = (source: Table, target: Table, options: PairOptions, names: EndpointNames): Pair => {
+export const align = (source: Table, target: Table, options: PairOptions, names: Sides<string>): Pair => {
   const name = tableLabel(source);
   const labels = { source: `${names.source}.${name}`, target: `${names.target}.${tableLabel(target)}` };
   const map = new Map(Object.entries(options.map ?? {}));
@@ -104,6 +99,8 @@ export const align = (source: Table, target: Table, options: PairOptions, names:
   const chosen = chooseKey(source, target, columns, keyNames, labels);
   warnings.push(...chosen.warnings);
   const key = chosen.key.map((column) => columns.find((c) => c.pair.source.name === column)!.pair);
+  if (key.length === 0 && columns.some((c) => c.pair.tolerance))
+    warnings.push('tolerances do not apply without a key: rows are compared whole');
   for (const part of key)
     if (part.tolerance)
       throw new LockstepError('USAGE', `${name}.${part.source.name} is a key column and cannot have a tolerance`, {
@@ -169,7 +166,7 @@ const excludedColumns = (
   source: Table,
   target: Table,
   names: readonly string[],
-  labels: EndpointNames,
+  labels: Sides<string>,
 ): { readonly source: ReadonlySet<string>; readonly target: ReadonlySet<string> } => {
   const excluded = { source: new Set<string>(), target: new Set<string>() };
   for (const name of names) {
@@ -194,7 +191,7 @@ const matchColumns = (
   source: Table,
   target: Table,
   map: ReadonlyMap<string, string>,
-  labels: EndpointNames,
+  labels: Sides<string>,
 ): ReadonlyMap<string, Column> => {
   const matched = new Map<string, Column>();
   const taken = new Set<string>();

@@ -1,7 +1,7 @@
 import { LockstepError } from '../model/errors.ts';
 import type { ColumnPair, Pair } from '../model/pair.ts';
 import type { Table } from '../model/schema.ts';
-import type { EndpointNames } from './align.ts';
+import type { Sides } from './context.ts';
 
 /** A column that both sides have. `optional`: only wanted if it is part of the key. */
 export interface MatchedColumn {
@@ -24,7 +24,7 @@ export const chooseKey = (
   target: Table,
   columns: readonly MatchedColumn[],
   given: readonly string[] | undefined,
-  labels: EndpointNames,
+  labels: Sides<string>,
 ): ChosenKey => {
   const partner = new Map(columns.map((c) => [c.pair.source.name, c.pair.target.name]));
   if (given && given.length > 0) {
