@@ -180,6 +180,53 @@ test('frames hash as canonical cells do, whatever is in them', async () => {
   await hashesAgree(l);
 });
 
+test('every value alone hashes in its frame as its canonical cell does', async () => {
+  const values = [
+    '0',
+    '19.99',
+    '0.30000000000000004',
+    '5e-324',
+    '1e300',
+    '-9223372036854775808',
+    '9e999',
+    "'5'",
+    "'a'",
+    "''",
+    "x'35'",
+    "x'61'",
+    "x''",
+    'null',
+    "cast(x'61ff' as text)",
+    "'a '",
+    "'2024-02-29 12:00:00.5'",
+    "'2024-02-29T12:00:00Z'",
+    "'2024-02-29'",
+    "'2024-02-30'",
+    "'550E8400-E29B-41D4-A716-446655440000'",
+    '1',
+    '2',
+    '9007199254740993',
+    '1.5',
+  ];
+  const names = ['i', 'a', 'f', 'o', 'v', 'c', 'u', 'ts', 'd', 'x', 'y'];
+  await using l = await lab(`
+    create table t (id integer primary key, i int, a decimal(20,4), f double, o bool, v text, c char(5), u uuid, ts timestamp, d date, x blob, y);
+    insert into t values ${values.map((v, n) => `(${n}, ${names.map(() => v).join(', ')})`).join(',\n')}`);
+  const rows = await scan(l);
+  for (const name of names) {
+    const at = l.selection.columns.findIndex((c) => c.name === name);
+    const columns = [l.selection.columns[0]!, l.selection.columns[at]!];
+    const hasher = rowHasher(columns, 1, spec);
+    for (const [n, value] of values.entries()) {
+      hasher.hash([rows[n]![0]!, rows[n]![at]!]);
+      const sum = BigInt.asUintN(64, (BigInt(hasher.out[0]!) << 32n) | BigInt(hasher.out[1]! >>> 0));
+      const one = { ...l.selection, columns, filter: `id = ${n}` };
+      const digest = await l.reader.hashing!.digest(one, undefined, spec, { signal });
+      assert.deepEqual(digest, [{ part: 0, rows: 1, sum }], `${value} in ${name}`);
+    }
+  }
+});
+
 test('many plain rows, and one that lies among them, hash as their cells', async () => {
   await using l = await lab(`
     create table t (id integer primary key, k text unique not null, n integer, ts timestamp);
