@@ -88,6 +88,24 @@ for (const force of ways) {
     assert.equal(report.verdict, 'agrees');
   });
 
+  test(`a row that moved and still differs is a sign of movement too (${force})`, async () => {
+    const source = database(orders, withStatus(withStatus(three, '1', 'new'), '2', 'on'));
+    const target = database(orders, withStatus(three, '2', 'off'));
+    let turn = 0;
+    const clock = heldClock(() => {
+      turn++;
+      if (turn === 1) source.edit('orders', (rows) => withStatus(rows, '1', 'newer'));
+      if (turn === 2) target.edit('orders', (rows) => withStatus(withStatus(rows, '1', 'newer'), '2', 'on'));
+    });
+    const { differences, pair } = await compareAll(endpoint('a', source), endpoint('b', target), {
+      clock,
+      settleMs: 1000,
+      force,
+    });
+    assert.deepEqual(differences, []);
+    assert.equal(pair.identical, 3);
+  });
+
   test(`rows that appear or vanish while differences settle are counted as they were read last (${force})`, async () => {
     const source = database(orders, three);
     const target = database(orders, three.slice(0, 2));
