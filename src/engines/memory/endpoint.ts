@@ -33,7 +33,7 @@ export const memoryEndpoint = (
     database,
     engine: 'memory',
     version: 'memory',
-    fingerprint: { server: 'memory', database: name, address: name },
+    fingerprint: { server: `memory:${database.id}`, database: name, address: name },
     inspect: async ({ signal }) => {
       signal.throwIfAborted();
       return { tables, ...(schema === undefined ? {} : { defaultSchema: schema }) };

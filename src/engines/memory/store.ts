@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../lib/clock.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell, Row } from '../../model/row.ts';
@@ -35,6 +36,8 @@ export interface State {
 
 /** A database in memory. Endpoints on the same one are connections to the same database. */
 export class MemoryDatabase {
+  /** Tells this database from another one of the same name. */
+  readonly id = randomUUID();
   readonly tables: ReadonlyMap<string, MemoryTable>;
   readonly clock: Clock;
   /** Replaced as a whole by every commit. */

@@ -188,7 +188,13 @@ export const writingMutations: readonly Mutation[] = [
   writer('the lock is never given back', /a second writer is refused/, (w) => ({
     lock: async (...a) => ({ token: (await w.lock(...a)).token, [Symbol.asyncDispose]: async () => {} }),
   })),
-  writer('sequences stay where they are', /explicit keys of a serial/, () => ({ advanceSequences: async () => {} })),
+  {
+    ...writer('sequences stay where they are', /explicit keys of a serial/, () => ({
+      advanceSequences: async () => {},
+    })),
+    // SQLite moves them on by itself.
+    when: (harness) => harness.name !== 'sqlite',
+  },
   {
     name: 'our own tables are shown',
     caughtBy: /our own tables/,
