@@ -1,6 +1,6 @@
+import { visibleText } from '../model/canon/show.ts';
 import type { Progress } from '../model/report.ts';
 import type { Context } from './context.ts';
-import { visibleText } from './output/cell.ts';
 import { cut, duration, grouped, short } from './output/text.ts';
 
 /** Shows work as it goes: one live line on a terminal, else one line per ten seconds. Dispose before writing results. */

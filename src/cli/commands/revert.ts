@@ -1,3 +1,4 @@
+import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { factsOf } from '../../work/recorded.ts';
 import { type Reverted, type RevertPlan, revert as revertWork } from '../../work/revert.ts';
@@ -9,7 +10,6 @@ import { type Command, type Context, type Flags, tell } from '../context.ts';
 import { askedBy, openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';
 import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
-import { visibleCell, visibleText } from '../output/cell.ts';
 import { countsLine } from '../output/changes.ts';
 import { jsonText } from '../output/json-text.ts';
 import { grouped } from '../output/text.ts';

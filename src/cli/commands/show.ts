@@ -1,10 +1,10 @@
+import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { CompareReport } from '../../model/report.ts';
 import type { DifferencePair, Plan, Run, Store } from '../../model/store.ts';
 import { type ShownRun, showRun } from '../../work/runs.ts';
 import type { Command, Context, Flags } from '../context.ts';
 import { openControl } from '../control.ts';
-import { visibleCell, visibleText } from '../output/cell.ts';
 import { shownChange } from '../output/changes.ts';
 import type { ShownPair } from '../output/difference.ts';
 import { jsonText } from '../output/json-text.ts';

@@ -1,9 +1,9 @@
+import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Settled, Store } from '../../model/store.ts';
 import type { AppliedPlan } from '../../work/apply.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
-import { visibleCell, visibleText } from './cell.ts';
 import { shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
 import { grouped } from './text.ts';

@@ -1,10 +1,10 @@
+import { shownCell, visibleCell, visiblePair, visibleText } from '../../model/canon/show.ts';
 import type { ChangeOp } from '../../model/change.ts';
-import type { Cell } from '../../model/row.ts';
+import type { Cell, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
 import type { PlanHeader, PlanItem } from '../../model/store.ts';
 import type { Style } from '../style.ts';
-import { visibleCell, visiblePair, visibleText } from './cell.ts';
 import { cut } from './text.ts';
 
 /** A planned or written change with names instead of places. */
@@ -20,24 +20,26 @@ export interface ShownChange {
 
 export const shownChange = (header: PlanHeader, item: PlanItem): ShownChange => {
   const { table, key, pair } = header.tables[item.table]!;
-  const columns = nativeSelection(table, key).columns.map((c) => c.name);
+  const native = nativeSelection(table, key).columns;
+  const columns = native.map((c) => c.name);
   const { change } = item;
+  const cell = (row: Row, i: number): Cell => shownCell(row[i] ?? null, native[i]!.as);
   const cells =
     change.op === 'delete'
-      ? columns.map((column, i) => ({ column, before: change.before[i] ?? null }))
+      ? columns.map((column, i) => ({ column, before: cell(change.before, i) }))
       : change.op === 'insert'
-        ? change.columns.map((i) => ({ column: columns[i]!, after: change.after[i] ?? null }))
+        ? change.columns.map((i) => ({ column: columns[i]!, after: cell(change.after, i) }))
         : change.columns.map((i) => ({
             column: columns[i]!,
-            before: change.before[i] ?? null,
-            after: change.after[i] ?? null,
+            before: cell(change.before, i),
+            after: cell(change.after, i),
           }));
   return {
     seq: item.seq,
     op: change.op,
     pair,
     table: tableLabel(table),
-    key: Object.fromEntries(key.map((name, i) => [name, change.key[i] ?? null])),
+    key: Object.fromEntries(key.map((name, i) => [name, shownCell(change.key[i] ?? null, native[i]!.as)])),
     cells,
   };
 };

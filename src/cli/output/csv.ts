@@ -1,6 +1,6 @@
+import { visibleText } from '../../model/canon/show.ts';
 import type { Cell } from '../../model/row.ts';
 import type { Out } from '../io.ts';
-import { visibleText } from './cell.ts';
 import type { DiffOutput } from './diff-output.ts';
 import { shownDifference } from './difference.ts';
 

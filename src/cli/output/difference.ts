@@ -1,5 +1,6 @@
+import { shownCell } from '../../model/canon/show.ts';
 import type { Difference } from '../../model/change.ts';
-import type { Cell } from '../../model/row.ts';
+import type { Cell, Key, Row } from '../../model/row.ts';
 import type { ColumnType, TableName } from '../../model/schema.ts';
 
 /** A pair as output needs it: known from a running comparison, or from a saved run. */
@@ -35,16 +36,25 @@ export interface ShownDifference {
   readonly cells: readonly ShownCell[];
 }
 
+/** The cells of a key as every output writes them; none where rows have no key. */
+export const shownKey = (pair: Pick<ShownPair, 'columns' | 'keyWidth'>, key: Key): readonly Cell[] =>
+  pair.columns.slice(0, pair.keyWidth).map((c, i) => shownCell(key[i] ?? null, c.as));
+
 /** Names a difference's key and cells by the source's column names. Rows without a key have an empty one. */
 export const shownDifference = (pair: ShownPair, d: Difference): ShownDifference => {
-  const key = Object.fromEntries(pair.columns.slice(0, pair.keyWidth).map((c, i) => [c.source, d.key[i] ?? null]));
+  const cell = (row: Row, i: number): Cell => shownCell(row[i] ?? null, pair.columns[i]!.as);
+  const key = Object.fromEntries(shownKey(pair, d.key).map((k, i) => [pair.columns[i]!.source, k]));
   const cells =
     d.kind === 'different'
-      ? d.columns.map((i) => ({ column: pair.columns[i]!.source, source: d.source[i]!, target: d.target[i]! }))
+      ? d.columns.map((i) => ({
+          column: pair.columns[i]!.source,
+          source: cell(d.source, i),
+          target: cell(d.target, i),
+        }))
       : pair.columns.map((c, i) =>
           d.kind === 'only_in_source'
-            ? { column: c.source, source: d.source[i] ?? null }
-            : { column: c.source, target: d.target[i] ?? null },
+            ? { column: c.source, source: cell(d.source, i) }
+            : { column: c.source, target: cell(d.target, i) },
         );
   return { pair: pair.name, key, kind: d.kind, cells };
 };

@@ -1,14 +1,14 @@
+import { shownCell, visibleCell, visiblePair, visibleText } from '../../model/canon/show.ts';
 import type { Row } from '../../model/row.ts';
 import type { Trace } from '../../model/store.ts';
 import type { Explained } from '../../work/explain.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
-import { cutPair, visibleCell, visiblePair, visibleText } from './cell.ts';
 import { shownChange } from './changes.ts';
 import { shownDifference } from './difference.ts';
 import { jsonText } from './json-text.ts';
-import { columnsOf, padEnd } from './text.ts';
+import { columnsOf, cutPair, padEnd } from './text.ts';
 
 interface Names {
   readonly source: string;
@@ -80,13 +80,13 @@ const stateOf = (e: Explained): string => {
 
 export const explainedJson = (out: Out, e: Explained, names: Names): Promise<void> => {
   const object = (row: Row | null): unknown =>
-    row && Object.fromEntries(e.pair.columns.map((c, i) => [c.source.name, row[i] ?? null]));
+    row && Object.fromEntries(e.pair.columns.map((c, i) => [c.source.name, shownCell(row[i] ?? null, c.as)]));
   return out.write(
     `${jsonText({
       schema_version: 1,
       pair: e.pair.name,
       key: Object.fromEntries(
-        e.pair.columns.slice(0, e.pair.keyWidth).map((c, i) => [c.source.name, e.key[i] ?? null]),
+        e.pair.columns.slice(0, e.pair.keyWidth).map((c, i) => [c.source.name, shownCell(e.key[i] ?? null, c.as)]),
       ),
       names,
       source: object(e.source),
@@ -100,11 +100,11 @@ export const explainedJson = (out: Out, e: Explained, names: Names): Promise<voi
 
 export const explainedTable = async (out: Out, e: Explained, names: Names): Promise<void> => {
   const style = styleOf(out.color);
-  const key = e.key.map((cell) => visibleCell(cell)).join(', ');
+  const key = e.key.map((cell, i) => visibleCell(shownCell(cell, e.pair.columns[i]!.as))).join(', ');
   await out.write(`  ${visibleText(e.pair.name)} ${style.bold(key)} ${stateOf(e)}\n\n`);
   if (e.source !== null || e.target !== null) {
     const rows = e.pair.columns.map((c, i) => {
-      const [a, b] = [e.source?.[i] ?? null, e.target?.[i] ?? null];
+      const [a, b] = [shownCell(e.source?.[i] ?? null, c.as), shownCell(e.target?.[i] ?? null, c.as)];
       const [shownA, shownB] = cutPair(
         ...(e.source && e.target ? visiblePair(a, b) : ([visibleCell(a), visibleCell(b)] as const)),
         44,

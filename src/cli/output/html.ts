@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
+import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Out } from '../io.ts';
-import { visibleCell, visibleText } from './cell.ts';
 import type { DiffOutput } from './diff-output.ts';
-import { shownDifference } from './difference.ts';
+import { shownDifference, shownKey } from './difference.ts';
 import { Spool } from './spool.ts';
 import { explainLines, histogram, pairLabel, pairTable, remarks, verdictLine, workDone } from './summary.ts';
 
@@ -33,7 +33,12 @@ export const htmlOutput = (out: Out): DiffOutput => {
   return {
     async difference(pair, d) {
       const shown = shownDifference(pair, d);
-      const key = pair.keyWidth === 0 ? '(no key)' : d.key.map((c) => visibleCell(c)).join(', ');
+      const key =
+        pair.keyWidth === 0
+          ? '(no key)'
+          : shownKey(pair, d.key)
+              .map((c) => visibleCell(c))
+              .join(', ');
       const side = (cell: (typeof shown.cells)[number]['source']): string =>
         `<td class="v">${cell === undefined ? '' : cell === null ? '<i>NULL</i>' : esc(visibleCell(cell))}</td>`;
       spool.add(

@@ -1,7 +1,7 @@
+import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Out } from '../io.ts';
-import { visibleCell, visibleText } from './cell.ts';
 import type { DiffOutput } from './diff-output.ts';
-import { shownDifference } from './difference.ts';
+import { shownDifference, shownKey } from './difference.ts';
 import { Spool } from './spool.ts';
 import { histogram, pairLabel, pairTable, remarks, verdictLine, workDone } from './summary.ts';
 
@@ -22,7 +22,12 @@ export const markdownOutput = (out: Out): DiffOutput => {
   return {
     async difference(pair, d) {
       const shown = shownDifference(pair, d);
-      const key = pair.keyWidth === 0 ? '(no key)' : d.key.map((c) => md(visibleCell(c))).join(', ');
+      const key =
+        pair.keyWidth === 0
+          ? '(no key)'
+          : shownKey(pair, d.key)
+              .map((c) => md(visibleCell(c)))
+              .join(', ');
       for (const c of shown.cells) {
         const side = (cell: typeof c.source): string => (cell === undefined ? '' : md(visibleCell(cell)));
         spool.add(

@@ -1,9 +1,9 @@
+import { visibleText } from '../../model/canon/show.ts';
 import type { Plan, PlanItem, Store } from '../../model/store.ts';
 import { type Planned, summaryOf } from '../../work/make-plan.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { type Style, styleOf } from '../style.ts';
-import { visibleText } from './cell.ts';
 import { changeLine, countsLine, shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
 import { columnsOf, grouped } from './text.ts';

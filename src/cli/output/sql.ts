@@ -1,11 +1,11 @@
 import { isMisfit } from '../../model/canon/misfit.ts';
+import { shownCell, visibleText } from '../../model/canon/show.ts';
 import type { Difference } from '../../model/change.ts';
 import type { Cell } from '../../model/row.ts';
 import type { ColumnType, TableName } from '../../model/schema.ts';
 import type { Out } from '../io.ts';
-import { visibleText } from './cell.ts';
 import type { DiffOutput } from './diff-output.ts';
-import type { ShownPair } from './difference.ts';
+import { type ShownPair, shownKey } from './difference.ts';
 
 const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 const tableSql = (t: TableName): string =>
@@ -18,12 +18,13 @@ const literal = (column: ShownPair['columns'][number], cell: Cell): string | und
   if (cell === null) return 'null';
   if (isMisfit(cell)) return undefined;
   // Line ends and tabs may stand in a literal; what acts on a terminal or hides may not.
-  const plain = cell.replaceAll(/[\n\r\t]/g, ' ');
+  const text = shownCell(cell, type) ?? '';
+  const plain = text.replaceAll(/[\n\r\t]/g, ' ');
   if (visibleText(plain) !== plain) return undefined;
   if (type.kind === 'bytes') return /^bytea/i.test(column.native ?? '') ? `'\\x${cell}'` : `X'${cell}'`;
   if ((type.kind === 'int' || type.kind === 'decimal') && /^-?\d+(\.\d+)?$/.test(cell)) return cell;
   if (type.kind === 'bool') return cell;
-  return `'${cell.replaceAll("'", "''")}'`;
+  return `'${text.replaceAll("'", "''")}'`;
 };
 
 const literals = (pair: ShownPair, row: readonly Cell[], indexes: readonly number[]): readonly string[] | undefined => {
@@ -74,7 +75,9 @@ export const sqlOutput = (out: Out): DiffOutput => {
       }
       const sql = statement(pair, d);
       if (sql === undefined) {
-        const key = d.key.map((c) => (c === null ? 'NULL' : visibleText(c))).join(', ');
+        const key = shownKey(pair, d.key)
+          .map((c) => (c === null ? 'NULL' : visibleText(c)))
+          .join(', ');
         await out.write(`${comment(`${pair.target} ${key}: ${d.kind}, with a value that has no literal`)}\n`);
       } else if (d.kind === 'only_in_target') {
         await out.write(

@@ -1,9 +1,9 @@
+import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Settled } from '../../model/store.ts';
 import type { Synced } from '../../work/sync.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
-import { visibleCell, visibleText } from './cell.ts';
 import { shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
 import { pairTable, workDone } from './summary.ts';

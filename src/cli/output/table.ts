@@ -1,10 +1,10 @@
+import { visibleCell, visiblePair, visibleText } from '../../model/canon/show.ts';
 import type { Difference } from '../../model/change.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
 import type { Out } from '../io.ts';
 import { type Style, styleOf } from '../style.ts';
-import { cutPair, visibleCell, visiblePair, visibleText } from './cell.ts';
 import type { DiffOutput } from './diff-output.ts';
-import { type ShownPair, shownDifference } from './difference.ts';
+import { type ShownPair, shownDifference, shownKey } from './difference.ts';
 import { Spool } from './spool.ts';
 import {
   explainLines,
@@ -17,7 +17,7 @@ import {
   verdictLine,
   workDone,
 } from './summary.ts';
-import { columnsOf, count, cut, grouped, padEnd } from './text.ts';
+import { columnsOf, count, cut, cutPair, grouped, padEnd } from './text.ts';
 
 interface Layout {
   readonly style: Style;
@@ -31,7 +31,7 @@ const valueRoom = (width: number): number => Math.max(12, Math.min(50, Math.floo
 
 const keyText = (pair: ShownPair, d: Difference): string => {
   if (pair.keyWidth === 0) return 'a row without a key';
-  const cells = d.key.map((cell) => visibleCell(cell));
+  const cells = shownKey(pair, d.key).map((cell) => visibleCell(cell));
   return pair.keyWidth === 1
     ? cells[0]!
     : cells.map((c, i) => `${visibleText(pair.columns[i]!.source)} ${c}`).join(', ');

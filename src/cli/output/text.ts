@@ -69,5 +69,19 @@ export const columnsOf = (rows: readonly (readonly string[])[], right: (column: 
   );
 };
 
-/** A `-`, `_` and letter name in lower case for a file or anchor. */
-export const plural = (n: number, one: string, many = `${one}s`): string => (n === 1 ? one : many);
+/** The two cells cut to `width` around the first character in which they differ. */
+export const cutPair = (a: string, b: string, width: number): readonly [string, string] => {
+  if (a.length <= width && b.length <= width) return [a, b];
+  let first = 0;
+  while (first < a.length && first < b.length && a[first] === b[first]) first++;
+  if (a === b) first = 0;
+  const from = Math.max(0, Math.min(first - 20, Math.max(a.length, b.length) - width));
+  const part = (text: string): string => {
+    const start = from > 0 && text.length > width ? from : 0;
+    const head = start > 0 ? '…' : '';
+    const room = width - head.length;
+    const rest = text.slice(start);
+    return head + (rest.length > room ? `${rest.slice(0, room - 1)}…` : rest);
+  };
+  return [part(a), part(b)];
+};

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Text } from '../row.ts';
+import { canonical } from './canonical.ts';
+import { canonicalDouble } from './float.ts';
 import { misfit } from './misfit.ts';
-import { show } from './show.ts';
+import { show, shownCell, visibleCell, visiblePair } from './show.ts';
 
 const shown = (text: string): string => show(text as Text);
 
@@ -61,4 +63,34 @@ test('different texts look different, and nothing that acts is left', () => {
     }),
     { numRuns: 20_000 },
   );
+});
+
+test('a 32-bit float is shown as the shortest decimal of its own width, one to one', () => {
+  const single = { kind: 'float', bits: 32 } as const;
+  assert.equal(shownCell('11.609999656677246' as Text, single), '11.61');
+  assert.equal(shownCell('-0.10000000149011612' as Text, single), '-0.1');
+  for (const text of ['NaN', 'Infinity', '-Infinity', '0', '16777216'] as Text[])
+    assert.equal(shownCell(text, single), text);
+  assert.equal(shownCell(null, single), null);
+  assert.equal(shownCell('11.609999656677246' as Text, { kind: 'float', bits: 64 }), '11.609999656677246');
+  assert.equal(shownCell(misfit('t', 'abc'), single), misfit('t', 'abc'));
+  fc.assert(
+    fc.property(fc.float({ noNaN: true }), (f) => {
+      const cell = canonicalDouble(f) as Text;
+      assert.equal(canonical(single, shownCell(cell, single)!), cell);
+    }),
+  );
+});
+
+test('a cell says that it is NULL, empty, or ends in blanks', () => {
+  assert.equal(visibleCell(null), 'NULL');
+  assert.equal(visibleCell('NULL' as Text), '"NULL"');
+  assert.equal(visibleCell('' as Text), '""');
+  assert.equal(visibleCell('  a b ' as Text), '··a b·');
+  assert.equal(visibleCell('a\u00a0' as Text), 'a\\u{a0}');
+});
+
+test('two cells that only look alike are spelled out', () => {
+  assert.deepEqual(visiblePair('Luleå' as Text, 'Lulea\u030a' as Text), ['Lule\\u{e5}', 'Lulea\\u{30a}']);
+  assert.deepEqual(visiblePair('å' as Text, 'b' as Text), ['å', 'b']);
 });
