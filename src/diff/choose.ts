@@ -95,7 +95,7 @@ export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice
   } as const;
   if (work.force === 'digest') return digest;
   const share = (n: number): number => n / Math.max(1, probe.rows);
-  const wanted = sink.wanted() > rows * valueShare ? share(probe.differing) : share(probe.open);
+  const wanted = sink.wanted(work.pair) > rows * valueShare ? share(probe.differing) : share(probe.open);
   if (wanted > valueShare)
     return { path: 'rows', why: `${found}, and their values are needed: values are merged in key order` };
   const touched = 1 - Math.exp(-(share(probe.differing) * rows) / partition.count);

@@ -44,7 +44,7 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
 
   const handOn = async (differences: readonly Difference[]): Promise<void> => {
     if (sample.length < sampled) sample.push(...differences.slice(0, sampled - sample.length));
-    const wanted = sink.wanted();
+    const wanted = sink.wanted(pair);
     const sent = differences.length <= wanted ? differences : differences.slice(0, wanted);
     if (sent.length > 0) await sink.write(pair, sent);
   };
@@ -73,7 +73,7 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
 
   /** Is this one fetched? Kept in step by counting what was promised before it was fetched. */
   const chooser = (): ((c: Candidate) => boolean) => {
-    let wanted = sink.wanted();
+    let wanted = sink.wanted(pair);
     let examined = tally.examined;
     return (c) => {
       const fetched = c.soft || wanted > 0 || (c.sides === 3 && examined < examinedRows);
@@ -184,7 +184,7 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
           : { kind: 'only_in_target', key: row, source: null, target: row };
       // One per surplus copy, never more than a batch in memory.
       for (let left = Math.abs(s - t); left > 0; ) {
-        const n = Math.min(left, sink.wanted(), valueKeys);
+        const n = Math.min(left, sink.wanted(pair), valueKeys);
         if (n <= 0) break;
         await sink.write(pair, new Array<Difference>(n).fill(difference));
         left -= n;
@@ -197,7 +197,7 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
     add: async (readers, list, dense) => {
       if (reading.form.kind === 'multiset') return multiset(list);
       // A filter needs look-ups between the rows, which one reader cannot do while it scans.
-      const most = sink.wanted() * 2 > list.count || (list.count > 0 && allSoft(list));
+      const most = sink.wanted(pair) * 2 > list.count || (list.count > 0 && allSoft(list));
       if (dense && most && pair.filter === undefined && list.count > valueKeys) return byScan(readers, list);
       return byKeys(readers, list);
     },

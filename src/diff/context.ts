@@ -16,10 +16,10 @@ export const otherSide = (side: Side): Side => (side === 'source' ? 'target' : '
 /** Where confirmed differences go, in key order within a pair. */
 export interface DifferenceSink {
   /**
-   * How many more differences are wanted with their values; asked before each batch. Infinity: all; 0: only counts
+   * How many more differences of a pair are wanted with their values; asked before each batch. Infinity: all; 0: only counts
    * (values are then fetched for a bounded number of rows, for the counts per column).
    */
-  wanted(): number;
+  wanted(pair: Pair): number;
   /** Back-pressure: the comparison waits for it. Never more than `wanted` at a time. */
   write(pair: Pair, differences: readonly Difference[]): Promise<void>;
 }

@@ -115,7 +115,7 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
       ...o,
       done,
       sink: {
-        wanted: () => Math.max(o.sink.wanted(), keptMost - count),
+        wanted: (pair) => Math.max(o.sink.wanted(pair), keptMost - count),
         write: async (pair, differences) => {
           await keep(pair, differences);
           await o.sink.write(pair, differences);
