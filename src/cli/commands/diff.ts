@@ -5,10 +5,11 @@ import { type ConnectedSides, connectBoth, describeSide } from '../connect.ts';
 import { type Command, type Context, type Flags, tell } from '../context.ts';
 import { compareExit } from '../exit.ts';
 import { type Job, jobOf } from '../job.ts';
+import { sharesLimit } from '../output/diff-output.ts';
 import { openDiffOutput } from '../output/open.ts';
 import { type ProgressView, progressView } from '../progress.ts';
 import { formatFlag, limitFlag } from '../read-flags.ts';
-import { differencesFound, limitedSink } from '../shown-limit.ts';
+import { differencesFound, limitedSink, shownCount } from '../shown-limit.ts';
 
 export const diff: Command = async (context, args, flags) => {
   const format = formatFlag(flags);
@@ -22,7 +23,7 @@ export const diff: Command = async (context, args, flags) => {
     target: sides.target.name,
     sync: job.sync,
   });
-  const sink = limitedSink(output, limit);
+  const sink = limitedSink(output, limit, { shared: sharesLimit(format) });
   using progress = progressView(context);
   const options: CompareOptions = {
     source: sides.source,
@@ -43,10 +44,11 @@ export const diff: Command = async (context, args, flags) => {
     ? await compareAndSave(context, job, flags, options, { sides, progress })
     : { report: await compare(options), run: null };
   progress[Symbol.dispose]();
+  const shares = sink.shares();
   await output.end(report, {
     run,
-    shown: sink.shown,
-    truncated: differencesFound(report) > sink.shown,
+    shares,
+    truncated: differencesFound(report) > shownCount(shares),
     elapsedMs: context.clock.elapsed() - began,
     next: nextSteps(job, args, flags, report.verdict),
     explain: flags.explain === true,

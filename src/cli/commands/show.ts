@@ -1,28 +1,31 @@
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { CompareReport } from '../../model/report.ts';
-import type { DifferencePair, Plan, Run, Store } from '../../model/store.ts';
+import type { DifferenceFilter, DifferencePair, Plan, Run, Store } from '../../model/store.ts';
 import { type ShownRun, showRun } from '../../work/runs.ts';
 import type { Command, Context, Flags } from '../context.ts';
 import { openControl } from '../control.ts';
 import { shownChange } from '../output/changes.ts';
+import { sharesLimit } from '../output/diff-output.ts';
 import type { ShownPair } from '../output/difference.ts';
 import { jsonText } from '../output/json-text.ts';
 import { openDiffOutput } from '../output/open.ts';
 import { firstItems, writePlan } from '../output/plan-view.ts';
 import { runHead, runJson } from '../output/run-view.ts';
+import { fairShares } from '../output/shares.ts';
 import { formatFlag, formatOf, limitFlag } from '../read-flags.ts';
 import { inert } from '../report-error.ts';
+import { differencesFound, differencesOf, shownCount } from '../shown-limit.ts';
 
 export const show: Command = async (context, [id], flags) => {
   const signal = AbortSignal.any([context.stop, context.now]);
   await using store = await openControl(context, flags, undefined, signal);
   const plan = await store.plans.get(id!, { signal });
-  if (plan) return showPlan(context, flags, store, plan, signal);
+  if (plan) return await showPlan(context, flags, store, plan, signal);
   const limit = limitFlag(flags, formatFlag(flags));
   const shown = await showRun(store, id!, { signal, limit: Math.min(limit, 1_000_000) });
   const { run } = shown;
-  if (run.kind === 'diff' && run.state === 'done') return showDiff(context, flags, store, run, signal);
+  if (run.kind === 'diff' && run.state === 'done') return await showDiff(context, flags, store, run, signal);
   const format = formatOf(flags, ['table', 'json'] as const, 'show');
   if (format === 'json') await shownJson(context, shown);
   else await shownTable(context, shown);
@@ -68,19 +71,26 @@ const showDiff = async (
     sync: run.sync,
   });
   const pairs = shownPairs(await store.differences.pairs(run.id, { signal }));
-  let shown = 0;
-  reading: for await (const batch of store.differences.list(run.id, {}, { signal })) {
-    for (const { pair, difference } of batch) {
-      if (shown >= limit) break reading;
-      await output.difference(pairs.get(pair)!, difference);
-      shown++;
+  const shares = new Map<string, number>();
+  const read = async (filter: DifferenceFilter, most: number): Promise<void> => {
+    let left = most;
+    if (left <= 0) return;
+    for await (const batch of store.differences.list(run.id, filter, { signal })) {
+      for (const { pair, difference } of batch) {
+        if (left-- <= 0) return;
+        await output.difference(pairs.get(pair)!, difference);
+        shares.set(pair, (shares.get(pair) ?? 0) + 1);
+      }
     }
-  }
-  const found = report.pairs.reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
+  };
+  if (sharesLimit(format)) {
+    const most = fairShares(report.pairs.map(differencesOf), limit);
+    for (const [i, pair] of report.pairs.entries()) await read({ pair: pair.source }, most[i]!);
+  } else await read({}, limit);
   await output.end(report, {
     run: run.id,
-    shown,
-    truncated: found > shown,
+    shares,
+    truncated: differencesFound(report) > shownCount(shares),
     elapsedMs: (run.finished ?? run.started) - run.started,
     next: [],
     explain: false,

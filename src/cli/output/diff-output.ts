@@ -8,8 +8,8 @@ export interface DiffFacts {
   readonly run: string | null;
   /** Differences were found that are not shown. */
   readonly truncated: boolean;
-  /** Differences handed to the output. */
-  readonly shown: number;
+  /** Of each pair by name, how many of its differences are shown: the limit is shared. Infinity: all. */
+  readonly shares: ReadonlyMap<string, number>;
   readonly elapsedMs: number;
   /** What to type next; empty when there is nothing to do. */
   readonly next: readonly string[];
@@ -28,6 +28,10 @@ export interface DiffOutput extends AsyncDisposable {
 
 export const formats = ['table', 'json', 'jsonl', 'csv', 'html', 'sql', 'markdown'] as const;
 export type Format = (typeof formats)[number];
+
+/** Formats for people: the limit is shared among the pairs that differ. The others show the first ones that come. */
+export const sharesLimit = (format: Format): boolean =>
+  format === 'table' || format === 'html' || format === 'markdown';
 
 /** How many differences are shown when `--limit` does not say. */
 export const defaultLimit: Readonly<Record<Format, number>> = {

@@ -3,7 +3,7 @@ import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Out } from '../io.ts';
 import type { DiffOutput } from './diff-output.ts';
 import { shownDifference, shownKey } from './difference.ts';
-import { Spool } from './spool.ts';
+import { Sections } from './sections.ts';
 import { explainLines, histogram, pairLabel, pairTable, remarks, verdictLine, workDone } from './summary.ts';
 
 const esc = (text: string): string =>
@@ -28,7 +28,7 @@ dt{font-weight:600}pre{white-space:pre-wrap;overflow-wrap:anywhere}
 
 /** One page that needs nothing else: no script, no foreign address, every value escaped. */
 export const htmlOutput = (out: Out): DiffOutput => {
-  const spool = new Spool();
+  const sections = new Sections();
   const hash = createHash('sha256').update(css).digest('base64');
   return {
     async difference(pair, d) {
@@ -41,7 +41,8 @@ export const htmlOutput = (out: Out): DiffOutput => {
               .join(', ');
       const side = (cell: (typeof shown.cells)[number]['source']): string =>
         `<td class="v">${cell === undefined ? '' : cell === null ? '<i>NULL</i>' : esc(visibleCell(cell))}</td>`;
-      spool.add(
+      sections.add(
+        pair.name,
         shown.cells
           .map(
             (c, i) =>
@@ -72,11 +73,12 @@ export const htmlOutput = (out: Out): DiffOutput => {
         const columns = histogram(p);
         if (columns !== '') await out.write(`<p><b>${esc(pairLabel(p))}</b>: ${esc(columns)}</p>\n`);
       }
-      if (!spool.empty) {
+      if ([...facts.shares.values()].some((n) => n > 0)) {
         await out.write(
           `<h2>Differences</h2>\n<table><thead><tr><th>pair</th><th>key</th><th>kind</th><th>column</th><th>${source}</th><th>${target}</th></tr></thead><tbody>\n`,
         );
-        for (const text of spool.read()) await out.write(text);
+        for (const p of report.pairs)
+          for (const text of sections.read(p.source, facts.shares.get(p.source) ?? 0)) await out.write(text);
         await out.write(
           `</tbody></table>\n${facts.truncated ? '<p>More differences were found than are shown here.</p>\n' : ''}`,
         );
@@ -91,7 +93,7 @@ export const htmlOutput = (out: Out): DiffOutput => {
       await out.write('</body></html>\n');
     },
     async [Symbol.asyncDispose]() {
-      spool[Symbol.dispose]();
+      sections[Symbol.dispose]();
     },
   };
 };

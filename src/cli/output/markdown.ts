@@ -1,8 +1,9 @@
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
+import type { Cell } from '../../model/row.ts';
 import type { Out } from '../io.ts';
 import type { DiffOutput } from './diff-output.ts';
 import { shownDifference, shownKey } from './difference.ts';
-import { Spool } from './spool.ts';
+import { Sections } from './sections.ts';
 import { histogram, pairLabel, pairTable, remarks, verdictLine, workDone } from './summary.ts';
 
 /** Text in which nothing is Markdown or HTML. */
@@ -18,7 +19,7 @@ const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`;
 
 /** A report to paste into a pull request. */
 export const markdownOutput = (out: Out): DiffOutput => {
-  const spool = new Spool();
+  const sections = new Sections();
   return {
     async difference(pair, d) {
       const shown = shownDifference(pair, d);
@@ -28,19 +29,18 @@ export const markdownOutput = (out: Out): DiffOutput => {
           : shownKey(pair, d.key)
               .map((c) => md(visibleCell(c)))
               .join(', ');
-      for (const c of shown.cells) {
-        const side = (cell: typeof c.source): string => (cell === undefined ? '' : md(visibleCell(cell)));
-        spool.add(
-          row([
-            md(visibleText(pair.name)),
-            key,
-            d.kind.replaceAll('_', ' '),
-            md(visibleText(c.column)),
-            side(c.source),
-            side(c.target),
-          ]),
-        );
-      }
+      const side = (cell: Cell | undefined): string => (cell === undefined ? '' : md(visibleCell(cell)));
+      const lines = shown.cells.map((c) =>
+        row([
+          md(visibleText(pair.name)),
+          key,
+          d.kind.replaceAll('_', ' '),
+          md(visibleText(c.column)),
+          side(c.source),
+          side(c.target),
+        ]),
+      );
+      sections.add(pair.name, lines.join(''));
     },
     async end(report, facts) {
       const source = md(visibleText(report.source.name));
@@ -58,18 +58,19 @@ export const markdownOutput = (out: Out): DiffOutput => {
         const columns = histogram(p);
         if (columns !== '') await out.write(`\n${md(pairLabel(p))}: ${md(columns)}\n`);
       }
-      if (!spool.empty) {
+      if ([...facts.shares.values()].some((n) => n > 0)) {
         await out.write(
           `\n${row(['pair', 'key', 'kind', 'column', source, target])}${row(['---', '---', '---', '---', '---', '---'])}`,
         );
-        for (const text of spool.read()) await out.write(text);
+        for (const p of report.pairs)
+          for (const text of sections.read(p.source, facts.shares.get(p.source) ?? 0)) await out.write(text);
         if (facts.truncated) await out.write('\nMore differences were found than are shown here.\n');
       }
       const notes = remarks(report);
       if (notes.length) await out.write(`\n${notes.map(([label, text]) => `- ${label}: ${md(text)}`).join('\n')}\n`);
     },
     async [Symbol.asyncDispose]() {
-      spool[Symbol.dispose]();
+      sections[Symbol.dispose]();
     },
   };
 };

@@ -26,10 +26,12 @@ export class Spool implements Disposable {
   add(text: string): void {
     this.#memory.push(text);
     this.#held += text.length;
-    if (this.#held > this.#limit) this.#spill();
+    if (this.#held > this.#limit) this.spill();
   }
 
-  #spill(): void {
+  /** Moves what is in memory to the file. */
+  spill(): void {
+    if (this.#held === 0) return;
     if (this.#file === undefined) {
       this.#folder = mkdtempSync(join(tmpdir(), 'lockstep-'));
       const path = join(this.#folder, 'spool');

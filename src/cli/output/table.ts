@@ -5,7 +5,7 @@ import type { Out } from '../io.ts';
 import { type Style, styleOf } from '../style.ts';
 import type { DiffOutput } from './diff-output.ts';
 import { type ShownPair, shownDifference, shownKey } from './difference.ts';
-import { Spool } from './spool.ts';
+import { Sections } from './sections.ts';
 import {
   explainLines,
   histogram,
@@ -73,23 +73,24 @@ export const tableOutput = (
     source: visibleText(o.source),
     target: visibleText(o.target),
   };
-  const spools = new Map<string, { spool: Spool; shown: number }>();
+  const sections = new Sections();
 
-  const section = async (p: PairReport): Promise<void> => {
-    const held = spools.get(p.source);
+  const section = async (p: PairReport, shown: number, limited: boolean): Promise<void> => {
     const differing = p.different + p.only_in_source + p.only_in_target;
     if (differing === 0) return;
     const columns = histogram(p);
     await out.write(
       `\n  ${style.bold(pairLabel(p))} · ${count(differing, 'differing row')}${columns === '' ? '' : `     ${columns}`}\n`,
     );
-    if (p.different > 0 && held) {
+    if (p.different > 0 && shown > 0) {
       const names = `${' '.repeat(labelWidth + 8)}${padEnd(layout.source, valueRoom(layout.width))}  ${layout.target}`;
       await out.write(`${style.dim(names)}\n`);
     }
-    for (const text of held?.spool.read() ?? []) await out.write(text);
-    const more = differing - (held?.shown ?? 0);
-    if (more > 0) await out.write(style.dim(`    ${grouped(more)} more: --limit all\n`));
+    for (const text of sections.read(p.source, shown)) await out.write(text);
+    const more = differing - shown;
+    // Of a run that shows none, the counts above say all there is to say.
+    if (more > 0 && limited)
+      await out.write(style.dim(`    ${grouped(more)} ${shown > 0 ? 'more' : 'not shown'}: --limit all\n`));
   };
 
   const colored = (line: string): string =>
@@ -97,13 +98,7 @@ export const tableOutput = (
 
   return {
     async difference(pair, d) {
-      let held = spools.get(pair.name);
-      if (!held) {
-        held = { spool: new Spool(), shown: 0 };
-        spools.set(pair.name, held);
-      }
-      held.spool.add(block(pair, d, layout));
-      held.shown++;
+      sections.add(pair.name, block(pair, d, layout));
     },
     async end(report: CompareReport, facts) {
       const sides = [report.source, report.target].map((side, i) => [
@@ -126,7 +121,8 @@ export const tableOutput = (
         });
         await out.write(`${painted.map((line) => `  ${line}`).join('\n')}\n`);
       }
-      for (const p of report.pairs) await section(p);
+      const some = [...facts.shares.values()].some((n) => n > 0);
+      for (const p of report.pairs) await section(p, facts.shares.get(p.source) ?? 0, some);
       const notes = remarks(report);
       if (notes.length) {
         await out.write(
@@ -143,7 +139,7 @@ export const tableOutput = (
       for (const next of facts.next) await out.write(`  ${style.dim('next:')} ${next}\n`);
     },
     async [Symbol.asyncDispose]() {
-      for (const { spool } of spools.values()) spool[Symbol.dispose]();
+      sections[Symbol.dispose]();
     },
   };
 };
