@@ -43,10 +43,17 @@ export interface ProcessFigures {
 }
 
 /** Runs a program to its end: wall seconds of the whole process, its family's peak memory (sampled), its output. */
-export const runProcess = (command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<ProcessFigures> =>
+export const runProcess = (
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<ProcessFigures> =>
   new Promise((resolve, reject) => {
     const start = performance.now();
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1', ...env } });
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NO_COLOR: '1', ...env },
+    });
     let peak = 0;
     const sampler = setInterval(() => {
       if (child.pid !== undefined) peak = Math.max(peak, peakMb(child.pid));

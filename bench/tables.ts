@@ -30,7 +30,13 @@ export const createTable = async (client: pg.Client, name: string, kind: KeyKind
 };
 
 /** Copies `from` to `name` and makes `differences` rows differ, spread evenly. */
-export const damagedCopy = async (client: pg.Client, from: string, name: string, rows: number, differences: number): Promise<void> => {
+export const damagedCopy = async (
+  client: pg.Client,
+  from: string,
+  name: string,
+  rows: number,
+  differences: number,
+): Promise<void> => {
   await client.query(`create table ${name} (like ${from} including all)`);
   if (differences === 0) {
     await client.query(`insert into ${name} select * from ${from}`);
