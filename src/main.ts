@@ -1,18 +1,23 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { exitCodes } from './cli/exit.ts';
-import { mayColor, outTo } from './cli/io.ts';
-import { runCommandLine } from './cli/run.ts';
-import { engineNames, engineOfUrl, loadEngine } from './engines/registry.ts';
-import { systemClock } from './lib/clock.ts';
-import { keepYoungHeapSmall } from './lib/heap.ts';
+import { keepCompiledCode } from './lib/compile-cache.ts';
 
 /**
  * The only composition root: gives the command line the process's streams, clock, signals and the engines.
  * The exit code is 1 until a command has said otherwise, so that no crash and no forgotten promise reads as success.
  */
-process.exitCode = exitCodes.crash;
+process.exitCode = 1;
+keepCompiledCode(process.env);
+const [{ exitCodes }, { mayColor, outTo }, { runCommandLine }, engines, { systemClock }, { keepYoungHeapSmall }] =
+  await Promise.all([
+    import('./cli/exit.ts'),
+    import('./cli/io.ts'),
+    import('./cli/run.ts'),
+    import('./engines/registry.ts'),
+    import('./lib/clock.ts'),
+    import('./lib/heap.ts'),
+  ]);
 keepYoungHeapSmall();
 
 const stop = new AbortController();
@@ -48,7 +53,7 @@ const code = await runCommandLine(args, {
   env: process.env,
   cwd: process.cwd(),
   clock: systemClock,
-  engines: { names: engineNames, ofUrl: engineOfUrl, load: loadEngine },
+  engines: { names: engines.engineNames, ofUrl: engines.engineOfUrl, load: engines.loadEngine },
   stop: stop.signal,
   now: now.signal,
   canAsk: process.stdin.isTTY === true && process.stderr.isTTY === true,

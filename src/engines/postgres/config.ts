@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
-import { z } from 'zod';
 import { LockstepError } from '../../model/errors.ts';
+import { readParts } from './parts.ts';
 
 export const tlsModes = ['disable', 'require', 'verify-ca', 'verify-full'] as const;
 export type TlsMode = (typeof tlsModes)[number];
@@ -148,47 +148,8 @@ const parseUrl = (text: string): PostgresConfig => {
   };
 };
 
-const text = z.union([z.string(), z.number()]).transform(String);
-const partsSchema = z.strictObject({
-  host: z.string().min(1).optional(),
-  port: text.optional(),
-  user: text.optional(),
-  password: text.optional(),
-  database: text.optional(),
-  schema: z.union([z.string(), z.array(z.string())]).optional(),
-  application_name: z.string().optional(),
-  connect_timeout: text.optional(),
-  tls: z
-    .strictObject({
-      mode: z.string().optional(),
-      ca: z.string().optional(),
-      ca_file: z.string().optional(),
-      server_name: z.string().optional(),
-      cert: z.string().optional(),
-      key: z.string().optional(),
-    })
-    .optional(),
-  pool: z.strictObject({ max: z.coerce.number().int().min(2).max(1000).optional() }).optional(),
-  // settings of every endpoint, read elsewhere
-  engine: z.string().optional(),
-  writable: z.unknown().optional(),
-  replicas: z.unknown().optional(),
-  limits: z.unknown().optional(),
-  retry: z.unknown().optional(),
-  breaker: z.unknown().optional(),
-});
-
 const parseParts = (parts: Readonly<Record<string, unknown>>): PostgresConfig => {
-  const parsed = partsSchema.safeParse(parts);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    const at = issue.path.join('.');
-    throw wrong(
-      `the PostgreSQL endpoint is not written right${at === '' ? '' : ` at ${at}`}: ${issue.message}`,
-      `Known parts: ${Object.keys(partsSchema.shape).join(', ')}.`,
-    );
-  }
-  const p = parsed.data;
+  const p = readParts(parts);
   const host = p.host ?? 'localhost';
   if (p.database === undefined || p.database === '') {
     throw wrong('the PostgreSQL endpoint names no database', 'Add `database: …`.');
