@@ -1,3 +1,4 @@
+import { grouped } from '../lib/grouped.ts';
 import type { Partition, Reader, Selection } from '../model/endpoint.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
 import { compareKeys } from '../model/order.ts';
@@ -40,7 +41,7 @@ const touchedShare = 0.3;
 /** Above this share of rows whose values are needed anyway, values are streamed. */
 const valueShare = 0.02;
 
-const count = (n: number): string => Math.round(n).toLocaleString('en-US');
+const count = (n: number): string => grouped(Math.round(n));
 
 /** The hash both sides can make of every column, or why they cannot. */
 export const commonHash = (work: Work, readers: Sides<Reader>): CommonHash | string => {

@@ -1,3 +1,4 @@
+import { grouped } from '../lib/grouped.ts';
 import type { PairReport } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
 import { pairSelection } from '../model/selection.ts';
@@ -82,7 +83,7 @@ const toReport = (work: Work, scanned: Scanned, tally: Tally, detectMs: number):
         ? [
             {
               what: pair.name,
-              reason: `${tally.nullKeys.toLocaleString('en-US')} rows have a NULL in their key`,
+              reason: `${grouped(tally.nullKeys)} rows have a NULL in their key`,
               fix: 'Choose a key without NULLs: --key …',
             },
           ]

@@ -1,3 +1,4 @@
+import { grouped } from '../lib/grouped.ts';
 import type { Partition, Reader, Segment } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
@@ -25,8 +26,6 @@ export interface Scanned {
 
 /** Examples of duplicate keys kept for the report. */
 const shownKeys = 5;
-
-const number = (n: number): string => n.toLocaleString('en-US');
 
 /** Reads both sides once, in the chosen way, and suspects what is unequal. */
 export const scan = async (work: Work, readers: Sides<Reader>, choice: Choice, tally: Tally): Promise<Scanned> => {
@@ -102,7 +101,7 @@ const drillDown = async (
   const rows = await mergeSides(work, readers, form, segmentsOf(partition, differing), confirmation, notes, tally);
   if (rows.source !== differingRows.source || rows.target !== differingRows.target)
     throw partsDisagree(work, rows, differingRows);
-  return `${number(differing.length)} parts with ${number(streamed)} of ${number(all)} rows differ`;
+  return `${grouped(differing.length)} parts with ${grouped(streamed)} of ${grouped(all)} rows differ`;
 };
 
 /** Ranges are read a thousand at a time, in key order; buckets in one pass, since each pass reads the whole table. */
@@ -210,8 +209,8 @@ const remarksOn = (work: Work, tally: Tally): Remarks => {
       tally.apart.target += target;
       if (duplicates.length >= shownKeys) return;
       const places = [
-        source > 1 ? `${number(source)} times in ${endpoints.source.name}` : '',
-        target > 1 ? `${number(target)} times in ${endpoints.target.name}` : '',
+        source > 1 ? `${grouped(source)} times in ${endpoints.source.name}` : '',
+        target > 1 ? `${grouped(target)} times in ${endpoints.target.name}` : '',
       ];
       duplicates.push(
         `key ${describe(key)} appears ${places.filter(Boolean).join(' and ')}; its rows are not compared`,
@@ -229,7 +228,7 @@ const remarksOn = (work: Work, tally: Tally): Remarks => {
         .filter((side) => nulls[side] > 0)
         .map(
           (side) =>
-            `${number(nulls[side])} rows in ${endpoints[side].name} have a NULL in their key (${examples[side]}) and cannot be paired`,
+            `${grouped(nulls[side])} rows in ${endpoints[side].name} have a NULL in their key (${examples[side]}) and cannot be paired`,
         ),
     ],
   };

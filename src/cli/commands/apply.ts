@@ -1,3 +1,4 @@
+import { grouped } from '../../lib/grouped.ts';
 import { apply as applyWork, findPlan } from '../../work/apply.ts';
 import { summaryOf } from '../../work/make-plan.ts';
 import { factsOf } from '../../work/recorded.ts';
@@ -8,7 +9,6 @@ import { type Command, tell } from '../context.ts';
 import { askedBy, openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';
 import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
-import { grouped } from '../output/text.ts';
 import { progressView } from '../progress.ts';
 import { formatOf, limitFlag } from '../read-flags.ts';
 import { targetSide, withTargetHint } from '../target-of-plan.ts';

@@ -1,3 +1,4 @@
+import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { factsOf } from '../../work/recorded.ts';
@@ -12,7 +13,6 @@ import { exitCodes } from '../exit.ts';
 import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
 import { countsLine } from '../output/changes.ts';
 import { jsonText } from '../output/json-text.ts';
-import { grouped } from '../output/text.ts';
 import { progressView } from '../progress.ts';
 import { formatOf, numberFlag } from '../read-flags.ts';
 import { inert } from '../report-error.ts';

@@ -1,3 +1,4 @@
+import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Settled, Store } from '../../model/store.ts';
 import type { AppliedPlan } from '../../work/apply.ts';
@@ -6,7 +7,6 @@ import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
-import { grouped } from './text.ts';
 
 /** A finished apply, or the apply of a revert. */
 type Applied = Pick<AppliedPlan, 'run' | 'plan' | 'result' | 'resumed'>;

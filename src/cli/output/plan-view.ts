@@ -1,3 +1,4 @@
+import { grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
 import type { Plan, PlanItem, Store } from '../../model/store.ts';
 import { type Planned, summaryOf } from '../../work/make-plan.ts';
@@ -6,7 +7,7 @@ import { inert } from '../report-error.ts';
 import { type Style, styleOf } from '../style.ts';
 import { changeLine, countsLine, shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
-import { columnsOf, grouped } from './text.ts';
+import { columnsOf } from './text.ts';
 
 type Summary = Planned['summary'];
 

@@ -1,7 +1,8 @@
+import { grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
 import { inert } from '../report-error.ts';
-import { columnsOf, count, duration, grouped, short } from './text.ts';
+import { columnsOf, count, duration, short } from './text.ts';
 
 /** The result of a comparison in words and numbers: what table, markdown and html share. */
 

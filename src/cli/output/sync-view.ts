@@ -1,3 +1,4 @@
+import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Settled } from '../../model/store.ts';
 import type { Synced } from '../../work/sync.ts';
@@ -7,7 +8,7 @@ import { styleOf } from '../style.ts';
 import { shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
 import { pairTable, workDone } from './summary.ts';
-import { columnsOf, count, grouped } from './text.ts';
+import { columnsOf, count } from './text.ts';
 
 export const syncJson = (out: Out, synced: Synced): Promise<void> => out.write(`${jsonText(synced.sync)}\n`);
 

@@ -1,3 +1,4 @@
+import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visiblePair, visibleText } from '../../model/canon/show.ts';
 import type { Difference } from '../../model/change.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
@@ -17,7 +18,7 @@ import {
   verdictLine,
   workDone,
 } from './summary.ts';
-import { columnsOf, count, cut, cutPair, grouped, padEnd } from './text.ts';
+import { columnsOf, count, cut, cutPair, padEnd } from './text.ts';
 
 interface Layout {
   readonly style: Style;

@@ -1,3 +1,5 @@
+import { grouped } from '../../lib/grouped.ts';
+
 const wide =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]/u;
 // biome-ignore lint/complexity/useRegexLiterals: the escape character is easier to see here
@@ -33,9 +35,6 @@ export const cut = (text: string, width: number): string => {
   }
   return `${out}…`;
 };
-
-/** `1284207` as `1,284,207`. */
-export const grouped = (n: number): string => String(n).replaceAll(/\B(?=(\d{3})+(?!\d))/g, ',');
 
 /** `850 ms`, `11.8 s`, `3 min 20 s`, `2 h 5 min`. */
 export const duration = (ms: number): string => {
