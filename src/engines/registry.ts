@@ -10,5 +10,6 @@ const engines: Readonly<Record<string, () => Promise<Engine>>> = {
 const schemes: Readonly<Record<string, string>> = { postgres: 'postgres', postgresql: 'postgres', sqlite: 'sqlite' };
 
 export const engineNames = Object.keys(engines);
-export const engineOfUrl = (url: string): string | undefined => schemes[url.slice(0, Math.max(0, url.indexOf(':'))).toLowerCase()];
+export const engineOfUrl = (url: string): string | undefined =>
+  schemes[url.slice(0, Math.max(0, url.indexOf(':'))).toLowerCase()];
 export const loadEngine = (name: string): Promise<Engine> | undefined => engines[name]?.();
