@@ -161,11 +161,12 @@ test('sections of later versions are accepted and listed', async () => {
   assert.deepEqual(inlineSecrets, [{ path: 'endpoints.c.url', line: 5 }]);
 });
 
-test('a TypeScript config is the same object', async () => {
+test('a TypeScript config is the same object, whatever package it lies in', async () => {
   const file = join(home, 'lockstep.config.ts');
+  writeFileSync(join(home, 'package.json'), '{"type":"commonjs"}');
   writeFileSync(
     file,
-    'const url: string = "sqlite:a.db";\nexport default { version: 1, endpoints: { a: { url } } };\n',
+    "import { defineConfig } from 'lockstep';\nconst url: string = 'sqlite:a.db';\nexport default defineConfig({ version: 1, endpoints: { a: { url } } });\n",
   );
   const config = await loadConfig(file, { cwd: home, env: {} });
   assert.equal(config.endpoints['a']!.connection(), 'sqlite:a.db');

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { registerHooks } from 'node:module';
+import { dirname, extname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { LockstepError } from '../model/errors.ts';
 import type { Config } from './config.ts';
@@ -9,15 +10,34 @@ import { type ConfigDocument, plainDocument } from './places.ts';
 import { resolveConfig } from './resolve.ts';
 import { validateConfig } from './validate.ts';
 
+/**
+ * Loads a config written as a module. It may say `import { defineConfig } from 'lockstep'` wherever it lies: in a
+ * checkout, beside an installed package, or when npx runs us; and it is a module whatever the package.json near it says.
+ */
+const importConfig = async (file: string): Promise<{ readonly default?: unknown }> => {
+  const { href } = pathToFileURL(file);
+  const own = new URL(`./define${extname(import.meta.filename)}`, import.meta.url).href;
+  const format = /\.[cm]?ts$/.test(file) ? 'module-typescript' : 'module';
+  const hooks = registerHooks({
+    resolve: (name, context, next) => (name === 'lockstep' ? { url: own, shortCircuit: true } : next(name, context)),
+    load: (url, context, next) => next(url, url === href ? { ...context, format } : context),
+  });
+  try {
+    return (await import(href)) as { readonly default?: unknown };
+  } finally {
+    hooks.deregister();
+  }
+};
+
 const readDocument = async (file: string, shown: string): Promise<ConfigDocument> => {
   if (/\.[cm]?[jt]s$/.test(file)) {
-    const module = (await import(pathToFileURL(file).href).catch((cause: unknown) => {
+    const module = await importConfig(file).catch((cause: unknown) => {
       throw new LockstepError(
         'CONFIG',
         `${shown} cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
         { cause },
       );
-    })) as { default?: unknown };
+    });
     if (module.default === undefined) {
       throw new LockstepError('CONFIG', `${shown} has no default export`, {
         hint: 'Write `export default defineConfig({ … })`.',

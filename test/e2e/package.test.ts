@@ -51,6 +51,21 @@ test('the packed package works in an empty folder', async () => {
     const report = JSON.parse(diff.stdout);
     assert.equal(report.verdict, 'differs');
     assert.deepEqual(report.differences[0].cells, [{ column: 'name', source: 'b', target: 'c' }]);
+
+    // A config in TypeScript, typed by the package and read by it.
+    writeFileSync(
+      join(dir, 'lockstep.config.ts'),
+      `import { defineConfig } from 'lockstep';
+const file: string = 'sqlite:a.db';
+export default defineConfig({ version: 1, endpoints: { a: { url: file }, b: { url: file } } });
+`,
+    );
+    const check = await run(bin, ['check', '--format', 'json'], { cwd: dir, env });
+    assert.equal(JSON.parse(check.stdout).ok, true);
+    assert.ok(existsSync(join(installed, 'dist/config/define.d.ts')), 'editors find its types');
+    const own = join(dir, 'own.mjs');
+    writeFileSync(own, "import { defineConfig } from 'lockstep'; console.log(defineConfig({ version: 1 }).version);");
+    assert.equal((await run(process.execPath, [own], { cwd: dir, env })).stdout, '1\n');
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

@@ -67,6 +67,7 @@ const configText = (source: InitSide, target: InitSide, pairs: readonly Pair[], 
   return `${[
     '# yaml-language-server: $schema=./node_modules/lockstep/schema/lockstep.config.draft07.json',
     '# Written by `lockstep init`. Check it with `lockstep check`, compare with `lockstep diff`.',
+    "# The same in TypeScript: lockstep.config.ts with `import { defineConfig } from 'lockstep'`.",
     'version: 1',
     '',
     'endpoints:',
@@ -109,6 +110,11 @@ const writeNew = (path: string, text: string, force: boolean, mode?: number): vo
 export const init: Command = async (context, args, flags) => {
   const signal = AbortSignal.any([context.stop, context.now]);
   const file = resolve(context.cwd, flags.out ?? 'lockstep.yaml');
+  if (!/\.ya?ml$/.test(file)) {
+    throw new LockstepError('USAGE', `--out ${flags.out}: lockstep init writes YAML`, {
+      hint: 'Give a name that ends in .yaml.',
+    });
+  }
   if (existsSync(file) && !flags.force) {
     throw new LockstepError('USAGE', `${flags.out ?? 'lockstep.yaml'} is there already, and is not overwritten`, {
       hint: 'Give another name with --out, or --force to replace it.',
