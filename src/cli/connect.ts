@@ -1,3 +1,4 @@
+import type { Redactor } from '../lib/redact.ts';
 import { closest } from '../lib/suggest.ts';
 import type { Endpoint, Engine } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
@@ -12,6 +13,7 @@ interface Found {
 
 const engineFor = async (context: Context, side: Side): Promise<Found> => {
   const connection = side.connection();
+  tellApart(context.redactor, connection);
   const url = typeof connection === 'string' ? connection : connection['url'];
   const name = typeof url === 'string' ? context.engines.ofUrl(url) : String(connection['engine' as never]);
   const scheme = typeof url === 'string' ? url.slice(0, Math.max(0, url.indexOf(':'))) : String(name);
@@ -25,6 +27,17 @@ const engineFor = async (context: Context, side: Side): Promise<Found> => {
   }
   const engine = await loading;
   return { engine, settings: engine.parse(connection) };
+};
+
+/** The password of a connection is a secret, also when it stands in the config file; its user and database are none. */
+const tellApart = (redactor: Redactor, connection: ReturnType<Side['connection']>): void => {
+  const url = typeof connection === 'string' ? connection : connection['url'];
+  const parts: Readonly<Record<string, unknown>> = typeof connection === 'string' ? {} : connection;
+  if (parts['password'] !== undefined && parts['password'] !== '') redactor.add(String(parts['password']));
+  const names = [parts['user'], parts['database']];
+  const written = /^[a-z][a-z0-9+.-]*:\/\/([^/:@?#]*)(?::.*)?@[^/?#@]*(?:\/([^?#]*))?/is.exec(String(url ?? ''));
+  for (const name of [...names, written?.[1], written?.[2]])
+    if (typeof name === 'string' && name !== '') redactor.plain(name);
 };
 
 /** What a side is called in records: no secrets. */

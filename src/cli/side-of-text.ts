@@ -15,9 +15,7 @@ export const warnOfPasswords = async (
 ): Promise<void> => {
   if (!urls.some((url) => !url.startsWith('${') && (passwordOf(url) ?? '') !== '' && !/\$\{/.test(passwordOf(url)!)))
     return;
-  await tell(
-    "warning: a password on the command line shows in `ps` and in the shell's history; write '${env:NAME}' instead of the URL, or use a config file",
-  );
+  await tell("warning: a password typed here shows in `ps` and history; write '${env:NAME}'");
 };
 
 /** A URL from the command line, which may be or hold references such as `${env:NAME}`, as one side of a job. */

@@ -10,18 +10,23 @@ export const redactUrls = (text: string): string => text.replace(urlPassword, '$
 export interface Redactor {
   /** Registers a secret value; ones shorter than four characters are masked in URLs only. */
   add(secret: string): void;
+  /** Registers what is no secret although a password may be the same, e.g. a user's name: masked in URLs only. */
+  plain(name: string): void;
   redact(text: string): string;
 }
 
 export const redactor = (): Redactor => {
   const secrets = new Set<string>();
+  const plain = new Set<string>();
   return {
     add: (secret) => {
       for (const form of [secret, encodeURIComponent(secret)]) if (form.length >= 4) secrets.add(form);
     },
+    plain: (name) => void plain.add(name),
     redact: (text) => {
       let out = redactUrls(text);
-      for (const secret of [...secrets].sort((a, b) => b.length - a.length)) out = out.replaceAll(secret, '***');
+      for (const secret of [...secrets].sort((a, b) => b.length - a.length))
+        if (!plain.has(secret)) out = out.replaceAll(secret, '***');
       return out;
     },
   };
