@@ -1,5 +1,7 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import { randomSeed } from '../../lib/ids.ts';
 import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Hashing, Position } from '../../model/endpoint.ts';
+import type { HashSpec } from '../../model/hash/spec.ts';
 import { id } from '../sql/quote.ts';
 import type { PostgresConfig } from './config.ts';
 import { openClient } from './connect.ts';
@@ -22,6 +24,10 @@ interface ServerFacts {
   readonly fingerprint: Fingerprint;
   readonly hashForms: Hashing['forms'] | undefined;
 }
+
+/** How this process hashes the rows it writes; undefined: the server does not hash as we do. */
+const writingHash = (forms: Hashing['forms'] | undefined): HashSpec | undefined =>
+  forms?.[0] === undefined ? undefined : { seed: randomSeed(), form: forms[0] };
 
 const quotedPath = (schemas: readonly string[]): string =>
   ['pg_catalog', ...schemas.filter((s) => s !== 'pg_catalog').map(id), 'pg_temp'].join(', ');
@@ -179,7 +185,7 @@ export const connectPostgres = async (
     },
     ...(o.writable
       ? {
-          writer: openWriter({ lend, release, clock, side: o.name }),
+          writer: openWriter({ lend, release, clock, side: o.name, hash: writingHash(facts.hashForms) }),
         }
       : {}),
     examine: (c) =>

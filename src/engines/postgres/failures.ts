@@ -21,6 +21,15 @@ export const sqlState = (error: unknown): string | undefined => {
     : undefined;
 };
 
+/** The database's own word about what it refuses: the data, a constraint, a trigger. */
+export const isRefusal = (error: unknown): boolean => {
+  const state = sqlState(error);
+  return (
+    state !== undefined &&
+    (/^(22|23|44|P0|38|39)/.test(state) || state === '428C9' || state === '54000' || state === '55000')
+  );
+};
+
 const lostCodes = new Set([
   'ECONNRESET',
   'EPIPE',

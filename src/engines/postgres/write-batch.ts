@@ -4,14 +4,14 @@ import type { TableChanges } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell, Key, Row } from '../../model/row.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
-import { nativeSelection } from '../../model/selection.ts';
 import { tableId } from '../sql/quote.ts';
-import { type ColumnSql, columnsSql, type TableFacts } from './columns.ts';
-import { type ServerFailure, sqlState } from './failures.ts';
+import type { ColumnSql } from './columns.ts';
+import { isRefusal, type ServerFailure, sqlState } from './failures.ts';
 import { isStorableText } from './key-sql.ts';
 import { type Rendered, render } from './render.ts';
 import { textArray } from './select.ts';
 import type { RawRow, Session, StatementOptions } from './session.ts';
+import type { HashedWrites } from './write-hashed.ts';
 import { currentRowsSql, deleteSql, insertSql, parkSql, updateSql } from './write-sql.ts';
 
 export type BatchResult =
@@ -19,28 +19,24 @@ export type BatchResult =
   | { readonly status: 'stale'; readonly rows: readonly { readonly change: Change; readonly found: Row | null }[] }
   | { readonly status: 'rejected'; readonly change?: Change; readonly reason: string; readonly sqlState?: string };
 
+/** A table as this session's transaction may write it. */
+export interface WrittenTable {
+  readonly columns: readonly ColumnSql[];
+  readonly hashed: HashedWrites | undefined;
+}
+
 const labelOf = (key: Key): string => JSON.stringify(key);
 
-/** The database's own word about what it refuses: the data, a constraint, a trigger. */
-const refusal = (error: unknown): string | undefined => {
-  const state = sqlState(error);
-  return state !== undefined &&
-    (/^(22|23|44|P0|38|39)/.test(state) || state === '428C9' || state === '54000' || state === '55000')
-    ? state
-    : undefined;
-};
-
 export const refusalReason = (error: unknown): { readonly reason: string; readonly sqlState: string } | undefined => {
-  const state = refusal(error);
-  if (state === undefined) return undefined;
+  if (!isRefusal(error)) return undefined;
   const e = error as ServerFailure;
-  return { reason: e.detail === undefined ? e.message : `${e.message}: ${e.detail}`, sqlState: state };
+  return { reason: e.detail === undefined ? e.message : `${e.message}: ${e.detail}`, sqlState: sqlState(error)! };
 };
 
 /** One batch of one table inside the step's transaction: check every row, then write, then say what is stored. */
 export const writeBatch = async (
   session: Session,
-  facts: TableFacts,
+  written: WrittenTable,
   batch: TableChanges,
   signal: AbortSignal,
 ): Promise<BatchResult> => {
@@ -48,8 +44,7 @@ export const writeBatch = async (
   const first = changes[0];
   if (!first) return { status: 'written', stored: [] };
   if (changes.some((c) => c.op !== first.op)) throw new LockstepError('INTERNAL', 'a batch holds changes of one kind');
-  const selection = nativeSelection(table, key);
-  const columns = columnsSql(selection, facts, session.context.name);
+  const { columns, hashed } = written;
   const at: StatementOptions = {
     signal,
     doing: `writing to ${tableLabel(table)}`,
@@ -60,9 +55,12 @@ export const writeBatch = async (
   const work = new BatchWork(session, table, columns, key.length, changes, at);
   const unstorable = work.firstUnstorable();
   if (unstorable) return unstorable;
+  if (await hashed?.write(session, changes, at)) return { status: 'written', stored: changes.map((c) => c.after) };
   const stale = await work.findStale();
   if (stale.length > 0) return { status: 'stale', rows: stale };
-  return work.write(first.op);
+  const result = await work.write(first.op);
+  if (result.status === 'written') hashed?.failedInVain();
+  return result;
 };
 
 type Rows = Map<string, Row>;
@@ -154,7 +152,7 @@ class BatchWork {
       await client.query('release savepoint lockstep_write');
       return undefined;
     } catch (error) {
-      if (refusal(error) === undefined) throw this.#session.explain(error, this.#at);
+      if (!isRefusal(error)) throw this.#session.explain(error, this.#at);
       await this.#session.query(
         'rollback to savepoint lockstep_write; release savepoint lockstep_write',
         undefined,

@@ -19,6 +19,62 @@ const names = (prefix: string, count: number): string[] => Array.from({ length: 
 const cells = (columns: readonly ColumnSql[]): string => columns.map((c) => render(c).sql).join(', ');
 const matches = (keys: readonly ColumnSql[]): string => keys.map((c, i) => `(${matchSql(c, `k.k${i}`)})`).join(' and ');
 
+const typedArrays = new Set(
+  'int2 int4 int8 numeric float4 float8 bool uuid date time timestamp timestamptz jsonb text varchar bpchar'.split(' '),
+);
+
+/** The type of an array parameter whose elements are the column's cells: its own where that has no surprises, else text. */
+const arrayOf = (c: ColumnSql): string =>
+  c.facts.builtin && typedArrays.has(c.facts.typeName) ? `${c.facts.castTo}[]` : 'pg_catalog.text[]';
+const typed = (from: number, columns: readonly ColumnSql[]): string =>
+  columns.map((c, i) => `$${from + i}::${arrayOf(c)}`).join(', ');
+
+/** The statement of a batch and nothing else: what the bench measures guard and read-back against. */
+export const bareSql = (
+  op: 'insert' | 'update' | 'delete',
+  table: Table,
+  keys: readonly ColumnSql[],
+  written: readonly ColumnSql[],
+): string => {
+  if (op === 'insert') return insertOf(table, written, typed(1, written));
+  const of = `unnest(${typed(1, [...keys, ...written])}) as k(${[...names('k', keys.length), ...names('c', written.length)].join(', ')}) where ${matches(keys)}`;
+  if (op === 'delete') return `delete from ${tableId(table)} as t using ${of}`;
+  const set = written.map((c, i) => `${id(c.column.name)} = ${castSql(c, `k.c${i}`)}`).join(', ');
+  return `update ${tableId(table)} as t set ${set} from ${of}`;
+};
+
+const summed = (statement: string): string =>
+  `with written as (${statement}) select pg_catalog.count(*)::pg_catalog.text, pg_catalog.sum(hash)::pg_catalog.text from written`;
+
+/**
+ * Statements that guard and read back by row hashes (`rowHash`, of the row as `t`): each answers with the number of
+ * rows it wrote and the sum of their hashes.
+ */
+export const hashedInsertSql = (table: Table, written: readonly ColumnSql[], rowHash: string): string =>
+  summed(`${insertOf(table, written, typed(1, written))} returning ${rowHash} as hash`);
+
+/** Keys in $1…, hashes of the rows as they must be after those, values last. */
+export const hashedUpdateSql = (
+  table: Table,
+  keys: readonly ColumnSql[],
+  written: readonly ColumnSql[],
+  rowHash: string,
+): string => {
+  const set = written.map((c, i) => `${id(c.column.name)} = ${castSql(c, `k.c${i}`)}`).join(', ');
+  const given = [...names('k', keys.length), 'hash', ...names('c', written.length)];
+  const values = written.length === 0 ? '' : `, ${typed(keys.length + 2, written)}`;
+  // not as an equality: a join on the hash would hash rows that are none of ours
+  return summed(
+    `update ${tableId(table)} as t set ${set} from unnest(${typed(1, keys)}, $${keys.length + 1}::pg_catalog.int8[]${values}) as k(${given.join(', ')}) where ${matches(keys)} and (${rowHash} # k.hash) = 0 returning ${rowHash} as hash`,
+  );
+};
+
+/** The hashes are those of the rows that went. */
+export const hashedDeleteSql = (table: Table, keys: readonly ColumnSql[], rowHash: string): string =>
+  summed(
+    `delete from ${tableId(table)} as t using unnest(${typed(1, keys)}) as k(${names('k', keys.length).join(', ')}) where ${matches(keys)} returning ${rowHash} as hash`,
+  );
+
 /** The rows of the keys in $1…, as they are now; locked, in key order, when they are to be written. */
 export const currentRowsSql = (table: Table, columns: readonly ColumnSql[], width: number, lock: boolean): string => {
   const keys = columns.slice(0, width);
@@ -27,13 +83,16 @@ export const currentRowsSql = (table: Table, columns: readonly ColumnSql[], widt
   return `select ${cells(columns)} from unnest(${arrays(1, width)}) as k(${names('k', width).join(', ')}) join ${tableId(table)} as t on ${matches(keys)}${order}${lock ? ' for update of t' : ''}`;
 };
 
-/** Inserts the columns `written`, values in $1…; returns the rows as stored. */
-export const insertSql = (table: Table, columns: readonly ColumnSql[], written: readonly ColumnSql[]): string => {
+const insertOf = (table: Table, written: readonly ColumnSql[], given: string): string => {
   const listed = written.map((c) => id(c.column.name)).join(', ');
   const values = written.map((c, i) => castSql(c, `k.c${i}`)).join(', ');
   const override = table.columns.some((c) => c.generated === 'identity') ? ' overriding system value' : '';
-  return `insert into ${tableId(table)} as t (${listed})${override} select ${values} from unnest(${arrays(1, written.length)}) as k(${names('c', written.length).join(', ')}) returning ${cells(columns)}`;
+  return `insert into ${tableId(table)} as t (${listed})${override} select ${values} from unnest(${given}) as k(${names('c', written.length).join(', ')})`;
 };
+
+/** Inserts the columns `written`, values in $1…; returns the rows as stored. */
+export const insertSql = (table: Table, columns: readonly ColumnSql[], written: readonly ColumnSql[]): string =>
+  `${insertOf(table, written, arrays(1, written.length))} returning ${cells(columns)}`;
 
 /** Updates the columns `written`: keys in $1…, values after them; returns the rows as stored. */
 export const updateSql = (

@@ -2,17 +2,22 @@ import { hostname } from 'node:os';
 import type { Clock } from '../../lib/clock.ts';
 import type { Applied, Cancel, StepMark, TableChanges, Writer, Written } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { HashSpec } from '../../model/hash/spec.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
+import { nativeSelection } from '../../model/selection.ts';
 import { tableId } from '../sql/quote.ts';
-import { type TableFacts, tableFacts } from './columns.ts';
+import { columnsSql, tableFacts } from './columns.ts';
 import { freeLock, hasMarker, keepLock, lockTtlMs, makeOwnTables, setMarker, takeLock } from './own-tables.ts';
 import { advanceSequence } from './sequences.ts';
 import type { Session, StatementOptions } from './session.ts';
-import { refusalReason, writeBatch } from './write-batch.ts';
+import { refusalReason, type WrittenTable, writeBatch } from './write-batch.ts';
+import { checksAtOnce, hashedWrites } from './write-hashed.ts';
 
 export interface WriterContext {
   readonly side: string;
   readonly clock: Clock;
+  /** How rows are hashed here and there; absent: the server does not hash as we do, and cells are compared. */
+  readonly hash?: HashSpec | undefined;
   lend(o: Cancel): Promise<Session>;
   release(session: Session): Promise<void>;
 }
@@ -21,7 +26,7 @@ const maxBatch = 5000;
 
 export const openWriter = (x: WriterContext): Writer => {
   const idle: Session[] = [];
-  const facts = new Map<string, TableFacts>();
+  const tables = new Map<string, WrittenTable>();
   let prepared: Promise<'marker' | 'state'> | undefined;
   let localTokens = 0n;
 
@@ -60,13 +65,19 @@ export const openWriter = (x: WriterContext): Writer => {
     return prepared;
   };
 
-  const factsOf = async (session: Session, table: Table, at: StatementOptions): Promise<TableFacts> => {
-    const name = tableId(table);
-    const known = facts.get(name);
+  const writtenTable = async (
+    session: Session,
+    { table, key }: TableChanges,
+    at: StatementOptions,
+  ): Promise<WrittenTable> => {
+    const name = JSON.stringify([tableId(table), ...key]);
+    const known = tables.get(name);
     if (known) return known;
-    const read = await tableFacts(session, table, at);
-    facts.set(name, read);
-    return read;
+    const columns = columnsSql(nativeSelection(table, key), await tableFacts(session, table, at), x.side);
+    const checked = await checksAtOnce(session, table, at);
+    const made: WrittenTable = { columns, hashed: hashedWrites(table, key, columns, { hash: x.hash, checked }) };
+    tables.set(name, made);
+    return made;
   };
 
   /** Everything of a step up to its commit. */
@@ -97,7 +108,7 @@ export const openWriter = (x: WriterContext): Writer => {
     let last: Table | undefined;
     for await (const batch of batches) {
       last = batch.table;
-      const result = await writeBatch(session, await factsOf(session, batch.table, at), batch, at.signal);
+      const result = await writeBatch(session, await writtenTable(session, batch, at), batch, at.signal);
       if (result.status === 'stale')
         return { status: 'stale', rows: result.rows.map((r) => ({ ...r, table: batch.table })) };
       if (result.status === 'rejected') return { ...result, table: batch.table };
@@ -189,7 +200,7 @@ export const openWriter = (x: WriterContext): Writer => {
         try {
           return await runStep(session, mark, mode, batches, at, o.written);
         } catch (error) {
-          facts.clear();
+          tables.clear();
           throw error;
         }
       });
