@@ -40,6 +40,16 @@ export const summaryOf = (plan: Plan): PlanSummary => plan.header.summary as unk
 
 const hour = 3_600_000;
 
+/** Rows without a key can be compared, not written: where no pair has one, there is nothing to plan. */
+const refuseWithoutKeys = (pairs: readonly Pair[]): void => {
+  if (pairs.length === 0 || pairs.some((p) => p.keyWidth > 0)) return;
+  const [first, ...rest] = pairs.map((p) => p.name);
+  const names = rest.length === 0 ? `${first} has` : `${first} and ${rest.length} more tables have`;
+  throw new LockstepError('KEY_MISSING', `${names} no key: rows can be compared, not written. Nothing was planned.`, {
+    hint: 'Name columns that are unique and never NULL on both sides: --key a,b. Or add a primary key.',
+  });
+};
+
 /** Compares, and turns every confirmed difference into a change of a sealed plan. Writes nothing to the endpoints. */
 export const comparedPlan = async (o: PlanInput, run: string): Promise<Planned> => {
   const { store, signal, clock } = o;
@@ -49,6 +59,7 @@ export const comparedPlan = async (o: PlanInput, run: string): Promise<Planned> 
     });
   }
   const { pairs } = await alignAll(o);
+  refuseWithoutKeys(pairs);
   const schema = await o.target.inspect({
     signal,
     ...(o.schemas?.target === undefined ? {} : { schemas: o.schemas.target }),

@@ -21,6 +21,7 @@ after(async () => {
 await a.query(`
   create table t (id int primary key, v text); insert into t select i, 'v' || i from generate_series(1, 1000) i;
   create table nokey (x int); insert into nokey values (1), (2);
+  create table one (id int primary key, v text); insert into one values (1, 'new');
   create table dup (k int, v text); insert into dup values (1, 'a'), (1, 'b'), (2, 'c');
   create table keytype (id bytea primary key);
   create table wide (id int primary key, amount numeric(12,4), name text); insert into wide values (1, 19.9949, repeat('x', 312));
@@ -30,6 +31,7 @@ await a.query(`
 await b.query(`
   create table t (id int primary key, v text); insert into t select i, 'w' || i from generate_series(1, 1000) i;
   create table nokey (x int); insert into nokey values (1), (3);
+  create table one (id int primary key, v text); insert into one values (1, 'old');
   create table dup (k int, v text); insert into dup values (1, 'a'), (2, 'c');
   create table keytype (id int primary key);
   create table wide (id int primary key, amount numeric(10,2), name varchar(255));
@@ -64,8 +66,14 @@ const cases: readonly Case[] = [
   {
     name: 'a table without a key cannot be planned',
     args: () => ['plan', a.url, b.url, 'nokey'],
+    exit: 20,
+    says: [/nokey has no key/, /Nothing was planned/, /--key a,b/],
+  },
+  {
+    name: 'a table without a key beside others is left out of the plan, and said so once',
+    args: () => ['plan', a.url, b.url, 'nokey', 'one', '--settle', '0'],
     exit: 2,
-    says: [/nokey.*has no key/, /Nothing to change/],
+    says: [/no key {2,}public\.nokey: its rows can be compared, not written/, /update 1/, /1 change ready/],
   },
   {
     name: 'a duplicate key is counted and keeps the verdict from being green',

@@ -1,5 +1,6 @@
 import { grouped } from '../../lib/grouped.ts';
-import { visibleText } from '../../model/canon/show.ts';
+import { visibleCell, visibleText } from '../../model/canon/show.ts';
+import type { Cell } from '../../model/row.ts';
 import type { Plan, PlanItem, Store } from '../../model/store.ts';
 import { type Planned, summaryOf } from '../../work/make-plan.ts';
 import type { Out } from '../io.ts';
@@ -7,7 +8,7 @@ import { inert } from '../report-error.ts';
 import { type Style, styleOf } from '../style.ts';
 import { changeLine, countsLine, shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
-import { columnsOf } from './text.ts';
+import { columnsOf, count } from './text.ts';
 
 type Summary = Planned['summary'];
 
@@ -90,12 +91,25 @@ export const planJsonl = async (out: Out, view: PlanView, items: AsyncIterable<P
   );
 };
 
+/** Changes that the target cannot hold, or that cannot be made, one line each. */
+export const unfitLines = (summary: Summary): readonly string[] =>
+  summary.unfit_examples
+    .filter((e) => e.key.length > 0)
+    .map((e) => `${e.pair} ${e.key.map((k) => visibleCell(k as Cell)).join(', ')}: ${e.reason}`);
+
+/** Tables whose rows differ and cannot be planned. */
+export const withoutKey = (summary: Summary): readonly string[] => [
+  ...new Set(summary.unfit_examples.filter((e) => e.key.length === 0).map((e) => e.pair)),
+];
+
 const remarksOf = (summary: Summary, style: Style): readonly string[] => {
   const lines: (readonly [string, string])[] = [];
   for (const [op, n] of Object.entries(summary.withheld)) {
     if (n > 0) lines.push(['withheld', `${grouped(n)} ${op}${n === 1 ? '' : 's'} that the mode leaves out`]);
   }
-  for (const e of summary.unfit_examples) lines.push(['does not fit', `${e.pair} ${e.key.join(', ')}: ${e.reason}`]);
+  for (const text of unfitLines(summary)) lines.push(['does not fit', text]);
+  for (const pair of withoutKey(summary))
+    lines.push(['no key', `${pair}: its rows can be compared, not written; name a key with --key, or add one`]);
   const hidden = total(summary.unfit) - summary.unfit_examples.length;
   if (hidden > 0) lines.push(['does not fit', `${grouped(hidden)} more`]);
   if (summary.moved > 0)
@@ -135,7 +149,7 @@ export const planTable = async (out: Out, view: PlanView, items: AsyncIterable<P
   else if (total(header.counts) === 0) await out.write('\n  Nothing to change.\n');
   else if (summary.stopped_by.length)
     await out.write(`\n  ${style.red('✗ A guard would stop this plan.')} Nothing was written.\n`);
-  else await out.write(`\n  ${grouped(total(header.counts))} changes ready. Nothing was written.\n`);
+  else await out.write(`\n  ${count(total(header.counts), 'change')} ready. Nothing was written.\n`);
   for (const next of view.next) await out.write(`  ${style.dim('next:')} ${next}\n`);
 };
 

@@ -7,6 +7,7 @@ import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
+import { unfitLines, withoutKey } from './plan-view.ts';
 import { pairTable, workDone } from './summary.ts';
 import { columnsOf, count } from './text.ts';
 
@@ -62,14 +63,9 @@ export const syncTable = async (
       `      ${visibleText(change.table)} ${key}   ${settled.outcome.status}: ${inert(settled.outcome.reason ?? 'the row changed after the plan')}\n`,
     );
   }
-  for (const e of planned.summary.unfit_examples.slice(0, 20)) {
-    await out.write(
-      `      ${visibleText(e.pair)} ${e.key
-        .map((k) => k ?? 'NULL')
-        .map(visibleText)
-        .join(', ')}   does not fit: ${inert(e.reason)}\n`,
-    );
-  }
+  for (const text of unfitLines(planned.summary).slice(0, 20)) await out.write(`      ${inert(text)}\n`);
+  for (const pair of withoutKey(planned.summary))
+    await out.write(`      ${visibleText(pair)}: no key; its rows can be compared, not written\n`);
   if (verification) {
     await line(style.green('✓'), 'verified', s.verified, 'read again from both sides and equal');
     if (s.unverified) await line(style.yellow('!'), 'unverified', s.unverified, 'not equal when read again');
