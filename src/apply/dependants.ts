@@ -1,3 +1,4 @@
+import { plainCell } from '../model/canon/spelling.ts';
 import type { Row } from '../model/row.ts';
 import { tableLabel } from '../model/schema.ts';
 import type { PlanItem } from '../model/store.ts';
@@ -25,7 +26,8 @@ export interface Dependants {
   clear(): void;
 }
 
-const identity = (row: Row, places: readonly number[]): string => JSON.stringify(places.map((p) => row[p]));
+const identity = (t: ApplyTable, row: Row, places: readonly number[]): string =>
+  JSON.stringify(places.map((p) => plainCell(t.columns[p]!.type, row[p]!)));
 
 export const dependants = (tables: readonly ApplyTable[]): Dependants => {
   const place = (t: ApplyTable, names: readonly string[]): readonly number[] =>
@@ -58,7 +60,7 @@ export const dependants = (tables: readonly ApplyTable[]): Dependants => {
       const t = tables[table]!;
       const child = `${tableLabel(t.table)} ${change.key.map((c) => JSON.stringify(c)).join(', ')}`;
       const reason = `${child} refers to it, was not written, and would be changed with it`;
-      r.kept.set(identity(found, r.from), { reason, final });
+      r.kept.set(identity(t, found, r.from), { reason, final });
     }
   };
   return {
@@ -71,7 +73,7 @@ export const dependants = (tables: readonly ApplyTable[]): Dependants => {
         if (r.parent !== table) continue;
         const t = tables[table]!;
         r.missing.set(
-          identity(change.after, r.to),
+          identity(t, change.after, r.to),
           `it refers to ${tableLabel(t.table)} ${change.key.map((c) => JSON.stringify(c)).join(', ')}, which was rejected: ${reason}`,
         );
       }
@@ -80,7 +82,7 @@ export const dependants = (tables: readonly ApplyTable[]): Dependants => {
       if (change.op === 'delete') {
         for (const r of references) {
           if (r.parent !== table || r.kept === undefined || r.kept.size === 0) continue;
-          const reason = r.kept.get(identity(change.before, r.to))?.reason;
+          const reason = r.kept.get(identity(tables[table]!, change.before, r.to))?.reason;
           if (reason !== undefined) return reason;
         }
         return undefined;
@@ -88,7 +90,7 @@ export const dependants = (tables: readonly ApplyTable[]): Dependants => {
       for (const r of references) {
         if (r.child !== table || r.missing.size === 0) continue;
         if (change.op === 'update' && !r.from.some((at) => change.columns.includes(at))) continue;
-        const reason = r.missing.get(identity(change.after, r.from));
+        const reason = r.missing.get(identity(tables[table]!, change.after, r.from));
         if (reason !== undefined) return reason;
       }
       return undefined;

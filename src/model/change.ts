@@ -12,7 +12,8 @@ export type DifferenceKind = Difference['kind'];
 
 /**
  * A write with both images: whole native rows of the target, in the order of `nativeSelection(table, key)` (key
- * columns first, then the rest as in the table), each cell rendered as its column's own type. `columns` are the indexes that are written; the other cells of an insert's
+ * columns first, then the rest as in the table), each cell rendered as its column's own type and exact (`canon/spelling.ts`): what was read is
+ * spelled as it is stored, what is planned is canonical. `key` is canonical. `columns` are the indexes that are written; the other cells of an insert's
  * `after` are null until the row is read back (defaults, generated columns).
  */
 export type Change = { readonly key: Key } & (

@@ -16,6 +16,8 @@ export interface SelectedColumn {
   /** The type it is rendered as. */
   readonly as: ColumnType;
   readonly loose?: true;
+  /** The cell keeps the spelling of what is stored, not only the value (see `canon/spelling.ts`); never with a hash. */
+  readonly exact?: true;
 }
 
 /** What is read of a table: columns in a given order, key first, with an optional condition. */
@@ -82,6 +84,12 @@ export interface Hashing {
   digest(selection: Selection, partition: Partition | undefined, hash: HashSpec, o: Cancel): Promise<readonly Digest[]>;
   /** In key order. */
   hashes(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<HashBatch>;
+  /**
+   * Like `hashes`, but the key of each row is its key's whole 64-bit hash (`hash/spec.ts`), a signed integer, and rows
+   * come in that order; bounds and keys of the segment are such hashes, too (`parts` are not for this). For keys whose
+   * own order is dear. Two keys may share a hash: both rows are delivered.
+   */
+  byKeyHash?(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<HashBatch>;
 }
 
 /** A place in a source's history that identifies a snapshot, for people and records. */

@@ -8,8 +8,8 @@ export interface Guards {
   /** Most changes as a share of the rows compared, 0..1; looked at above 100 changes. Null: no such limit. */
   readonly maxChangeRatio: number | null;
   readonly maxDeletes: number;
-  /** `stop`: a source table without rows stops the apply where rows of the target would be deleted. `keep` or `allow`: go on, still deleting nothing there. */
-  readonly emptySource: 'stop' | 'keep' | 'allow';
+  /** `stop`: a source table without rows stops the apply where rows of the target would be deleted. `keep`: go on, still deleting nothing there. */
+  readonly emptySource: 'stop' | 'keep';
 }
 
 export const defaultGuards: Guards = { maxChanges: 500, maxChangeRatio: 0.01, maxDeletes: 0, emptySource: 'stop' };

@@ -4,6 +4,7 @@ import type { Pair } from '../model/pair.ts';
 import type { Batch, Key, Row } from '../model/row.ts';
 import type { Schema } from '../model/schema.ts';
 import { tableLabel } from '../model/schema.ts';
+import { plainKey } from '../model/selection.ts';
 import type { Resolver } from '../resolve/decide.ts';
 import { orderTables, type PlanOrder } from './order.ts';
 import { openSpool, type Spool } from './spool.ts';
@@ -107,7 +108,7 @@ export const openPlanner = (o: {
     if (keys.length === 0) return found;
     await using reader: Reader = await o.target.snapshot(c);
     for await (const batch of reader.scan(shape.selection, { kind: 'keys', keys }, c)) {
-      for (const row of batch) found.set(JSON.stringify(row.slice(0, shape.key.length)), row);
+      for (const row of batch) found.set(JSON.stringify(plainKey(shape.selection, row)), row);
     }
     return found;
   };

@@ -1,3 +1,4 @@
+import { plainCell } from '../model/canon/spelling.ts';
 import type { Change, ChangeOp } from '../model/change.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import type { PairReport } from '../model/report.ts';
@@ -48,8 +49,6 @@ const stages = (planner: Planner, dropped: ReadonlySet<number>): readonly Stage[
     .filter((s) => s.lanes.length > 0);
 };
 
-const image = (change: Change): Row => (change.op === 'delete' ? change.before : change.after);
-
 async function* laneChanges(
   planner: Planner,
   l: { readonly name: string; readonly pair: number; readonly op: ChangeOp },
@@ -59,13 +58,19 @@ async function* laneChanges(
     yield* planner.spool.read(l.name);
     return;
   }
-  const { columns } = planner.shapes[l.pair]!;
+  const shape = planner.shapes[l.pair]!;
+  const { columns } = shape;
   const places = (names: readonly string[]): readonly number[] =>
     names.map((name) => columns.findIndex((c) => c.name === name));
   const references: readonly SelfReference[] = self.map((key) => ({
     from: places(key.columns),
     to: places(key.referencedColumns),
   }));
+  const exact = references.some((r) => [...r.from, ...r.to].some((at) => shape.selection.columns[at]!.exact));
+  const image = (change: Change): Row => {
+    const row = change.op === 'delete' ? change.before : change.after;
+    return exact ? row.map((cell, at) => plainCell(columns[at]!.type, cell)) : row;
+  };
   const all: Change[] = [];
   for await (const batch of planner.spool.read(l.name)) all.push(...batch);
   const ordered = parentsFirst(all, references, image);

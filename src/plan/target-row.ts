@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { fit } from '../model/canon/fit.ts';
+import { plainCell } from '../model/canon/spelling.ts';
 import type { Change, ChangeOp, Difference } from '../model/change.ts';
 import type { SelectedColumn, Selection } from '../model/endpoint.ts';
 import type { Pair } from '../model/pair.ts';
@@ -57,7 +58,7 @@ export const targetShape = (pair: Pair): TargetShape => {
     place,
     selection: { ...native, columns: [...native.columns, ...extra] },
     compared,
-    whole: unmapped.length === 0 && extra.length === 0,
+    whole: unmapped.length === 0 && extra.length === 0 && !native.columns.some((c) => c.exact),
     inserted: place.filter((p) => columns[p]!.generated !== 'always').toSorted((a, b) => a - b),
     noInsert:
       missing.length === 0
@@ -90,7 +91,11 @@ export type Built =
   | { readonly kind: 'moved' };
 
 /** The compared cells of a row read by `shape.selection`. */
-const comparedRow = (shape: TargetShape, read: Row): Row => shape.compared.map((at) => read[at]!);
+const comparedRow = (shape: TargetShape, read: Row): Row =>
+  shape.compared.map((at) => {
+    const { exact, stored } = shape.selection.columns[at]!;
+    return exact ? plainCell(stored, read[at]!) : read[at]!;
+  });
 
 const sameRow = (a: Row, b: Row): boolean => a.length === b.length && a.every((cell, i) => cell === b[i]);
 

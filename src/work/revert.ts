@@ -3,7 +3,7 @@ import { newId } from '../lib/ids.ts';
 import type { Change, ChangeOp } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Key, Row } from '../model/row.ts';
-import { nativeSelection } from '../model/selection.ts';
+import { nativeSelection, plainKey } from '../model/selection.ts';
 import type { EndpointFacts, Json, Plan, PlanItem, Run } from '../model/store.ts';
 import { invert, type Kept } from '../plan/invert.ts';
 import type { GroupKind, PlanSummary } from '../plan/seal.ts';
@@ -86,7 +86,7 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
       const keys = [...new Map(some.map((x) => [id(table, x.item.change.key), x.item.change.key])).values()];
       const selection = nativeSelection(t.table, t.key);
       for await (const batch of reader.scan(selection, { kind: 'keys', keys }, { signal })) {
-        for (const row of batch) found.set(id(table, row.slice(0, t.key.length)), row);
+        for (const row of batch) found.set(id(table, plainKey(selection, row)), row);
       }
     }
     return found;

@@ -120,7 +120,7 @@ test('guards stop before the first write and name the numbers, the flag and the 
 test('an empty source never causes deletes, whatever the guards allow', async () => {
   const p = memoryPair([memoryTable(people, '')], [memoryTable(people, '1,ann,a; 2,bob,b')]);
   await assert.rejects(synced(b.store, p), fails('EMPTY_SOURCE'));
-  const done = await synced(b.store, { ...p, guards: { emptySource: 'allow' } });
+  const done = await synced(b.store, { ...p, guards: { emptySource: 'keep' } });
   assert.equal(done.sync.planned.withheld, 2);
   assert.equal(done.sync.planned.delete, 0);
   assert.deepEqual(p.right.state.rows.get('people'), rows('1,ann,a; 2,bob,b'));

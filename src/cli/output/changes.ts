@@ -1,4 +1,5 @@
 import { shownCell, visibleCell, visiblePair, visibleText } from '../../model/canon/show.ts';
+import { plainCell, shownSpellings } from '../../model/canon/spelling.ts';
 import type { ChangeOp } from '../../model/change.ts';
 import type { Cell, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
@@ -23,17 +24,17 @@ export const shownChange = (header: PlanHeader, item: PlanItem): ShownChange => 
   const native = nativeSelection(table, key).columns;
   const columns = native.map((c) => c.name);
   const { change } = item;
-  const cell = (row: Row, i: number): Cell => shownCell(row[i] ?? null, native[i]!.as);
+  const shown = (cell: Cell, i: number): Cell => shownCell(cell, native[i]!.as);
+  const cell = (row: Row, i: number): Cell => shown(plainCell(native[i]!.as, row[i] ?? null), i);
   const cells =
     change.op === 'delete'
       ? columns.map((column, i) => ({ column, before: cell(change.before, i) }))
       : change.op === 'insert'
         ? change.columns.map((i) => ({ column: columns[i]!, after: cell(change.after, i) }))
-        : change.columns.map((i) => ({
-            column: columns[i]!,
-            before: cell(change.before, i),
-            after: cell(change.after, i),
-          }));
+        : change.columns.map((i) => {
+            const [before, after] = shownSpellings(native[i]!.as, change.before[i] ?? null, change.after[i] ?? null);
+            return { column: columns[i]!, before: shown(before, i), after: shown(after, i) };
+          });
   return {
     seq: item.seq,
     op: change.op,

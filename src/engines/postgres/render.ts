@@ -50,10 +50,39 @@ const native = (stored: ColumnType, value: string): Rendered => {
 
 const isMoment = (t: ColumnType): boolean => t.kind === 'timestamp' || t.kind === 'instant';
 
+const zeroAtEnd = /\.\d*0(?!\d)/;
+
+/** jsonb without the blanks that the server adds, where it keeps a number otherwise than canonical: `{"a":1.0}`. */
+const spelledJson = (stored: ColumnType, text: string): Text => {
+  if (!zeroAtEnd.test(text)) return canonical(stored, text);
+  let compact = '';
+  let bare = '';
+  for (let at = 0; at < text.length; ) {
+    let to = at + 1;
+    if (text[at] === '"') {
+      while (text[to] !== '"') to += text[to] === '\\' ? 2 : 1;
+      to++;
+    } else {
+      while (to < text.length && text[to] !== '"') to++;
+      bare += text.slice(at, to);
+    }
+    compact += text[at] === '"' ? text.slice(at, to) : text.slice(at, to).replaceAll(' ', '');
+    at = to;
+  }
+  return zeroAtEnd.test(bare) ? (compact as Text) : canonical(stored, text);
+};
+
+/** The value as it is written there: the scale of numbers and the blanks of JSON kept. */
+const spelled = (stored: ColumnType, value: string): Rendered | undefined => {
+  if (stored.kind !== 'decimal' && stored.kind !== 'json') return undefined;
+  const sql = `${value}::pg_catalog.text`;
+  return stored.kind === 'json' && stored.binary ? { sql, decode: (text) => spelledJson(stored, text) } : { sql };
+};
+
 /** Renders a column as the type asked for, in SQL as far as that is exact and on our side otherwise. */
 export const render = (c: ColumnSql): Rendered => {
   const { stored, as } = c.column;
-  const own = native(stored, c.value);
+  const own = (c.column.exact && spelled(stored, c.value)) || native(stored, c.value);
   // a float as anything else is the shortest decimal of its own width
   if (stored.kind === 'float' && as.kind !== 'float')
     return { sql: own.sql, decode: (hex) => convert(decodeFloat(hex), stored, as) as Text };

@@ -1,7 +1,10 @@
-import { storedBlob, storedInteger, storedReal, storedText } from '../../model/canon/stored.ts';
+import { hexFromBytes } from '../../model/canon/bytes.ts';
+import { misfit } from '../../model/canon/misfit.ts';
+import { realContent, storedBlob, storedInteger, storedReal, storedText } from '../../model/canon/stored.ts';
 import { decodeUtf8, encodeUtf8 } from '../../model/canon/utf8.ts';
 import type { SelectedColumn } from '../../model/endpoint.ts';
-import type { Cell } from '../../model/row.ts';
+import type { Cell, Text } from '../../model/row.ts';
+import type { Kind } from '../../model/schema.ts';
 import { id } from '../sql/quote.ts';
 import type { Encoding, Value } from './database.ts';
 
@@ -21,6 +24,48 @@ export const cellOf = ({ as, stored }: SelectedColumn, value: Value): Cell => {
       return value === null ? null : storedBlob(as, stored, value);
   }
 };
+
+/** What a text, a number or a blob is in a column of that kind when our own writes leave it so (see `binds.ts`). */
+const isUsual = (kind: Kind, cell: Text, value: Exclude<Value, null>): boolean => {
+  switch (typeof value) {
+    case 'string':
+      return kind !== 'int' && kind !== 'bool' && kind !== 'float' && kind !== 'bytes' && cell === value;
+    case 'bigint':
+      return kind === 'int' || kind === 'decimal' || kind === 'bool' || kind === 'json';
+    case 'number':
+      if (Object.is(value, -0)) return false;
+      if (kind === 'float') return true;
+      return (kind === 'decimal' || (kind === 'json' && cell.length <= 15)) && Number(cell) === value && !isInt64(cell);
+    default:
+      return kind === 'bytes';
+  }
+};
+
+const isInt64 = (cell: Text): boolean => /^-?\d{1,19}$/.test(cell) && BigInt.asIntN(64, BigInt(cell)) === BigInt(cell);
+
+const spelled = (value: Exclude<Value, null>): Text => {
+  switch (typeof value) {
+    case 'string':
+      return misfit('t', value);
+    case 'bigint':
+      return misfit('n', value.toString());
+    case 'number':
+      return misfit('n', Object.is(value, -0) ? '-0.0' : realContent(value));
+    default:
+      return misfit('b', hexFromBytes(value));
+  }
+};
+
+/** `cellOf`, with the spelling kept where the selection asks for it. */
+export const imageOf = (column: SelectedColumn, value: Value): Cell => {
+  const cell = cellOf(column, value);
+  if (column.exact !== true || value === null || cell === null) return cell;
+  return isUsual(column.stored.kind, cell, value) ? cell : spelled(value);
+};
+
+/** `rawCell`, with the spelling kept where the selection asks for it. */
+export const rawImage = (column: SelectedColumn, storage: Value, value: Value, encoding: Encoding): Cell =>
+  imageOf(column, storage === 'text' ? decodeText(value as Uint8Array, encoding) : value);
 
 /** True of a value that may stand for other bytes than it shows. */
 export const isDoubtful = (value: Value): boolean => typeof value === 'string' && value.includes('\ufffd');

@@ -1,9 +1,10 @@
 import type { Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Key, Row } from '../../model/row.ts';
+import { plainKey } from '../../model/selection.ts';
 import { id } from '../sql/quote.ts';
 import { type CatalogueTable, rowidName } from './catalogue.ts';
-import { rawCell, rawExpressions } from './cells.ts';
+import { rawExpressions, rawImage } from './cells.ts';
 import type { Bind, Database, Value } from './database.ts';
 import { type KeyOrder, keyBinds } from './key-order.ts';
 import type { Slots } from './scan.ts';
@@ -45,7 +46,7 @@ export const locator = (
 
   const read = (values: readonly Value[]): Located => {
     const from = rowid === undefined ? 2 * identity!.length : 1;
-    const row = columns.map((c, i) => rawCell(c, values[from + 2 * i]!, values[from + 2 * i + 1]!, db.encoding));
+    const row = columns.map((c, i) => rawImage(c, values[from + 2 * i]!, values[from + 2 * i + 1]!, db.encoding));
     if (rowid !== undefined) return { row, where: `${rowid} = ?`, values: [values[0]!] };
     const where = identity!.map((name, i) => {
       const value = values[2 * i] === 'text' ? 'cast(? as text)' : '?';
@@ -62,7 +63,7 @@ export const locator = (
     const found = new Map<string, Located>();
     const add = (values: readonly Value[]): void => {
       const located = read(values);
-      const name = keyName(located.row.slice(0, keyWidth));
+      const name = keyName(plainKey(selection, located.row));
       if (found.has(name)) {
         throw new LockstepError('DATABASE', `${selection.table.name} has two rows of one key, so neither is written.`, {
           hint: 'Make the key unique, or leave these rows out.',

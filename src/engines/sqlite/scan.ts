@@ -2,7 +2,7 @@ import type { Segment, SelectedColumn, Selection } from '../../model/endpoint.ts
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell, Row, Text } from '../../model/row.ts';
 import { id } from '../sql/quote.ts';
-import { cellOf, isDoubtful, rawCell, rawExpressions } from './cells.ts';
+import { imageOf, isDoubtful, rawCell, rawExpressions, rawImage } from './cells.ts';
 import type { Bind, Database, Value } from './database.ts';
 import { type Condition, type Orders, planRead, type ReadPlan } from './read-plan.ts';
 import { sortKey } from './sort-key.ts';
@@ -105,7 +105,7 @@ function* readStatement(db: Database, selection: Selection, s: Statement, meter:
         rows.return?.();
         break;
       }
-      yield columns.map((c, i) => cellOf(c, values[i]!));
+      yield columns.map((c, i) => imageOf(c, values[i]!));
       done++;
     }
   }
@@ -115,7 +115,7 @@ function* readStatement(db: Database, selection: Selection, s: Statement, meter:
   const rows = open(sql);
   for (let next = rows.next(); !next.done; next = rows.next()) {
     const values = next.value;
-    yield columns.map((c, i) => rawCell(c, values[2 * i]!, values[2 * i + 1]!, db.encoding));
+    yield columns.map((c, i) => rawImage(c, values[2 * i]!, values[2 * i + 1]!, db.encoding));
   }
 }
 

@@ -1,3 +1,4 @@
+import { holds } from '../../model/canon/spelling.ts';
 import type { Change } from '../../model/change.ts';
 import type { Cell, Row } from '../../model/row.ts';
 import type { Table } from '../../model/schema.ts';
@@ -65,13 +66,14 @@ const bound = (w: Work, index: number, cell: Cell): { sql: string; value: Bind; 
   return { ...b, column: id(name) };
 };
 
+/** `or abort`: a constraint declared `on conflict replace` would delete other rows to make room. */
 const insertOf = (w: Work, change: Extract<Change, { op: 'insert' }>): Statement => {
   const cells = change.columns.map((i) => bound(w, i, change.after[i]!));
   const table = id(w.table.name);
-  if (cells.length === 0) return { sql: `insert into ${table} default values`, values: [] };
+  if (cells.length === 0) return { sql: `insert or abort into ${table} default values`, values: [] };
   const columns = cells.map((c) => c.column).join(', ');
   return {
-    sql: `insert into ${table} (${columns}) values (${cells.map((c) => c.sql).join(', ')})`,
+    sql: `insert or abort into ${table} (${columns}) values (${cells.map((c) => c.sql).join(', ')})`,
     values: cells.map((c) => c.value),
   };
 };
@@ -79,7 +81,7 @@ const insertOf = (w: Work, change: Extract<Change, { op: 'insert' }>): Statement
 const updateOf = (w: Work, columns: readonly number[], after: Row, at: Located): Statement => {
   const cells = columns.map((i) => bound(w, i, after[i]!));
   return {
-    sql: `update ${id(w.table.name)} set ${cells.map((c) => `${c.column} = ${c.sql}`).join(', ')} where ${at.where}`,
+    sql: `update or abort ${id(w.table.name)} set ${cells.map((c) => `${c.column} = ${c.sql}`).join(', ')} where ${at.where}`,
     values: [...cells.map((c) => c.value), ...at.values],
   };
 };
@@ -134,7 +136,7 @@ const park = (w: Work, update: Pending): boolean => {
   const set = columns.map((i) => `${id(w.names[i]!)} = ?`).join(', ');
   try {
     run(w.s.db, {
-      sql: `update ${id(w.table.name)} set ${set} where ${update.at.where}`,
+      sql: `update or abort ${id(w.table.name)} set ${set} where ${update.at.where}`,
       values: [...values, ...update.at.values],
     });
     return true;
@@ -148,8 +150,8 @@ const park = (w: Work, update: Pending): boolean => {
 const refuseChanged = (w: Work, change: Change, stored: Row): void => {
   if (change.op === 'delete' || w.table.triggers.length > 0) return;
   for (const i of change.columns) {
-    if (stored[i] === change.after[i]) continue;
     const column = w.table.columns.find((c) => c.name === w.names[i])!;
+    if (holds(column.type, stored[i]!, change.after[i]!)) continue;
     throw new Refusal(
       `${column.name} (${column.native || 'no type'}) cannot hold this value: SQLite stores another one in its place`,
       'VALUE',
