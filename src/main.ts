@@ -35,8 +35,8 @@ process.on('SIGTERM', interrupt);
 const args = process.argv.slice(2);
 const color = !args.includes('--no-color');
 const closed = (): void => {
-  stop.abort();
   now.abort();
+  stop.abort();
 };
 const out = outTo(process.stdout, mayColor(process.stdout, process.env, color), closed);
 const err = outTo(process.stderr, mayColor(process.stderr, process.env, color));
@@ -60,8 +60,16 @@ const code = await runCommandLine(args, {
   ask: async (question) => {
     const { createInterface } = await import('node:readline/promises');
     const lines = createInterface({ input: process.stdin, output: process.stderr });
+    const closed = new AbortController();
+    // While a line is read, the terminal sends Ctrl-C as a character; Ctrl-D answers with nothing.
+    lines.on('SIGINT', interrupt);
+    lines.on('close', () => closed.abort());
     try {
-      return await lines.question(question, { signal: stop.signal });
+      return await lines.question(question, { signal: AbortSignal.any([stop.signal, closed.signal]) });
+    } catch (error) {
+      await err.write('\n');
+      if (stop.signal.aborted) throw error;
+      return '';
     } finally {
       lines.close();
     }

@@ -1,5 +1,4 @@
 import { closest } from '../lib/suggest.ts';
-import { LockstepError } from '../model/errors.ts';
 import type { Tolerance } from '../model/pair.ts';
 import {
   type ApplySettings,
@@ -292,15 +291,4 @@ export const resolveConfig = (
     withoutEffect: withoutEffect(file).map(spot),
     inlineSecrets: inlineSecrets(file).map(spot),
   };
-};
-
-/** The sync of that name, or NOT_FOUND with the nearest one. */
-export const syncNamed = (config: Config, name: string): Sync => {
-  const sync = config.syncs[name];
-  if (sync) return sync;
-  const names = Object.keys(config.syncs);
-  const meant = closest(name, names);
-  throw new LockstepError('NOT_FOUND', `${config.file} has no sync \`${name}\``, {
-    hint: `${meant === undefined ? '' : `Did you mean ${meant}? `}Syncs: ${names.join(', ') || 'none'}.`,
-  });
 };

@@ -11,6 +11,7 @@ import { exitCodes } from '../exit.ts';
 import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
 import { progressView } from '../progress.ts';
 import { formatOf, limitFlag } from '../read-flags.ts';
+import { announceStop } from '../stopping.ts';
 import { targetSide, withTargetHint } from '../target-of-plan.ts';
 
 export const apply: Command = async (context, [name, address], flags) => {
@@ -32,6 +33,7 @@ export const apply: Command = async (context, [name, address], flags) => {
     return exitCodes.usage;
   }
   using progress = progressView(context);
+  using _stopping = announceStop(context, progress);
   const done = await applyWork({
     ...askedBy(context),
     store,

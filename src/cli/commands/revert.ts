@@ -16,6 +16,7 @@ import { jsonText } from '../output/json-text.ts';
 import { progressView } from '../progress.ts';
 import { formatOf, numberFlag } from '../read-flags.ts';
 import { inert } from '../report-error.ts';
+import { announceStop } from '../stopping.ts';
 import { styleOf } from '../style.ts';
 import { targetSide, withTargetHint } from '../target-of-plan.ts';
 
@@ -31,6 +32,7 @@ export const revert: Command = async (context, [id, address], flags) => {
     throw withTargetHint(error, address, `revert ${id}`);
   });
   using progress = progressView(context);
+  using _stopping = announceStop(context, progress);
   let declined = false;
   const done = await revertWork({
     ...askedBy(context),

@@ -15,6 +15,7 @@ import { syncJson, syncTable } from '../output/sync-view.ts';
 import { planInput } from '../planning.ts';
 import { progressView } from '../progress.ts';
 import { formatOf, limitFlag } from '../read-flags.ts';
+import { announceStop } from '../stopping.ts';
 
 export const sync: Command = async (context, args, flags) => {
   const format = formatOf(flags, ['table', 'json'] as const, 'sync');
@@ -29,6 +30,7 @@ export const sync: Command = async (context, args, flags) => {
   await using sides = await connectBoth(context, job, context.now);
   await using store = await openControl(context, flags, job.config, context.now);
   using progress = progressView(context);
+  using _stopping = announceStop(context, progress);
   const input = await planInput(context, job, { store, sides, progress, signal: context.now });
   let declined = false;
   const synced = await syncWork({
