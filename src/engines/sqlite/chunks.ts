@@ -19,11 +19,13 @@ export interface Framed {
 
 const targetBytes = 200_000;
 export const mostRows = 2000;
+/** SQLite takes at most 1,000 arguments and 1,000 levels in one expression; a frame has up to three of each a column. */
+const mostColumns = 300;
 /** So many chunks in a row that had to be read row by row, and frames are given up. */
 const patience = 20;
 
 export const framed = (s: Snapshot, selection: Selection): Framed | undefined => {
-  if (s.db.encoding !== 'UTF-8') return undefined;
+  if (s.db.encoding !== 'UTF-8' || selection.columns.length > mostColumns) return undefined;
   const { affinities } = findTable(s.db, selection.table.name);
   const frames = selection.columns.map((c) => frameColumn(c, affinities.get(c.name) ?? 'BLOB', s.db.exactReals));
   return frames.includes(undefined) ? undefined : { columns: selection.columns, frames: frames as FrameColumn[] };
