@@ -43,7 +43,8 @@ export const recorded = async <T extends Ended>(
   work: (run: Run) => Promise<T>,
 ): Promise<T> => {
   const run = 'resume' in begin ? await store.runs.resume(begin.resume, o) : await store.runs.create(begin, o);
-  const last = { signal: AbortSignal.timeout(10_000) };
+  // From the end of the work on, however long that took.
+  const last = (): Cancel => ({ signal: AbortSignal.timeout(10_000) });
   try {
     const ended = await work(run);
     await store.runs.finish(
@@ -55,7 +56,7 @@ export const recorded = async <T extends Ended>(
         report: ended.report,
         ...(ended.interrupted === undefined ? {} : { error: runError(ended.interrupted) }),
       },
-      last,
+      last(),
     );
     return ended;
   } catch (error) {
@@ -63,7 +64,7 @@ export const recorded = async <T extends Ended>(
     const exit = error instanceof LockstepError ? error.exit : 1;
     const end = { state: aborted ? ('cancelled' as const) : ('failed' as const), exit, finished: clock.now() };
     // The failure itself matters more than that its record could not be kept.
-    await store.runs.finish(run.id, { ...end, error: runError(error) }, last).catch(() => {});
+    await store.runs.finish(run.id, { ...end, error: runError(error) }, last()).catch(() => {});
     throw error;
   }
 };
