@@ -64,7 +64,7 @@ const found = async (
   source: Harness,
   target: Harness,
   kits: readonly [readonly KitTable[], readonly KitTable[]],
-  force?: 'digest' | 'hashes' | 'rows',
+  force?: 'digest' | 'hashes' | 'key_hashes' | 'rows',
 ) => {
   await using lab = makeLab(source);
   await using other = makeLab(target);
@@ -95,7 +95,7 @@ const words = (kit: KitTable, d: Difference): string => {
 
 for (const source of engines) {
   for (const target of engines) {
-    for (const force of ['digest', 'hashes', 'rows'] as const) {
+    for (const force of ['digest', 'hashes', 'key_hashes', 'rows'] as const) {
       test(`${source.name} against ${target.name} by ${force}: exactly the planted differences of every kind of value`, async () => {
         const planted = plant();
         assert.ok(planted.expected.length > 15);

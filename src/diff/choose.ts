@@ -15,6 +15,7 @@ import { exactly } from './settle.ts';
 export type Choice =
   | ({ readonly path: 'digest'; readonly partition: Partition } & Hashed)
   | ({ readonly path: 'hashes' } & Hashed)
+  | ({ readonly path: 'key_hashes' } & Hashed)
   | { readonly path: 'rows'; readonly why: string };
 
 interface Hashed extends CommonHash {
@@ -40,6 +41,9 @@ const probeKeys = 1000;
 const touchedShare = 0.3;
 /** Above this share of rows whose values are needed anyway, values are streamed. */
 const valueShare = 0.02;
+
+/** Differences with values up to this many are found again by the hash of their key. */
+const mostWanted = 20_000;
 
 const count = (n: number): string => grouped(Math.round(n));
 
@@ -80,6 +84,12 @@ export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice
     return { path: 'hashes', ...hash, why };
   }
   if (work.force === 'hashes') return { path: 'hashes', ...hash, why: `as asked: ${streamed}` };
+  if (work.force === 'key_hashes') {
+    const why = 'as asked: hashes of keys and rows are merged';
+    return pairableByHash(work, readers, hash)
+      ? { path: 'key_hashes', ...hash, why }
+      : { path: 'hashes', ...hash, why: `as asked: ${streamed}` };
+  }
   const rows = await tableRows(work, readers);
   if (rows < smallRows && work.force === undefined)
     return { path: 'hashes', ...hash, why: `about ${count(rows)} rows: ${streamed}, a probe would cost more` };
@@ -102,8 +112,22 @@ export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice
   const touched = 1 - Math.exp(-(share(probe.differing) * rows) / partition.count);
   if (touched <= touchedShare) return digest;
   const percent = Math.round(touched * 100);
+  if (partition.by === 'hash' && sink.wanted(pair) <= mostWanted && pairableByHash(work, readers, hash)) {
+    const why = `${found}, so about ${percent} % of ${parts} would differ: hashes of keys and rows are merged`;
+    return { path: 'key_hashes', ...hash, why };
+  }
   return { path: 'hashes', ...hash, why: `${found}, so about ${percent} % of ${parts} would differ: ${streamed}` };
 };
+
+/**
+ * Can rows be paired by the hashes of their keys alone? Keys must be unique for certain; a filter needs each key that
+ * is missing on one side looked up there, so that keys are wanted at once.
+ */
+const pairableByHash = (work: Work, { source, target }: Sides<Reader>, { soft }: CommonHash): boolean =>
+  source.hashing?.byKeyHash !== undefined &&
+  target.hashing?.byKeyHash !== undefined &&
+  work.pair.filter === undefined &&
+  ![...soft].some((i) => i < work.pair.keyWidth);
 
 /** About how many rows the larger side has; counted where the engine has no estimate. */
 const tableRows = async (work: Work, readers: Sides<Reader>): Promise<number> => {

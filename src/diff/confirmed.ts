@@ -1,11 +1,13 @@
 import type { Difference } from '../model/change.ts';
 import type { Reader } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { HashSpec } from '../model/hash/spec.ts';
 import type { Key, Row } from '../model/row.ts';
-import { type Candidate, type Candidates, inSource, inTarget } from './candidates.ts';
+import { type Candidate, Candidates, inSource, inTarget } from './candidates.ts';
 import { both } from './concurrent.ts';
 import { otherSide, type Side, type Sides, type Work } from './context.ts';
 import { judge } from './judge.ts';
+import { findByKeyHash } from './key-hashes.ts';
 import { copyOf, keyBatches, valueKeys, wholeRange } from './lists.ts';
 import { lookUp, rereadAll } from './reread.ts';
 import { asKey, countIn, type Reading } from './runs.ts';
@@ -146,6 +148,26 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
     if (batch.length > 0) await handOn(batch);
   };
 
+  /** Values of those whose keys are known by their hashes only, in key order. */
+  const byHashes = async (readers: Sides<Reader>, list: Candidates, spec: HashSpec): Promise<void> => {
+    const fetches = chooser();
+    const fetched = new Candidates(1);
+    for (const c of list.entries()) {
+      if (fetches(c)) fetched.add(c.key, c.sides, c.source, c.target, c.steady, c.soft);
+      else count(c.sides);
+    }
+    let batch: Difference[] = [];
+    await findByKeyHash(work, readers, spec, fetched, (entry, key, source, target) => {
+      const difference = decide({ entry, key, source, target });
+      if (difference) batch.push(difference);
+      if (batch.length < valueKeys) return undefined;
+      const full = batch;
+      batch = [];
+      return handOn(full);
+    });
+    if (batch.length > 0) await handOn(batch);
+  };
+
   /** Entries that the other side has, but does not show through its filter. */
   const hiddenByFilter = async (
     readers: Sides<Reader>,
@@ -196,6 +218,7 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
     sample,
     add: async (readers, list, dense) => {
       if (reading.form.kind === 'multiset') return multiset(list);
+      if (reading.form.kind === 'key_hash') return byHashes(readers, list, reading.form.spec);
       // A filter needs look-ups between the rows, which one reader cannot do while it scans.
       const most = sink.wanted(pair) * 2 > list.count || (list.count > 0 && allSoft(list));
       if (dense && most && pair.filter === undefined && list.count > valueKeys) return byScan(readers, list);

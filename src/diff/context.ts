@@ -37,7 +37,7 @@ export interface DiffOptions {
   readonly sink: DifferenceSink;
   readonly onProgress?: (progress: Progress) => void;
   /** Takes this way where it is possible, whatever the probe says: for measurements and tests. */
-  readonly force?: 'digest' | 'hashes' | 'rows';
+  readonly force?: 'digest' | 'hashes' | 'key_hashes' | 'rows';
 }
 
 /** Statements kept for `--explain`: the first ones tell the story, and memory stays flat. */

@@ -6,9 +6,10 @@ import type { Cell, Key, Row, Text } from '../model/row.ts';
 import { type ColumnType, tableLabel } from '../model/schema.ts';
 import { ahead } from './concurrent.ts';
 
-/** What is read of each row: its hash, its cells, or (without a key) each distinct row with its count. */
+/** What is read of each row: its hash (by its key, or by the hash of its key), its cells, or (without a key) each distinct row with its count. */
 export type Form =
   | { readonly kind: 'hash'; readonly spec: HashSpec }
+  | { readonly kind: 'key_hash'; readonly spec: HashSpec }
   | { readonly kind: 'rows' }
   | { readonly kind: 'multiset' };
 
@@ -56,8 +57,13 @@ const delivered = async function* (
   form: Form,
   signal: AbortSignal,
 ): AsyncGenerator<Run> {
-  if (form.kind === 'hash') {
-    for await (const batch of reader.hashing!.hashes(selection, segment, form.spec, { signal })) {
+  if (form.kind === 'hash' || form.kind === 'key_hash') {
+    const hashing = reader.hashing!;
+    const batches =
+      form.kind === 'hash'
+        ? hashing.hashes(selection, segment, form.spec, { signal })
+        : hashing.byKeyHash!(selection, segment, form.spec, { signal });
+    for await (const batch of batches) {
       const common = { start: 0, end: batch.count, hashes: batch.hashes };
       yield batch.keys.kind === 'int64'
         ? { ...common, int64: batch.keys.values }
@@ -202,7 +208,7 @@ export interface Print {
 
 /** The print of row `i`: its hash, a hash of its cells, or its count. */
 export const printOf = (form: Form, run: Run, i: number, out: Print): void => {
-  if (form.kind === 'hash') {
+  if (form.kind === 'hash' || form.kind === 'key_hash') {
     out.hi = run.hashes![2 * i]!;
     out.lo = run.hashes![2 * i + 1]!;
   } else if (form.kind === 'rows') {

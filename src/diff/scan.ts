@@ -10,6 +10,7 @@ import type { Side, Sides, Work } from './context.ts';
 import { compareDigests } from './digest.ts';
 import { judge } from './judge.ts';
 import { keyIsGuaranteed, keyMayBeNull } from './key.ts';
+import { hashTypes, sharedHash } from './key-hashes.ts';
 import { mergeRuns } from './merge.ts';
 import { type AnyKey, asKey, countOf, type Form, type Reading, readRuns } from './runs.ts';
 import { type Confirmation, startConfirmation } from './settle.ts';
@@ -36,6 +37,12 @@ export const scan = async (work: Work, readers: Sides<Reader>, choice: Choice, t
     const confirmation = startConfirmation(work, { form: { kind: 'rows' }, types }, tally, tolerant(work));
     await mergeSides(work, readers, { kind: 'rows' }, [{ kind: 'all' }], confirmation, notes, tally);
     return { strategy: 'merge', why: choice.why, confirmation, remarks: notes.list() };
+  }
+  if (choice.path === 'key_hashes') {
+    const form: Form = { kind: 'key_hash', spec: choice.spec };
+    const confirmation = startConfirmation(work, { form, types: hashTypes }, tally, choice.soft);
+    await mergeSides(work, readers, form, [{ kind: 'all' }], confirmation, notes, tally);
+    return { strategy: 'digest', why: choice.why, confirmation, remarks: notes.list() };
   }
   const form: Form = { kind: 'hash', spec: choice.spec };
   const confirmation = startConfirmation(work, { form, types }, tally, choice.soft);
@@ -124,7 +131,8 @@ const mergeSides = async (
   tally: Tally,
 ): Promise<{ readonly source: number; readonly target: number }> => {
   const { selections, signal, onProgress } = work;
-  const types = form.kind === 'multiset' ? allTypes(work) : keyTypes(selections.source);
+  const types =
+    form.kind === 'multiset' ? allTypes(work) : form.kind === 'key_hash' ? hashTypes : keyTypes(selections.source);
   const nullable = form.kind !== 'multiset' && !keyIsGuaranteed(work.pair) && keyMayBeNull(work.pair);
   const reading: Sides<Reading> = {
     source: nullable ? { form, types, onNullKey: notes.nullKey('source') } : { form, types },
@@ -140,7 +148,7 @@ const mergeSides = async (
       {
         same: (a, i, b, j) => same(a.keys![i]!, b.keys![j]!),
         unequal: confirmation.suspect,
-        duplicate: notes.duplicate,
+        duplicate: form.kind === 'key_hash' ? () => sharedHash(work.pair.name) : notes.duplicate,
         breathe: (n) => {
           seen += n;
           onProgress?.({

@@ -4,6 +4,7 @@ import { type Candidate, Candidates, inSource, inTarget } from './candidates.ts'
 import { both } from './concurrent.ts';
 import { confirmedReport } from './confirmed.ts';
 import type { Sides, Work } from './context.ts';
+import { sharedHash } from './key-hashes.ts';
 import { hashKeys, keyBatches, wholeRange } from './lists.ts';
 import { type Hit, rereadAll } from './reread.ts';
 import { type AnyKey, countIn, type Print, printOf, type Reading, type Run } from './runs.ts';
@@ -15,6 +16,8 @@ const memoryBytes = 48 * 1024 * 1024;
 const rounds = 3;
 /** Above one suspect in so many rows the whole range is read again instead of the suspects. */
 const denseRatio = 8;
+/** Key hashes looked up at once; more are read with the whole table. */
+const mostLookedUp = 50_000;
 
 /**
  * Holds suspected differences until they have settled, reads both sides again in new snapshots and keeps what is
@@ -54,6 +57,7 @@ export const startConfirmation = (
   const width = reading.types.length;
   const plain: Reading = { form: reading.form, types: reading.types };
   const multiset = reading.form.kind === 'multiset';
+  const byHash = reading.form.kind === 'key_hash';
   const report = confirmedReport(work, reading, tally);
   let waiting = new Candidates(width);
   let rowsSeen = 0;
@@ -97,10 +101,11 @@ export const startConfirmation = (
     dense: boolean,
     found: (c: Candidate, s: Hit | null, t: Hit | null) => void,
   ): Promise<void> => {
-    const whole = multiset || dense;
+    // by the hash of the key, each look-up reads the whole table
+    const whole = multiset || dense || (byHash && list.count > mostLookedUp);
     const segments: Iterable<{ entries: Iterable<Candidate>; segment: Segment }> = whole
       ? [{ entries: list.entries(), segment: multiset ? { kind: 'all' } : wholeRange(list, width) }]
-      : keyBatches(list, hashKeys, width);
+      : keyBatches(list, byHash ? mostLookedUp : hashKeys, width);
     for (const { entries, segment } of segments) {
       await rereadAll(readers, from, segment, plain, entries, signal, found);
       work.onProgress?.({ pair: pair.name, phase: 'confirm', rows: list.count });
@@ -147,6 +152,7 @@ export const startConfirmation = (
   };
 
   const duplicate = (source: number, target: number): void => {
+    if (byHash) sharedHash(pair.name);
     live = true;
     tally.duplicateKeys++;
     tally.apart.source += source;

@@ -90,6 +90,12 @@ export interface Hashing {
    * own order is dear. Two keys may share a hash: both rows are delivered.
    */
   byKeyHash?(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<HashBatch>;
+  /**
+   * Like `hashes`, but the key of each row is its key's whole 64-bit hash (`hash/spec.ts`), a signed integer, and rows
+   * come in that order; bounds and keys of the segment are such hashes, too (`parts` are not for this). For keys whose
+   * own order is dear. Two keys may share a hash: both rows are delivered.
+   */
+  byKeyHash?(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<HashBatch>;
 }
 
 /** A place in a source's history that identifies a snapshot, for people and records. */

@@ -36,7 +36,7 @@ export interface CompareOptions {
   readonly sink: DifferenceSink;
   readonly onProgress?: (progress: Progress) => void;
   /** Takes one way of comparing where it is possible: for measurements and tests. */
-  readonly force?: 'digest' | 'hashes' | 'rows';
+  readonly force?: 'digest' | 'hashes' | 'key_hashes' | 'rows';
   /** Each pair as it ends, in order: to save a run that can be resumed. Awaited. */
   readonly onPair?: (pair: Pair, report: PairReport) => void | Promise<void>;
   /** Reports of an earlier, interrupted attempt, by pair name: those pairs are not compared again. */
@@ -77,7 +77,20 @@ export const alignAll = async (
     refuseSameTable(source, target, p.source, p.target);
     return align(p.source, p.target, p.options, names);
   });
+  refuseSharedNames(pairs);
   return { pairs, notCompared: found.notCompared };
+};
+
+/** A pair is known by its source table, in plans, records and output: two of one name would take each other's rows. */
+const refuseSharedNames = (pairs: readonly Pair[]): void => {
+  for (const [name, same] of Map.groupBy(pairs, (pair) => pair.name)) {
+    if (same.length === 1) continue;
+    throw new LockstepError(
+      'USAGE',
+      `${name} is paired more than once: with ${same.map((pair) => tableLabel(pair.target)).join(' and ')}`,
+      { hint: 'Pair each source table once: use a command, or a sync of the config, for each of the others.' },
+    );
+  }
 };
 
 /** Both schemas without the excluded tables. A name that neither side knows is an error: it would exclude nothing. */

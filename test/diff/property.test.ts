@@ -53,7 +53,7 @@ interface Setting {
   readonly rest: readonly number[];
   readonly source: readonly Cells[];
   readonly target: readonly Cells[];
-  readonly force: 'digest' | 'hashes' | 'rows';
+  readonly force: 'digest' | 'hashes' | 'key_hashes' | 'rows';
   readonly batchRows: number;
 }
 
@@ -76,7 +76,7 @@ const setting: fc.Arbitrary<Setting> = fc
         minLength: 30,
         maxLength: 30,
       }),
-      force: fc.constantFrom('digest' as const, 'hashes' as const, 'rows' as const),
+      force: fc.constantFrom('digest' as const, 'hashes' as const, 'key_hashes' as const, 'rows' as const),
       batchRows: fc.constantFrom(1, 2, 7, 1000),
     });
   })
@@ -127,7 +127,7 @@ const shown = (d: Difference): string =>
     : `${d.kind} ${JSON.stringify(d.source ?? d.target)}`;
 
 test('every way of comparing finds exactly the differences that a naive comparison finds', async () => {
-  const seen = { digest: 0, hashes: 0, rows: 0, equal: 0, unequal: 0 };
+  const seen = { digest: 0, hashes: 0, key_hashes: 0, rows: 0, equal: 0, unequal: 0 };
   await fc.assert(
     fc.asyncProperty(setting, async (s) => {
       const t = table('things', columnsOf(s), s.key.length, { estimatedRows: 30_000 });
@@ -205,7 +205,7 @@ test('JSON that is equal by value is no difference, and JSON that is not is one'
     ['2', '{"a":1}', '9'],
     ['3', '[[1,2]]', '3'],
   ];
-  for (const force of ['digest', 'hashes', 'rows'] as const) {
+  for (const force of ['digest', 'hashes', 'key_hashes', 'rows'] as const) {
     const { pair, differences } = await compareAll(
       endpoint('left', database(t, source)),
       endpoint('right', database(t, target)),

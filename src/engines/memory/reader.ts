@@ -61,6 +61,7 @@ export class MemoryReader implements Reader {
       digest: (selection, partition, hash, { signal }) =>
         this.#alone(signal, () => digestRows(selection, this.#rows(selection), partition, hash)),
       hashes: (selection, segment, hash, { signal }) => this.#hashes(selection, segment, hash, signal),
+      byKeyHash: (selection, segment, hash, { signal }) => this.#byKeyHash(selection, segment, hash, signal),
     };
   }
 
@@ -138,6 +139,23 @@ export class MemoryReader implements Reader {
     }
   }
 
+  async *#byKeyHash(
+    selection: Selection,
+    segment: Segment,
+    hash: HashSpec,
+    signal: AbortSignal,
+  ): AsyncGenerator<HashBatch> {
+    const hasher = rowHasher(selection.columns, selection.keyWidth, hash);
+    const sorted = (): readonly Row[] =>
+      this.#rows(selection)
+        .filter((row) => holds(segment, hasher.key(row)))
+        .sort((a, b) => (hasher.key(a) < hasher.key(b) ? -1 : 1));
+    for await (const rows of this.#batches(selection, signal, sorted)) {
+      const { count, hashes } = hashBatch(selection, rows, hasher);
+      yield { count, hashes, keys: { kind: 'int64', values: BigInt64Array.from(rows, (row) => hasher.key(row)) } };
+    }
+  }
+
   #report(selection: Selection, rows: number): void {
     const sql = `memory: ${tableLabel(selection.table)}${selection.filter === undefined ? '' : ` where ${selection.filter}`}`;
     this.#onQuery?.({ side: 'memory', sql, rows, bytes: 0, elapsedMs: 0 });
@@ -201,6 +219,14 @@ export class MemoryReader implements Reader {
     }
   }
 }
+
+/** Does a segment of key hashes hold this one? */
+const holds = (segment: Segment, hash: bigint): boolean => {
+  if (segment.kind === 'keys') return segment.keys.some(([key]) => BigInt(key!) === hash);
+  if (segment.kind === 'parts') throw new LockstepError('INTERNAL', 'Key hashes are not read by parts.');
+  const { from, to } = segment.kind === 'range' ? segment : {};
+  return (from === undefined || hash >= BigInt(from[0]!)) && (to === undefined || hash < BigInt(to[0]!));
+};
 
 const partOf = (selection: Selection, partition: Partition | undefined): ((row: Row) => number) => {
   if (partition === undefined) return () => 0;

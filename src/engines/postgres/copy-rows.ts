@@ -131,6 +131,37 @@ export const int64Hashes = (batchRows: number): RowSink<HashBatch> => {
   };
 };
 
+/** `(int8 key hash, int8 row hash)` of a binary COPY in any order: four ints a row. */
+export const hashQuads = (batchRows: number): RowSink<Int32Array> => {
+  let quads = new Int32Array(4 * batchRows);
+  let n = 0;
+  return {
+    row: (bytes, start, end) => {
+      const at = tupleStart(bytes, start, end);
+      if (end - at < 26) {
+        if (end - at === 0 || bytes.readInt16BE(at) === -1) return; // a header alone, or the trailer
+        noHash();
+      }
+      if (n === quads.length) {
+        const wider = new Int32Array(n * 2);
+        wider.set(quads);
+        quads = wider;
+      }
+      quads[n] = bytes.readInt32BE(at + 6);
+      quads[n + 1] = bytes.readInt32BE(at + 10);
+      quads[n + 2] = bytes.readInt32BE(at + 18);
+      quads[n + 3] = bytes.readInt32BE(at + 22);
+      n += 4;
+    },
+    take: (last) => {
+      if (n === 0 || (!last && n < 4 * batchRows)) return undefined;
+      const taken = quads.slice(0, n);
+      n = 0;
+      return taken;
+    },
+  };
+};
+
 /** `(text key …, int8 hash)` of a binary COPY. */
 export const keyHashes = (decoders: readonly Decoder[], batchRows: number): RowSink<HashBatch> => {
   const hashes = hashHalves();

@@ -109,9 +109,12 @@ const xorOf = (columns: readonly ColumnSql[], hash: HashSpec, purpose: 'row' | '
 /** The row's hash, an int8. */
 export const rowHashSql = (columns: readonly ColumnSql[], hash: HashSpec): string => xorOf(columns, hash, 'row');
 
+/** The hash of the row's key, an int8. */
+export const keyHashSql = (keyColumns: readonly ColumnSql[], hash: HashSpec): string => xorOf(keyColumns, hash, 'key');
+
 /** The bucket of a row's key among `count`, a power of two, an int8. */
 export const bucketSql = (keyColumns: readonly ColumnSql[], hash: HashSpec, count: number): string =>
-  `(${xorOf(keyColumns, hash, 'key')} & ${count - 1})`;
+  `(${keyHashSql(keyColumns, hash)} & ${count - 1})`;
 
 /** Known results: a server that gives others hashes differently (another byte order, a fork), and does not hash for us. */
 export const hashVectors: readonly (readonly [string, string])[] = [

@@ -4,6 +4,7 @@ import { tableLabel } from '../../model/schema.ts';
 import type { ColumnSql } from './columns.ts';
 import { int64Hashes, keyHashes } from './copy-rows.ts';
 import { bucketSql, hashSupport, rowHashSql } from './hash-sql.ts';
+import { byKeyHash } from './key-hashes.ts';
 import { orderSql } from './key-sql.ts';
 import { render } from './render.ts';
 import { baseSql, rangePartSql, segmentSql } from './select.ts';
@@ -98,6 +99,14 @@ export const hashingOf = (x: HashingContext): Hashing => {
             );
         const at = x.statement(selection, 'hashing', o);
         yield* x.paced(session.copy(`copy (${query.sql}) to stdout (format binary)`, sink, at), (b) => b.count, at);
+      };
+      return run();
+    },
+    byKeyHash: (selection, segment, hash, o) => {
+      const run = async function* (): AsyncGenerator<HashBatch, void, undefined> {
+        const columns = await x.columnsOf(selection, o);
+        check(columns, selection);
+        yield* byKeyHash(x, selection, columns, segment, hash, o);
       };
       return run();
     },

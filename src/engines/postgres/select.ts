@@ -1,4 +1,5 @@
 import type { Partition, Segment, Selection } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
 import type { Cell } from '../../model/row.ts';
 import { id, literal, tableId } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
@@ -67,6 +68,25 @@ export const rangePartSql = (key: string, p: Extract<Partition, { by: 'range' }>
   return `case when ${k} < ${n(p.origin)} then ${int8(0n)} when ${k} >= ${n(last)} then ${int8(BigInt(p.count - 1))} else ${inside} end`;
 };
 
+/** The condition of a segment of key hashes; nothing for all. */
+export const hashSegmentSql = (keyHash: string, segment: Segment): string => {
+  switch (segment.kind) {
+    case 'all':
+      return '';
+    case 'range': {
+      const bounds = [
+        ...(segment.from ? [`${keyHash} >= ${int8(BigInt(segment.from[0]!))}`] : []),
+        ...(segment.to ? [`${keyHash} < ${int8(BigInt(segment.to[0]!))}`] : []),
+      ];
+      return bounds.length === 0 ? '' : ` where ${bounds.join(' and ')}`;
+    }
+    case 'keys':
+      return ` where ${keyHash} = any ('{${segment.keys.map(([key]) => BigInt(key!)).join(',')}}'::pg_catalog.int8[])`;
+    case 'parts':
+      throw new LockstepError('INTERNAL', 'key hashes are not read by parts');
+  }
+};
+
 export interface Query {
   readonly sql: string;
   /** The selection is known to be empty: nothing to ask. */
@@ -111,7 +131,14 @@ export const segmentSql = (
       if (parts.length === 0) return { sql: '', empty: true };
       if (p.by === 'hash') {
         const wanted = `'{${[...new Set(parts)].join(',')}}'::pg_catalog.int8[]`;
-        return { sql: `${select} from ${base} where ${bucketSql(keys, p.hash, p.count)} = any (${wanted})${order}` };
+        const where = `${base} where ${bucketSql(keys, p.hash, p.count)} = any (${wanted})`;
+        if (order === '') return { sql: `${select} from ${where}` };
+        // found first and sorted then: the planner would walk an index on a random key, a page for each row
+        const found = [...outputs.map((sql, i) => `${sql} as o${i}`), ...keys.map((c, i) => `${orderSql(c)} as s${i}`)];
+        const picked = outputs.map((_, i) => `x.o${i}`).join(', ');
+        return {
+          sql: `with x as materialized (select ${found.join(', ')} from ${where}) select ${picked} from x order by ${keys.map((_, i) => `x.s${i}`).join(', ')}`,
+        };
       }
       const ranges = partRanges(p, parts);
       if (ranges.length === 0) return { sql: '', empty: true };

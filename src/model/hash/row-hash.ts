@@ -39,6 +39,8 @@ export interface RowHasher {
   readonly out: Int32Array;
   hash(row: Row): void;
   bucket(row: Row, count: number): number;
+  /** The whole 64-bit hash of the key, signed. */
+  key(row: Row): bigint;
 }
 
 /** Hashes one canonical cell into `hashed` of `lib/lookup3.ts`. */
@@ -58,6 +60,10 @@ export const rowHasher = (columns: readonly SelectedColumn[], keyWidth: number, 
     bucket: (cells, count) => {
       combine(key, cells);
       return (hashed[1]! >>> 0) % count;
+    },
+    key: (cells) => {
+      combine(key, cells);
+      return (BigInt(hashed[0]!) << 32n) | BigInt(hashed[1]! >>> 0);
     },
   };
 };
