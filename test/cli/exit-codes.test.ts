@@ -5,9 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { compareExit, worstExit } from '../../src/cli/exit.ts';
-import { outTo } from '../../src/cli/io.ts';
-import { runCommandLine } from '../../src/cli/run.ts';
-import { loadEngine } from '../../src/engines/registry.ts';
+import { runCommandLine, type World } from '../../src/cli/run.ts';
+import { engineNames, engineOfUrl, loadEngine } from '../../src/engines/registry.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { errorCodes } from '../../src/model/errors.ts';
 import type { CompareReport } from '../../src/model/report.ts';
@@ -37,6 +36,27 @@ await b.query(
   `${create} insert into same values (1, 'x'); insert into part values (1, 'x'); insert into drift values (1, 'y')`,
 );
 
+/** The command line within this process: what it says on stderr goes to `said`. */
+const world = (said: (text: string) => void): World => {
+  const never = new AbortController().signal;
+  const silent = { isTTY: false, columns: 80, color: false, closed: false, flush: async () => {} };
+  return {
+    version: '0',
+    out: { ...silent, write: async () => {} },
+    err: { ...silent, write: async (text) => said(text) },
+    env,
+    cwd: home,
+    clock: systemClock,
+    engines: { names: engineNames, ofUrl: engineOfUrl, load: loadEngine },
+    stop: never,
+    now: never,
+    canAsk: false,
+    ask: async () => '',
+    every: () => ({ [Symbol.dispose]: () => {} }),
+    demo: async () => 0,
+  };
+};
+
 test('0: in agreement, nothing left out', async () => {
   const { code, stdout } = await run('diff', a.url, b.url, 'same');
   assert.equal(code, 0);
@@ -56,21 +76,9 @@ test('1: an unexpected failure, also a crash, and never anything else', async ()
   );
   assert.equal(timeout.code, errorCodes.STATEMENT_TIMEOUT.exit, timeout.stderr);
   assert.equal(timeout.code, 1);
-  const never = new AbortController().signal;
   const code = await runCommandLine(['diff', 'x:a', 'x:b', '--quiet'], {
-    version: '0',
-    out: outTo(process.stdout, false),
-    err: { ...outTo(process.stderr, false), write: async () => {}, flush: async () => {} },
-    env: {},
-    cwd: home,
-    clock: systemClock,
+    ...world(() => {}),
     engines: { names: ['x'], ofUrl: () => 'x', load: () => Promise.reject(new TypeError('a defect')) },
-    stop: never,
-    now: never,
-    canAsk: false,
-    ask: async () => '',
-    every: () => ({ [Symbol.dispose]: () => {} }),
-    demo: async () => 0,
   });
   assert.equal(code, 1);
 });
@@ -107,6 +115,28 @@ test('24: another writer holds the lock', async () => {
   const { code, stderr } = await run('sync', a.url, b.url, 'drift', '--yes');
   assert.equal(code, 24, stderr);
   assert.equal((await b.query('select v from drift')).rows[0].v, 'y');
+});
+
+test('23: a plan that is too old', async () => {
+  await a.query("create table old (id int primary key, v text); insert into old values (1, 'x')");
+  await b.query("create table old (id int primary key, v text); insert into old values (1, 'y')");
+  const { plan } = JSON.parse((await run('plan', a.url, b.url, 'old', '--format', 'json')).stdout);
+  const at = async (later: number): Promise<readonly [number, string]> => {
+    let said = '';
+    const code = await runCommandLine(['apply', plan, b.url, '--yes'], {
+      ...world((text) => {
+        said += text;
+      }),
+      clock: { ...systemClock, now: () => systemClock.now() + later },
+    });
+    return [code, said];
+  };
+  const [expired, said] = await at(3_600_001);
+  assert.equal(expired, 23, said);
+  assert.match(said, /expired/);
+  assert.match(said, /\[PLAN_EXPIRED\]/);
+  assert.equal((await b.query('select v from old')).rows[0].v, 'y');
+  assert.equal((await at(0))[0], 0, 'in time it is applied');
 });
 
 test('27, 23 and 0: the schema drifts, the plan is used, the apply is complete', async () => {
