@@ -78,12 +78,13 @@ export const batches = (ctx: ApplyContext): Batches => {
     rows: Extract<Applied, { status: 'stale' }>['rows'],
   ): Promise<readonly PlanItem[]> => {
     const index = itemIndex(ctx, items);
-    const outcomes = rows.map(({ change, table, found }): Outcome => {
+    const outcomes = rows.map(({ change, table, found, reason }): Outcome => {
       const item = index.of(table, change);
       if (item === undefined) throw new LockstepError('INTERNAL', 'The target named a row that was not in the batch.');
       const already = showsAfter(ctx.tables[item.table]!, item.change, found);
       if (!already) waiting.stayed(item, found);
-      return already ? { seq: item.seq, status: 'already' } : { seq: item.seq, status: 'moved', found };
+      if (already) return { seq: item.seq, status: 'already' };
+      return { seq: item.seq, status: 'moved', found, ...(reason === undefined ? {} : { reason }) };
     });
     if (outcomes.length === 0) throw new LockstepError('INTERNAL', 'The target called a batch stale and named no row.');
     const named = new Set(outcomes.map((o) => o.seq));

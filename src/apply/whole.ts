@@ -78,11 +78,11 @@ export const applyWhole = async (
       });
       return { committed: false, reason: result.reason };
     }
-    const outcomes = result.rows.map(({ change, table, found }): Outcome => {
+    const outcomes = result.rows.map(({ change, table, found, reason }): Outcome => {
       const item = known.get(id(table, change.op, change.key))!;
       return showsAfter(ctx.tables[item.table]!, item.change, found)
         ? { seq: item.seq, status: 'already' }
-        : { seq: item.seq, status: 'moved', found };
+        : { seq: item.seq, status: 'moved', found, ...(reason === undefined ? {} : { reason }) };
     });
     const already = outcomes.filter((x) => x.status === 'already').length;
     const moved = outcomes.length - already;

@@ -90,12 +90,6 @@ export interface Hashing {
    * own order is dear. Two keys may share a hash: both rows are delivered.
    */
   byKeyHash?(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<HashBatch>;
-  /**
-   * Like `hashes`, but the key of each row is its key's whole 64-bit hash (`hash/spec.ts`), a signed integer, and rows
-   * come in that order; bounds and keys of the segment are such hashes, too (`parts` are not for this). For keys whose
-   * own order is dear. Two keys may share a hash: both rows are delivered.
-   */
-  byKeyHash?(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<HashBatch>;
 }
 
 /** A place in a source's history that identifies a snapshot, for people and records. */
@@ -154,10 +148,18 @@ export type Applied =
   | { readonly status: 'done' }
   /** The marker was there: an earlier attempt had committed. Nothing written now. */
   | { readonly status: 'already' }
-  /** Rows that no longer show `before`; nothing was written. `found` is the row as it is now. */
+  /**
+   * Rows that no longer show `before`; nothing was written. `found` is the row as it is now. Also a row to be deleted
+   * that rows outside the plan refer to by a cascade or the like: `reason` says so.
+   */
   | {
       readonly status: 'stale';
-      readonly rows: readonly { readonly change: Change; readonly table: Table; readonly found: Row | null }[];
+      readonly rows: readonly {
+        readonly change: Change;
+        readonly table: Table;
+        readonly found: Row | null;
+        readonly reason?: string;
+      }[];
     }
   /** The database refused a change; nothing was written. `change` when it is known which. */
   | {

@@ -11,12 +11,19 @@ import { isStorableText } from './key-sql.ts';
 import { type Rendered, render } from './render.ts';
 import { textArray } from './select.ts';
 import type { RawRow, Session, StatementOptions } from './session.ts';
+import { referrersOf, takenAlong } from './taken-along.ts';
 import type { HashedWrites } from './write-hashed.ts';
 import { currentRowsSql, deleteSql, insertSql, parkSql, updateSql } from './write-sql.ts';
 
+interface Stale {
+  readonly change: Change;
+  readonly found: Row | null;
+  readonly reason?: string;
+}
+
 export type BatchResult =
   | { readonly status: 'written'; readonly stored: readonly (Row | null)[] }
-  | { readonly status: 'stale'; readonly rows: readonly { readonly change: Change; readonly found: Row | null }[] }
+  | { readonly status: 'stale'; readonly rows: readonly Stale[] }
   | { readonly status: 'rejected'; readonly change?: Change; readonly reason: string; readonly sqlState?: string };
 
 /** A table as this session's transaction may write it. */
@@ -55,9 +62,16 @@ export const writeBatch = async (
   const work = new BatchWork(session, table, columns, key.length, changes, at);
   const unstorable = work.firstUnstorable();
   if (unstorable) return unstorable;
-  if (await hashed?.write(session, changes, at)) return { status: 'written', stored: changes.map((c) => c.after) };
+  // Deletes that may take other rows along go the long way: it looks for those while it holds the locks.
+  const referrers = first.op === 'delete' ? await referrersOf(session, table, at) : [];
+  if (referrers.length === 0 && (await hashed?.write(session, changes, at)))
+    return { status: 'written', stored: changes.map((c) => c.after) };
   const stale = await work.findStale();
   if (stale.length > 0) return { status: 'stale', rows: stale };
+  if (referrers.length > 0) {
+    const along = await takenAlong(session, table, columns.slice(0, key.length), changes, referrers, at);
+    if (along.length > 0) return { status: 'stale', rows: along.map((a) => ({ ...a, found: a.change.before })) };
+  }
   const result = await work.write(first.op);
   if (result.status === 'written') hashed?.failedInVain();
   return result;

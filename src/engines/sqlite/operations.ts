@@ -52,7 +52,7 @@ export interface BatchArgs {
 /** What a batch came to: stored rows, or the outcome that ends the step (nothing is left written). */
 export type BatchResult =
   | { readonly stored: readonly (Row | null)[] }
-  | { readonly stale: readonly { readonly index: number; readonly found: Row | null }[] }
+  | { readonly stale: readonly { readonly index: number; readonly found: Row | null; readonly reason?: string }[] }
   | { readonly rejected: { readonly index?: number; readonly reason: string; readonly code?: string } };
 
 /** What an SQLite process does, by name: the arguments and the answer of each. */

@@ -14,6 +14,7 @@ import type { BatchArgs, BatchResult } from './operations.ts';
 import { orderOf } from './read-plan.ts';
 import type { Snapshot } from './reading.ts';
 import { spareValue } from './spare-value.ts';
+import { referrersOf, takenAlong } from './taken-along.ts';
 
 /** The database's refusal of one change. */
 class Refusal extends Error {
@@ -21,6 +22,17 @@ class Refusal extends Error {
   constructor(reason: string, code: string) {
     super(reason);
     this.code = code;
+  }
+}
+
+/** A row that would take others along when it is deleted. */
+class TakenAlong extends Error {
+  readonly index: number;
+  readonly row: Row;
+  constructor(index: number, reason: string, row: Row) {
+    super(reason);
+    this.index = index;
+    this.row = row;
   }
 }
 
@@ -173,6 +185,7 @@ export const writeBatch = (s: Snapshot, { table, key, changes }: BatchArgs): Bat
   if (stale.length > 0) return { stale };
 
   const w: Work = { s, catalogue, table, names: selection.columns.map((c) => c.name) };
+  const referrers = changes.some((c) => c.op === 'delete') ? referrersOf(s.db, table.name) : [];
   let blamed: number | undefined;
   let odd = false;
   try {
@@ -192,9 +205,11 @@ export const writeBatch = (s: Snapshot, { table, key, changes }: BatchArgs): Bat
       }
       const at = found.get(keyName(change.key))!;
       places[index] = at;
-      if (change.op === 'delete')
+      if (change.op === 'delete') {
+        const reason = takenAlong(s.db, table.name, at, referrers);
+        if (reason !== undefined) throw new TakenAlong(index, reason, at.row);
         run(s.db, { sql: `delete from ${id(table.name)} where ${at.where}`, values: at.values });
-      else if (change.columns.length > 0) {
+      } else if (change.columns.length > 0) {
         updates.push({ index, statement: updateOf(w, change.columns, change.after, at), at, change });
       }
     });
@@ -212,6 +227,8 @@ export const writeBatch = (s: Snapshot, { table, key, changes }: BatchArgs): Bat
     });
     return { stored };
   } catch (error) {
+    if (error instanceof TakenAlong)
+      return { stale: [{ index: error.index, found: error.row, reason: error.message }] };
     if (!(error instanceof Refusal)) throw error;
     return {
       rejected: { ...(blamed === undefined ? {} : { index: blamed }), reason: error.message, code: error.code },

@@ -105,7 +105,12 @@ const outcome = (
   if ('stale' in result) {
     return {
       status: 'stale',
-      rows: result.stale.map(({ index, found }) => ({ change: changes[index]!, table, found })),
+      rows: result.stale.map(({ index, found, reason }) => ({
+        change: changes[index]!,
+        table,
+        found,
+        ...(reason === undefined ? {} : { reason }),
+      })),
     };
   }
   if ('rejected' in result) {
