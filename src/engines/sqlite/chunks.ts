@@ -1,34 +1,49 @@
 import type { SelectedColumn, Selection } from '../../model/endpoint.ts';
+import { columnSeeds, type HashSpec } from '../../model/hash/spec.ts';
 import type { Row } from '../../model/row.ts';
 import { id } from '../sql/quote.ts';
 import { findTable } from './catalogue.ts';
 import { rawCell, rawExpressions } from './cells.ts';
 import type { Bind, Value } from './database.ts';
 import { isSqliteFailure, resultCode, resultCodes } from './failures.ts';
-import { chunkExpression, type FrameColumn, frameColumn, frameExpression, unframed } from './frame.ts';
-import { type Cursor, cursor, load } from './frame-hash.ts';
+import { chunkExpressions, type FrameColumn, frameColumn, frameColumns, frameExpression, nullToken } from './frame.ts';
+import { BrokenFrame, type Cursor, cursor, load } from './frame-cursor.ts';
 import type { Condition } from './read-plan.ts';
 import type { Snapshot } from './reading.ts';
 import { type Meter, whereOf } from './scan.ts';
 
-/** A selection whose rows can be read as frames: the columns, and what orders the chunks. */
+/** A selection whose rows can be read as frames. */
 export interface Framed {
   readonly columns: readonly SelectedColumn[];
   readonly frames: readonly FrameColumn[];
+  readonly token: Uint8Array;
 }
 
-const targetBytes = 200_000;
+const targetBytes = 100_000;
 export const mostRows = 2000;
 /** SQLite takes at most 1,000 arguments and 1,000 levels in one expression; a frame has up to three of each a column. */
 const mostColumns = 300;
 /** So many chunks in a row that had to be read row by row, and frames are given up. */
 const patience = 20;
 
-export const framed = (s: Snapshot, selection: Selection): Framed | undefined => {
+/** Ten bytes of the run's seed, which nobody knows before the run. */
+const tokenOf = (hash: HashSpec): Uint8Array => {
+  const { value, negative } = columnSeeds(hash.seed, -1, 'key');
+  const random = Buffer.alloc(16);
+  random.writeBigUInt64LE(value, 0);
+  random.writeBigUInt64LE(negative, 8);
+  return nullToken(random.subarray(0, 10));
+};
+
+export const framed = (s: Snapshot, selection: Selection, hash: HashSpec): Framed | undefined => {
   if (s.db.encoding !== 'UTF-8' || selection.columns.length > mostColumns) return undefined;
-  const { affinities } = findTable(s.db, selection.table.name);
-  const frames = selection.columns.map((c) => frameColumn(c, affinities.get(c.name) ?? 'BLOB', s.db.exactReals));
-  return frames.includes(undefined) ? undefined : { columns: selection.columns, frames: frames as FrameColumn[] };
+  const { affinities, table } = findTable(s.db, selection.table.name);
+  const strict = new Set(table.columns.filter((c) => c.loose !== true).map((c) => c.name));
+  const frames = selection.columns.map((c) =>
+    frameColumn(c, !strict.has(c.name), affinities.get(c.name) ?? 'BLOB', s.db.exactReals),
+  );
+  if (frames.includes(undefined)) return undefined;
+  return { columns: selection.columns, frames: frameColumns(frames as FrameColumn[]), token: tokenOf(hash) };
 };
 
 /** Rows of one chunk as a consumer sees them, framed or one by one. */
@@ -37,16 +52,15 @@ export interface Sink {
   start(): void;
   /** The cursor is at the start of a framed row; must move it to its end. */
   frame(c: Cursor): void;
-  /** `extra`: the value of the walk's own column. */
-  row(row: Row, extra: Value): void;
-  /** Of the last row: what the next chunk comes after. */
-  last(): readonly Bind[];
+  row(row: Row): void;
+  /** What the next chunk comes after; `greatest`: the walk's own number in the last row. */
+  last(greatest: Value): readonly Bind[];
 }
 
 /** How chunks follow each other. */
 export interface Walk {
-  /** A number of our own in front of each row, e.g. the rowid. */
-  readonly extra?: string;
+  /** A number that grows from row to row, if there is one: the rowid. */
+  readonly number?: string;
   readonly order: string;
   readonly after: string;
 }
@@ -61,74 +75,82 @@ export function* walk(
   sink: Sink,
   meter: Meter,
 ): Generator<number> {
-  const from = ` from ${id(selection.table.name)}`;
-  const own: readonly FrameColumn[] =
-    w.extra === undefined ? [] : [{ kind: 'number', sql: `${w.extra}, '|'`, odd: '' }];
-  const expression = frameExpression([...own, ...f.frames]);
-  const raw = [w.extra ?? 'null', ...selection.columns.map((c) => rawExpressions(c.name))].join(', ');
-  const c = cursor();
+  const number = w.number ?? 'null';
+  const select = `select ${chunkExpressions}, max(n) from (select ${number} as n, ${frameExpression(f.frames, f.token)} as f`;
+  const raw = [number, ...selection.columns.map((c) => rawExpressions(c.name))].join(', ');
+  const c = cursor(f.token);
   let after: readonly Bind[] | undefined;
   let limit = 100;
   let given = 0;
   for (;;) {
     const where = whereOf(selection, piece, after === undefined ? '' : `(${w.after})`);
-    const tail = `${from}${where} order by ${w.order} limit ${limit}`;
+    const tail = ` from ${id(selection.table.name)}${where} order by ${w.order} limit ${limit}`;
     const values = [...piece.values, ...(after ?? [])];
-    sink.start();
-    let rows = -1;
+    let read: Read | undefined;
     if (given < patience) {
-      const sql = `select ${chunkExpression} from (select ${expression} as f${tail})`;
+      const sql = `${select}${tail})`;
       meter.sql ||= sql;
-      const blob = readBlob(s, sql, values);
-      rows = blob === undefined ? -1 : readFrames(blob, c, sink);
-      if (rows >= 0) meter.bytes += blob?.length ?? 0;
+      sink.start();
+      read = readFrames(s, sql, values, c, sink);
     }
-    const wasFramed = rows >= 0;
-    if (!wasFramed) {
+    const wasFramed = read !== undefined;
+    if (read === undefined) {
       given++;
       sink.start();
-      rows = readRows(s, selection, `select ${raw}${tail}`, values, sink);
-    } else given = 0;
+      read = readRows(s, selection, `select ${raw}${tail}`, values, sink);
+    } else {
+      given = 0;
+      meter.bytes += c.bytes.length;
+    }
+    const { rows, greatest } = read;
     meter.rows += rows;
     meter.pace(rows);
     if (rows > 0) yield rows;
     if (rows < limit) return;
-    after = sink.last();
-    if (wasFramed) limit = Math.max(1, Math.min(mostRows, Math.ceil((targetBytes * rows) / c.bytes.length)));
-    else limit = 100;
+    after = sink.last(greatest);
+    limit = wasFramed ? Math.max(1, Math.min(mostRows, Math.ceil((targetBytes * rows) / c.bytes.length))) : 100;
   }
 }
 
-const readBlob = (s: Snapshot, sql: string, values: readonly Bind[]): Uint8Array | null | undefined => {
+interface Read {
+  readonly rows: number;
+  readonly greatest: Value;
+}
+
+const readChunk = (s: Snapshot, sql: string, values: readonly Bind[]): readonly Value[] | undefined => {
   try {
-    return s.db.get(sql, ...values)![0] as Uint8Array | null;
+    return s.db.get(sql, ...values);
   } catch (error) {
     if (isSqliteFailure(error) && resultCode(error) === resultCodes.TOOBIG) return undefined;
     throw error;
   }
 };
 
-/** Rows read; -1 when one of them is not framed. */
-const readFrames = (blob: Uint8Array | null, c: Cursor, sink: Sink): number => {
-  if (blob === null) return 0;
-  load(c, blob);
-  let rows = 0;
-  while (c.at < blob.length) {
-    if (c.bytes[c.at] === unframed) return -1;
-    sink.frame(c);
-    rows++;
+/** Reads a chunk as frames; undefined when it does not hold all its rows, or not what its frames should. */
+const readFrames = (s: Snapshot, sql: string, values: readonly Bind[], c: Cursor, sink: Sink): Read | undefined => {
+  const chunk = readChunk(s, sql, values);
+  if (chunk === undefined) return undefined;
+  const [blob, rows, greatest] = chunk as [Uint8Array | null, bigint, Value];
+  load(c, blob ?? new Uint8Array());
+  const wanted = Number(rows);
+  try {
+    for (let i = 0; i < wanted; i++) sink.frame(c);
+  } catch (error) {
+    if (error instanceof BrokenFrame) return undefined;
+    throw error;
   }
-  return rows;
+  return c.at === c.bytes.length ? { rows: wanted, greatest } : undefined;
 };
 
-const readRows = (s: Snapshot, selection: Selection, sql: string, values: readonly Bind[], sink: Sink): number => {
+const readRows = (s: Snapshot, selection: Selection, sql: string, values: readonly Bind[], sink: Sink): Read => {
   let rows = 0;
+  let greatest: Value = null;
   const found = s.db.iterate(sql, ...values);
   for (let next = found.next(); !next.done; next = found.next()) {
     const v = next.value;
-    const row = selection.columns.map((c, i) => rawCell(c, v[1 + 2 * i]!, v[2 + 2 * i]!, s.db.encoding));
-    sink.row(row, v[0]!);
+    greatest = v[0]!;
+    sink.row(selection.columns.map((c, i) => rawCell(c, v[1 + 2 * i]!, v[2 + 2 * i]!, s.db.encoding)));
     rows++;
   }
-  return rows;
+  return { rows, greatest };
 };

@@ -18,6 +18,8 @@ export interface Database {
   readonly journal: string;
   /** Whether this SQLite writes reals as text that reads back as the same double. */
   readonly exactReals: boolean;
+  /** Whether this SQLite's `concat_ws` keeps empty texts apart, in front too. */
+  readonly joinsEmpty: boolean;
   exec(sql: string): void;
   /** Rows as arrays, integers as bigints. Prepared once per text; finish or drop an iteration before the next. */
   all(sql: string, ...values: readonly Bind[]): Value[][];
@@ -83,6 +85,7 @@ export const openDatabase = (args: OpenArgs): Database => {
     journal,
     version: String(get('select sqlite_version()')![0]),
     exactReals: get('select concat(0.30000000000000004, 5e-324)')![0] === '0.300000000000000044.9406564584124654e-324',
+    joinsEmpty: get("select concat_ws('|', '', '', 'a', '', '')")![0] === '||a||',
     exec: (sql) => db.exec(sql),
     all,
     get,

@@ -5,44 +5,51 @@ import { partOf } from './read-plan.ts';
 import type { Snapshot } from './reading.ts';
 import { type Meter, scanRows } from './scan.ts';
 
-/** Sums of row hashes per part: two double accumulators, folded before they lose a bit. */
+/** Sums of row hashes per part: the two halves as doubles, folded before they lose a bit. */
 export interface Sums {
-  add(part: number, high: number, low: number, times: number): void;
+  add(part: number, high: number, low: number): void;
+  addTimes(part: number, high: number, low: number, times: number): void;
   digests(): readonly Digest[];
 }
 
-const fold = 1 << 20;
+/** So many halves of 32 bits add up exactly in a double. */
+const foldRows = 1 << 20;
 
-export const sums = (): Sums => {
-  const parts = new Map<number, { rows: number; high: number; low: number; pending: number; sum: bigint }>();
-  const settle = (p: { high: number; low: number; pending: number; sum: bigint }): void => {
-    p.sum = BigInt.asUintN(64, p.sum + (BigInt(p.high) << 32n) + BigInt(p.low));
-    p.high = 0;
-    p.low = 0;
-    p.pending = 0;
+export const sums = (partition: Partition | undefined): Sums => {
+  const count = partition?.count ?? 1;
+  const rows = new Float64Array(count);
+  const highs = new Float64Array(count);
+  const lows = new Float64Array(count);
+  const folded = new BigUint64Array(count);
+  let pending = 0;
+  const fold = (): void => {
+    pending = 0;
+    for (let i = 0; i < count; i++) {
+      if (highs[i] === 0 && lows[i] === 0) continue;
+      folded[i] = folded[i]! + (BigInt(highs[i]!) << 32n) + BigInt(lows[i]!);
+      highs[i] = 0;
+      lows[i] = 0;
+    }
   };
   return {
-    add: (part, high, low, times) => {
-      let p = parts.get(part);
-      if (p === undefined) {
-        p = { rows: 0, high: 0, low: 0, pending: 0, sum: 0n };
-        parts.set(part, p);
-      }
-      p.rows += times;
-      if (times === 1) {
-        p.high += high >>> 0;
-        p.low += low >>> 0;
-        if (++p.pending === fold) settle(p);
-      } else {
-        const hash = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-        p.sum = BigInt.asUintN(64, p.sum + hash * BigInt(times));
-      }
+    add: (part, high, low) => {
+      rows[part] = rows[part]! + 1;
+      highs[part] = highs[part]! + (high >>> 0);
+      lows[part] = lows[part]! + (low >>> 0);
+      if (++pending === foldRows) fold();
     },
-    digests: () =>
-      [...parts].map(([part, p]) => {
-        settle(p);
-        return { part, rows: p.rows, sum: p.sum };
-      }),
+    addTimes: (part, high, low, times) => {
+      rows[part] = rows[part]! + times;
+      folded[part] = folded[part]! + ((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)) * BigInt(times);
+    },
+    digests: () => {
+      fold();
+      const found: Digest[] = [];
+      for (let part = 0; part < count; part++) {
+        if (rows[part]! > 0) found.push({ part, rows: rows[part]!, sum: folded[part]! });
+      }
+      return found;
+    },
   };
 };
 
@@ -56,11 +63,11 @@ export const digestOfRows = (
 ): readonly Digest[] => {
   const hasher = rowHasher(selection.columns, selection.keyWidth, hash);
   const part = partOf(selection, partition);
-  const total = sums();
+  const total = sums(partition);
   for (const rows of scanRows(s.db, s.slots, s.orders, selection, { kind: 'all' }, meter)) {
     for (const row of rows) {
       hasher.hash(row);
-      total.add(part(row), hasher.out[0]!, hasher.out[1]!, selection.keyWidth > 0 ? 1 : Number(row.at(-1)));
+      total.addTimes(part(row), hasher.out[0]!, hasher.out[1]!, selection.keyWidth > 0 ? 1 : Number(row.at(-1)));
     }
   }
   return total.digests();

@@ -6,7 +6,10 @@ import type { HashSpec } from '../../model/hash/spec.ts';
 import { findTable, rowidName } from './catalogue.ts';
 import { type Framed, framed, mostRows, type Sink, walk } from './chunks.ts';
 import { sums } from './digest.ts';
-import { type Cursor, cellAt, frameHasher, hashFrame, nextCell, readInteger } from './frame-hash.ts';
+import { separator } from './frame.ts';
+import { type Cursor, cellAt, locate } from './frame-cursor.ts';
+import { frameHashing, hashFrame } from './frame-hash.ts';
+import { readInteger } from './frame-read.ts';
 import { partOf } from './read-plan.ts';
 import type { Snapshot } from './reading.ts';
 import type { Meter } from './scan.ts';
@@ -36,25 +39,22 @@ const framePart = (
 ): ((c: Cursor) => number) => {
   if (partition === undefined) return () => 0;
   const { columns } = selection;
-  const next = frames.map((frame) => nextCell(frame.kind));
   if (partition.by === 'range') {
     const inRange = rangePartOf(partition);
     const slow = partOf(selection, partition);
+    const numeric = frames[0]!.kind === 'number';
     return (c) => {
       const begin = c.at;
-      next[0]!(c);
-      const plain = c.start >= 0 && readInteger(c);
-      const part = plain ? inRange(halves[0]!, halves[1]!) : slow([cellAt(columns[0]!, frames[0]!.kind, c)]);
+      if (numeric && c.bytes[readInteger(c.bytes, begin)] === separator) return inRange(halves[0]!, halves[1]!);
+      locate(c, frames[0]!.kind);
       c.at = begin;
-      return part;
+      return slow([cellAt(columns[0]!, frames[0]!, c)]);
     };
   }
-  const keys = columns
-    .slice(0, selection.keyWidth)
-    .map((c, i) => frameHasher(c, frames[i]!.kind, i, 'key', partition.hash));
+  const keys = frameHashing(columns.slice(0, selection.keyWidth), frames, 'key', partition.hash);
   return (c) => {
     const begin = c.at;
-    hashFrame(c, next, keys);
+    hashFrame(c, keys);
     c.at = begin;
     return (hashed[1]! >>> 0) % partition.count;
   };
@@ -69,54 +69,41 @@ export const digestOfFrames = (
   meter: Meter,
 ): readonly Digest[] | undefined => {
   const rowid = rowidName(findTable(s.db, selection.table.name));
-  const f = framed(s, selection);
+  const f = framed(s, selection, hash);
   if (rowid === undefined || f === undefined) return undefined;
-  const next = f.frames.map((frame) => nextCell(frame.kind));
-  const hashers = f.columns.map((c, i) => frameHasher(c, f.frames[i]!.kind, i, 'row', hash));
+  const hashing = frameHashing(f.columns, f.frames, 'row', hash);
   const part = framePart(selection, f, partition);
   const slowHash = rowHasher(f.columns, selection.keyWidth, hash);
   const slowPart = partOf(selection, partition);
-  const nextRowid = nextCell('number');
   const hashes = new Int32Array(2 * mostRows);
   const parts = new Int32Array(mostRows);
   let rows = 0;
-  let last: () => bigint = () => 0n;
   const keep = (p: number, high: number, low: number): void => {
     parts[rows] = p;
     hashes[2 * rows] = high;
     hashes[2 * rows + 1] = low;
     rows++;
   };
-  let begin = 0;
-  let end = 0;
-  let memory: Buffer = Buffer.alloc(0);
-  const lastFramed = (): bigint => BigInt(memory.toString('latin1', begin, end));
   const sink: Sink = {
     start: () => {
       rows = 0;
     },
     frame: (c) => {
-      nextRowid(c);
-      memory = c.bytes;
-      begin = c.start;
-      end = c.end;
-      last = lastFramed;
       const p = part(c);
-      hashFrame(c, next, hashers);
+      hashFrame(c, hashing);
       keep(p, hashed[0]!, hashed[1]!);
     },
-    row: (row, extra) => {
-      last = () => extra as bigint;
+    row: (row) => {
       const p = slowPart(row);
       slowHash.hash(row);
       keep(p, slowHash.out[0]!, slowHash.out[1]!);
     },
-    last: () => [last()],
+    last: (greatest) => [greatest as bigint],
   };
-  const total = sums();
-  const order = { extra: rowid, order: rowid, after: `${rowid} > ?` };
+  const total = sums(partition);
+  const order = { number: rowid, order: rowid, after: `${rowid} > ?` };
   for (const count of walk(s, selection, f, order, { sql: '', values: [] }, sink, meter)) {
-    for (let i = 0; i < count; i++) total.add(parts[i]!, hashes[2 * i]!, hashes[2 * i + 1]!, 1);
+    for (let i = 0; i < count; i++) total.add(parts[i]!, hashes[2 * i]!, hashes[2 * i + 1]!);
   }
   return total.digests();
 };

@@ -1,14 +1,11 @@
 import { hashed } from '../../lib/lookup3.ts';
-import { dayNumber, isDate } from '../../model/canon/calendar.ts';
-import { storedBlob, storedInteger, storedReal, storedText } from '../../model/canon/stored.ts';
-import { decodeUtf8 } from '../../model/canon/utf8.ts';
 import type { SelectedColumn } from '../../model/endpoint.ts';
 import {
   finalise,
   halves,
   hashBytesAt,
   hashDays,
-  hashDecimal,
+  hashDecimalAt,
   hashDouble,
   hashFalse,
   hashInt,
@@ -18,318 +15,215 @@ import {
   hashTrue,
   type PackedSeeds,
   packedSeeds,
-  splitInt64,
-  splitMicros,
-  splitNumber,
 } from '../../model/hash/column-hash.ts';
-import { cellHasher } from '../../model/hash/row-hash.ts';
+import { type CellHasher, cellHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
-import type { Cell } from '../../model/row.ts';
-import type { FrameColumn } from './frame.ts';
+import { type FrameColumn, nullMark, oddMark, separator } from './frame.ts';
+import { BrokenFrame, type Cursor, cellAt, isToken, locateSized, separatorAfter } from './frame-cursor.ts';
+import { dayAt, readDecimal, readInteger, readMoment, readTime, readUuid, uuidView } from './frame-read.ts';
 
-/** The blob being read, and where in it. Shared by the readers of all columns, which run millions of times. */
-export interface Cursor {
-  bytes: Buffer;
-  view: DataView;
-  /** The next byte to read. */
-  at: number;
-  /** The cell just framed: its content is `bytes[start..end)`; -1 for NULL. */
-  start: number;
-  end: number;
-}
+/**
+ * How a framed cell is hashed in place. One number per column and one switch: calls that differ per column would not
+ * be inlined. `slow`: by way of its canonical cell.
+ */
+const ways = ['slow', 'text', 'padded', 'int', 'bool', 'decimal', 'float', 'bytes', 'uuid', 'date', 'time', 'moment'];
 
-export const cursor = (): Cursor => {
-  const bytes = Buffer.alloc(0);
-  return { bytes, view: new DataView(bytes.buffer, 0, 0), at: 0, start: 0, end: 0 };
-};
-
-export const load = (c: Cursor, blob: Uint8Array): void => {
-  c.bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength);
-  c.view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
-  c.at = 0;
-};
-
-const broken = (): never => {
-  throw new Error('a frame of SQLite cannot be read');
-};
-
-/** Moves over a number: digits and `|`. */
-const nextNumber = (c: Cursor): void => {
-  const { bytes } = c;
-  let p = c.at;
-  while (bytes[p] !== 124) if (++p > bytes.length) broken();
-  c.start = p === c.at ? -1 : c.at;
-  c.end = p;
-  c.at = p + 1;
-};
-
-/** Moves over a text or blob: length, `:`, bytes. */
-const nextSized = (c: Cursor): void => {
-  const { bytes } = c;
-  let p = c.at;
-  let length = 0;
-  let d = bytes[p]! - 48;
-  if (d === 10) {
-    c.start = -1;
-    c.at = p + 1;
-    return;
-  }
-  for (; d >= 0 && d <= 9; d = bytes[++p]! - 48) length = length * 10 + d;
-  if (d !== 10 || p + 1 + length > bytes.length) broken();
-  c.start = p + 1;
-  c.end = p + 1 + length;
-  c.at = c.end;
-};
-
-/** Moves the cursor over one cell. */
-export const nextCell = (kind: FrameColumn['kind']): ((c: Cursor) => void) =>
-  kind === 'number' ? nextNumber : nextSized;
-
-const integer = /^-?\d+$/;
-
-/** The canonical cell at the cursor, the slow way: for keys, and for what no fast reader knows. */
-export const cellAt = ({ as, stored }: SelectedColumn, kind: FrameColumn['kind'], c: Cursor): Cell => {
-  if (c.start < 0) return null;
-  if (kind === 'blob') return storedBlob(as, stored, c.bytes.subarray(c.start, c.end));
-  if (kind === 'text') return storedText(as, stored, decodeUtf8(c.bytes.subarray(c.start, c.end)));
-  const text = c.bytes.toString('latin1', c.start, c.end);
-  if (integer.test(text)) return storedInteger(as, stored, text);
-  return storedReal(as, stored, Number(text.replace('Inf', 'Infinity')));
-};
-
-/** Hashes the cell at the cursor in place; false when it is not in the one plain form that can be. */
-type FastHash = (c: Cursor) => boolean;
-
-/** Leaves the hash of the cell at the cursor in `hashed`. */
-export type FrameHasher = (c: Cursor) => void;
-
-export const frameHasher = (
-  column: SelectedColumn,
-  kind: FrameColumn['kind'],
-  index: number,
-  purpose: 'row' | 'key',
-  hash: HashSpec,
-): FrameHasher => {
-  const seeds = packedSeeds(hash.seed, index, purpose);
-  const slow = cellHasher(column.as, seeds, hash.form);
-  const fast = fastHash(column, kind, seeds, hash.form);
-  return (c) => {
-    if (c.start < 0) hashNull(seeds);
-    else if (!fast(c)) slow(cellAt(column, kind, c));
-  };
-};
-
-const fastHash = (
-  { as, stored }: SelectedColumn,
-  kind: FrameColumn['kind'],
-  seeds: PackedSeeds,
-  form: 'bytes' | 'hex',
-): FastHash => {
+const wayOf = ({ as, stored }: SelectedColumn, frame: FrameColumn): string => {
+  const isPadded = stored.kind === 'text' && stored.padded === true;
   switch (as.kind) {
     case 'int':
-      return (c) => {
-        if (!readInteger(c)) return false;
-        hashInt(seeds, halves[0]!, halves[1]!);
-        return true;
-      };
-    case 'bool':
-      return (c) => {
-        const digit = c.bytes[c.start];
-        if (kind !== 'number' || c.end - c.start !== 1 || (digit !== 48 && digit !== 49)) return false;
-        (digit === 49 ? hashTrue : hashFalse)(seeds);
-        return true;
-      };
     case 'decimal':
-      return (c) => {
-        const text = plainDecimal(c, kind);
-        if (text === undefined) return false;
-        hashDecimal(seeds, text);
-        return true;
-      };
+    case 'uuid':
+    case 'date':
+    case 'time':
+    case 'bytes':
+      return as.kind;
+    case 'bool':
+      return frame.kind === 'number' ? 'bool' : 'slow';
     case 'float':
-      if (as.bits === 32 || kind !== 'number') return () => false;
-      return (c) => {
-        const x = Number(c.bytes.toString('latin1', c.start, c.end));
-        // An integer beyond 2^53, and `Inf`, are judged with care.
-        if (!(Math.abs(x) < 9e15)) return false;
-        hashDouble(seeds, x);
-        return true;
-      };
-    case 'text': {
-      const padded = as.padded || (stored.kind === 'text' && stored.padded);
-      return (c) => {
-        let { end } = c;
-        if (padded) while (end > c.start && c.bytes[end - 1] === 32) end--;
-        hashBytesAt(seeds, c.view, c.start, end - c.start);
-        return true;
-      };
-    }
+      return frame.kind === 'number' && as.bits === 64 ? 'float' : 'slow';
+    case 'text':
+      return as.padded || isPadded ? 'padded' : 'text';
     case 'enum':
     case 'interval':
     case 'opaque':
-      if (stored.kind === 'text' && stored.padded) return () => false;
-      return (c) => {
-        hashBytesAt(seeds, c.view, c.start, c.end - c.start);
-        return true;
-      };
-    case 'bytes':
-      return (c) => {
-        hashRaw(seeds, form, c.view, c.start, c.end - c.start);
-        return true;
-      };
-    case 'uuid':
-      return (c) => {
-        if (!readUuid(c)) return false;
-        hashBytesAt(seeds, uuidView, 0, 16);
-        return true;
-      };
-    case 'date':
-      return (c) => {
-        const days = c.end - c.start === 10 ? dayAt(c.bytes, c.start) : Number.NaN;
-        if (Number.isNaN(days)) return false;
-        hashDays(seeds, form, days);
-        return true;
-      };
+      return isPadded ? 'slow' : 'text';
     case 'timestamp':
     case 'instant':
-      return (c) => {
-        if (!readMoment(c)) return false;
-        hashMicros(seeds, form, halves[0]!, halves[1]!);
-        return true;
-      };
+      return 'moment';
     default:
-      return () => false;
+      return 'slow';
   }
 };
 
-/** A plain integer into `halves`. */
-export const readInteger = (c: Cursor): boolean => {
-  const { bytes, start, end } = c;
-  const negative = bytes[start] === 45;
-  const first = negative ? start + 1 : start;
-  const length = end - first;
-  if (length > 15 || length === 0) return length === 0 || length > 19 ? false : readLongInteger(c);
-  let x = 0;
-  for (let p = first; p < end; p++) {
-    const d = bytes[p]! - 48;
-    if (d < 0 || d > 9) return false;
-    x = x * 10 + d;
-  }
-  splitNumber(negative ? -x : x);
-  return true;
-};
-
-const readLongInteger = (c: Cursor): boolean => {
-  const text = c.bytes.toString('latin1', c.start, c.end);
-  // What SQLite prints without point or exponent is an integer of 64 bits.
-  if (!integer.test(text) || (text.length >= 19 && BigInt.asIntN(64, BigInt(text)) !== BigInt(text))) return false;
-  splitInt64(text);
-  return true;
-};
-
-/**
- * A number's text when it is plain and is the value's own decimal: SQLite writes a real with up to 17 digits, and only
- * up to 15 are sure to be the shortest that mean it.
- */
-const plainDecimal = (c: Cursor, kind: FrameColumn['kind']): string | undefined => {
-  const { bytes, start, end } = c;
-  let digits = 0;
-  let points = 0;
-  for (let p = start; p < end; p++) {
-    const b = bytes[p]!;
-    if (b >= 48 && b <= 57) digits++;
-    else if (b === 46) points++;
-    else if (b !== 45 || p !== start) return undefined;
-  }
-  if (digits === 0 || points > 1 || (points === 1 && digits > 15 && kind === 'number') || end - start > 1000)
-    return undefined;
-  return bytes.toString('latin1', start, end);
-};
-
-const uuidBytes = new Uint8Array(16);
-const uuidView = new DataView(uuidBytes.buffer);
-
-const nibbles = new Int8Array(256).fill(-1);
-for (let i = 0; i < 10; i++) nibbles[48 + i] = i;
-for (let i = 0; i < 6; i++) {
-  nibbles[97 + i] = 10 + i;
-  nibbles[65 + i] = 10 + i;
+/** What hashes the first columns of a frame. */
+export interface FrameHashing {
+  readonly columns: readonly SelectedColumn[];
+  readonly frames: readonly FrameColumn[];
+  readonly sized: readonly boolean[];
+  readonly numeric: readonly boolean[];
+  readonly ways: readonly number[];
+  readonly seeds: readonly PackedSeeds[];
+  readonly slow: readonly CellHasher[];
+  readonly form: HashSpec['form'];
 }
 
-/** 8-4-4-4-12 hexadecimal digits into `uuidBytes`. */
-const readUuid = ({ bytes, start, end }: Cursor): boolean => {
-  if (end - start !== 36) return false;
-  let p = start;
-  for (let i = 0; i < 16; i++) {
-    if (i === 4 || i === 6 || i === 8 || i === 10) if (bytes[p++] !== 45) return false;
-    const high = nibbles[bytes[p]!]!;
-    const low = nibbles[bytes[p + 1]!]!;
-    if ((high | low) < 0) return false;
-    uuidBytes[i] = (high << 4) | low;
-    p += 2;
-  }
-  return true;
+export const frameHashing = (
+  columns: readonly SelectedColumn[],
+  frames: readonly FrameColumn[],
+  purpose: 'row' | 'key',
+  hash: HashSpec,
+): FrameHashing => {
+  const seeds = columns.map((_, i) => packedSeeds(hash.seed, i, purpose));
+  return {
+    columns,
+    frames: frames.slice(0, columns.length),
+    sized: columns.map((_, i) => frames[i]!.kind === 'sized'),
+    numeric: columns.map((_, i) => frames[i]!.kind === 'number'),
+    ways: columns.map((c, i) => ways.indexOf(wayOf(c, frames[i]!))),
+    seeds,
+    slow: columns.map((c, i) => cellHasher(c.as, seeds[i]!, hash.form)),
+    form: hash.form,
+  };
 };
 
-const two = (bytes: Buffer, p: number): number => {
-  const a = bytes[p]! - 48;
-  const b = bytes[p + 1]! - 48;
-  return a >= 0 && a <= 9 && b >= 0 && b <= 9 ? a * 10 + b : Number.NaN;
-};
-
-let lastYear = -1;
-let lastMonth = -1;
-let lastStart = 0;
-
-/** Days since 2000-01-01 of `YYYY-MM-DD`; NaN for anything else. */
-const dayAt = (bytes: Buffer, p: number): number => {
-  if (bytes[p + 4] !== 45 || bytes[p + 7] !== 45) return Number.NaN;
-  const year = two(bytes, p) * 100 + two(bytes, p + 2);
-  const month = two(bytes, p + 5);
-  const day = two(bytes, p + 8);
-  if (!(year >= 1) || !isDate(year, month, day)) return Number.NaN;
-  if (year !== lastYear || month !== lastMonth) {
-    lastYear = year;
-    lastMonth = month;
-    lastStart = dayNumber(year, month, 1);
-  }
-  return lastStart + day - 1;
-};
-
-/** `YYYY-MM-DD HH:MM:SS[.f]`, `T` allowed, as microseconds into `halves`. */
-const readMoment = ({ bytes, start, end }: Cursor): boolean => {
-  const length = end - start;
-  if (length < 19 || length > 26 || length === 20) return false;
-  const separator = bytes[start + 10];
-  if ((separator !== 32 && separator !== 84) || bytes[start + 13] !== 58 || bytes[start + 16] !== 58) return false;
-  const day = dayAt(bytes, start);
-  const hour = two(bytes, start + 11);
-  const minute = two(bytes, start + 14);
-  const second = two(bytes, start + 17);
-  if (!(hour < 24 && minute < 60 && second < 60) || Number.isNaN(day)) return false;
-  let micros = 0;
-  if (length > 19) {
-    if (bytes[start + 19] !== 46) return false;
-    let unit = 100_000;
-    for (let p = start + 20; p < end; p++, unit /= 10) {
-      const d = bytes[p]! - 48;
-      if (d < 0 || d > 9) return false;
-      micros += d * unit;
-    }
-  }
-  splitMicros(day * 86_400 + hour * 3600 + minute * 60 + second, micros);
-  return true;
-};
-
-/** XOR of the hashes of as many cells as there are hashers, finalised: into `hashed` of `lib/lookup3.ts`. */
-export const hashFrame = (c: Cursor, next: readonly ((c: Cursor) => void)[], hashers: readonly FrameHasher[]): void => {
+/** XOR of the cells' hashes, finalised, into `hashed` of `lib/lookup3.ts`; moves the cursor over the cells. */
+export const hashFrame = (c: Cursor, h: FrameHashing): void => {
   let high = 0;
   let low = 0;
-  for (let i = 0; i < hashers.length; i++) {
-    next[i]!(c);
-    hashers[i]!(c);
+  const count = h.ways.length;
+  for (let i = 0; i < count; i++) {
+    if (h.sized[i]!) hashSized(c, h, i);
+    else hashEnded(c, h, i);
     high ^= hashed[0]!;
     low ^= hashed[1]!;
   }
   finalise(high, low);
+};
+
+/** A cell that ends in a separator. */
+const hashEnded = (c: Cursor, h: FrameHashing, i: number): void => {
+  const { bytes } = c;
+  const start = c.at;
+  const seeds = h.seeds[i]!;
+  const first = bytes[start]!;
+  if (first === oddMark) throw new BrokenFrame();
+  if (h.numeric[i]! ? first === separator : first === nullMark && isToken(c, start)) {
+    c.at = start + (h.numeric[i]! ? 1 : c.token.length + 1);
+    hashNull(seeds);
+    return;
+  }
+  const way = h.ways[i]!;
+  // Texts first: they end where the next separator is.
+  if (way > 2) {
+    const end = read(way, bytes, start, h.numeric[i]!);
+    if (end >= 0 && bytes[end] === separator) {
+      c.at = end + 1;
+      hashRead(way, c, seeds, h.form, start, end);
+      return;
+    }
+  }
+  const end = separatorAfter(c, start);
+  c.at = end + 1;
+  if (way === 1) hashBytesAt(seeds, c.view, start, end - start);
+  else if (way === 2) hashPadded(c, seeds, start, end);
+  else hashSlow(c, h, i, start, end);
+};
+
+/** A cell behind its length. */
+const hashSized = (c: Cursor, h: FrameHashing, i: number): void => {
+  const seeds = h.seeds[i]!;
+  locateSized(c);
+  const { start, end } = c;
+  const way = h.ways[i]!;
+  if (start < 0) hashNull(seeds);
+  else if (way === 1) hashBytesAt(seeds, c.view, start, end - start);
+  else if (way === 2) hashPadded(c, seeds, start, end);
+  else if (way === 7) hashRaw(seeds, h.form, c.view, start, end - start);
+  else if (way > 2 && read(way, c.bytes, start, false) === end) hashRead(way, c, seeds, h.form, start, end);
+  else hashSlow(c, h, i, start, end);
+};
+
+const hashSlow = (c: Cursor, h: FrameHashing, i: number, start: number, end: number): void => {
+  c.start = start;
+  c.end = end;
+  h.slow[i]!(cellAt(h.columns[i]!, h.frames[i]!, c));
+};
+
+const hashPadded = (c: Cursor, seeds: PackedSeeds, start: number, last: number): void => {
+  let end = last;
+  while (end > start && c.bytes[end - 1] === 32) end--;
+  hashBytesAt(seeds, c.view, start, end - start);
+};
+
+/** The days or the float that `read` found. */
+let days = 0;
+let float = 0;
+
+/** A real as SQLite prints it, with or without exponent. */
+const readFloat = (bytes: Buffer, start: number): number => {
+  let p = start;
+  for (let b = bytes[p]!; (b >= 43 && b <= 57) || b === 101; ) b = bytes[++p]!;
+  float = Number(bytes.toString('latin1', start, p));
+  // An integer beyond 2^53, and `Inf`, are judged with care.
+  return Math.abs(float) < 9e15 ? p : -1;
+};
+
+/** Reads a value of this way in place; the place behind it, or -1 for what is not plain. */
+const read = (way: number, bytes: Buffer, start: number, numeric: boolean): number => {
+  switch (way) {
+    case 3:
+      return readInteger(bytes, start);
+    case 4:
+      return bytes[start] === 48 || bytes[start] === 49 ? start + 1 : -1;
+    case 5:
+      return readDecimal(bytes, start, numeric);
+    case 6:
+      return readFloat(bytes, start);
+    case 8:
+      return readUuid(bytes, start);
+    case 9:
+      days = dayAt(bytes, start);
+      return Number.isNaN(days) ? -1 : start + 10;
+    case 10:
+      return readTime(bytes, start);
+    case 11:
+      return readMoment(bytes, start);
+    default:
+      return -1;
+  }
+};
+
+/** Hashes what `read` has read. */
+const hashRead = (
+  way: number,
+  c: Cursor,
+  seeds: PackedSeeds,
+  form: HashSpec['form'],
+  start: number,
+  end: number,
+): void => {
+  switch (way) {
+    case 3:
+      hashInt(seeds, halves[0]!, halves[1]!);
+      break;
+    case 4:
+      if (c.bytes[start] === 49) hashTrue(seeds);
+      else hashFalse(seeds);
+      break;
+    case 5:
+      hashDecimalAt(seeds, c.bytes, start, end);
+      break;
+    case 6:
+      hashDouble(seeds, float);
+      break;
+    case 8:
+      hashBytesAt(seeds, uuidView, 0, 16);
+      break;
+    case 9:
+      hashDays(seeds, form, days);
+      break;
+    default:
+      hashMicros(seeds, form, halves[0]!, halves[1]!);
+  }
 };

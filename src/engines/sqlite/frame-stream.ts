@@ -5,7 +5,10 @@ import { rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import type { Cell, Key } from '../../model/row.ts';
 import { type Framed, framed, mostRows, type Sink, type Walk, walk } from './chunks.ts';
-import { cellAt, frameHasher, hashFrame, nextCell, readInteger } from './frame-hash.ts';
+import { separator } from './frame.ts';
+import { BrokenFrame, cellAt, locate } from './frame-cursor.ts';
+import { frameHashing, hashFrame } from './frame-hash.ts';
+import { readInteger } from './frame-read.ts';
 import { keyBinds } from './key-order.ts';
 import { planRead, type ReadPlan } from './read-plan.ts';
 import type { Snapshot } from './reading.ts';
@@ -28,12 +31,14 @@ const binary = new Set<string>(['int', 'decimal', 'float', 'bool', 'bytes']);
 /** Keys of a chunk, as they come. */
 interface Keys {
   clear(): void;
-  add(key: () => Key): void;
+  add(key: Key): void;
   last(): Key;
   batch(count: number): HashBatch['keys'];
 }
 
-/** A single integer key, packed. A plain key is always an integer (see `key-order.ts`). */
+const noKey: Key = [];
+
+/** A single integer key, packed, taken from `halves`. A plain key is always an integer (see `key-order.ts`). */
 const intKeys = (): Keys => {
   const words = new Int32Array(2 * mostRows);
   const values = new BigInt64Array(words.buffer);
@@ -58,7 +63,7 @@ const cellKeys = (): Keys => {
     clear: () => {
       keys = [];
     },
-    add: (key) => void keys.push(key()),
+    add: (key) => void keys.push(key),
     last: () => keys.at(-1)!,
     batch: () => ({ kind: 'keys', values: keys }),
   };
@@ -78,7 +83,7 @@ export const hashesOfFrames = (
   if (selection.keyWidth === 0 || segment.kind === 'keys') return undefined;
   const plan = planRead(s.db, selection, segment, s.orders);
   if (!plan.order.plain || plan.keep) return undefined;
-  const f = framed(s, selection);
+  const f = framed(s, selection, hash);
   return f && stream(s, selection, f, plan, hash, meter);
 };
 
@@ -91,8 +96,7 @@ function* stream(
   meter: Meter,
 ): Generator<HashBatch> {
   const { columns, keyWidth } = selection;
-  const next = f.frames.map((frame) => nextCell(frame.kind));
-  const hashers = columns.map((c, i) => frameHasher(c, f.frames[i]!.kind, i, 'row', hash));
+  const hashing = frameHashing(columns, f.frames, 'row', hash);
   const slow = rowHasher(columns, keyWidth, hash);
   const isInt = keyWidth === 1 && columns[0]!.as.kind === 'int';
   const keys = isInt ? intKeys() : cellKeys();
@@ -110,16 +114,21 @@ function* stream(
     },
     frame: (c) => {
       const begin = c.at;
-      const key: Cell[] = [];
-      for (let i = 0; i < keyWidth; i++) {
-        next[i]!(c);
-        if (c.start < 0) refuseNullKey(selection, [...key, null]);
-        if (isInt) readInteger(c);
-        else key.push(cellAt(columns[i]!, f.frames[i]!.kind, c));
+      // A key that a plain one cannot be: what is framed here is not what it seems, or the row breaks the rules.
+      if (isInt) {
+        if (c.bytes[readInteger(c.bytes, begin)] !== separator) throw new BrokenFrame();
+        keys.add(noKey);
+      } else {
+        const key: Cell[] = [];
+        for (let i = 0; i < keyWidth; i++) {
+          locate(c, f.frames[i]!.kind);
+          if (c.start < 0) throw new BrokenFrame();
+          key.push(cellAt(columns[i]!, f.frames[i]!, c));
+        }
+        c.at = begin;
+        keys.add(key);
       }
-      keys.add(() => key);
-      c.at = begin;
-      hashFrame(c, next, hashers);
+      hashFrame(c, hashing);
       keep(hashed[0]!, hashed[1]!);
     },
     row: (row) => {
@@ -129,7 +138,7 @@ function* stream(
         halves[0] = Number(BigInt.asIntN(32, key >> 32n));
         halves[1] = Number(BigInt.asIntN(32, key));
       }
-      keys.add(() => row.slice(0, keyWidth));
+      keys.add(isInt ? noKey : row.slice(0, keyWidth));
       slow.hash(row);
       keep(slow.out[0]!, slow.out[1]!);
     },

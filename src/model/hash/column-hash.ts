@@ -146,20 +146,27 @@ export const hashDouble = (seeds: PackedSeeds, x: number): void => {
 
 /** decimal: plain text without exponent, any number of zeros at either end; NaN and infinities by name. */
 export const hashDecimal = (seeds: PackedSeeds, text: string): void => {
-  const end = text.length;
-  const first = text.charCodeAt(end - 1);
-  if (first > 57) {
+  if (text.charCodeAt(text.length - 1) > 57) {
     if (text === 'NaN') hashNaN(seeds);
     else if (text.charCodeAt(0) === 45) hashMinusInfinity(seeds);
     else hashInfinity(seeds);
     return;
   }
-  reserve(end + 16);
-  const negative = text.charCodeAt(0) === 45;
-  let start = negative ? 1 : 0;
-  let point = text.indexOf('.');
-  if (point < 0) point = end;
-  while (start < point && text.charCodeAt(start) === 48) start++;
+  if (digits.length < text.length) digits = Buffer.alloc(2 * text.length);
+  for (let i = 0; i < text.length; i++) digits[i] = text.charCodeAt(i);
+  hashDecimalAt(seeds, digits, 0, text.length);
+};
+
+let digits = Buffer.alloc(200);
+
+/** decimal: the same from the bytes of a number in plain notation. */
+export const hashDecimalAt = (seeds: PackedSeeds, bytes: Uint8Array, begin: number, end: number): void => {
+  reserve(end - begin + 16);
+  const negative = bytes[begin] === 45;
+  let start = negative ? begin + 1 : begin;
+  let point = start;
+  while (point < end && bytes[point] !== 46) point++;
+  while (start < point && bytes[start] === 48) start++;
   // Digits in base 10,000 as the server keeps them, the point between two of them.
   const whole = point - start;
   let weight = ((whole + 3) >> 2) - 1;
@@ -167,13 +174,13 @@ export const hashDecimal = (seeds: PackedSeeds, text: string): void => {
   let group = whole & 3 || 4;
   for (let p = start; p < point; group = 4) {
     let v = 0;
-    for (const stop = p + group; p < stop; p++) v = v * 10 + text.charCodeAt(p) - 48;
+    for (const stop = p + group; p < stop; p++) v = v * 10 + bytes[p]! - 48;
     view.setInt16(o, v, true);
     o += 2;
   }
   for (let p = point + 1; p < end; ) {
     let v = 0;
-    for (let k = 0; k < 4; k++, p++) v = v * 10 + (p < end ? text.charCodeAt(p) - 48 : 0);
+    for (let k = 0; k < 4; k++, p++) v = v * 10 + (p < end ? bytes[p]! - 48 : 0);
     view.setInt16(o, v, true);
     o += 2;
   }
@@ -185,18 +192,17 @@ export const hashDecimal = (seeds: PackedSeeds, text: string): void => {
   if (skipped === o) {
     // Zero is never negative; the server answers with the seed less one.
     const low = seeds[VALUE + 1]!;
-    hashUint32Of((low === 0 ? seeds[VALUE]! - 1 : seeds[VALUE]!) | 0, (low - 1) | 0);
+    finalise((low === 0 ? seeds[VALUE]! - 1 : seeds[VALUE]!) | 0, (low - 1) | 0);
     return;
   }
   while (view.getInt16(o - 2, true) === 0) o -= 2;
   const role = negative ? NEGATIVE : VALUE;
   hashView(view, skipped, o - skipped, seeds[role]!, seeds[role + 1]!);
-  hashUint32Of(hashed[0]! ^ (weight >> 31), hashed[1]! ^ weight);
+  finalise(hashed[0]! ^ (weight >> 31), hashed[1]! ^ weight);
 };
 
 /** The finaliser: hashint8extended(0, x). */
-const hashUint32Of = (high: number, low: number): void => hashUint32(0, high, low);
-export const finalise = hashUint32Of;
+export const finalise = (high: number, low: number): void => hashUint32(0, high, low);
 
 /** 0..15 of a hexadecimal digit in either case. */
 const nibble = (unit: number): number => (unit & 15) + (unit >> 6) * 9;
