@@ -37,13 +37,10 @@ export const damagedCopy = async (
   rows: number,
   differences: number,
 ): Promise<void> => {
-  await client.query(`create table ${name} (like ${from} including all)`);
-  if (differences === 0) {
-    await client.query(`insert into ${name} select * from ${from}`);
-    return;
-  }
-  const every = Math.max(1, Math.floor(rows / differences));
+  const every = differences === 0 ? rows + 1 : Math.max(1, Math.floor(rows / differences));
+  await client.query(`create table ${name} (like ${from})`);
   await client.query(`insert into ${name}
     select id, ref, customer_id, plan, case when picked then 'changed' else status end, amount, currency, started_at, updated_at, metadata
     from (select *, row_number() over () % ${every} = ${every - 1} as picked from ${from}) s`);
+  await client.query(`alter table ${name} add primary key (id)`);
 };
