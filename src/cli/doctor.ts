@@ -7,6 +7,7 @@ import { alignAll } from '../work/compare.ts';
 import { connectSide } from './connect.ts';
 import type { Context } from './context.ts';
 import type { Job, Side } from './job.ts';
+import { count } from './output/text.ts';
 
 /** A finding and what it is about, with the exit code it means when it is an error. */
 export interface Diagnosis extends Finding {
@@ -26,7 +27,7 @@ export const diagnosisOf = (about: string, error: unknown): Diagnosis => {
 /** What the config file itself shows, without connecting anywhere. */
 export const examineConfig = (config: Config): readonly Diagnosis[] => {
   const at = (line: number | undefined): string => `${config.file}${line === undefined ? '' : `:${line}`}`;
-  const counts = `${Object.keys(config.endpoints).length} endpoints, ${Object.keys(config.syncs).length} syncs`;
+  const counts = `${count(Object.keys(config.endpoints).length, 'endpoint')}, ${count(Object.keys(config.syncs).length, 'sync')}`;
   return [
     ok('config', 'config', `${config.file} is valid: ${counts}`),
     ...config.inlineSecrets.map(
@@ -57,7 +58,9 @@ export const examineEndpoint = async (
   signal: AbortSignal,
 ): Promise<readonly Diagnosis[]> => {
   const findings = (await endpoint.examine?.({ signal, tables, writable })) ?? [];
-  const { address, database } = endpoint.fingerprint;
+  const { address } = endpoint.fingerprint;
+  // PostgreSQL's begins with the number that survives a rename.
+  const database = endpoint.fingerprint.database.replace(/^\d+\//, '');
   const where = address.includes(database) ? address : `${database} at ${address}`;
   return [
     ok(endpoint.name, 'connected', `${endpoint.version}, ${where}, ${writable ? 'writable' : 'read-only'}`),

@@ -10,6 +10,9 @@ export const namesOfUrls = (source: string, target: string): readonly [string, s
 
 /** From the shortest name to the longest: database, host/database, host:port/database, user@host:port/database. */
 const candidates = (url: string): readonly string[] => {
+  // A reference: `${env:OLD_URL}` is old.
+  const reference = /^\$\{[a-z]+:([^}]+)\}$/.exec(url)?.[1];
+  if (reference !== undefined) return [reference.replace(/_(URL|DSN)$/i, '').toLowerCase(), reference];
   const text = url.replace(/[?#].*$/s, '');
   const match = /^[a-z][a-z0-9+.-]*:\/\/(?:([^/@:]*)(?::[^@]*)?@)?([^/]*)\/(.*)$/is.exec(text);
   if (!match || match[2] === '') return pathCandidates(text.replace(/^[a-z][a-z0-9+.-]*:(\/\/)?/i, ''));

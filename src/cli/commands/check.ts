@@ -6,6 +6,7 @@ import type { Command, Context, Flags } from '../context.ts';
 import { type Diagnosis, diagnosisOf, examineConfig, examineEndpoint, examineJob } from '../doctor.ts';
 import { type Job, jobOf, sideOfEntry } from '../job.ts';
 import { jsonText } from '../output/json-text.ts';
+import { count, displayWidth, labelled, padEnd } from '../output/text.ts';
 import { progressView } from '../progress.ts';
 import { formatOf } from '../read-flags.ts';
 import { inert } from '../report-error.ts';
@@ -91,12 +92,16 @@ const mark = (level: Diagnosis['level'], style: Style): string =>
 
 const asTable = async (context: Context, found: readonly Diagnosis[]): Promise<void> => {
   const style = styleOf(context.out.color);
+  const names = Math.max(0, ...found.map((d) => displayWidth(d.about)));
+  const width = context.out.isTTY ? context.out.columns : Number.POSITIVE_INFINITY;
   for (const d of found) {
-    await context.out.write(`  ${mark(d.level, style)} ${style.bold(d.about)}  ${inert(d.message)}\n`);
+    const label = `  ${mark(d.level, style)}  ${style.bold(padEnd(d.about, names))}`;
+    await context.out.write(`${labelled(label, inert(d.message), names + 14, width)}\n`);
+    // A statement to copy stays on one line.
     if (d.fix !== undefined) await context.out.write(`            ${inert(d.fix)}\n`);
   }
-  const count = (level: Diagnosis['level']): number => found.filter((d) => d.level === level).length;
+  const of = (level: Diagnosis['level']): number => found.filter((d) => d.level === level).length;
   await context.out.write(
-    `\n  ${count('ok')} ok, ${count('advice')} advice, ${count('warning')} warnings, ${count('error')} errors\n`,
+    `\n  ${of('ok')} ok, ${of('advice')} advice, ${count(of('warning'), 'warning')}, ${count(of('error'), 'error')}\n`,
   );
 };

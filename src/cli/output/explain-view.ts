@@ -8,7 +8,7 @@ import { styleOf } from '../style.ts';
 import { shownChange } from './changes.ts';
 import { shownDifference } from './difference.ts';
 import { jsonText } from './json-text.ts';
-import { columnsOf, cutPair, padEnd } from './text.ts';
+import { columnsOf, cut, cutPair, padEnd } from './text.ts';
 
 interface Names {
   readonly source: string;
@@ -62,7 +62,8 @@ const events = (trace: Trace): readonly Event[] => {
   );
   const written = trace.written.map(
     ({ run, plan, item, outcome }): Event => ({
-      at: run.started,
+      // A sync makes its plan after it has begun.
+      at: Math.max(run.started, plan.header.created),
       run: run.id,
       what: `${run.kind}: ${item.change.op} ${outcome === undefined ? 'begun, not settled' : outcome.status}${outcome?.reason === undefined ? '' : ` (${inert(outcome.reason)})`}`,
       cells: cellsOf(shownChange(plan.header, item).cells),
@@ -125,5 +126,8 @@ export const explainedTable = async (out: Out, e: Explained, names: Names): Prom
   }
   const history = events(e.trace);
   await out.write(`\n  ${style.bold('history')}${history.length === 0 ? '   nothing is recorded of this row' : ''}\n`);
-  for (const x of history) await out.write(`  ${style.dim(utc(x.at))}  ${x.run}  ${padEnd(x.what, 24)}  ${x.cells}\n`);
+  for (const x of history) {
+    const line = `  ${utc(x.at)}  ${x.run}  ${padEnd(x.what, 24)}  ${x.cells}`;
+    await out.write(`${out.isTTY ? cut(line, Math.max(80, out.columns)) : line}\n`);
+  }
 };

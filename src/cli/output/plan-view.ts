@@ -129,7 +129,7 @@ export const planTable = async (out: Out, view: PlanView, items: AsyncIterable<P
   const summary = summaryOf(plan);
   const width = out.isTTY ? out.columns : 120;
   await out.write(
-    `  plan        ${style.bold(header.id)}   expires ${utc(header.expires)}   used once   sha256 ${plan.hash.slice(0, 12)}…\n`,
+    `  plan        ${style.bold(header.id)}   expires ${utc(header.expires)}   used once\n  sha256      ${plan.hash.slice(0, 12)}…\n`,
   );
   await out.write(`  from        ${visibleText(header.source.name)}   ${inert(header.source.description)}\n`);
   await out.write(

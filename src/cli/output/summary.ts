@@ -59,7 +59,7 @@ const rowsOf = (report: CompareReport): number =>
 /** `3 pairs · 1,284,207 rows · 11.8 s · 109k rows/s` */
 export const workDone = (report: CompareReport, elapsedMs: number): string => {
   const rows = rowsOf(report);
-  const rate = elapsedMs > 0 && rows > 0 ? [`${short((rows * 1000) / elapsedMs)} rows/s`] : [];
+  const rate = elapsedMs > 0 && rows >= 10_000 ? [`${short((rows * 1000) / elapsedMs)} rows/s`] : [];
   return [count(report.pairs.length, 'pair'), count(rows, 'row'), duration(elapsedMs), ...rate].join(' · ');
 };
 

@@ -7,9 +7,10 @@ import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
+import { pairLines } from './pair-lines.ts';
 import { unfitLines, withoutKey } from './plan-view.ts';
-import { pairTable, workDone } from './summary.ts';
-import { columnsOf, count } from './text.ts';
+import { workDone } from './summary.ts';
+import { count } from './text.ts';
 
 export const syncJson = (out: Out, synced: Synced): Promise<void> => out.write(`${jsonText(synced.sync)}\n`);
 
@@ -29,9 +30,7 @@ export const syncTable = async (
     `  ${visibleText(header.source.name)} → ${style.bold(visibleText(header.target.name))}   mode ${header.mode}\n`,
   );
   await out.write(`  compared   ${workDone(planned.report, elapsedMs)}\n\n`);
-  const table = pairTable(planned.report);
-  const lines = columnsOf([table.head, ...table.rows], (i) => i > 0 && i < 8);
-  await out.write(`${lines.map((l, i) => `  ${i === 0 ? style.dim(l) : l}`).join('\n')}\n\n`);
+  await out.write(`${pairLines(planned.report, out.isTTY ? out.columns : 120, style).join('\n')}\n\n`);
   const line = (mark: string, label: string, n: number, rest = ''): Promise<void> =>
     out.write(`  ${mark} ${label.padEnd(12)}${grouped(n).padStart(9)}${rest === '' ? '' : `     ${rest}`}\n`);
   const { insert, update, delete: gone } = s.applied;

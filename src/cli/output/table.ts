@@ -6,29 +6,22 @@ import type { Out } from '../io.ts';
 import { type Style, styleOf } from '../style.ts';
 import type { DiffOutput } from './diff-output.ts';
 import { type ShownPair, shownDifference, shownKey } from './difference.ts';
+import { pairLines } from './pair-lines.ts';
 import { Sections } from './sections.ts';
-import {
-  explainLines,
-  histogram,
-  marks,
-  pairLabel,
-  pairState,
-  pairTable,
-  remarks,
-  verdictLine,
-  workDone,
-} from './summary.ts';
-import { columnsOf, count, cut, cutPair, padEnd } from './text.ts';
+import { explainLines, histogram, pairLabel, remarks, verdictLine, workDone } from './summary.ts';
+import { columnsOf, count, cut, cutPair, displayWidth, labelled, padEnd } from './text.ts';
 
 interface Layout {
   readonly style: Style;
   readonly width: number;
+  /** Where remarks are wrapped; a pipe has no width. */
+  readonly wrap: number;
   readonly source: string;
   readonly target: string;
 }
 
-const labelWidth = 22;
-const valueRoom = (width: number): number => Math.max(12, Math.min(50, Math.floor((width - labelWidth - 10) / 2)));
+const labelRoom = (width: number): number => (width < 70 ? 10 : 22);
+const valueRoom = (width: number): number => Math.max(8, Math.min(50, Math.floor((width - labelRoom(width) - 10) / 2)));
 
 const keyText = (pair: ShownPair, d: Difference): string => {
   if (pair.keyWidth === 0) return 'a row without a key';
@@ -42,7 +35,7 @@ const keyText = (pair: ShownPair, d: Difference): string => {
 const block = (pair: ShownPair, d: Difference, layout: Layout): string => {
   const { style, width } = layout;
   const shown = shownDifference(pair, d);
-  const key = cut(keyText(pair, d), Math.max(20, width - 40));
+  const key = cut(keyText(pair, d), Math.max(20, width - (d.kind === 'different' ? 6 : 30)));
   if (d.kind !== 'different') {
     const side = d.kind === 'only_in_source' ? layout.source : layout.target;
     const mark = d.kind === 'only_in_source' ? style.green('+') : style.red('-');
@@ -55,9 +48,10 @@ const block = (pair: ShownPair, d: Difference, layout: Layout): string => {
     return `  ${mark} ${style.bold(key)}  only in ${side}\n${text === '' ? '' : `      ${style.dim(text)}\n`}`;
   }
   const room = valueRoom(width);
+  const labels = labelRoom(width);
   const lines = shown.cells.map((c) => {
     const [a, b] = cutPair(...visiblePair(c.source ?? null, c.target ?? null), room);
-    return `      ${padEnd(cut(visibleText(c.column), labelWidth), labelWidth)}  ${padEnd(a, room)}  ${b}\n`;
+    return `      ${padEnd(cut(visibleText(c.column), labels), labels)}  ${padEnd(a, room)}  ${b}\n`;
   });
   return `  ${style.yellow('~')} ${style.bold(key)}\n${lines.join('')}`;
 };
@@ -71,6 +65,7 @@ export const tableOutput = (
   const layout: Layout = {
     style,
     width: out.isTTY ? Math.max(40, out.columns) : 120,
+    wrap: out.isTTY ? Math.max(40, out.columns) : Number.POSITIVE_INFINITY,
     source: visibleText(o.source),
     target: visibleText(o.target),
   };
@@ -84,7 +79,8 @@ export const tableOutput = (
       `\n  ${style.bold(pairLabel(p))} · ${count(differing, 'differing row')}${columns === '' ? '' : `     ${columns}`}\n`,
     );
     if (p.different > 0 && shown > 0) {
-      const names = `${' '.repeat(labelWidth + 8)}${padEnd(layout.source, valueRoom(layout.width))}  ${layout.target}`;
+      const room = valueRoom(layout.width);
+      const names = `${' '.repeat(labelRoom(layout.width) + 8)}${padEnd(cut(layout.source, room), room)}  ${cut(layout.target, room)}`;
       await out.write(`${style.dim(names)}\n`);
     }
     for (const text of sections.read(p.source, shown)) await out.write(text);
@@ -106,28 +102,20 @@ export const tableOutput = (
         i ? '  target' : '  source',
         style.bold(visibleText(side.name)),
         side.version,
-        side.position === undefined ? '' : `at ${side.position}`,
+        facts.explain && side.position !== undefined ? `at ${side.position}` : '',
       ]);
       if (o.sync !== null) await out.write(`  ${style.bold(o.sync)}\n`);
       await out.write(`${columnsOf(sides, () => false).join('\n')}\n`);
       await out.write(`  compared   ${workDone(report, facts.elapsedMs)}\n\n`);
       if (report.pairs.length) {
-        const table = pairTable(report);
-        const lines = columnsOf([table.head, ...table.rows], (i) => i > 0 && i < 8);
-        const painted = lines.map((line, i) => {
-          if (i === 0) return style.dim(line);
-          const state = pairState(report.pairs[i - 1]!);
-          const at = line.lastIndexOf(marks[state]);
-          return line.slice(0, at) + colored(line.slice(at));
-        });
-        await out.write(`${painted.map((line) => `  ${line}`).join('\n')}\n`);
+        await out.write(`${pairLines(report, layout.width, style).join('\n')}\n`);
       }
       const some = [...facts.shares.values()].some((n) => n > 0);
       for (const p of report.pairs) await section(p, facts.shares.get(p.source) ?? 0, some);
       const notes = remarks(report);
       if (notes.length) {
         await out.write(
-          `\n${notes.map(([label, text]) => `  ${style.cyan(padEnd(label, 13))}  ${text}`).join('\n')}\n`,
+          `\n${notes.map(([label, text]) => labelled(`  ${style.cyan(padEnd(label, 13))}`, text, 17, layout.wrap)).join('\n')}\n`,
         );
       }
       if (facts.explain)
@@ -136,7 +124,10 @@ export const tableOutput = (
             .map((l) => `  ${l}`)
             .join('\n')}\n`,
         );
-      await out.write(`\n  ${colored(verdictLine(report))}${facts.run === null ? '' : `      run ${facts.run}`}\n`);
+      const verdict = verdictLine(report);
+      const run = facts.run === null ? '' : `run ${facts.run}`;
+      const beside = displayWidth(verdict) + run.length + 8 <= layout.wrap;
+      await out.write(`\n  ${colored(verdict)}${run === '' ? '' : beside ? `      ${run}` : `\n  ${run}`}\n`);
       for (const next of facts.next) await out.write(`  ${style.dim('next:')} ${next}\n`);
     },
     async [Symbol.asyncDispose]() {

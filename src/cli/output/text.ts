@@ -36,6 +36,26 @@ export const cut = (text: string, width: number): string => {
   return `${out}…`;
 };
 
+/** Lines of at most `width` columns, broken at blanks; a longer word stands alone. */
+export const wrapped = (text: string, width: number): readonly string[] => {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && displayWidth(line) + 1 + displayWidth(word) > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+};
+
+/** A label and a text beside it, wrapped under itself where the terminal is `width` columns wide. */
+export const labelled = (label: string, text: string, room: number, width: number): string => {
+  if (width - room < 30) return [label.trimEnd(), ...wrapped(text, width - 4).map((l) => `    ${l}`)].join('\n');
+  const [first, ...rest] = wrapped(text, width - room);
+  return [padEnd(label, room) + first, ...rest.map((l) => ' '.repeat(room) + l)].join('\n');
+};
+
 /** `850 ms`, `11.8 s`, `3 min 20 s`, `2 h 5 min`. */
 export const duration = (ms: number): string => {
   if (ms < 1000) return `${Math.round(ms)} ms`;
