@@ -91,9 +91,9 @@ export const hashView = (view: DataView, offset: number, length: number, seedHig
   hashed[1] = c;
 };
 
-/** `hash_bytes_uint32_extended`: the four bytes of one 32-bit number, without memory. */
-export const hashUint32 = (value: number, seedHigh: number, seedLow: number): void => {
-  let a = (0x9e3779b9 + 4 + 3923095) | 0;
+/** At most eight bytes, given as one or two little-endian words with zeros behind the last byte: without memory. */
+export const hashWords = (length: number, first: number, second: number, seedHigh: number, seedLow: number): void => {
+  let a = (0x9e3779b9 + length + 3923095) | 0;
   let b = a;
   let c = a;
   if ((seedHigh | seedLow) !== 0) {
@@ -112,7 +112,8 @@ export const hashUint32 = (value: number, seedHigh: number, seedLow: number): vo
     c = (c - b) ^ ((b << 4) | (b >>> 28));
     b = (b + a) | 0;
   }
-  a = (a + value) | 0;
+  a = (a + first) | 0;
+  b = (b + second) | 0;
   c = ((c ^ b) - ((b << 14) | (b >>> 18))) | 0; // final
   a = ((a ^ c) - ((c << 11) | (c >>> 21))) | 0;
   b = ((b ^ a) - ((a << 25) | (a >>> 7))) | 0;
@@ -123,6 +124,10 @@ export const hashUint32 = (value: number, seedHigh: number, seedLow: number): vo
   hashed[0] = b;
   hashed[1] = c;
 };
+
+/** `hash_bytes_uint32_extended`: the four bytes of one 32-bit number. */
+export const hashUint32 = (value: number, seedHigh: number, seedLow: number): void =>
+  hashWords(4, value, 0, seedHigh, seedLow);
 
 /** `hashint8extended` of high·2^32 + low: the server folds eight bytes to four before it hashes. */
 export const hashInt64 = (high: number, low: number, seedHigh: number, seedLow: number): void =>

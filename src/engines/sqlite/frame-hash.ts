@@ -12,6 +12,7 @@ import {
   hashMicros,
   hashNull,
   hashRaw,
+  hashSmallDecimal,
   hashTrue,
   type PackedSeeds,
   packedSeeds,
@@ -20,7 +21,7 @@ import { type CellHasher, cellHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { type FrameColumn, nullMark, oddMark, separator } from './frame.ts';
 import { BrokenFrame, type Cursor, cellAt, isToken, locateSized, separatorAfter } from './frame-cursor.ts';
-import { dayAt, readDecimal, readInteger, readMoment, readTime, readUuid, uuidView } from './frame-read.ts';
+import { dayAt, decimal, readDecimal, readInteger, readMoment, readTime, readUuid, uuidView } from './frame-read.ts';
 
 /**
  * How a framed cell is hashed in place. One number per column and one switch: calls that differ per column would not
@@ -116,7 +117,7 @@ const hashEnded = (c: Cursor, h: FrameHashing, i: number): void => {
   const way = h.ways[i]!;
   // Texts first: they end where the next separator is.
   if (way > 2) {
-    const end = read(way, bytes, start, h.numeric[i]!);
+    const end = read(way, c, start, h.numeric[i]!);
     if (end >= 0 && bytes[end] === separator) {
       c.at = end + 1;
       hashRead(way, c, seeds, h.form, start, end);
@@ -140,7 +141,7 @@ const hashSized = (c: Cursor, h: FrameHashing, i: number): void => {
   else if (way === 1) hashBytesAt(seeds, c.view, start, end - start);
   else if (way === 2) hashPadded(c, seeds, start, end);
   else if (way === 7) hashRaw(seeds, h.form, c.view, start, end - start);
-  else if (way > 2 && read(way, c.bytes, start, false) === end) hashRead(way, c, seeds, h.form, start, end);
+  else if (way > 2 && read(way, c, start, false) === end) hashRead(way, c, seeds, h.form, start, end);
   else hashSlow(c, h, i, start, end);
 };
 
@@ -170,7 +171,7 @@ const readFloat = (bytes: Buffer, start: number): number => {
 };
 
 /** Reads a value of this way in place; the place behind it, or -1 for what is not plain. */
-const read = (way: number, bytes: Buffer, start: number, numeric: boolean): number => {
+const read = (way: number, { bytes, view }: Cursor, start: number, numeric: boolean): number => {
   switch (way) {
     case 3:
       return readInteger(bytes, start);
@@ -183,12 +184,12 @@ const read = (way: number, bytes: Buffer, start: number, numeric: boolean): numb
     case 8:
       return readUuid(bytes, start);
     case 9:
-      days = dayAt(bytes, start);
+      days = dayAt(bytes, view, start);
       return Number.isNaN(days) ? -1 : start + 10;
     case 10:
       return readTime(bytes, start);
     case 11:
-      return readMoment(bytes, start);
+      return readMoment(bytes, view, start);
     default:
       return -1;
   }
@@ -212,7 +213,8 @@ const hashRead = (
       else hashFalse(seeds);
       break;
     case 5:
-      hashDecimalAt(seeds, c.bytes, start, end);
+      if (decimal.whole < 0) hashDecimalAt(seeds, c.bytes, start, end);
+      else hashSmallDecimal(seeds, decimal.negative, decimal.whole, decimal.fraction);
       break;
     case 6:
       hashDouble(seeds, float);

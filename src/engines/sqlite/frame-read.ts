@@ -31,21 +31,36 @@ const readLongInteger = (bytes: Buffer, start: number, end: number): number => {
   return end;
 };
 
+/** Where `readDecimal` leaves a number of up to eight digits before and four behind the point; `whole` is -1 for others. */
+export const decimal = { negative: false, whole: 0, fraction: 0 };
+
+const shifts = [10_000, 1000, 100, 10, 1];
+
 /**
  * A number in plain notation that is the value's own decimal: SQLite writes a real (`binary`) with up to 17 digits, and
  * only up to 15 are sure to be the shortest that mean it.
  */
 export const readDecimal = (bytes: Buffer, start: number, binary: boolean): number => {
-  let p = bytes[start] === 45 ? start + 1 : start;
+  const negative = bytes[start] === 45;
+  let p = negative ? start + 1 : start;
   const first = p;
-  let b = bytes[p]!;
-  while (b >= 48 && b <= 57) b = bytes[++p]!;
+  let whole = 0;
+  let d = bytes[p]! - 48;
+  for (; d >= 0 && d <= 9; d = bytes[++p]! - 48) whole = whole * 10 + d;
   let digits = p - first;
-  if (b === 46) {
-    b = bytes[++p]!;
-    while (b >= 48 && b <= 57) b = bytes[++p]!;
-    digits = p - first - 1;
+  decimal.negative = negative;
+  decimal.whole = digits > 8 ? -1 : whole;
+  decimal.fraction = 0;
+  if (d === -2) {
+    const point = p;
+    let fraction = 0;
+    d = bytes[++p]! - 48;
+    for (; d >= 0 && d <= 9; d = bytes[++p]! - 48) fraction = fraction * 10 + d;
+    const places = p - point - 1;
+    digits += places;
     if (binary && digits > 15) return -1;
+    if (places > 4) decimal.whole = -1;
+    else decimal.fraction = fraction * shifts[places]!;
   }
   return digits === 0 || digits > 1000 ? -1 : p;
 };
@@ -86,23 +101,36 @@ const two = (bytes: Buffer, p: number): number => {
   return a >= 0 && a <= 9 && b >= 0 && b <= 9 ? a * 10 + b : 10_000;
 };
 
-let lastYear = -1;
-let lastMonth = -1;
-let lastStart = 0;
+/** Months seen lately, by the eight bytes of `YYYY-MM-`: the day number before their first, and their length. */
+const cached = 512;
+const years = new Int32Array(cached);
+const months = new Int32Array(cached);
+const starts = new Int32Array(cached);
+const lengths = new Int32Array(cached);
 
-/** Days since 2000-01-01 of `YYYY-MM-DD`; NaN for anything else. */
-export const dayAt = (bytes: Buffer, p: number): number => {
-  if (p + 10 > bytes.length || bytes[p + 4] !== 45 || bytes[p + 7] !== 45) return Number.NaN;
+/** Looks at a month that is not cached; false when it is none. */
+const cacheMonth = (bytes: Buffer, p: number, slot: number, yearWord: number, monthWord: number): boolean => {
   const year = two(bytes, p) * 100 + two(bytes, p + 2);
   const month = two(bytes, p + 5);
+  if (bytes[p + 4] !== 45 || bytes[p + 7] !== 45 || year < 1 || year > 9999 || !isDate(year, month, 1)) return false;
+  years[slot] = yearWord;
+  months[slot] = monthWord;
+  starts[slot] = dayNumber(year, month, 1) - 1;
+  lengths[slot] = isDate(year, month, 31) ? 31 : isDate(year, month, 30) ? 30 : isDate(year, month, 29) ? 29 : 28;
+  return true;
+};
+
+/** Days since 2000-01-01 of `YYYY-MM-DD`; NaN for anything else. */
+export const dayAt = (bytes: Buffer, view: DataView, p: number): number => {
+  if (p + 10 > bytes.length) return Number.NaN;
+  const yearWord = view.getInt32(p, true);
+  const monthWord = view.getInt32(p + 4, true);
+  // The year's last digit and the two of the month.
+  const slot = ((yearWord >>> 19) & 0x1e0) | ((monthWord >>> 15) & 0x1e) | ((monthWord >>> 8) & 1);
+  if ((years[slot] !== yearWord || months[slot] !== monthWord) && !cacheMonth(bytes, p, slot, yearWord, monthWord))
+    return Number.NaN;
   const day = two(bytes, p + 8);
-  if (year < 1 || year > 9999 || !isDate(year, month, day)) return Number.NaN;
-  if (year !== lastYear || month !== lastMonth) {
-    lastYear = year;
-    lastMonth = month;
-    lastStart = dayNumber(year, month, 1);
-  }
-  return lastStart + day - 1;
+  return day >= 1 && day <= lengths[slot]! ? starts[slot]! + day : Number.NaN;
 };
 
 const clock = { seconds: 0, micros: 0 };
@@ -138,10 +166,10 @@ const afterZero = (bytes: Buffer, p: number): number => {
 };
 
 /** `YYYY-MM-DD HH:MM:SS[.f]`, with `T` or an offset of zero, as microseconds since 2000 into `halves`. */
-export const readMoment = (bytes: Buffer, start: number): number => {
+export const readMoment = (bytes: Buffer, view: DataView, start: number): number => {
   const between = bytes[start + 10];
   if (between !== 32 && between !== 84) return -1;
-  const day = dayAt(bytes, start);
+  const day = dayAt(bytes, view, start);
   if (Number.isNaN(day)) return -1;
   const end = readClock(bytes, start + 11);
   if (end < 0) return -1;

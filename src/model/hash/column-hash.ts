@@ -1,4 +1,4 @@
-import { hashed, hashInt64, hashUint32, hashView } from '../../lib/lookup3.ts';
+import { hashed, hashInt64, hashUint32, hashView, hashWords } from '../../lib/lookup3.ts';
 import { encodeUtf8 } from '../canon/utf8.ts';
 import { asInt64, type ColumnSeeds, columnSeeds, type Role, roles } from './spec.ts';
 
@@ -190,14 +190,42 @@ export const hashDecimalAt = (seeds: PackedSeeds, bytes: Uint8Array, begin: numb
     weight--;
   }
   if (skipped === o) {
-    // Zero is never negative; the server answers with the seed less one.
-    const low = seeds[VALUE + 1]!;
-    finalise((low === 0 ? seeds[VALUE]! - 1 : seeds[VALUE]!) | 0, (low - 1) | 0);
+    hashZero(seeds);
     return;
   }
   while (view.getInt16(o - 2, true) === 0) o -= 2;
   const role = negative ? NEGATIVE : VALUE;
   hashView(view, skipped, o - skipped, seeds[role]!, seeds[role + 1]!);
+  finalise(hashed[0]! ^ (weight >> 31), hashed[1]! ^ weight);
+};
+
+/** Zero is never negative; the server answers with the seed less one. */
+const hashZero = (seeds: PackedSeeds): void => {
+  const low = seeds[VALUE + 1]!;
+  finalise((low === 0 ? seeds[VALUE]! - 1 : seeds[VALUE]!) | 0, (low - 1) | 0);
+};
+
+/** decimal: whole + fraction / 10,000, 0 <= whole < 10^8, 0 <= fraction < 10^4; zero has no sign. */
+export const hashSmallDecimal = (seeds: PackedSeeds, negative: boolean, whole: number, fraction: number): void => {
+  const upper = (whole / 10_000) | 0;
+  const lower = whole - upper * 10_000;
+  // Digits in base 10,000 without zeros at either end: their number in bytes, and what they are.
+  let weight = 1;
+  let length = fraction !== 0 ? 6 : lower !== 0 ? 4 : 2;
+  let first = upper | (lower << 16);
+  let second = fraction;
+  if (upper === 0) {
+    if (lower === 0 && fraction === 0) {
+      hashZero(seeds);
+      return;
+    }
+    weight = lower !== 0 ? 0 : -1;
+    length -= lower !== 0 ? 2 : 4;
+    first = lower !== 0 ? lower | (fraction << 16) : fraction;
+    second = 0;
+  }
+  const role = negative ? NEGATIVE : VALUE;
+  hashWords(length, first, second, seeds[role]!, seeds[role + 1]!);
   finalise(hashed[0]! ^ (weight >> 31), hashed[1]! ^ weight);
 };
 
@@ -256,6 +284,9 @@ export const hashHex = (seeds: PackedSeeds, form: 'bytes' | 'hex', hex: string):
 
 const big = new DataView(new ArrayBuffer(8));
 
+/** The four bytes of a word in the other order. */
+const swapped = (x: number): number => (x << 24) | ((x & 0xff00) << 8) | ((x >>> 8) & 0xff00) | (x >>> 24);
+
 /** date: days since 2000-01-01; ±Infinity for the endless ones. */
 export const hashDays = (seeds: PackedSeeds, form: 'bytes' | 'hex', days: number): void => {
   big.setInt32(0, Number.isFinite(days) ? days : days > 0 ? 0x7fffffff : -0x80000000);
@@ -264,6 +295,10 @@ export const hashDays = (seeds: PackedSeeds, form: 'bytes' | 'hex', days: number
 
 /** time, timestamp, instant: microseconds as two halves (see `splitMicros`, `splitNumber`). */
 export const hashMicros = (seeds: PackedSeeds, form: 'bytes' | 'hex', high: number, low: number): void => {
+  if (form === 'bytes') {
+    hashWords(8, swapped(high), swapped(low), seeds[VALUE]!, seeds[VALUE + 1]!);
+    return;
+  }
   big.setInt32(0, high);
   big.setInt32(4, low);
   hashRaw(seeds, form, big, 0, 8);
