@@ -17,10 +17,23 @@ const untimed = new Set<keyof Operations>(['open', 'end', 'close']);
 
 const entry = fileURLToPath(new URL(`./process${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
 
+const passedOn = [
+  'PATH',
+  'TMPDIR',
+  'TEMP',
+  'TMP',
+  'SQLITE_TMPDIR',
+  'SYSTEMROOT',
+  'LD_LIBRARY_PATH',
+  // Compiled code kept by an earlier process: starting takes a fifth of the time.
+  'NODE_COMPILE_CACHE',
+  'NODE_DISABLE_COMPILE_CACHE',
+];
+
 /** Only what SQLite and Node need: no secret of ours reaches the child, no NODE_OPTIONS changes it. */
 const childEnvironment = (): NodeJS.ProcessEnv => {
   const kept: NodeJS.ProcessEnv = {};
-  for (const name of ['PATH', 'TMPDIR', 'TEMP', 'TMP', 'SQLITE_TMPDIR', 'SYSTEMROOT', 'LD_LIBRARY_PATH']) {
+  for (const name of passedOn) {
     const value = process.env[name];
     if (value !== undefined) kept[name] = value;
   }
