@@ -66,6 +66,18 @@ test('progress is one live line that is taken away before the result; colours ar
   assert.ok(t.shown.includes(`${esc}[31m✗ DIFFERS`));
 });
 
+test('a comparison fits into 80 columns as a table, and into 40 as lines', async () => {
+  for (const columns of [80, 40]) {
+    using t = terminal(['diff', ...sides, 'asked', 'slow', '--quiet'], columns);
+    assert.equal(await t.ended, 2, t.shown);
+    const lines = t.shown.replaceAll(new RegExp(`${esc}\\[\\d+m`, 'g'), '').split('\r\n');
+    const wide = lines.filter((line) => line.length > columns && !line.includes('next:'));
+    assert.deepEqual(wide, []);
+    assert.match(t.shown, columns === 80 ? /PAIR +IDENTICAL +DIFFERENT/ : /0 identical · 3 different/);
+    assert.match(t.shown, /old.*new|new.*old/);
+  }
+});
+
 test('NO_COLOR and TERM=dumb: no escape sequence at all', async () => {
   for (const plain of [{ NO_COLOR: '1', TERM: 'dumb' }, { TERM: 'dumb' }]) {
     using t = onTerminal(['diff', ...sides, 'asked', '--settle', '0'], { cwd: home, env: { ...env, ...plain } });

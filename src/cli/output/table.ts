@@ -9,7 +9,7 @@ import { type ShownPair, shownDifference, shownKey } from './difference.ts';
 import { pairLines } from './pair-lines.ts';
 import { Sections } from './sections.ts';
 import { explainLines, histogram, pairLabel, remarks, verdictLine, workDone } from './summary.ts';
-import { columnsOf, count, cut, cutPair, displayWidth, labelled, padEnd } from './text.ts';
+import { columnsOf, count, cut, cutPair, displayWidth, labelled, padEnd, wrapped } from './text.ts';
 
 interface Layout {
   readonly style: Style;
@@ -75,9 +75,11 @@ export const tableOutput = (
     const differing = p.different + p.only_in_source + p.only_in_target;
     if (differing === 0) return;
     const columns = histogram(p);
-    await out.write(
-      `\n  ${style.bold(pairLabel(p))} · ${count(differing, 'differing row')}${columns === '' ? '' : `     ${columns}`}\n`,
-    );
+    const head = `  ${style.bold(pairLabel(p))} · ${count(differing, 'differing row')}`;
+    const beside = displayWidth(head) + displayWidth(columns) + 5 <= layout.wrap;
+    const below = wrapped(columns, layout.wrap - 4).map((line) => `    ${line}\n`);
+    const tail = columns === '' ? '\n' : beside ? `     ${columns}\n` : `\n${below.join('')}`;
+    await out.write(`\n${head}${tail}`);
     if (p.different > 0 && shown > 0) {
       const room = valueRoom(layout.width);
       const names = `${' '.repeat(labelRoom(layout.width) + 8)}${padEnd(cut(layout.source, room), room)}  ${cut(layout.target, room)}`;
