@@ -200,6 +200,20 @@ test('a file without the right to write is told so', async () => {
   await failsWith(endpoint.writer!.prepare({ signal }), 'NOT_WRITABLE', /x\.db/);
 });
 
+test('a file in a format that this SQLite may read but not write is told so, whoever asks', async () => {
+  using dir = folder();
+  const path = join(dir.path, 'x.db');
+  create(path, 'create table t (id integer primary key); insert into t values (1)');
+  // The write version of the file format (sqlite.org/fileformat.html, 1.3.3): above 2 it is read-only.
+  const bytes = readFileSync(path);
+  bytes[18] = 3;
+  writeFileSync(path, bytes);
+  await using endpoint = await connect(path, { writable: true });
+  await failsWith(endpoint.writer!.prepare({ signal }), 'NOT_WRITABLE', /x\.db/);
+  await using reader = await endpoint.snapshot({ signal });
+  assert.equal(await reader.count({ table: { name: 't' }, columns: [], keyWidth: 0 }, { signal }), 1);
+});
+
 test('a read-only URL has no writer', async () => {
   using dir = folder();
   const path = join(dir.path, 'x.db');
