@@ -3,7 +3,7 @@ import { closest } from '../lib/suggest.ts';
 import type { Endpoint, Engine } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Context } from './context.ts';
-import type { Side } from './job.ts';
+import type { Side } from './side.ts';
 
 /** An engine and its parsed settings. */
 interface Found {

@@ -6,8 +6,9 @@ import { type Column, type Table, tableLabel } from '../model/schema.ts';
 import { alignAll } from '../work/compare.ts';
 import { connectSide } from './connect.ts';
 import type { Context } from './context.ts';
-import type { Job, Side } from './job.ts';
+import type { Job } from './job.ts';
 import { count } from './output/text.ts';
+import type { Side } from './side.ts';
 
 /** A finding and what it is about, with the exit code it means when it is an error. */
 export interface Diagnosis extends Finding {

@@ -4,7 +4,7 @@ import { plainDocument } from '../config/places.ts';
 import { resolveReferences } from '../config/references.ts';
 import { redactUrls } from '../lib/redact.ts';
 import type { Context } from './context.ts';
-import type { Side } from './job.ts';
+import type { Side } from './side.ts';
 
 const passwordOf = (text: string): string | undefined => /^[a-z][a-z0-9+.-]*:\/\/[^/:@]*:(.*)@/is.exec(text)?.[1];
 

@@ -2,7 +2,8 @@ import type { Config } from '../config/config.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { EndpointFacts } from '../model/store.ts';
 import type { Context, Flags } from './context.ts';
-import { type Side, sideOfEntry } from './job.ts';
+import { sideOfEntry } from './job.ts';
+import type { Side } from './side.ts';
 import { sideOfText } from './side-of-text.ts';
 
 /**
