@@ -23,6 +23,10 @@ export interface HashedWrites {
   failedInVain(): void;
 }
 
+/** Every key has its index: looked up one by one in the order given, the whole table is never read for a batch. */
+const byIndex = '; set local enable_hashjoin to off; set local enable_mergejoin to off';
+const asBefore = '; set local enable_hashjoin to default; set local enable_mergejoin to default';
+
 const mask = (1n << 64n) - 1n;
 const inVainMost = 3;
 
@@ -151,7 +155,7 @@ export const hashedWrites = (
     write: async (session, changes, at) => {
       const p = inVain < inVainMost ? prepared(changes) : undefined;
       if (p === undefined) return false;
-      await session.query('savepoint lockstep_hashed', undefined, at);
+      await session.query(`savepoint lockstep_hashed${unique ? byIndex : ''}`, undefined, at);
       let whole = false;
       try {
         const [row] = (await session.raw(p.sql, p.values, at)).rows;
@@ -160,7 +164,7 @@ export const hashedWrites = (
       } catch (error) {
         if (!isRefusal(error)) throw session.explain(error, at);
       }
-      const end = 'release savepoint lockstep_hashed';
+      const end = `release savepoint lockstep_hashed${unique ? asBefore : ''}`;
       await session.query(whole ? end : `rollback to savepoint lockstep_hashed; ${end}`, undefined, at);
       return whole;
     },

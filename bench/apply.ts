@@ -1,0 +1,248 @@
+import pg from 'pg';
+import { columnsSql, tableFacts } from '../src/engines/postgres/columns.ts';
+import { postgres } from '../src/engines/postgres/index.ts';
+import { textArray } from '../src/engines/postgres/select.ts';
+import { bareSql } from '../src/engines/postgres/write-sql.ts';
+import { systemClock } from '../src/lib/clock.ts';
+import { randomSeed } from '../src/lib/ids.ts';
+import type { Change } from '../src/model/change.ts';
+import type { Endpoint } from '../src/model/endpoint.ts';
+import { nativeSelection } from '../src/model/selection.ts';
+import type { Plan, Store } from '../src/model/store.ts';
+import { apply } from '../src/work/apply.ts';
+import { makePlan } from '../src/work/make-plan.ts';
+import { openStore } from '../src/work/open-store.ts';
+import { factsOf } from '../src/work/recorded.ts';
+import { openSides, type Servers, type Sides, type Work, works } from './apply-sides.ts';
+import { median, timed } from './measure.ts';
+
+/** One line of the speed table: writing against native logical replication's apply of the same rows. */
+export interface ApplyFigures {
+  /** `apply inserts, bare writer`, … */
+  readonly scenario: string;
+  readonly rows: number;
+  /** Seconds, medians: ours, and the subscription's worker. */
+  readonly seconds: number;
+  readonly yardstick: number;
+  /** Median of the rounds' ratios of rates: 2 is twice as fast as native apply. */
+  readonly ratio: number;
+  /** Processor seconds of this process alone, median. */
+  readonly cpu: number;
+  /** Processor seconds of the target's server, ours and native apply's, medians. */
+  readonly serverCpu: number | null;
+  readonly yardstickCpu: number | null;
+  readonly goal: number | null;
+  readonly holds: boolean | null;
+}
+
+export interface ApplyOptions {
+  readonly rows: number;
+  readonly rounds: number;
+  readonly batchSize?: number;
+  readonly concurrency?: number;
+  readonly servers?: Servers;
+  readonly onRound?: (line: string) => void;
+}
+
+/** Ways of writing, each with what it adds to the one before. */
+const layers = ['bare', 'writer', 'everything'] as const;
+type Layer = (typeof layers)[number];
+
+const names: Readonly<Record<Layer, string>> = {
+  bare: 'bare writer',
+  writer: 'with guard, read-back and marker',
+  everything: 'with everything: and plan and journal',
+};
+const goals: Readonly<Record<Layer, Readonly<Record<Work, number>> | undefined>> = {
+  bare: { insert: 0.9, update: 1.8, delete: 3 },
+  writer: undefined,
+  everything: { insert: 0.5, update: 1, delete: 1.5 },
+};
+
+const { signal } = new AbortController();
+const asked = { actor: 'bench', correlation: 'bench' };
+const guards = { maxChanges: 1e9, maxChangeRatio: null, maxDeletes: 1e9, emptySource: 'stop' as const };
+
+const connect = (url: string, name: string): Promise<Endpoint> =>
+  postgres.connect(postgres.parse(url), { name, writable: true, signal });
+
+/** The plan that makes `target` agree with the source. */
+const planOf = async (store: Store, sides: Sides, target: Endpoint, o: ApplyOptions): Promise<Plan> => {
+  await using source = await connect(sides.source, 'source');
+  const { plan } = await makePlan({
+    ...asked,
+    store,
+    source,
+    target,
+    pairs: [{ source: 'bench' }],
+    sync: null,
+    mode: 'mirror',
+    guards,
+    settings: {
+      ...(o.batchSize === undefined ? {} : { batchSize: o.batchSize }),
+      ...(o.concurrency === undefined ? {} : { concurrency: o.concurrency }),
+    },
+    facts: { source: factsOf(source, 'source'), target: factsOf(target, 'target') },
+    settleMs: 0,
+    clock: systemClock,
+    seed: randomSeed(),
+    signal,
+  });
+  return plan;
+};
+
+const batchesOf = async (store: Store, plan: Plan, size: number): Promise<readonly (readonly Change[])[]> => {
+  const batches: Change[][] = [[]];
+  for await (const items of store.plans.items(plan.header.id, { signal }))
+    for (const { change } of items) {
+      if (batches.at(-1)!.length >= size) batches.push([]);
+      batches.at(-1)!.push(change);
+    }
+  return batches;
+};
+
+/** Only the statements, one transaction each: no guard, no read-back, no record. Not a mode of the product. */
+const writeBare = async (sides: Sides, plan: Plan, batches: readonly (readonly Change[])[]): Promise<number> => {
+  const { table, key } = plan.header.tables[0]!;
+  const client = new pg.Client({ connectionString: sides.target('bare') });
+  await client.connect();
+  try {
+    const query = async (sql: string, values: readonly unknown[]) =>
+      (await client.query({ text: sql, values: [...values], rowMode: 'array' })).rows;
+    const columns = columnsSql(
+      nativeSelection(table, key),
+      await tableFacts({ query } as never, table, { signal, doing: 'reading' }),
+      'bare',
+    );
+    const first = batches[0]![0]!;
+    const written = first.op === 'delete' ? [] : first.columns;
+    const sql = bareSql(
+      first.op,
+      table,
+      columns.slice(0, key.length),
+      written.map((i) => columns[i]!),
+    );
+    return await timed(async () => {
+      for (const changes of batches) {
+        const keys = key.map((_, i) => textArray(changes.map((c) => c.key[i]!)));
+        const values = written.map((i) => textArray(changes.map((c) => c.after![i]!)));
+        await client.query('begin; set local enable_hashjoin to off; set local enable_mergejoin to off');
+        const { rowCount } = await client.query(sql, first.op === 'insert' ? values : [...keys, ...values]);
+        if (rowCount !== changes.length) throw new Error(`${first.op}: ${rowCount} of ${changes.length} rows`);
+        await client.query('commit');
+      }
+    });
+  } finally {
+    await client.end();
+  }
+};
+
+/** Guard, read-back and marker: the writer of the engine, without plan and journal. */
+const writeSteps = async (sides: Sides, plan: Plan, batches: readonly (readonly Change[])[]): Promise<number> => {
+  const { table, key } = plan.header.tables[0]!;
+  await using target = await connect(sides.target('writer'), 'target');
+  const writer = target.writer!;
+  await writer.prepare({ signal });
+  await using lock = await writer.lock({ run: plan.header.id, pair: '*' }, { signal });
+  return await timed(async () => {
+    for (const [i, changes] of batches.entries()) {
+      const mark = { run: plan.header.id, step: i + 1, token: lock.token };
+      const { status } = await writer.apply(mark, [{ table, key, changes }], { signal });
+      if (status !== 'done') throw new Error(`a step ended as ${status}`);
+    }
+  });
+};
+
+const applyAll = async (store: Store, plan: Plan, target: Endpoint, rows: number): Promise<number> =>
+  timed(async () => {
+    const { result } = await apply({
+      ...asked,
+      store,
+      plan: plan.header.id,
+      target,
+      facts: factsOf(target, 'target'),
+      guards,
+      clock: systemClock,
+      random: Math.random,
+      signal,
+    });
+    const { insert, update, delete: deleted } = result.numbers.applied;
+    if (insert + update + deleted !== rows || result.numbers.changed_by_target > 0)
+      throw new Error(`not everything was applied: ${JSON.stringify(result.numbers)}`);
+  });
+
+interface Measured {
+  readonly seconds: number;
+  readonly cpu: number;
+  readonly server: number | undefined;
+}
+
+const medianOf = (values: readonly (number | undefined)[]): number | null => {
+  const known = values.filter((x) => x !== undefined);
+  return known.length === 0 ? null : median(known);
+};
+const shown = (m: Measured): string =>
+  `${m.seconds.toFixed(2)} s (cpu ${m.cpu.toFixed(2)}, server ${m.server?.toFixed(2) ?? '?'})`;
+
+/** Measures every way in turns, round by round, after one round to warm up. */
+export const applyScenarios = async (o: ApplyOptions): Promise<readonly ApplyFigures[]> => {
+  const size = o.batchSize ?? 5000;
+  await using sides = await openSides(o.rows, layers, o.servers);
+  await using store = await openStore({ controlUrl: sides.control, dir: '.', clock: systemClock, signal });
+  const figures = new Map<string, Measured[]>();
+  const native = new Map<Work, Measured[]>(works.map((work) => [work, []]));
+  const measured = async (work: () => Promise<number>): Promise<Measured> => {
+    const before = process.cpuUsage();
+    const serverBefore = await sides.serverCpu();
+    const seconds = await work();
+    const { user, system } = process.cpuUsage(before);
+    const serverAfter = await sides.serverCpu();
+    const server = serverAfter === undefined || serverBefore === undefined ? undefined : serverAfter - serverBefore;
+    return { seconds, cpu: (user + system) / 1e6, server };
+  };
+  for (let round = 0; round <= o.rounds; round++) {
+    for (const work of works) {
+      const yardstick = await measured(() => sides.replicate(work));
+      await using target = await connect(sides.target('everything'), 'target');
+      const plan = await planOf(store, sides, target, o);
+      const batches = await batchesOf(store, plan, size);
+      const line = [`${work} native ${shown(yardstick)}`];
+      for (const layer of layers) {
+        const m = await measured(() =>
+          layer === 'bare'
+            ? writeBare(sides, plan, batches)
+            : layer === 'writer'
+              ? writeSteps(sides, plan, batches)
+              : applyAll(store, plan, target, o.rows),
+        );
+        line.push(`${layer} ${shown(m)} ${(yardstick.seconds / m.seconds).toFixed(2)} x`);
+        if (round === 0) continue;
+        const key = `${work} ${layer}`;
+        figures.set(key, [...(figures.get(key) ?? []), m]);
+      }
+      if (round > 0) native.get(work)!.push(yardstick);
+      o.onRound?.(`${round === 0 ? 'warm-up: ' : ''}${line.join(', ')}`);
+    }
+    await sides.tidy();
+  }
+  return layers.flatMap((layer) =>
+    works.map((work): ApplyFigures => {
+      const all = figures.get(`${work} ${layer}`)!;
+      const yardsticks = native.get(work)!;
+      const ratio = Math.round(median(all.map((m, i) => yardsticks[i]!.seconds / m.seconds)) * 100) / 100;
+      const goal = goals[layer]?.[work] ?? null;
+      return {
+        scenario: `apply ${work}s, ${names[layer]}`,
+        rows: o.rows,
+        seconds: median(all.map((m) => m.seconds)),
+        yardstick: median(yardsticks.map((m) => m.seconds)),
+        ratio,
+        cpu: median(all.map((m) => m.cpu)),
+        serverCpu: medianOf(all.map((m) => m.server)),
+        yardstickCpu: medianOf(yardsticks.map((m) => m.server)),
+        goal,
+        holds: goal === null ? null : ratio >= goal,
+      };
+    }),
+  );
+};
