@@ -9,7 +9,7 @@ import { textRows } from './copy-rows.ts';
 import { type HashingContext, hashingOf } from './hashing.ts';
 import { orderSql } from './key-sql.ts';
 import { distinctRowsSql, sortRows } from './keyless.ts';
-import { render } from './render.ts';
+import { copied, render } from './render.ts';
 import { sampleSql } from './sample.ts';
 import { baseSql, segmentSql } from './select.ts';
 import type { Session, StatementOptions } from './session.ts';
@@ -92,7 +92,7 @@ export const openReader = (x: ReaderContext): Reader => {
           selection,
           columns,
           segment,
-          rendered.map((r) => r.sql),
+          rendered.map((r, i) => copied(r, columns[i]!)),
           { ordered: sortable },
         );
     if ('empty' in query && query.empty) return;

@@ -3,6 +3,7 @@ import { convert } from '../../model/canon/convert.ts';
 import type { Text } from '../../model/row.ts';
 import type { ColumnType } from '../../model/schema.ts';
 import type { ColumnSql } from './columns.ts';
+import { remembering } from './remember.ts';
 
 /** A column as text: what the server is asked for, and what is still to be done with its answer. */
 export interface Rendered {
@@ -30,6 +31,9 @@ const midnight = (date: string): Text => {
 const floatHex = (value: string): string =>
   `case when ${value} = 'NaN' then '7ff8000000000000' else pg_catalog.encode(pg_catalog.float8send(${value} + 0), 'hex') end`;
 
+const decodeJson = remembering((text) => canonical({ kind: 'json', binary: false }, text));
+const decodeJsonb = remembering((text) => canonical({ kind: 'json', binary: true }, text));
+
 /** The canonical text of the column in its own type. */
 const native = (stored: ColumnType, value: string): Rendered => {
   switch (stored.kind) {
@@ -42,11 +46,29 @@ const native = (stored: ColumnType, value: string): Rendered => {
     case 'instant':
       return { sql: `(${value} at time zone 'UTC')::pg_catalog.text` };
     case 'json':
-      return { sql: `${value}::pg_catalog.text`, decode: (text) => canonical(stored, text) };
+      return { sql: `${value}::pg_catalog.text`, decode: stored.binary ? decodeJsonb : decodeJson };
     default:
       return { sql: `${value}::pg_catalog.text` };
   }
 };
+
+const printedAlike = new Set([
+  'int',
+  'decimal',
+  'text',
+  'uuid',
+  'date',
+  'time',
+  'timestamp',
+  'instant',
+  'enum',
+  'json',
+]);
+const cast = '::pg_catalog.text';
+
+/** A rendering for COPY, which prints these types as a cast to text would, without making the text first. */
+export const copied = ({ sql }: Rendered, { column }: ColumnSql): string =>
+  printedAlike.has(column.stored.kind) && sql.endsWith(cast) ? sql.slice(0, -cast.length) : sql;
 
 const isMoment = (t: ColumnType): boolean => t.kind === 'timestamp' || t.kind === 'instant';
 
