@@ -6,7 +6,7 @@ import type { Journal, Outcome, Plan, PlanItem, Plans, SeqRange } from '../model
 import type { GroupKind } from '../plan/seal.ts';
 import type { ApplyTable } from './images.ts';
 import { asPlanned, changedByTarget } from './images.ts';
-import { type RetryPolicy, retrying } from './retry.ts';
+import { defaultRetry, type RetryPolicy, retrying } from './retry.ts';
 
 export interface ApplySettings {
   /** Changes per transaction. */
@@ -22,12 +22,12 @@ export interface ApplySettings {
 }
 
 export const defaultApplySettings: ApplySettings = {
-  batchSize: 1000,
+  batchSize: 5000,
   batchDelayMs: 0,
   concurrency: 1,
   atomic: 'batch',
   maxRejected: 1000,
-  retry: { attempts: 5, baseMs: 200, maxMs: 30_000 },
+  retry: defaultRetry,
 };
 
 /** A cell that read back otherwise than it was written. */

@@ -50,7 +50,7 @@ export const flagSpecs = {
     about: 'read at most this many rows per second from each side',
   },
   'statement-timeout': { syntax: '--statement-timeout <duration>', about: 'no statement may take longer' },
-  'batch-size': { syntax: '--batch-size <n>', about: 'rows per transaction (default 1000)' },
+  'batch-size': { syntax: '--batch-size <n>', about: 'rows per transaction (default 5000)' },
   atomic: { syntax: '--atomic <batch|run>', about: 'run: one transaction, all or nothing', choices: ['batch', 'run'] },
   explain: { syntax: '--explain', about: 'show strategy, queries and timing' },
   save: { syntax: '--save', about: 'keep this comparison as a run' },
