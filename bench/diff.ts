@@ -15,27 +15,40 @@ interface Outcome {
   readonly process: ProcessFigures;
   readonly settleSeconds: number;
   readonly decision: string;
+  readonly inFlight: number;
 }
 
 /** Seconds of finding and counting: the whole process without its start and without the confirmation. */
 const netOf = (o: Outcome): number => o.process.seconds - o.settleSeconds - startUp;
 
-/** Runs `lockstep diff` as a process of its own, and checks what it found. */
+interface ReportedPair {
+  readonly different: number;
+  readonly in_flight: number;
+  readonly settle_ms: number;
+  readonly explain: { readonly decision: string };
+}
+
+/** Runs `lockstep diff` as a process of its own, and checks what it found. `live`: rows may be in flight. */
 export const lockstepDiff = async (
   urls: readonly [string, string],
   tables: string,
   differences: number,
   more: readonly string[] = ['--settle', '0s'],
+  live = false,
 ): Promise<Outcome> => {
   const args = [join(root, 'src/main.ts'), 'diff', ...urls, tables, '--json', '--explain', ...more];
   const run = await runProcess(process.execPath, args);
-  if (run.code !== (differences === 0 ? 0 : 2)) throw new Error(`diff ${tables} ended with ${run.code}: ${run.stderr}`);
-  const [pair] = (
-    JSON.parse(run.stdout) as { pairs: { different: number; settle_ms: number; explain: { decision: string } }[] }
-  ).pairs;
-  if (pair?.different !== differences)
-    throw new Error(`${tables}: ${pair?.different} differences found, not ${differences}`);
-  return { process: run, settleSeconds: pair.settle_ms / 1000, decision: pair.explain.decision };
+  const pair = run.stdout === '' ? undefined : (JSON.parse(run.stdout) as { pairs: ReportedPair[] }).pairs[0];
+  if (pair === undefined || (!live && run.code !== (differences === 0 ? 0 : 2)))
+    throw new Error(`diff ${tables} ended with ${run.code}: ${run.stderr}`);
+  if (pair.different !== differences)
+    throw new Error(`${tables}: ${pair.different} differences found, not ${differences}`);
+  return {
+    process: run,
+    settleSeconds: pair.settle_ms / 1000,
+    decision: pair.explain.decision,
+    inFlight: pair.in_flight,
+  };
 };
 
 const limitSql = (table: string): string => `select count(*), sum(hash_record_extended(t, 0)::numeric) from ${table} t`;
