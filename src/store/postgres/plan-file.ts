@@ -6,7 +6,7 @@ import type { Plan, PlanHeader } from '../../model/store.ts';
 import { ChunkBuilder, keyHash, pack } from '../chunk.ts';
 import { itemLine, parseItem } from '../lines.ts';
 import type { Database, Rows } from './database.ts';
-import { insertPlan } from './plans.ts';
+import { insertPlan } from './plan-row.ts';
 
 /**
  * A plan as a file, lines of JSON in UTF-8:

@@ -7,8 +7,9 @@ import type { NewPlan, Plan, PlanHeader, PlanItem, Plans, PlanWriter, SeqRange }
 import { ChunkBuilder, chunkItems, hashBytes, keyHash, pack, unpack } from '../chunk.ts';
 import { itemLine, parseItem } from '../lines.ts';
 import { inRanges, mergeRanges, toMultirange } from '../ranges.ts';
-import type { Connection, Database, Rows } from './database.ts';
+import type { Database, Rows } from './database.ts';
 import { exportPlan, importPlan } from './plan-file.ts';
+import { insertPlan } from './plan-row.ts';
 import { fromJson, fromTime, plainOrNull, plainText, toTime } from './values.ts';
 
 const edited = (id: string): LockstepError =>
@@ -91,21 +92,6 @@ export const planWriter = async (database: Database, plan: NewPlan, o: Cancel): 
       if (open) close(true);
     },
   };
-};
-
-export const insertPlan = async (
-  connection: Connection,
-  header: PlanHeader,
-  text: string,
-  hash: string,
-  items: number,
-  o: Cancel,
-): Promise<void> => {
-  await connection.query(
-    'insert into lockstep_control.plan (id, sync, items, hash, header) values ($1, $2, $3, $4, $5)',
-    [header.id, plainOrNull(header.sync), items, hash, text],
-    o,
-  );
 };
 
 /** The lines of a chunk; what cannot be decompressed, or fails its checksum, was changed behind our back. */

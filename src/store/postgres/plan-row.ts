@@ -1,0 +1,20 @@
+import type { Cancel } from '../../model/endpoint.ts';
+import type { PlanHeader } from '../../model/store.ts';
+import type { Connection } from './database.ts';
+import { plainOrNull } from './values.ts';
+
+/** Writes a plan's row: what seals it, after its items. `text` is the header as it was hashed. */
+export const insertPlan = async (
+  connection: Connection,
+  header: PlanHeader,
+  text: string,
+  hash: string,
+  items: number,
+  o: Cancel,
+): Promise<void> => {
+  await connection.query(
+    'insert into lockstep_control.plan (id, sync, items, hash, header) values ($1, $2, $3, $4, $5)',
+    [header.id, plainOrNull(header.sync), items, hash, text],
+    o,
+  );
+};
