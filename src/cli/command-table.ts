@@ -1,18 +1,5 @@
-import type { Command } from './context.ts';
-import { compareFlags, type FlagName, outputFlags, writeFlags } from './flags.ts';
-
-/** One command as help, completion and the reference page show it. Its code is loaded when it runs. */
-export interface CommandSpec {
-  readonly name: string;
-  /** As commander reads it, e.g. `<run>` or `[what...]`. */
-  readonly args: string;
-  readonly about: string;
-  /** Does it write to users' systems? Said in help. */
-  readonly writes: string;
-  readonly flags: readonly FlagName[];
-  readonly examples: readonly string[];
-  load(): Promise<Command>;
-}
+import type { CommandSpec } from './command-spec.ts';
+import { compareFlags, outputFlags, writeFlags } from './flags.ts';
 
 const what = '[sync | source target] [table[=table]...]';
 
@@ -136,7 +123,7 @@ export const commandTable: readonly CommandSpec[] = [
     writes: 'nothing',
     flags: [],
     examples: ['source <(lockstep completion bash)'],
-    load: async () => (await import('./commands/completion.ts')).completion,
+    load: async () => (await import('./commands/completion.ts')).completionOf(commandTable),
   },
   {
     name: 'version',

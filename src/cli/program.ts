@@ -1,7 +1,8 @@
 import { Command as Commander, CommanderError, Option } from 'commander';
 import { closest } from '../lib/suggest.ts';
 import { LockstepError } from '../model/errors.ts';
-import { type CommandSpec, commandTable, laterCommands } from './command-table.ts';
+import type { CommandSpec } from './command-spec.ts';
+import { commandTable, laterCommands } from './command-table.ts';
 import type { Flags } from './context.ts';
 import { commonFlags, type FlagName, type FlagSpec, flagSpecs } from './flags.ts';
 

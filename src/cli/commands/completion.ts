@@ -1,5 +1,5 @@
 import { LockstepError } from '../../model/errors.ts';
-import { commandTable } from '../command-table.ts';
+import type { CommandSpec } from '../command-spec.ts';
 import type { Command } from '../context.ts';
 import { commonFlags, type FlagName, type FlagSpec, flagSpecs } from '../flags.ts';
 
@@ -7,8 +7,8 @@ const spec = (name: FlagName): FlagSpec => flagSpecs[name];
 const flagsOf = (flags: readonly FlagName[]): readonly FlagName[] => [...new Set([...flags, ...commonFlags])];
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-const bash = (): string => {
-  const cases = commandTable.map(
+const bash = (table: readonly CommandSpec[]): string => {
+  const cases = table.map(
     (c) =>
       `    ${c.name}) words="${flagsOf(c.flags)
         .map((f) => `--${f}`)
@@ -22,7 +22,7 @@ const bash = (): string => {
 _lockstep() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} words
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "${commandTable.map((c) => c.name).join(' ')}" -- "$word"))
+    COMPREPLY=($(compgen -W "${table.map((c) => c.name).join(' ')}" -- "$word"))
     return
   fi
   case $before in
@@ -42,9 +42,9 @@ complete -F _lockstep lockstep
 `;
 };
 
-const zsh = (): string => {
-  const commands = commandTable.map((c) => `    ${quoted(`${c.name}:${c.about.replaceAll(':', '\\:')}`)}`);
-  const cases = commandTable.map((c) => {
+const zsh = (table: readonly CommandSpec[]): string => {
+  const commands = table.map((c) => `    ${quoted(`${c.name}:${c.about.replaceAll(':', '\\:')}`)}`);
+  const cases = table.map((c) => {
     const flags = flagsOf(c.flags).map((f) => {
       const { about, choices, syntax, repeat } = spec(f);
       const text = about.replaceAll(/[[\]]/g, '').replaceAll(':', '\\:');
@@ -74,8 +74,8 @@ compdef _lockstep lockstep
 `;
 };
 
-const fish = (): string => {
-  const lines = commandTable.flatMap((c) => [
+const fish = (table: readonly CommandSpec[]): string => {
+  const lines = table.flatMap((c) => [
     `complete -c lockstep -n __fish_use_subcommand -a ${c.name} -d ${quoted(c.about)}`,
     ...flagsOf(c.flags).map((f) => {
       const { about, choices, syntax } = spec(f);
@@ -86,12 +86,15 @@ const fish = (): string => {
   return `# fish completion for lockstep: lockstep completion fish > ~/.config/fish/completions/lockstep.fish\n${lines.join('\n')}\n`;
 };
 
-export const completion: Command = async (context, [shell]) => {
-  const scripts: Readonly<Record<string, () => string>> = { bash, zsh, fish };
-  const script = scripts[shell ?? ''];
-  if (!script) {
-    throw new LockstepError('USAGE', `there is no completion for \`${shell}\``, { hint: 'Shells: bash, zsh, fish.' });
-  }
-  await context.out.write(script());
-  return 0;
-};
+/** The command; it completes the commands of this table. */
+export const completionOf =
+  (table: readonly CommandSpec[]): Command =>
+  async (context, [shell]) => {
+    const scripts: Readonly<Record<string, typeof bash>> = { bash, zsh, fish };
+    const script = scripts[shell ?? ''];
+    if (!script) {
+      throw new LockstepError('USAGE', `there is no completion for \`${shell}\``, { hint: 'Shells: bash, zsh, fish.' });
+    }
+    await context.out.write(script(table));
+    return 0;
+  };
