@@ -1,8 +1,10 @@
 /**
  * Applies a plan and dies by SIGKILL at the boundary it is told, counted over every call to the target and the
- * journal: before it, within the transaction, and after it.
+ * journal: before it, within the transaction, and after it. It is started ahead, and told by one line on stdin; told
+ * 0, it lives and names every boundary it passed.
  */
 import { writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { loadEngine } from '../../src/engines/registry.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { Endpoint, Writer } from '../../src/model/endpoint.ts';
@@ -10,17 +12,22 @@ import type { Store } from '../../src/model/store.ts';
 import { openStore } from '../../src/work/open-store.ts';
 import { applied } from './bench.ts';
 
-const [storeUrl, engine, targetUrl, plan, fatal, settings] = process.argv.slice(2) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-];
-let boundary = 0;
+const storeUrl = process.argv[2]!;
+
+export interface Task {
+  readonly engine: string;
+  readonly target: string;
+  readonly plan: string;
+  /** The boundary to die at, from 1; 0: none. */
+  readonly fatal: number;
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+let fatal = 0;
+const passed: string[] = [];
 const at = (name: string): void => {
-  if (++boundary !== Number(fatal)) return;
+  passed.push(name);
+  if (passed.length !== fatal) return;
   writeSync(1, name);
   process.kill(process.pid, 'SIGKILL');
 };
@@ -72,11 +79,18 @@ const bound: Store = over(store, {
   runs: bounded('runs', store.runs, ['create', 'update', 'finish']),
   plans: bounded('plans', store.plans, ['claim', 'verify']),
 });
-const { connect, parse } = (await loadEngine(engine))!;
-const target = await connect(parse(targetUrl), { name: 'target', writable: true, signal });
-const wrapped: Endpoint = over(target, { writer: boundedWriter(target.writer!) });
-await applied(bound, plan, { target: wrapped, settings: JSON.parse(settings) });
-await target[Symbol.asyncDispose]();
+const engines = { postgres: await loadEngine('postgres'), sqlite: await loadEngine('sqlite') };
+const told = createInterface({ input: process.stdin });
+for await (const line of told) {
+  const task = JSON.parse(line) as Task;
+  fatal = task.fatal;
+  const { connect, parse } = engines[task.engine as keyof typeof engines]!;
+  const target = await connect(parse(task.target), { name: 'target', writable: true, signal });
+  const wrapped: Endpoint = over(target, { writer: boundedWriter(target.writer!) });
+  await applied(bound, task.plan, { target: wrapped, settings: task.settings });
+  await target[Symbol.asyncDispose]();
+  writeSync(1, `end ${JSON.stringify(passed)}`);
+  break;
+}
 await store[Symbol.asyncDispose]();
-writeSync(1, `end ${boundary}`);
 process.exit(0);

@@ -6,6 +6,7 @@ import { type ApplyNumbers, totalOf } from '../../src/apply/numbers.ts';
 import { loadEngine } from '../../src/engines/registry.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
 import { applied, type Bench, bench, planned } from './bench.ts';
+import type { Task } from './crash-child.ts';
 import { type Lane, postgresLane, sqliteLane } from './lanes.ts';
 
 let b: Bench;
@@ -14,53 +15,99 @@ before(async () => {
 });
 after(() => b[Symbol.asyncDispose]());
 
+/** Every boundary takes minutes (the soak run does it): by default one of each kind. */
+const every = process.env['LOCKSTEP_TEST_EVERY_CRASH'] === '1';
+
 const { signal } = new AbortController();
 const child = join(dirname(import.meta.filename), 'crash-child.ts');
 
-/** Where the child died, or `end N` with the number of boundaries it passed. */
-const crash = (args: readonly string[]): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const p = spawn(process.execPath, [child, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let out = '';
-    p.stdout.setEncoding('utf8').on('data', (text: string) => {
-      out += text;
-    });
+/** A process that waits for its task: starting one takes longer than what it does. */
+interface Victim extends Disposable {
+  /** Where it died, or `end […]` with the boundaries it passed. */
+  crash(task: Task): Promise<string>;
+}
+
+const victim = (): Victim => {
+  const p = spawn(process.execPath, [child, b.database.url], { stdio: ['pipe', 'pipe', 'inherit'] });
+  let out = '';
+  p.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
+  });
+  p.stdin.on('error', () => {});
+  const ended = new Promise<string>((resolve, reject) => {
     p.on('error', reject);
     p.on('close', (code, by) => {
       if (by !== 'SIGKILL' && code !== 0) reject(new Error(`the child ended with ${code}: ${out}`));
       else resolve(out);
     });
   });
+  ended.catch(() => {});
+  return {
+    crash: (task) => {
+      p.stdin.end(`${JSON.stringify(task)}\n`);
+      return ended;
+    },
+    [Symbol.dispose]: () => void p.kill('SIGKILL'),
+  };
+};
 
 interface Case {
   readonly lane: (clean: boolean) => Promise<Lane>;
   readonly settings: Readonly<Record<string, unknown>>;
   /** Nothing moves and nothing is refused. */
   readonly clean: boolean;
+  /** Without the full loop: only these, where the case adds to what the others die at. */
+  readonly adds?: readonly string[];
   /** What must have been reached. */
   readonly places: readonly string[];
 }
 
-/** Plans afresh, lets a child die at a boundary, resumes, and judges. Returns where it died. */
-const once = async (c: Case, lane: Lane, fatal: number): Promise<string> => {
+/** What crashes one after another share. */
+interface Crashing extends AsyncDisposable {
+  readonly lane: Lane;
+  readonly source: Endpoint;
+  readonly target: Endpoint;
+  /** One that is ready, and the next one started. */
+  next(): Victim;
+}
+
+const crashing = async (lane: Lane): Promise<Crashing> => {
   const { connect, parse } = (await loadEngine(lane.engine))!;
+  await lane.reset();
   const open = (url: string, writable: boolean): Promise<Endpoint> =>
     connect(parse(url), { name: writable ? 'target' : 'source', writable, signal });
+  const source = await open(lane.source, false);
+  const target = await open(lane.target, true);
+  let ready = victim();
+  return {
+    lane,
+    source,
+    target,
+    next: () => {
+      const now = ready;
+      ready = victim();
+      return now;
+    },
+    [Symbol.asyncDispose]: async () => {
+      ready[Symbol.dispose]();
+      await source[Symbol.asyncDispose]();
+      await target[Symbol.asyncDispose]();
+      await lane[Symbol.asyncDispose]();
+    },
+  };
+};
+
+/** Plans afresh, lets a child die at a boundary, resumes, and judges. Returns where it died. */
+const once = async (c: Case, on: Crashing, fatal: number): Promise<string> => {
+  const { lane, source, target } = on;
   await lane.reset();
-  await using source = await open(lane.source, false);
-  await using target = await open(lane.target, true);
   const pairs = [{ source: 'people' }, { source: 'orders' }];
   const { plan } = await planned(b.store, { source, target, pairs, settings: c.settings });
   if (!c.clean) await lane.exec("update people set name = 'stranger' where id = 4");
   await lane.exec('delete from audit');
-  const died = await crash([
-    b.database.url,
-    lane.engine,
-    lane.target,
-    plan.header.id,
-    String(fatal),
-    JSON.stringify(c.settings),
-  ]);
+  const { engine, target: url } = lane;
+  const task: Task = { engine, target: url, plan: plan.header.id, fatal, settings: c.settings };
+  const died = await on.next().crash(task);
   if (died.startsWith('end')) return died;
 
   const used = (await b.store.plans.get(plan.header.id, { signal }))!.usedBy;
@@ -95,22 +142,43 @@ const once = async (c: Case, lane: Lane, fatal: number): Promise<string> => {
   return died;
 };
 
-/** Lanes work beside each other: most of the time is waiting for processes. */
-const lanes = 3;
+/** Lanes work beside each other: part of the time is waiting for processes. */
+const lanes = every ? 3 : 2;
+
+/** Of each kind of boundary the one in the middle. A kind is what was done last: the `before b` after `after a` is one with it. */
+const oneOfEach = (names: readonly string[]): readonly number[] => {
+  const kinds = new Map<string, number[]>();
+  names.forEach((name, i) => {
+    if (name.startsWith('before ') && names[i - 1]?.startsWith('after ')) return;
+    kinds.set(name, [...(kinds.get(name) ?? []), i + 1]);
+  });
+  return [...kinds.values()].map((places) => places[places.length >> 1]!);
+};
 
 const everywhere = async (c: Case): Promise<void> => {
-  const places: string[] = [];
-  let next = 1;
-  let end: number | undefined;
-  const work = async (): Promise<void> => {
-    await using lane = await c.lane(c.clean);
-    end ??= Number((await once(c, lane, 0)).slice('end '.length));
-    while (next <= end) places.push(await once(c, lane, next++));
+  const died: string[] = [];
+  let names: readonly string[] | undefined;
+  let todo: number[] = [];
+  const work = async (first: boolean): Promise<void> => {
+    await using on = await crashing(await c.lane(c.clean));
+    if (first) {
+      names = JSON.parse((await once(c, on, 0)).slice('end '.length)) as string[];
+      const all = names.map((_, i) => i + 1);
+      todo = every ? all : [...(c.adds?.map((name) => names!.lastIndexOf(name) + 1) ?? oneOfEach(names))];
+      others = Array.from({ length: lanes - 1 }, () => work(false));
+    }
+    for (let fatal = todo.shift(); fatal !== undefined; fatal = todo.shift()) {
+      const name = await once(c, on, fatal);
+      assert.equal(name, names![fatal - 1], 'the same boundaries each time');
+      died.push(name);
+    }
   };
-  await Promise.all(Array.from({ length: lanes }, work));
-  assert.equal(places.length, end);
-  assert.ok(end! >= 20, `only ${end} boundaries`);
-  for (const place of c.places) assert.ok(places.includes(place), `never died ${place}: ${places.join('; ')}`);
+  let others: Promise<void>[] = [];
+  await work(true);
+  await Promise.all(others);
+  assert.ok(names!.length >= 20, `only ${names!.length} boundaries`);
+  for (const place of c.places) assert.ok(names!.includes(place), `never came ${place}: ${names!.join('; ')}`);
+  assert.ok(died.length >= (c.adds?.length ?? 12), `died only ${died.join('; ')}`);
 };
 
 const always = [
@@ -145,11 +213,18 @@ for (const [name, lane] of [
       lane,
       settings: { atomic: 'run' },
       clean: true,
+      adds: ['after journal.intend', 'written, before the commit', 'after writer.apply', 'after journal.settle'],
       places: name === 'SQLite' ? [...always, 'written, before the commit'] : committed,
     }),
   );
 
   test(`${name}: kill -9 at every boundary of an atomic run that is refused: nothing`, long, () =>
-    everywhere({ lane, settings: { atomic: 'run' }, clean: false, places: always }),
+    everywhere({
+      lane,
+      settings: { atomic: 'run' },
+      clean: false,
+      adds: ['after writer.apply', 'after journal.settle'],
+      places: always,
+    }),
   );
 }
