@@ -36,7 +36,7 @@ const tokenOf = (hash: HashSpec): Uint8Array => {
 };
 
 export const framed = (s: Snapshot, selection: Selection, hash: HashSpec): Framed | undefined => {
-  if (s.db.encoding !== 'UTF-8' || selection.columns.length > mostColumns) return undefined;
+  if (s.db.encoding !== 'UTF-8' || !s.db.joinsEmpty || selection.columns.length > mostColumns) return undefined;
   const { affinities, table } = findTable(s.db, selection.table.name);
   const strict = new Set(table.columns.filter((c) => c.loose !== true).map((c) => c.name));
   const frames = selection.columns.map((c) =>
