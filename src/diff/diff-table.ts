@@ -19,9 +19,6 @@ export interface Detected {
   confirm(): Promise<PairReport>;
 }
 
-/** Compares one pair from detection to report. */
-export const diffTable = async (options: DiffOptions): Promise<PairReport> => (await detect(options)).confirm();
-
 /**
  * Finds suspected differences of one pair in one snapshot per side, both read at the same time. Memory does not grow
  * with the table or the number of differences: when too many suspects wait, they are confirmed on the way.

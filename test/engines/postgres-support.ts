@@ -1,7 +1,7 @@
 import { postgres } from '../../src/engines/postgres/index.ts';
 import type { Change } from '../../src/model/change.ts';
 import type { Endpoint, Reader, Segment, Selection, TableChanges } from '../../src/model/endpoint.ts';
-import type { Cell, Row, Text } from '../../src/model/row.ts';
+import type { Cell, Row } from '../../src/model/row.ts';
 import type { Table } from '../../src/model/schema.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
 
@@ -44,8 +44,6 @@ export const rowsNow = async (endpoint: Endpoint, table: Table): Promise<Row[]> 
 };
 
 export const row = (...cells: readonly (string | null)[]): Row => cells as readonly Cell[];
-export const cell = (text: string): Text => text as Text;
-
 const others = (table: Table, key: readonly string[]): number[] => nativeSelection(table, key).columns.map((_, i) => i);
 
 export const insert = (table: Table, after: Row, columns?: readonly number[]): Change => {

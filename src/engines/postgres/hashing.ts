@@ -1,28 +1,16 @@
-import type { Cancel, Digest, HashBatch, Hashing, Selection } from '../../model/endpoint.ts';
+import type { Digest, HashBatch, Hashing, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { tableLabel } from '../../model/schema.ts';
 import type { ColumnSql } from './columns.ts';
 import { int64Hashes, keyHashes } from './copy-rows.ts';
 import { bucketSql, hashSupport, rowHashSql } from './hash-sql.ts';
+import type { HashingContext } from './hashing-context.ts';
 import { byKeyHash } from './key-hashes.ts';
 import { orderSql } from './key-sql.ts';
 import { render } from './render.ts';
 import { baseSql, rangePartSql, segmentSql } from './select.ts';
-import type { Session, StatementOptions } from './session.ts';
 
 const batchRows = 8192;
-
-export interface HashingContext {
-  readonly session: Session;
-  readonly forms: Hashing['forms'];
-  columnsOf(selection: Selection, o: Cancel): Promise<readonly ColumnSql[]>;
-  statement(selection: Selection, doing: string, o: Cancel): StatementOptions;
-  paced<T>(
-    batches: AsyncIterable<T>,
-    rowsOf: (batch: T) => number,
-    o: StatementOptions,
-  ): AsyncGenerator<T, void, undefined>;
-}
 
 const mask = (1n << 64n) - 1n;
 

@@ -5,7 +5,7 @@ import { tableId } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import { hashQuads, int64Hashes } from './copy-rows.ts';
 import { keyHashSql, rowHashSql } from './hash-sql.ts';
-import type { HashingContext } from './hashing.ts';
+import type { HashingContext } from './hashing-context.ts';
 import { baseSql, hashSegmentSql } from './select.ts';
 import type { StatementOptions } from './session.ts';
 import { hashBatches, sortByKeyHash } from './sort-hashes.ts';
