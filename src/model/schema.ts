@@ -46,6 +46,8 @@ export interface ForeignKey {
   readonly deferrable: boolean;
   /** What deleting a referenced row does to the rows that refer to it; absent: nothing, it is refused. */
   readonly onDelete?: 'cascade' | 'set_null' | 'set_default';
+  /** What changing a referenced value does to the rows that refer to it; absent: nothing, it is refused. */
+  readonly onUpdate?: 'cascade' | 'set_null' | 'set_default';
 }
 
 export interface UniqueKey {

@@ -7,6 +7,7 @@ import { type ApplyWork, applyExit, checkPlanGuards, underLock } from './apply.t
 import { finishInterrupted } from './interrupted.ts';
 import { comparedPlan, type PlanInput, type Planned } from './make-plan.ts';
 import { type Ended, recorded } from './recorded.ts';
+import { changedByTarget } from './side-effects.ts';
 import { type Verification, verifyWritten } from './verify-written.ts';
 
 export interface SyncInput extends Omit<PlanInput, 'settings'>, Omit<ApplyWork, 'guards' | 'onProgress' | 'settings'> {
@@ -59,7 +60,7 @@ const nothing = { insert: 0, update: 0, delete: 0 };
 
 const syncReport = (
   run: string,
-  { plan, summary, report }: Planned,
+  { plan, summary, report, pairs }: Planned,
   result: ApplyResult | undefined,
   verification: Verification | undefined,
 ): SyncReport => {
@@ -77,7 +78,8 @@ const syncReport = (
     (n?.rejected ?? 0) +
     (n?.rolled_back ?? 0) +
     (verification?.unverified ?? 0);
-  const complete = report.coverage.complete && inFlight === 0;
+  const unseen = (n?.applied.update ?? 0) > 0 ? changedByTarget(pairs) : [];
+  const complete = report.coverage.complete && inFlight === 0 && unseen.length === 0;
   return {
     schema_version: 1,
     run,
@@ -101,7 +103,7 @@ const syncReport = (
     in_flight: inFlight,
     verdict: left > 0 ? 'differs' : complete ? 'agrees' : 'incomplete',
     guarded_by: result?.guardedBy ?? 'marker',
-    not_compared: report.coverage.not_compared.map(({ what, reason }) => ({ what, reason })),
+    not_compared: [...report.coverage.not_compared, ...unseen].map(({ what, reason }) => ({ what, reason })),
     warnings: [...summary.warnings, ...report.pairs.flatMap((p) => p.warnings)],
   };
 };

@@ -149,3 +149,28 @@ test('one source table with two targets is refused: their rows would be taken fo
   assert.match(done.stderr, /a is paired more than once: with b and c/);
   assert.deepEqual(target.query('select * from b'), []);
 });
+
+const plain = `create table p (id int primary key not null, code text not null unique); create table c (id int primary key not null, code text);`;
+const cascading = `create table p (id int primary key not null, code text not null unique);
+  create table c (id int primary key not null, code text references p (code) on update cascade);`;
+const renamed = `insert into p values (1, 'NEW'); insert into c values (1, 'NEW'), (2, 'old');`;
+const unrenamed = `insert into p values (1, 'old'); insert into c values (1, 'old'), (2, 'old');`;
+
+test('an update that cascades to rows nobody planned is never followed by "agrees" (PostgreSQL)', async () => {
+  await using source = await testDatabase();
+  await using target = await testDatabase();
+  await source.query(plain + renamed);
+  await target.query(cascading + unrenamed);
+  const outcome = await sync(source.url, target.url);
+  assert.notEqual(outcome.code, 0, outcome.stdout);
+  assert.notEqual((JSON.parse(outcome.stdout) as { verdict: string }).verdict, 'agrees');
+  assert.match(outcome.stdout, /on update cascade/);
+});
+
+test('an update that cascades to rows nobody planned is never followed by "agrees" (SQLite)', async () => {
+  const source = sqlite(plain + renamed);
+  const target = sqlite(cascading + unrenamed);
+  const outcome = await sync(source.url, target.url);
+  assert.notEqual(outcome.code, 0, outcome.stdout);
+  assert.notEqual((JSON.parse(outcome.stdout) as { verdict: string }).verdict, 'agrees');
+});

@@ -54,8 +54,8 @@ from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
 where i.indrelid = any($1::oid[]) and i.indisvalid and i.indislive
 order by i.indrelid, not i.indisprimary, c.relname collate "C"`;
 
-/** What a foreign key does to its own rows when the referenced one is deleted; the others refuse it. */
-const deleteActions: Readonly<Record<string, NonNullable<ForeignKey['onDelete']>>> = {
+/** What a foreign key does to its own rows when the referenced one is deleted or changed; the others refuse it. */
+const keyActions: Readonly<Record<string, NonNullable<ForeignKey['onDelete']>>> = {
   c: 'cascade',
   n: 'set_null',
   d: 'set_default',
@@ -63,6 +63,7 @@ const deleteActions: Readonly<Record<string, NonNullable<ForeignKey['onDelete']>
 
 const foreignKeys = `
 select k.conrelid::text, k.conname, k.conkey::text, fn.nspname, f.relname, k.condeferrable::text, k.confdeltype::text,
+       k.confupdtype::text,
        (select pg_catalog.json_agg(a.attname order by o.ord)::text
         from pg_catalog.unnest(k.confkey) with ordinality o(num, ord)
         join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = o.num)
@@ -169,13 +170,14 @@ const readTable = (
     if (names.length > 0) uniques.push({ name: indexName!, columns: names, total, primary: primary === 'true' });
   }
   const fks = keyRows.map(
-    ([, constraint, own, refSchema, refTable, deferrable, onDelete, refColumns]): ForeignKey => ({
+    ([, constraint, own, refSchema, refTable, deferrable, onDelete, onUpdate, refColumns]): ForeignKey => ({
       name: constraint!,
       columns: smallints(own!).map((n) => byNumber.get(n)!.name),
       references: { schema: refSchema!, name: refTable! },
       referencedColumns: JSON.parse(refColumns!) as string[],
       deferrable: deferrable === 'true',
-      ...(deleteActions[onDelete!] === undefined ? {} : { onDelete: deleteActions[onDelete!]! }),
+      ...(keyActions[onDelete!] === undefined ? {} : { onDelete: keyActions[onDelete!]! }),
+      ...(keyActions[onUpdate!] === undefined ? {} : { onUpdate: keyActions[onUpdate!]! }),
     }),
   );
   return {

@@ -125,8 +125,8 @@ const readUniques = (
   return { uniques, indexes };
 };
 
-/** What a foreign key does to its own rows when the referenced one is deleted; the others refuse it. */
-const deleteActions: Readonly<Record<string, NonNullable<ForeignKey['onDelete']>>> = {
+/** What a foreign key does to its own rows when the referenced one is deleted or changed; the others refuse it. */
+const keyActions: Readonly<Record<string, NonNullable<ForeignKey['onDelete']>>> = {
   CASCADE: 'cascade',
   'SET NULL': 'set_null',
   'SET DEFAULT': 'set_default',
@@ -135,7 +135,7 @@ const deleteActions: Readonly<Record<string, NonNullable<ForeignKey['onDelete']>
 const readForeignKeys = (db: Database, table: string): ForeignKey[] => {
   const keys = new Map<
     number,
-    { to: string; from: string[]; columns: (string | null)[]; restrict: boolean; onDelete: string }
+    { to: string; from: string[]; columns: (string | null)[]; restrict: boolean; onDelete: string; onUpdate: string }
   >();
   const list = db.all(
     'select id, "table", "from", "to", on_update, on_delete from pragma_foreign_key_list(?) order by id, seq',
@@ -148,6 +148,7 @@ const readForeignKeys = (db: Database, table: string): ForeignKey[] => {
       columns: [],
       restrict: onUpdate === 'RESTRICT' || onDelete === 'RESTRICT',
       onDelete: String(onDelete),
+      onUpdate: String(onUpdate),
     };
     keys.set(Number(number), key);
     key.from.push(String(from));
@@ -164,7 +165,8 @@ const readForeignKeys = (db: Database, table: string): ForeignKey[] => {
       referencedColumns: key.columns.map((c, i) => c ?? primary[i]?.name ?? key.from[i]!),
       // Every writing transaction here defers them; only RESTRICT acts at once all the same.
       deferrable: !key.restrict,
-      ...(deleteActions[key.onDelete] === undefined ? {} : { onDelete: deleteActions[key.onDelete]! }),
+      ...(keyActions[key.onDelete] === undefined ? {} : { onDelete: keyActions[key.onDelete]! }),
+      ...(keyActions[key.onUpdate] === undefined ? {} : { onUpdate: keyActions[key.onUpdate]! }),
     };
   });
 };
