@@ -38,6 +38,7 @@ export class SqliteEndpoint implements Endpoint {
   readonly writer?: Writer;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
+  readonly #closed = new AbortController();
 
   private constructor(
     o: {
@@ -57,7 +58,7 @@ export class SqliteEndpoint implements Endpoint {
         const { connection } = await Connection.open({ ...open, readOnly: false }, timeoutMs, cancel);
         this.#all.add(connection);
         return connection;
-      });
+      }, this.#closed.signal);
     }
     this.fingerprint = fingerprintOf(open.path);
     this.#open = open;
@@ -150,6 +151,7 @@ export class SqliteEndpoint implements Endpoint {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed.abort();
     this.#idle.length = 0;
     const all = [...this.#all];
     this.#all.clear();

@@ -12,9 +12,14 @@ const never = (): Cancel => ({ signal: new AbortController().signal });
 
 /**
  * Writes through one connection, one step at a time (SQLite has one writer): later calls wait for their turn. The
- * connection is opened when it is first needed, and again after it was killed.
+ * connection is opened when it is first needed, and again after it was killed. `closed` ends with the endpoint: a lock
+ * that was not given back is then renewed no longer, and runs out.
  */
-export const sqliteWriter = (connect: (o: Cancel) => Promise<Connection>, clock: Clock = systemClock): Writer => {
+export const sqliteWriter = (
+  connect: (o: Cancel) => Promise<Connection>,
+  closed: AbortSignal,
+  clock: Clock = systemClock,
+): Writer => {
   let open: Connection | undefined;
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -44,7 +49,7 @@ export const sqliteWriter = (connect: (o: Cancel) => Promise<Connection>, clock:
       const held = new AbortController();
       const beat = async (): Promise<void> => {
         for (;;) {
-          await clock.sleep(beatMs, held.signal);
+          await clock.sleep(beatMs, AbortSignal.any([held.signal, closed]));
           // A beat that fails is made up for by the next; a lock that is lost shows as FENCED.
           await alone(never(), (c) => c.call('renew', { token, untilMs: clock.now() + holdMs }, never())).catch(
             () => {},
