@@ -48,7 +48,7 @@ const traceQuery = `
 const busyQuery = `
   select count(*)::int as n from pg_stat_activity
   where datname = current_database() and pid <> pg_backend_pid() and state = 'active'
-    and (query like '%pg_sleep%' or wait_event_type = 'Lock')`;
+    and (wait_event = 'PgSleep' or wait_event_type = 'Lock')`;
 
 export const postgresHarness: Harness = {
   name: 'postgres',
