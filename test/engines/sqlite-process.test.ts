@@ -175,7 +175,7 @@ test('a process whose parent is killed ends in the middle of its statement', asy
 test('a process that is killed is a lost connection, not a result', async () => {
   using dir = folder();
   const path = join(dir.path, 'x.db');
-  create(path, 'create table t (id integer primary key)');
+  create(path, 'create table t (id integer primary key); insert into t values (1), (2), (3)');
   const args = { side: 'x', path, readOnly: true, immutable: false, busyTimeoutMs: 0 };
   const { connection } = await Connection.open(args, undefined, { signal });
   await connection.call('begin', null, { signal });
