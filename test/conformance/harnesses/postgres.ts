@@ -44,11 +44,11 @@ const traceQuery = `
     from pg_class c left join pg_stat_all_tables s on s.relid = c.oid
     where c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)') t`;
 
-/** Statements of others that run or wait in the server. */
+/** Statements of others that run or wait in the server, and have for longer than a statement of the kit takes. */
 const busyQuery = `
   select count(*)::int as n from pg_stat_activity
-  where datname = current_database() and pid <> pg_backend_pid() and state = 'active'
-    and (wait_event = 'PgSleep' or wait_event_type = 'Lock')`;
+  where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+    and state = 'active' and clock_timestamp() - query_start > interval '0.2 second'`;
 
 export const postgresHarness: Harness = {
   name: 'postgres',
