@@ -191,7 +191,7 @@ const lastGroup = (run: Run, repeats: Repeats): number => {
   return run.end - 1;
 };
 
-const outOfOrder = (selection: Selection): LockstepError =>
+export const outOfOrder = (selection: Selection): LockstepError =>
   new LockstepError(
     'INTERNAL',
     `rows of ${tableLabel(selection.table)} did not arrive in key order, so they cannot be compared`,

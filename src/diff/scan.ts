@@ -12,6 +12,7 @@ import { judge } from './judge.ts';
 import { keyIsGuaranteed, keyMayBeNull } from './key.ts';
 import { hashTypes, sharedHash } from './key-hashes.ts';
 import { mergeRuns } from './merge.ts';
+import { commonSpellings, mergeRaw } from './raw-merge.ts';
 import { type AnyKey, asKey, countOf, type Form, type Reading, readRuns } from './runs.ts';
 import { type Confirmation, startConfirmation } from './settle.ts';
 import type { Tally } from './tally.ts';
@@ -35,6 +36,11 @@ export const scan = async (work: Work, readers: Sides<Reader>, choice: Choice, t
   const notes = remarksOn(work, tally);
   if (choice.path === 'rows') {
     const confirmation = startConfirmation(work, { form: { kind: 'rows' }, types }, tally, tolerant(work));
+    const spellings = await commonSpellings(work, readers);
+    if (spellings) {
+      const read = await mergeBytes(work, readers, spellings, confirmation, tally);
+      return { strategy: 'merge', why: `${choice.why}; ${read}`, confirmation, remarks: notes.list() };
+    }
     await mergeSides(work, readers, { kind: 'rows' }, [{ kind: 'all' }], confirmation, notes, tally);
     return { strategy: 'merge', why: choice.why, confirmation, remarks: notes.list() };
   }
@@ -167,6 +173,29 @@ const mergeSides = async (
     rows.target += met.target;
   }
   return rows;
+};
+
+/** Merges the rows of both sides by their bytes, and reads the cells of those whose bytes differ. */
+const mergeBytes = async (
+  work: Work,
+  readers: Sides<Reader>,
+  spellings: readonly string[],
+  confirmation: Confirmation,
+  tally: Tally,
+): Promise<string> => {
+  const { selections, onProgress, pair } = work;
+  let seen = 0;
+  const met = await mergeRaw(work, (side, signal) => readers[side].raw!.read(selections[side], spellings, { signal }), {
+    same: sameRows(work, { kind: 'rows' }, tally),
+    unequal: confirmation.suspect,
+    breathe: (n) => {
+      seen += n;
+      onProgress?.({ pair: pair.name, phase: 'scan', rows: seen, ...expectedRows(work) });
+      return confirmation.breathe(n);
+    },
+  });
+  tally.identical += met.identical;
+  return `rows of the same bytes are equal, ${grouped(met.read)} of ${grouped(met.source + met.target)} rows had other bytes`;
 };
 
 /** Equality of two rows of one key; what a tolerance covers is equal and counted. */

@@ -92,6 +92,31 @@ export interface Hashing {
   byKeyHash?(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<HashBatch>;
 }
 
+/**
+ * Some rows as the bytes that the engine delivers: row i lies in `bytes` from where row i-1 ends (`start` for the first)
+ * to `ends[i]`, and its bytes say themselves where they end. Valid until the next but one batch is asked for.
+ */
+export interface RawBatch {
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly ends: Int32Array;
+  readonly count: number;
+  /** The row's cells, as `scan` gives them. */
+  row(i: number): Row;
+}
+
+/**
+ * Rows in key order as bytes, for a comparison that reads cells only where bytes differ. A spelling names how the bytes
+ * of a column stand for its cell, and means the same on every endpoint that offers it: equal bytes are equal cells.
+ * Not the other way: one cell may be spelled by several bytes (`1.0` and `1.00`).
+ */
+export interface RawRows {
+  /** For each column the spellings it can be read in, the cheapest first; undefined: the database cannot order these rows. */
+  spellings(selection: Selection, o: Cancel): Promise<readonly (readonly string[])[] | undefined>;
+  /** All rows of the selection, each column in the spelling asked for. */
+  read(selection: Selection, spellings: readonly string[], o: Cancel): AsyncIterable<RawBatch>;
+}
+
 /** A place in a source's history that identifies a snapshot, for people and records. */
 export type Position = string & { readonly __position: never };
 
@@ -120,6 +145,7 @@ export interface Reader extends AsyncDisposable {
   /** Least and greatest key of a single-integer key; undefined when the table is empty. */
   keyBounds(selection: Selection, o: Cancel): Promise<{ readonly min: bigint; readonly max: bigint } | undefined>;
   readonly hashing?: Hashing;
+  readonly raw?: RawRows;
 }
 
 /** Identifies one transaction of a run in the target. */

@@ -4,6 +4,8 @@ import type pg from 'pg';
 /** Takes the rows of a COPY in place: `bytes` from `start` to `end` is one row, valid only during the call. */
 export interface RowSink<T> {
   row(bytes: Buffer, start: number, end: number): void;
+  /** Present: takes rows by the block instead, `bytes` from `start` to the last of `count` ends, each behind its 5 bytes of message head. */
+  block?(bytes: Buffer, start: number, ends: Int32Array, count: number): void;
   /** What has been gathered since the last call; undefined: nothing worth handing over yet (`last`: ever). */
   take(last: boolean): T | undefined;
 }
@@ -32,6 +34,8 @@ export class CopyOut<T> {
   #rest: Buffer[] = [];
   #restBytes = 0;
   #wanted = 0;
+  /** Where each row of a block ends. */
+  #ends = new Int32Array(1024);
   #ended = false;
   #failure: unknown;
   #wake: (() => void) | undefined;
@@ -62,7 +66,7 @@ export class CopyOut<T> {
 
   handleError(error: unknown): void {
     this.#failure = error;
-    this.#handBack(undefined);
+    this.#handBack();
     this.#finish();
   }
   handleReadyForQuery(): void {
@@ -124,7 +128,7 @@ export class CopyOut<T> {
   }
 
   /** Gives the socket, and what was read beyond the COPY, back to the driver. */
-  #handBack(unread: Buffer | undefined): void {
+  #handBack(...unread: readonly (Buffer | undefined)[]): void {
     const { stream } = this.#connection!;
     const driver = this.#driver;
     if (!driver) return;
@@ -132,58 +136,97 @@ export class CopyOut<T> {
     stream.removeListener('data', this.#onData);
     stream.on('data', driver);
     stream.resume();
-    if (unread !== undefined && unread.length > 0) driver(unread);
+    for (const bytes of unread) if (bytes !== undefined && bytes.length > 0) driver(bytes);
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    let buffer = chunk;
-    if (this.#restBytes > 0) {
-      this.#rest.push(chunk);
-      this.#restBytes += chunk.length;
-      if (this.#restBytes < this.#wanted) return; // a row longer than what has come: join once, when it is whole
-      buffer = Buffer.concat(this.#rest, this.#restBytes);
+    let at = 0;
+    while (this.#restBytes > 0) {
+      // only the message that a chunk's border cuts is joined, and once, when it is whole
+      const missing = this.#wanted - this.#restBytes;
+      if (chunk.length - at < missing) {
+        if (at < chunk.length) this.#rest.push(at === 0 ? chunk : chunk.subarray(at));
+        this.#restBytes += chunk.length - at;
+        return;
+      }
+      this.#rest.push(chunk.subarray(at, at + missing));
+      const joined = Buffer.concat(this.#rest, this.#wanted);
+      at += missing;
       this.#rest = [];
       this.#restBytes = 0;
+      if (!this.#messages(joined, 0, chunk.subarray(at))) return;
     }
+    if (this.#messages(chunk, at, undefined)) this.#flush();
+  };
+
+  /** Takes the whole messages of `buffer` and keeps what is left of it; false: the COPY ended, and the driver has the rest. */
+  #messages(buffer: Buffer, from: number, behind: Buffer | undefined): boolean {
     const end = buffer.length;
-    let at = 0;
+    const byBlock = this.#sink.block !== undefined && !this.#abandoned;
+    let at = from;
+    let start = from;
+    let n = 0;
     while (end - at >= 5) {
       const code = buffer[at]!;
-      const known =
-        code === messageCopyData ||
-        code === messageCopyOut ||
-        code === messageCopyDone ||
-        code === messageNotice ||
-        code === messageParameter;
-      if (!known) {
-        this.#flush();
-        this.#handBack(at === 0 ? buffer : buffer.subarray(at));
-        return;
+      if (code !== messageCopyData) {
+        if (n > 0) this.#handBlock(buffer, start, n);
+        n = 0;
+        const known =
+          code === messageCopyOut || code === messageCopyDone || code === messageNotice || code === messageParameter;
+        if (!known) {
+          this.#flush();
+          this.#handBack(at === 0 ? buffer : buffer.subarray(at), behind);
+          return false;
+        }
       }
       const size = buffer.readUInt32BE(at + 1) + 1;
       if (at + size > end) break;
       if (code === messageCopyData) {
         this.bytes += size - 5;
         this.rows++;
-        if (!this.#abandoned) this.#hand(buffer, at + 5, at + size);
+        if (byBlock) {
+          if (n === this.#ends.length) this.#growEnds();
+          this.#ends[n++] = at + size;
+        } else if (!this.#abandoned) this.#hand(buffer, at + 5, at + size);
       }
       at += size;
+      if (n === 0) start = at;
     }
+    if (n > 0) this.#handBlock(buffer, start, n);
     if (at < end) {
       this.#rest = [at === 0 ? buffer : buffer.subarray(at)];
       this.#restBytes = end - at;
       this.#wanted = end - at >= 5 ? buffer.readUInt32BE(at + 1) + 1 : 5;
     }
-    this.#flush();
-  };
+    return true;
+  }
+
+  #growEnds(): void {
+    const wider = new Int32Array(this.#ends.length * 2);
+    wider.set(this.#ends);
+    this.#ends = wider;
+  }
+
+  #handBlock(bytes: Buffer, start: number, count: number): void {
+    if (this.#abandoned) return;
+    try {
+      this.#sink.block!(bytes, start, this.#ends, count);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#sinkFailure = { error };
+    this.#abandoned = true;
+    this.#wakeUp();
+  }
 
   #hand(bytes: Buffer, start: number, end: number): void {
     try {
       this.#sink.row(bytes, start, end);
     } catch (error) {
-      this.#sinkFailure = { error };
-      this.#abandoned = true;
-      this.#wakeUp();
+      this.#fail(error);
     }
   }
 

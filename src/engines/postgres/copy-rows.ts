@@ -72,10 +72,10 @@ const hashHalves = (): { push(high: number, low: number): void; take(): Int32Arr
 };
 
 const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
-const headerBytes = 19;
+export const headerBytes = 19;
 
 /** The message that opens a binary COPY carries the file header before its first tuple. */
-const tupleStart = (bytes: Buffer, start: number, end: number): number =>
+export const tupleStart = (bytes: Buffer, start: number, end: number): number =>
   end - start >= headerBytes &&
   bytes[start] === 0x50 &&
   bytes.compare(signature, 0, signature.length, start, start + signature.length) === 0

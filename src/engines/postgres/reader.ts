@@ -10,6 +10,7 @@ import { hashingOf } from './hashing.ts';
 import type { HashingContext } from './hashing-context.ts';
 import { orderSql } from './key-sql.ts';
 import { distinctRowsSql, sortRows } from './keyless.ts';
+import { rawRowsOf } from './raw-reader.ts';
 import { copied, render } from './render.ts';
 import { sampleSql } from './sample.ts';
 import { baseSql, segmentSql } from './select.ts';
@@ -155,6 +156,7 @@ export const openReader = (x: ReaderContext): Reader => {
       return min == null || max == null ? undefined : { min: BigInt(min), max: BigInt(max) };
     },
     ...(hashing ? { hashing } : {}),
+    raw: rawRowsOf({ session, columnsOf, statement, paced }, x.validUtf8),
     [Symbol.asyncDispose]: () => x.release(),
   };
 };
