@@ -33,14 +33,22 @@ interface Cursor {
   at: number;
   /** That row's cells, once they were needed. */
   row: Row | undefined;
-  /** The last row whose cells were read: those of the next must have a greater key. */
+  /** The row before, or an earlier one: the next must have a greater key. */
   last: Row | undefined;
+  /** The row before was passed over by its bytes, so `last` is an earlier one. */
+  passed: boolean;
 }
 
 const skip = (c: Cursor, rows: number): void => {
   c.i += rows;
   c.at = c.batch!.ends[c.i - 1]!;
   c.row = undefined;
+};
+
+/** Reads the row before the next, if that was not done. */
+const lookBack = (c: Cursor): void => {
+  if (c.passed && c.i > 0) c.last = c.batch!.row(c.i - 1);
+  c.passed = false;
 };
 
 /** How many next rows of `a` are the same bytes as the next rows of `b`. Both have one. */
@@ -117,7 +125,7 @@ export const mergeRaw = async (
   const stop = new AbortController();
   const linked = AbortSignal.any([signal, stop.signal]);
   const batches = { source: ahead(open('source', linked)), target: ahead(open('target', linked)) };
-  const cursor = (): Cursor => ({ batch: undefined, i: 0, at: 0, row: undefined, last: undefined });
+  const cursor = (): Cursor => ({ batch: undefined, i: 0, at: 0, row: undefined, last: undefined, passed: false });
   const s = cursor();
   const t = cursor();
   const rows = { source: 0, target: 0 };
@@ -126,6 +134,7 @@ export const mergeRaw = async (
 
   const advance = async (c: Cursor, side: Side): Promise<void> => {
     while (!c.batch || c.i >= c.batch.count) {
+      lookBack(c);
       const item = await batches[side].next();
       c.batch = item.done ? undefined : item.value;
       if (!c.batch) return;
@@ -138,6 +147,7 @@ export const mergeRaw = async (
 
   const rowAt = (c: Cursor, side: Side): Row => {
     if (c.row) return c.row;
+    lookBack(c);
     const row = c.batch!.row(c.i);
     if (c.last && compareKeys(types, c.last, row) >= 0) throw outOfOrder(selections[side]);
     read++;
@@ -164,6 +174,8 @@ export const mergeRaw = async (
       identical += n;
       skip(s, n);
       skip(t, n);
+      s.passed = true;
+      t.passed = true;
       return;
     }
     const a = rowAt(s, 'source');

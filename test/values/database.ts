@@ -1,10 +1,11 @@
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { postgres } from '../../src/engines/postgres/index.ts';
 import { sqlite } from '../../src/engines/sqlite/index.ts';
-import type { Endpoint, SelectedColumn, Selection } from '../../src/model/endpoint.ts';
+import type { Endpoint, Reader, SelectedColumn, Selection } from '../../src/model/endpoint.ts';
 import type { Row } from '../../src/model/row.ts';
 import type { ColumnType, Table } from '../../src/model/schema.ts';
 import { testDatabase } from '../servers/postgres.ts';
@@ -81,7 +82,22 @@ export const tablesOf = async (db: Values): Promise<ReadonlyMap<string, Table>> 
 
 export const readV = async (db: Values, selection: Selection): Promise<Row[]> => {
   await using reader = await db.endpoint.snapshot(connection);
-  return (await Array.fromAsync(reader.scan(selection, { kind: 'all' }, connection))).flat();
+  const rows = (await Array.fromAsync(reader.scan(selection, { kind: 'all' }, connection))).flat();
+  if (reader.raw) await rawAgrees(reader, selection, rows);
+  return rows;
+};
+
+/** Rows read as bytes must have the cells of the scan, in every spelling. */
+const rawAgrees = async (reader: Reader, selection: Selection, rows: readonly Row[]): Promise<void> => {
+  const offered = await reader.raw!.spellings(selection, connection);
+  if (!offered) return;
+  for (let n = 0; n < Math.max(...offered.map((o) => o.length)); n++) {
+    const found: Row[] = [];
+    const spellings: readonly string[] = offered.map((o) => o[n] ?? o[0]!);
+    for await (const batch of reader.raw!.read(selection, spellings, connection))
+      for (let i = 0; i < batch.count; i++) found.push(batch.row(i));
+    assert.deepEqual(found, rows, `as bytes: ${spellings.join(', ')}`);
+  }
 };
 
 /** Row hashes, one per row in key order, as the engine computes them. */
