@@ -1,0 +1,121 @@
+import { execFile, spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { freePort } from '../../src/store/embedded/cluster.ts';
+import { type FirebirdBinaries, firebirdBinaries } from './firebird-binaries.ts';
+
+const run = promisify(execFile);
+const login = { user: 'SYSDBA', password: 'masterkey' };
+
+export interface FirebirdServer extends AsyncDisposable {
+  /** `firebird://SYSDBA:…@127.0.0.1:port/folder`: databases of the tests are made in that folder. */
+  readonly url: string;
+  readonly port: number;
+  readonly dir: string;
+  readonly binaries: FirebirdBinaries;
+  /** What the tools of the server need around them. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+
+/** Starts a server of its own in a temporary folder, on a free port of this machine only. */
+export const startFirebird = async (settings: Readonly<Record<string, string>> = {}): Promise<FirebirdServer> => {
+  const binaries = await firebirdBinaries();
+  const dir = mkdtempSync(join(tmpdir(), 'lockstep-fb-'));
+  const home = join(dir, 'home');
+  const port = await freePort();
+  for (const folder of ['lock', 'data', 'sort', 'home']) mkdirSync(join(dir, folder));
+  // Copies: through links the server does not find its character sets.
+  for (const part of ['intl', 'plugins', 'firebird.msg', 'tzdata'].filter((p) => existsSync(join(binaries.home, p))))
+    cpSync(join(binaries.home, part), join(home, part), { recursive: true });
+  rmSync(join(home, 'intl/fbintl.conf'), { force: true });
+  cpSync(binaries.fbintl, join(home, 'intl/fbintl.conf'), { dereference: true });
+  const security = join(dir, 'security.fdb');
+  const conf: Readonly<Record<string, string>> = {
+    RemoteServicePort: String(port),
+    RemoteBindAddress: '127.0.0.1',
+    SecurityDatabase: security,
+    AuthServer: 'Srp',
+    UserManager: 'Srp',
+    WireCrypt: 'Enabled',
+    ServerMode: 'Super',
+    DatabaseAccess: 'Full',
+    DefaultDbCachePages: '4096',
+    TempDirectories: join(dir, 'sort'),
+    TempCacheLimit: '134217728',
+    ...settings,
+  };
+  const text = Object.entries(conf).map(([name, value]) => `${name} = ${value}\n`);
+  writeFileSync(join(home, 'firebird.conf'), text.join(''));
+  writeFileSync(join(home, 'databases.conf'), `security.db = ${security}\n`);
+  writeFileSync(join(home, 'plugins.conf'), '');
+  const env = {
+    ...process.env,
+    FIREBIRD: home,
+    // Debian's build has its folders compiled in; like this it takes those beside FIREBIRD.
+    FIREBIRD_BOOT_BUILD: '1',
+    FIREBIRD_LOCK: join(dir, 'lock'),
+    FIREBIRD_TMP: join(dir, 'sort'),
+    ...(binaries.libraries.length === 0 ? {} : { LD_LIBRARY_PATH: binaries.libraries.join(':') }),
+  };
+  const sql = `create database '${security}' page_size 8192; commit; create or alter user ${login.user} password '${login.password}' using plugin Srp; commit;`;
+  const isql = run(binaries.isql, ['-quiet', '-user', login.user], { env, cwd: dir });
+  isql.child.stdin!.end(sql);
+  await isql;
+  const server = spawn(binaries.firebird, [], { env, cwd: dir, stdio: 'ignore' });
+  const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()));
+  const killed = (): void => void server.kill('SIGKILL');
+  process.once('exit', killed);
+  const until = Date.now() + 20_000;
+  while (!(await answers(port))) {
+    if (server.exitCode !== null || Date.now() > until) {
+      killed();
+      throw new Error(`Firebird did not start (${binaries.firebird}, exit code ${server.exitCode})`);
+    }
+    await setTimeout(20);
+  }
+  return {
+    url: `firebird://${login.user}:${login.password}@127.0.0.1:${port}/${join(dir, 'data')}`,
+    port,
+    dir,
+    binaries,
+    env,
+    [Symbol.asyncDispose]: async () => {
+      server.kill('SIGTERM');
+      const late = setTimeout(5000, undefined, { ref: false }).then(killed);
+      await Promise.race([ended, late]);
+      await ended;
+      process.removeListener('exit', killed);
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+};
+
+let own: Promise<FirebirdServer> | undefined;
+
+/**
+ * URL of the tests' server and folder: LOCKSTEP_TEST_FIREBIRD_URL (as `npm test` sets it), else a server started for
+ * this file.
+ */
+export const firebirdUrl = async (): Promise<string> => {
+  const given = process.env['LOCKSTEP_TEST_FIREBIRD_URL'];
+  if (given) return given;
+  if (own === undefined) {
+    own = startFirebird();
+    after(async () => (await own!)[Symbol.asyncDispose]());
+  }
+  return (await own).url;
+};
