@@ -55,6 +55,8 @@ export interface Harness {
   readonly hashed: readonly string[];
   /** A condition that makes a statement over a thousand rows run for minutes inside the server. */
   readonly slowFilter?: string;
+  /** `basic`: names hold no characters beyond U+FFFF. */
+  readonly names?: 'basic';
   database(tables: readonly KitTable[]): Promise<KitDatabase>;
   /** URL of a table `big` (id bigint key, name text, amount numeric, at timestamp) of `rows` rows; absent: in memory. */
   bigTable?(rows: number): Promise<AsyncDisposable & { readonly url: string }>;

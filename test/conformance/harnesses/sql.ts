@@ -7,9 +7,14 @@ export interface Dialect {
   literal(type: ColumnType, text: string): string;
   readonly serial: string;
   readonly identity: string;
+  /** How an identifier is quoted; absent: as the standard says. */
+  id?(name: string): string;
+  /** An insert of nothing but defaults; absent: as the standard says. */
+  readonly defaults?: string;
 }
 
 export const id = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+const idOf = (d: Dialect): ((name: string) => string) => d.id ?? id;
 export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 const value = (d: Dialect, table: KitTable, column: string, text: string | null): string =>
@@ -22,13 +27,14 @@ const insert = (
   rows: readonly (readonly (string | null)[])[],
 ): string =>
   columns.length === 0
-    ? `insert into ${id(table.name)} default values`
-    : `insert into ${id(table.name)} (${columns.map(id).join(', ')}) values ${rows
+    ? `insert into ${idOf(d)(table.name)} ${d.defaults ?? 'default values'}`
+    : `insert into ${idOf(d)(table.name)} (${columns.map(idOf(d)).join(', ')}) values ${rows
         .map((row) => `(${row.map((text, i) => value(d, table, columns[i]!, text)).join(', ')})`)
         .join(', ')}`;
 
 /** Statements that make a table and fill it. */
 export const createTable = (d: Dialect, table: KitTable): string[] => {
+  const id = idOf(d);
   const columns = table.columns.map((c) => {
     if (c.serial) return `${id(c.name)} ${c.serial === 'identity' ? d.identity : d.serial}`;
     const generated = c.generated ? ` generated always as (${c.generated.sql}) stored` : '';
@@ -58,11 +64,14 @@ export const createTable = (d: Dialect, table: KitTable): string[] => {
 
 const equals = (d: Dialect, table: KitTable, row: KitRow): string =>
   Object.entries(row)
-    .map(([name, text]) => (text === null ? `${id(name)} is null` : `${id(name)} = ${value(d, table, name, text)}`))
+    .map(([name, text]) =>
+      text === null ? `${idOf(d)(name)} is null` : `${idOf(d)(name)} = ${value(d, table, name, text)}`,
+    )
     .join(' and ');
 
 /** Statements for what another connection does. */
 export const editStatements = (d: Dialect, table: KitTable, edit: Edit): string[] => {
+  const id = idOf(d);
   if ('insert' in edit) return edit.insert.map((row) => insert(d, table, Object.keys(row), [Object.values(row)]));
   if ('delete' in edit) return [`delete from ${id(table.name)} where ${equals(d, table, edit.delete)}`];
   const set = Object.entries(edit.update).map(([name, text]) => `${id(name)} = ${value(d, table, name, text)}`);
