@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after } from 'node:test';
 import mysql from 'mysql2/promise';
 import { freePort } from '../../src/store/embedded/cluster.ts';
 import { type MariadbBinaries, mariadbBinaries } from './mariadb-binaries.ts';
@@ -123,7 +122,10 @@ export const startMariadb = async (settings: Readonly<Record<string, string>> = 
     { env: environment(binaries), cwd: dir, stdio: ['ignore', out, out] },
   );
   const ended = exit(child);
-  const killed = (): void => void child.kill('SIGKILL');
+  const killed = (): void => {
+    child.kill('SIGKILL');
+    rmSync(dir, { recursive: true, force: true });
+  };
   process.once('exit', killed);
   try {
     await untilReady(port, child, log);
@@ -131,12 +133,15 @@ export const startMariadb = async (settings: Readonly<Record<string, string>> = 
     killed();
     throw error;
   }
+  // who forgets it may end all the same; the server then goes with the process
+  child.unref();
   return {
     url: `mysql://${login.user}:${login.password}@127.0.0.1:${port}/mysql`,
     port,
     dir,
     [Symbol.asyncDispose]: async () => {
-      killed();
+      child.ref();
+      child.kill('SIGKILL');
       await ended;
       process.removeListener('exit', killed);
       rmSync(dir, { recursive: true, force: true });
@@ -150,10 +155,7 @@ let own: Promise<MariadbServer> | undefined;
 export const mariadbUrl = async (): Promise<string> => {
   const given = process.env['LOCKSTEP_TEST_MARIADB_URL'];
   if (given) return given;
-  if (own === undefined) {
-    own = startMariadb();
-    after(async () => (await own!)[Symbol.asyncDispose]());
-  }
+  own ??= startMariadb();
   return (await own).url;
 };
 

@@ -1,0 +1,109 @@
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { Cancel, ConnectOptions, Endpoint, Position } from '../../model/endpoint.ts';
+import { addressOf, type MysqlConfig } from './config.ts';
+import { openClient } from './connect.ts';
+import { inspectSchema } from './inspect.ts';
+import { openReader } from './reader.ts';
+import { Session, type SessionContext, type StatementOptions } from './session.ts';
+import { pinSession, readFacts, type ServerFacts } from './settings.ts';
+import { throttle } from './throttle.ts';
+import { tlsOptions } from './tls.ts';
+
+/** Connects and learns what the server can do. */
+export const connectMysql = async (
+  config: MysqlConfig,
+  o: ConnectOptions,
+  clock: Clock = systemClock,
+): Promise<Endpoint> => {
+  const tls = tlsOptions(config, o.baseDir ?? '.');
+  const context: SessionContext = {
+    name: o.name,
+    config,
+    tls,
+    clock,
+    statementTimeoutMs: o.statementTimeoutMs,
+  };
+  const open = async (c: Cancel): Promise<Session> =>
+    new Session(context, await openClient(config, tls, o.name, c.signal));
+  const probe = await open(o);
+  let facts: ServerFacts;
+  try {
+    facts = await readFacts(probe, { signal: o.signal, doing: 'asking the server about itself' });
+  } finally {
+    await probe[Symbol.asyncDispose]();
+  }
+  const pace = throttle(o.rowsPerSecond, clock);
+  const held = new Set<Session>();
+  const lend = async (mode: 'read' | 'write', c: Cancel): Promise<Session> => {
+    const session = await open(c);
+    held.add(session);
+    try {
+      await pinSession(session, facts, mode, { signal: c.signal, doing: 'preparing a session' });
+      return session;
+    } catch (error) {
+      await release(session);
+      throw error;
+    }
+  };
+  const release = async (session: Session): Promise<void> => {
+    held.delete(session);
+    await session.rollback();
+    await session[Symbol.asyncDispose]();
+  };
+  const within = async <T>(
+    doing: string,
+    c: Cancel,
+    work: (s: Session, at: StatementOptions) => Promise<T>,
+  ): Promise<T> => {
+    const session = await lend('read', c);
+    try {
+      return await work(session, { signal: c.signal, doing });
+    } finally {
+      await release(session);
+    }
+  };
+
+  return {
+    name: o.name,
+    engine: 'mysql',
+    version: `${facts.mariadb ? 'MariaDB' : 'MySQL'} ${facts.version}`,
+    fingerprint: {
+      server: facts.server ?? `at ${addressOf(config)}`,
+      database: config.database,
+      address: addressOf(config),
+    },
+    inspect: (c) => {
+      const shown = [...new Set([config.database, ...config.schemas, ...(c.schemas ?? [])])];
+      return within('reading the catalogue', c, (session, at) => inspectSchema(session, shown, facts.mariadb, at));
+    },
+    snapshot: async (c) => {
+      const session = await lend('read', c);
+      try {
+        const at = { signal: c.signal, doing: 'taking a snapshot' };
+        await session.query('start transaction with consistent snapshot, read only', at);
+        return openReader({
+          session,
+          mariadb: facts.mariadb,
+          throttle: pace,
+          position: await positionOf(session, facts, at),
+          onQuery: c.onQuery,
+          release: () => release(session),
+        });
+      } catch (error) {
+        await release(session);
+        throw error;
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([...held].map(release));
+    },
+  };
+};
+
+/** The place of a snapshot in the server's log, where it has one, and its time. */
+const positionOf = async (session: Session, facts: ServerFacts, at: StatementOptions): Promise<Position> => {
+  const gtid = facts.mariadb ? '@@global.gtid_current_pos' : '@@global.gtid_executed';
+  const [row] = await session.query(`select ${gtid}, utc_timestamp(6)`, at);
+  const [log, time] = row!;
+  return `${log ? `gtid ${log.replaceAll(/\s/g, '')} ` : ''}at ${time}` as Position;
+};

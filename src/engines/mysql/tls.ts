@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { SslOptions } from 'mysql2';
+import { LockstepError } from '../../model/errors.ts';
+import { addressOf, type MysqlConfig } from './config.ts';
+
+const pem = (given: string, baseDir: string, what: string): string => {
+  if (given.includes('-----BEGIN')) return given;
+  const path = resolve(baseDir, given);
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new LockstepError('TLS', `cannot read the ${what} ${path}`, {
+      hint: 'Give a readable PEM file, or its text in tls.ca of the endpoint.',
+      cause,
+    });
+  }
+};
+
+/** What the driver's TLS gets; undefined: no TLS. Throws TLS when a file cannot be read. */
+export const tlsOptions = (c: MysqlConfig, baseDir: string): SslOptions | undefined => {
+  const { tls } = c;
+  if (tls.mode === 'disable') return undefined;
+  const given = tls.ca ?? tls.caFile;
+  const ca = given === undefined ? undefined : pem(given, baseDir, 'CA certificate');
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(tls.cert === undefined ? {} : { cert: pem(tls.cert, baseDir, 'client certificate') }),
+    ...(tls.key === undefined ? {} : { key: pem(tls.key, baseDir, 'client key') }),
+    // `require` asks for encryption only, unless there is a CA to check against
+    rejectUnauthorized: tls.mode !== 'require' || ca !== undefined,
+    verifyIdentity: tls.mode === 'verify-full',
+    minVersion: 'TLSv1.2',
+  };
+};
+
+const trust =
+  'Get the CA certificate from whoever runs the server and add the line `tls: { ca: "${file:/path/ca.pem}" }` to the endpoint, or `sslrootcert=/path/ca.pem` to the URL.';
+
+/** Says which TLS check failed and the line that settles it. Undefined: not a TLS failure. */
+export const explainTls = (
+  error: Error & { readonly code?: string },
+  c: MysqlConfig,
+  name: string,
+): LockstepError | undefined => {
+  const code = error.code ?? '';
+  const where = addressOf(c);
+  const fail = (message: string, hint: string): LockstepError =>
+    new LockstepError('TLS', `${name}: ${message}`, { hint, side: name, cause: error });
+  switch (code) {
+    case 'HANDSHAKE_NO_SSL_SUPPORT':
+      return fail(
+        `the server at ${where} does not offer TLS, and this connection requires it (${c.tls.mode})`,
+        'Switch TLS on at the server: ssl_cert and ssl_key in its configuration.',
+      );
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+      return fail(`the certificate of ${where} is self-signed and is not trusted`, trust);
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'CERT_SIGNATURE_FAILURE':
+      return fail(
+        c.tls.ca === undefined && c.tls.caFile === undefined
+          ? `the certificate of ${where} was issued by an authority that this machine does not trust`
+          : `the certificate of ${where} was not issued by the CA you gave`,
+        trust,
+      );
+    case 'CERT_HAS_EXPIRED':
+      return fail(`the certificate of ${where} has expired`, 'Renew the certificate at the server (ssl_cert).');
+    case 'CERT_NOT_YET_VALID':
+      return fail(
+        `the certificate of ${where} is not valid yet`,
+        'Compare the clocks of this machine and the server; a certificate from the future is otherwise replaced at the server.',
+      );
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return fail(
+        `the certificate of ${where} is not for ${c.tls.serverName ?? c.host}: ${error.message}`,
+        'Connect by a name that the certificate carries, or, when this is the right server, add `server_name: NAME` to `tls` of the endpoint.',
+      );
+  }
+  return /^(ERR_SSL|ERR_TLS|ERR_OSSL|EPROTO)/.test(code)
+    ? fail(`TLS with ${where} failed: ${error.message}`, 'Look at the server log; it names the reason on its side.')
+    : undefined;
+};
