@@ -12,7 +12,7 @@ const slotBytes = batchBytes + 128 * 1024;
 const slots = 3;
 
 const messageHead = 5;
-const trailerBytes = messageHead + 2;
+const trailerBytes = 2;
 
 /** Gathers the rows of a binary COPY as they lie, each with the head of its message, which holds its length. */
 export const rawRows = (reads: readonly Read[]): RowSink<RawBatch> => {
@@ -56,13 +56,16 @@ export const rawRows = (reads: readonly Read[]): RowSink<RawBatch> => {
       let begin = start;
       if (!opened) {
         opened = true;
-        if (rowEnds[0]! - start === messageHead + headerBytes) {
-          first = 1; // the file's header alone
+        const size = rowEnds[0]! - start - messageHead;
+        // the file's header alone, or with the trailer where there are no rows
+        if (size === headerBytes || size === headerBytes + trailerBytes) {
+          first = 1;
           begin = rowEnds[0]!;
         }
       }
       let last = rows;
-      if (last > first && rowEnds[last - 1]! - (last > 1 ? rowEnds[last - 2]! : start) === trailerBytes) last--;
+      if (last > first && rowEnds[last - 1]! - (last > 1 ? rowEnds[last - 2]! : start) === messageHead + trailerBytes)
+        last--;
       if (last <= first) return;
       const stop = rowEnds[last - 1]!;
       ensure(stop - begin);
