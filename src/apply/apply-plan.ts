@@ -27,8 +27,10 @@ export interface ApplyInput extends Cancel {
   /** Aborted: finish the batches under way, save, end. */
   readonly stop?: AbortSignal;
   onProgress?(done: number, total: number): void;
+  /** Tokens of the lock that earlier processes of this run marked the plan's use under; absent: not known. */
+  readonly markedBy?: readonly bigint[];
   /** Called before the plan's use is marked in the target: from here on only this run may go on with it. */
-  onBegin(): Promise<void>;
+  onBegin(token: bigint): Promise<void>;
 }
 
 export interface ApplyResult {
@@ -45,24 +47,33 @@ export interface ApplyResult {
 /** Step 0 of every plan in the target: its use, marked before its first write. */
 const usedStep = 0;
 
-/** Throws PLAN_USED when another run, from whatever store, has begun with this plan. */
+/**
+ * Marks the plan's use. Throws PLAN_USED when another run has, from whatever store: whose mark it is tells the token of
+ * the lock it was set under.
+ */
 const markUsed = async (i: ApplyInput, token: bigint, guardedBy: 'marker' | 'state', fresh: boolean): Promise<void> => {
   if (guardedBy === 'state') {
-    if (fresh) await i.onBegin();
+    if (fresh) await i.onBegin(token);
     return;
   }
   const { id } = i.plan.header;
+  const mark = { run: id, step: usedStep };
   const used = (): LockstepError =>
-    new LockstepError('PLAN_USED', `Plan ${id} has been applied to this target before.`, {
+    new LockstepError('PLAN_USED', `Plan ${id} has been applied to this target by another run.`, {
       hint: 'A plan is used once. Make a new one: lockstep plan …',
     });
-  if (fresh && (await i.writer.applied({ run: id, step: usedStep }, i))) throw used();
-  if (fresh) await i.onBegin();
+  if (await i.writer.applied(mark, i)) {
+    if (fresh) throw used();
+    if (i.markedBy === undefined) return;
+    for (const earlier of i.markedBy) if (await i.writer.applied({ ...mark, by: earlier }, i)) return;
+    throw used();
+  }
+  await i.onBegin(token);
   for (let attempt = 0; ; attempt++) {
     try {
-      const marked = await i.writer.apply({ run: id, step: usedStep, token }, [], i);
-      // After a lost reply the marker may be our own.
-      if (marked.status === 'already' && fresh && attempt === 0) throw used();
+      const marked = await i.writer.apply({ ...mark, token }, [], i);
+      // After a lost reply the mark may be our own.
+      if (marked.status === 'already' && !(await i.writer.applied({ ...mark, by: token }, i))) throw used();
       return;
     } catch (error) {
       const curable = error instanceof LockstepError && error.retry === 'now';

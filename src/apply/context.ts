@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Change } from '../model/change.ts';
 import type { Applied, TableChanges, Writer, Written } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
 import type { Cell, Key } from '../model/row.ts';
 import type { Journal, Outcome, Plan, PlanItem, Plans, SeqRange } from '../model/store.ts';
 import type { GroupKind } from '../plan/seal.ts';
@@ -171,6 +172,13 @@ export const attemptStep = (
       if (notes.length > 0) await ctx.journal.note(ctx.run, step, notes, ctx);
     };
     const result = await ctx.writer.apply(mark, o.batches(), { signal: ctx.signal, written });
+    if (result.status === 'already' && !again) {
+      throw new LockstepError(
+        'PLAN_USED',
+        `Step ${step} of plan ${ctx.plan.header.id} was written to this target by another run. Nothing was written.`,
+        { hint: 'Make a new plan.' },
+      );
+    }
     if (result.status === 'done') ctx.altered.push(...examples);
     return { result, altered: result.status === 'done' ? altered : 0 };
   });

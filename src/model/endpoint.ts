@@ -220,8 +220,8 @@ export interface Writer {
     batches: Iterable<TableChanges> | AsyncIterable<TableChanges>,
     o: Cancel & { written?(w: Written): void | Promise<void> },
   ): Promise<Applied>;
-  /** Is the step's marker in the target? Settles a lost reply. */
-  applied(mark: Pick<StepMark, 'run' | 'step'>, o: Cancel): Promise<boolean>;
+  /** Is the step's marker in the target? Settles a lost reply. `by`: was it set under that token? */
+  applied(mark: Pick<StepMark, 'run' | 'step'> & { readonly by?: bigint }, o: Cancel): Promise<boolean>;
   /** Moves sequences and identity positions of these tables past their greatest value; never back. */
   advanceSequences(tables: readonly Table[], o: Cancel): Promise<void>;
 }

@@ -129,6 +129,7 @@ export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boo
   };
   await o.store.plans.claim(plan.header.id, run.id, o.clock.now(), o);
   let begun = resumed;
+  const marked = resumed ? (run.checkpoint as { marked?: readonly string[] } | null)?.marked : undefined;
   try {
     const guardedBy = await writer.prepare(o);
     await using lock = await writer.lock({ run: run.id, pair: lockName }, o);
@@ -146,8 +147,10 @@ export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boo
         random: o.random,
         signal: o.signal,
         ...(o.stop === undefined ? {} : { stop: o.stop }),
-        onBegin: async () => {
-          await o.store.runs.update(run.id, { plan: plan.header.id, checkpoint: { begun: true } }, o);
+        ...(marked === undefined ? {} : { markedBy: marked.map(BigInt) }),
+        onBegin: async (token) => {
+          const checkpoint = { begun: true, marked: [...(marked ?? []), String(token)] };
+          await o.store.runs.update(run.id, { plan: plan.header.id, checkpoint }, o);
           begun = true;
         },
         onProgress: (rows, total) => o.onProgress?.({ pair: '', phase: 'apply', rows, total }),

@@ -93,7 +93,8 @@ export const memoryWriter = (
       }),
     applied: async (mark, { signal }) => {
       signal.throwIfAborted();
-      return database.state.steps.has(step(mark));
+      const token = database.state.steps.get(step(mark));
+      return token !== undefined && (mark.by === undefined || mark.by === token);
     },
     advanceSequences: async (tables, { signal }) => {
       signal.throwIfAborted();

@@ -74,12 +74,12 @@ export const setMarker = async (
 
 export const hasMarker = async (
   session: Session,
-  mark: { readonly run: string; readonly step: number },
+  mark: { readonly run: string; readonly step: number; readonly by?: bigint },
   o: StatementOptions,
 ): Promise<boolean> => {
   const [row] = await session.query(
-    `select exists (select from ${ownSchema}.steps where run = $1 and step = $2::int8)::text`,
-    [mark.run, mark.step],
+    `select exists (select from ${ownSchema}.steps where run = $1 and step = $2::int8 and token = coalesce($3::int8, token))::text`,
+    [mark.run, mark.step, mark.by === undefined ? null : String(mark.by)],
     o,
   );
   return row![0] === 'true';

@@ -87,6 +87,6 @@ export interface Operations {
     args: { readonly mark: StepMark; readonly untilMs: number };
     value: { readonly table: string; readonly reason: string; readonly code: string } | null;
   };
-  applied: { args: { readonly run: string; readonly step: number }; value: boolean };
+  applied: { args: { readonly run: string; readonly step: number; readonly by?: bigint }; value: boolean };
   advanceSequences: { args: readonly Table[]; value: null };
 }

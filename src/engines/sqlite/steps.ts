@@ -90,9 +90,11 @@ export const giveLock = (db: Database, token: bigint): void => {
   db.run(`update ${locksTable} set run = null, pair = null, expires_at = 0 where name = 'writer' and token = ?`, token);
 };
 
-export const isApplied = (db: Database, mark: Pick<StepMark, 'run' | 'step'>): boolean =>
-  hasMarkers(db) &&
-  db.get(`select 1 from ${stepsTable} where run = ? and step = ?`, mark.run, BigInt(mark.step)) !== undefined;
+export const isApplied = (db: Database, mark: Pick<StepMark, 'run' | 'step'> & { readonly by?: bigint }): boolean => {
+  if (!hasMarkers(db)) return false;
+  const row = db.get(`select token from ${stepsTable} where run = ? and step = ?`, mark.run, BigInt(mark.step));
+  return row !== undefined && (mark.by === undefined || mark.by === row[0]);
+};
 
 /** Begins a step's transaction, unless it has been applied. Throws FENCED when a later holder has the lock. */
 export const beginStep = (db: Database, mark: StepMark): 'begun' | 'already' => {

@@ -40,7 +40,7 @@ export const sqliteWriter = (
   return {
     maxBatch: 1000,
     prepare: (o) => alone(o, (c) => c.call('prepareTarget', null, o)),
-    applied: (mark, o) => alone(o, (c) => c.call('applied', { run: mark.run, step: mark.step }, o)),
+    applied: (mark, o) => alone(o, (c) => c.call('applied', mark, o)),
     advanceSequences: async (tables, o) => {
       await alone(o, (c) => c.call('advanceSequences', tables, o));
     },
