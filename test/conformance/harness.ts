@@ -57,6 +57,12 @@ export interface Harness {
   readonly slowFilter?: string;
   /** `basic`: names hold no characters beyond U+FFFF. */
   readonly names?: 'basic';
+  /** What is left of a value in this database (fewer digits of a second); absent: all of it. */
+  keeps?(type: ColumnType, text: string): string;
+  /** Key texts that are one to this database (blanks at the end) give the same here; absent: all are different. */
+  sameKey?(text: string): string;
+  /** A condition of the kit as this database writes it; absent: as it is. */
+  condition?(sql: string): string;
   database(tables: readonly KitTable[]): Promise<KitDatabase>;
   /** URL of a table `big` (id bigint key, name text, amount numeric, at timestamp) of `rows` rows; absent: in memory. */
   bigTable?(rows: number): Promise<AsyncDisposable & { readonly url: string }>;

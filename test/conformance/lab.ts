@@ -15,10 +15,51 @@ import type {
 } from '../../src/model/endpoint.ts';
 import { rowHasher } from '../../src/model/hash/row-hash.ts';
 import type { HashSpec } from '../../src/model/hash/spec.ts';
+import { compareKeys } from '../../src/model/order.ts';
 import type { Key, Row } from '../../src/model/row.ts';
 import type { Column, Table } from '../../src/model/schema.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
 import type { Harness, KitDatabase, KitTable } from './harness.ts';
+
+type Cells = readonly (string | null)[];
+
+/** A table of the kit as a database can hold it: values as it keeps them, and of keys that it takes for one the first. */
+export const fitted = (harness: Harness, kit: KitTable): KitTable => {
+  const { keeps, sameKey } = harness;
+  if (!keeps && !sameKey) return kit;
+  const kept = kit.rows.map((row) =>
+    row.map((cell, i) => (cell === null || !keeps ? cell : keeps(kit.columns[i]!.type, cell))),
+  );
+  if (kit.key.length === 0) return { ...kit, rows: kept };
+  const at = kit.key.map((name) => kit.columns.findIndex((c) => c.name === name));
+  const types = at.map((i) => kit.columns[i]!.type);
+  const keyOf = (row: Cells): string[] => at.map((i) => row[i]!);
+  const name = (row: Cells): string => JSON.stringify(keyOf(row).map((cell) => sameKey?.(cell) ?? cell));
+  const first = new Map<string, Cells>();
+  for (const row of kept) {
+    const other = first.get(name(row));
+    if (!other || compareKeys(types, keyOf(row) as unknown as Key, keyOf(other) as unknown as Key) < 0)
+      first.set(name(row), row);
+  }
+  return { ...kit, rows: kept.filter((row) => first.get(name(row)) === row) };
+};
+
+/** The keys of a fitted table, in the order of `order`. */
+export const fittedOrder = (
+  harness: Harness,
+  kit: KitTable,
+  order: readonly (readonly string[])[],
+): readonly (readonly string[])[] => {
+  if (!harness.keeps && !harness.sameKey) return order;
+  const columns = kit.key.map((name) => kit.columns.find((c) => c.name === name)!);
+  const held = new Set(fitted(harness, kit).rows.map((row) => JSON.stringify(keyCells(kit, row))));
+  const keys = order.map((key) => key.map((cell, i) => harness.keeps?.(columns[i]!.type, cell) ?? cell));
+  const names = [...new Set(keys.map((key) => JSON.stringify(key)))].filter((name) => held.has(name));
+  return names.map((key) => JSON.parse(key) as string[]);
+};
+
+const keyCells = (kit: KitTable, row: Cells): (string | null)[] =>
+  kit.key.map((name) => row[kit.columns.findIndex((c) => c.name === name)]!);
 
 /** What one case works with. Everything opened in it is closed after it. */
 export interface Lab extends AsyncDisposable {

@@ -6,6 +6,11 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { parseConfig } from '../../src/engines/firebird/config.ts';
+import { openConnection } from '../../src/engines/firebird/connect.ts';
+import { driverConnection } from '../../src/engines/firebird/driver.ts';
+import { type RawRow, Session, type SqlQuery } from '../../src/engines/firebird/session.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { freePort } from '../../src/store/embedded/cluster.ts';
 import { type FirebirdBinaries, firebirdBinaries } from './firebird-binaries.ts';
 
@@ -118,4 +123,86 @@ export const firebirdUrl = async (): Promise<string> => {
     after(async () => (await own!)[Symbol.asyncDispose]());
   }
   return (await own).url;
+};
+
+let counter = 0;
+
+export interface FirebirdDatabase extends AsyncDisposable {
+  readonly url: string;
+  /** Runs statements in one transaction of a connection of its own, committed when it returns; rows of the last one. */
+  run(...statements: readonly (string | SqlQuery)[]): Promise<RawRow[]>;
+}
+
+const patient = new AbortController().signal;
+const at = { signal: patient, doing: 'preparing a test' };
+
+/** A connection that the engine's own code does not hold: for what tests do beside it. */
+const openSession = async (url: string): Promise<Session> => {
+  const config = parseConfig(url);
+  const context = { name: 'test', config, clock: systemClock, statementTimeoutMs: undefined };
+  return new Session(context, await openConnection(config, 'test', patient));
+};
+
+const createDatabase = async (url: string, options: object): Promise<void> => {
+  const { host, port, user, password, database } = parseConfig(url);
+  const o = { user, password, database, encoding: 'UTF8', isPool: true, pageSize: 16_384, ...options };
+  const Connection = driverConnection();
+  await new Promise<void>((resolve, reject) => {
+    const c = new Connection(
+      host,
+      port,
+      (error) => {
+        if (error) return reject(error);
+        c.connect(o, (refused) => {
+          if (refused) return reject(refused);
+          const creating = c as unknown as { createDatabase(o: object, done: (e: unknown) => void): void };
+          creating.createDatabase(o, (failed) => {
+            if (failed) return reject(failed);
+            c.detach(() => {
+              c._socket.destroy();
+              resolve();
+            });
+          });
+        });
+      },
+      o,
+    );
+  });
+};
+
+/** Drops it as soon as nobody is connected any more. */
+const dropDatabase = async (url: string): Promise<void> => {
+  const config = parseConfig(url);
+  const connection = await openConnection(config, 'test', patient);
+  const dropping = connection as unknown as { dropDatabase(done: (e: unknown) => void): void };
+  // In use still (a test that failed): the server's folder goes in the end anyway.
+  await new Promise<void>((resolve) => dropping.dropDatabase(() => resolve()));
+  connection._socket.destroy();
+};
+
+/** A fresh empty database on the tests' server; dropped when disposed. */
+export const firebirdDatabase = async (): Promise<FirebirdDatabase> => {
+  const url = `${await firebirdUrl()}/t_${process.pid}_${Date.now().toString(36)}_${counter++}.fdb`;
+  await createDatabase(url, {});
+  let session: Promise<Session> | undefined;
+  return {
+    url,
+    run: async (...statements) => {
+      session ??= openSession(url);
+      const s = await session;
+      let rows: RawRow[] = [];
+      await s.begin('write', at);
+      try {
+        for (const statement of statements) rows = await s.query(statement, at);
+        await s.commit(at);
+      } finally {
+        await s.rollback();
+      }
+      return rows;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await (await session)?.[Symbol.asyncDispose]();
+      await dropDatabase(url);
+    },
+  };
 };

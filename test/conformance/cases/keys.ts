@@ -1,16 +1,35 @@
 import assert from 'node:assert/strict';
 import { isMisfit } from '../../../src/model/canon/misfit.ts';
 import type { Key } from '../../../src/model/row.ts';
+import type { Harness } from '../harness.ts';
 import type { Case } from '../lab.ts';
-import { expectedHashes, hashes, inspected, kitRows, same, scan, selectionOf, withTable } from '../lab.ts';
+import {
+  expectedHashes,
+  fitted,
+  fittedOrder,
+  hashes,
+  inspected,
+  kitRows,
+  same,
+  scan,
+  selectionOf,
+  withTable,
+} from '../lab.ts';
 import { int64, keyTables, mixed, numbered, text } from '../tables.ts';
 
 const spec = { seed: 0x0123456789abcdefn, form: 'hex' } as const;
 
-const byKey: readonly Case[] = keyTables.flatMap(({ kit, order }): Case[] => [
+type KeyTable = (typeof keyTables)[number];
+const fittedTable = (harness: Harness, { kit, order }: KeyTable): KeyTable => ({
+  kit: fitted(harness, kit),
+  order: fittedOrder(harness, kit, order),
+});
+
+const byKey: readonly Case[] = keyTables.flatMap((t): Case[] => [
   {
-    name: `${kit.name}: rows come in the one order of keys, with the cells that were written`,
+    name: `${t.kit.name}: rows come in the one order of keys, with the cells that were written`,
     run: async (lab) => {
+      const { kit, order } = fittedTable(lab.harness, t);
       const { reader, selection } = await withTable(lab, kit);
       const rows = await scan(lab, reader, selection);
       same(
@@ -22,8 +41,9 @@ const byKey: readonly Case[] = keyTables.flatMap(({ kit, order }): Case[] => [
     },
   },
   {
-    name: `${kit.name}: keys that are asked for come in key order, each once, and missing ones do not`,
+    name: `${t.kit.name}: keys that are asked for come in key order, each once, and missing ones do not`,
     run: async (lab) => {
+      const { kit, order } = fittedTable(lab.harness, t);
       const { reader, selection } = await withTable(lab, kit);
       const wanted = order.filter((_, i) => i % 2 === 0) as unknown as Key[];
       const keys = [...wanted].reverse();
@@ -36,8 +56,9 @@ const byKey: readonly Case[] = keyTables.flatMap(({ kit, order }): Case[] => [
     },
   },
   {
-    name: `${kit.name}: half-open ranges tile at every key, with no gap and no overlap`,
+    name: `${t.kit.name}: half-open ranges tile at every key, with no gap and no overlap`,
     run: async (lab) => {
+      const { kit, order } = fittedTable(lab.harness, t);
       const { reader, selection } = await withTable(lab, kit);
       const keys = order as unknown as Key[];
       const cut = [1, Math.floor(keys.length / 3), Math.floor(keys.length / 2), keys.length - 1];
@@ -58,8 +79,9 @@ const byKey: readonly Case[] = keyTables.flatMap(({ kit, order }): Case[] => [
     },
   },
   {
-    name: `${kit.name}: the hash stream shows the same keys in the same order as the scan`,
+    name: `${t.kit.name}: the hash stream shows the same keys in the same order as the scan`,
     run: async (lab) => {
+      const { kit, order } = fittedTable(lab.harness, t);
       const { reader, selection } = await withTable(lab, kit);
       const rows = await scan(lab, reader, selection);
       const range = { kind: 'range' as const, from: order[Math.floor(order.length / 2)] as unknown as Key };
@@ -184,7 +206,9 @@ export const keyCases: readonly Case[] = [
       const endpoint = await lab.open(database);
       const reader = await lab.read(endpoint);
       const table = await inspected(lab, endpoint, kit.name);
-      const selection = selectionOf(table, kit, { filter: "n = 3 and v <> 'row 3'" });
+      const selection = selectionOf(table, kit, {
+        filter: lab.harness.condition?.("n = 3 and v <> 'row 3'") ?? "n = 3 and v <> 'row 3'",
+      });
       const plain = selectionOf(table, kit);
       const at = plain.columns.findIndex((c) => c.name === 'n');
       const whole = await scan(lab, reader, plain);
@@ -205,9 +229,10 @@ export const keyCases: readonly Case[] = [
   {
     name: 'every kind of value comes back as the canonical text that was written',
     run: async (lab) => {
-      const { reader, selection } = await withTable(lab, mixed);
+      const kit = fitted(lab.harness, mixed);
+      const { reader, selection } = await withTable(lab, kit);
       const rows = await scan(lab, reader, selection);
-      same(rows, kitRows(mixed));
+      same(rows, kitRows(kit));
       assert.ok(rows.every((row) => row.every((cell) => !isMisfit(cell))));
     },
   },

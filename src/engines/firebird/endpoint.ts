@@ -1,0 +1,129 @@
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Position } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import { inspectSchema } from './catalogue.ts';
+import type { FirebirdConfig } from './config.ts';
+import { openConnection } from './connect.ts';
+import { FirebirdReader } from './reader.ts';
+import { Session, type SessionContext, type StatementOptions } from './session.ts';
+import { throttle } from './throttle.ts';
+
+/** Sessions kept for the next snapshot. */
+const keptIdle = 2;
+
+interface ServerFacts {
+  readonly version: string;
+  readonly fingerprint: Fingerprint;
+}
+
+const readFacts = async (session: Session, o: StatementOptions): Promise<ServerFacts> => {
+  const { config, name } = session.context;
+  await session.begin('read', o);
+  try {
+    const [row] = await session.query(
+      `select rdb$get_context('SYSTEM', 'ENGINE_VERSION'), mon$database_name, mon$creation_date, mon$sql_dialect from mon$database`,
+      o,
+    );
+    const [version, path, created, dialect] = row! as string[];
+    if (dialect !== '3')
+      throw new LockstepError(
+        'CONFIG',
+        `${name}: ${config.database} is of SQL dialect ${dialect}; only dialect 3 is read.`,
+        {
+          side: name,
+          hint: 'gfix -sql_dialect 3 changes it, after a look at its dates and numerics; or restore it into a new database.',
+        },
+      );
+    return {
+      version: `Firebird ${version}`,
+      fingerprint: {
+        server: `firebird created ${created}`,
+        database: path!,
+        address: `${config.host}:${config.port}`,
+      },
+    };
+  } finally {
+    await session.rollback();
+  }
+};
+
+/** Connects and learns what the server is. */
+export const connectFirebird = async (
+  config: FirebirdConfig,
+  o: ConnectOptions,
+  clock: Clock = systemClock,
+): Promise<Endpoint> => {
+  const context: SessionContext = { name: o.name, config, clock, statementTimeoutMs: o.statementTimeoutMs };
+  const idle: Session[] = [];
+  const held = new Set<Session>();
+  let closed = false;
+  const lend = async (c: Cancel): Promise<Session> => {
+    let session = idle.pop();
+    while (session?.broken) session = idle.pop();
+    session ??= new Session(context, await openConnection(config, o.name, c.signal));
+    held.add(session);
+    return session;
+  };
+  const release = async (session: Session): Promise<void> => {
+    if (!held.delete(session)) return;
+    await session.rollback();
+    if (session.broken || closed || idle.length >= keptIdle) await session[Symbol.asyncDispose]();
+    else idle.push(session);
+  };
+  const within = async <T>(
+    doing: string,
+    c: Cancel,
+    work: (s: Session, at: StatementOptions) => Promise<T>,
+  ): Promise<T> => {
+    const session = await lend(c);
+    try {
+      const at = { signal: c.signal, doing };
+      await session.begin('read', at);
+      return await work(session, at);
+    } finally {
+      await release(session);
+    }
+  };
+  const first = await lend(o);
+  let facts: ServerFacts;
+  try {
+    facts = await readFacts(first, { signal: o.signal, doing: 'asking the server about itself' });
+  } catch (error) {
+    closed = true;
+    throw error;
+  } finally {
+    await release(first);
+  }
+  const pace = throttle(o.rowsPerSecond, clock);
+
+  return {
+    name: o.name,
+    engine: 'firebird',
+    version: facts.version,
+    fingerprint: facts.fingerprint,
+    inspect: (c) => within('reading the catalogue', c, inspectSchema),
+    snapshot: async (c) => {
+      const session = await lend(c);
+      try {
+        const at = { signal: c.signal, doing: 'taking a snapshot' };
+        await session.begin('read', at);
+        const [row] = await session.query('select current_transaction from rdb$database', at);
+        return new FirebirdReader({
+          session,
+          throttle: pace,
+          position: `transaction ${row![0]}` as Position,
+          onQuery: c.onQuery,
+          release: () => release(session),
+        });
+      } catch (error) {
+        await release(session);
+        throw error;
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      closed = true;
+      await Promise.all([...held].map(release));
+      await Promise.all(idle.splice(0).map((session) => session[Symbol.asyncDispose]()));
+    },
+  };
+};
