@@ -8,6 +8,7 @@ import { Session, type SessionContext, type StatementOptions } from './session.t
 import { pinSession, readFacts, type ServerFacts } from './settings.ts';
 import { throttle } from './throttle.ts';
 import { tlsOptions } from './tls.ts';
+import { openWriter } from './writer.ts';
 
 /** Connects and learns what the server can do. */
 export const connectMysql = async (
@@ -94,6 +95,18 @@ export const connectMysql = async (
         throw error;
       }
     },
+    ...(o.writable
+      ? {
+          writer: openWriter({
+            lend: (c) => lend('write', c),
+            release,
+            clock,
+            facts,
+            side: o.name,
+            random: Math.random,
+          }),
+        }
+      : {}),
     [Symbol.asyncDispose]: async () => {
       await Promise.all([...held].map(release));
     },

@@ -198,7 +198,7 @@ export const applyCases: readonly Case[] = [
         const applied = await leavesNoTrace(lab, shop, stock, () => apply(lab, endpoint, mark(1), [good, bad]));
         assert.equal(applied.status, 'rejected', JSON.stringify(bad.changes));
         if (applied.status !== 'rejected') continue;
-        assert.match(applied.reason, /constraint|null|duplicate|unique|check/i);
+        assert.match(applied.reason, /constraint|null|duplicate|unique|check|default value/i);
         assert.equal(applied.table.name, 'stock');
         if (applied.change) assert.ok(bad.changes.includes(applied.change), 'blames a change of another batch');
       }

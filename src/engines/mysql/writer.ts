@@ -1,0 +1,232 @@
+import { hostname } from 'node:os';
+import type { Clock } from '../../lib/clock.ts';
+import type { Applied, Cancel, StepMark, TableChanges, Writer, Written } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import { type Table, tableLabel } from '../../model/schema.ts';
+import { nativeSelection } from '../../model/selection.ts';
+import { columnsSql, tableFacts } from './columns.ts';
+import { freeLock, hasMarker, keepLock, lockTtlMs, makeOwnTables, setMarker, takeLock } from './own-tables.ts';
+import { literal, tableId } from './quote.ts';
+import { advanceSequence } from './sequences.ts';
+import type { Session, StatementOptions } from './session.ts';
+import type { ServerFacts } from './settings.ts';
+import { writeBatch } from './write-batch.ts';
+import type { WrittenTable } from './write-sql.ts';
+
+export interface WriterContext {
+  readonly side: string;
+  readonly clock: Clock;
+  readonly facts: ServerFacts;
+  readonly random: () => number;
+  lend(o: Cancel): Promise<Session>;
+  release(session: Session): Promise<void>;
+}
+
+const maxBatch = 1000;
+
+/** What is written must be undone by a roll-back: MyISAM and the like keep half of a step. */
+const refuseUnsafe = async (session: Session, table: Table, at: StatementOptions): Promise<void> => {
+  const database = table.schema ?? session.context.config.database;
+  const [row] = await session.query(
+    `select t.table_type, t.engine, e.transactions from information_schema.tables t
+     left join information_schema.engines e on e.engine = t.engine
+     where t.table_schema = ${literal(database)} and t.table_name = ${literal(table.name)}`,
+    at,
+  );
+  const [type, engine, transactions] = row ?? [];
+  if (type === 'VIEW' || engine == null) {
+    throw new LockstepError(
+      'NOT_WRITABLE',
+      `${session.context.name}: ${tableLabel(table)} is a view and cannot be written`,
+      {
+        side: session.context.name,
+      },
+    );
+  }
+  if (transactions === 'YES') return;
+  throw new LockstepError(
+    'NOT_WRITABLE',
+    `${session.context.name}: ${tableLabel(table)} is kept by ${engine}, which has no transactions: a step that fails could not be undone`,
+    { side: session.context.name, hint: `alter table ${tableId(table)} engine = InnoDB;` },
+  );
+};
+
+export const openWriter = (x: WriterContext): Writer => {
+  const idle: Session[] = [];
+  const tables = new Map<string, WrittenTable>();
+  let prepared: Promise<'marker' | 'state'> | undefined;
+  let localTokens = 0n;
+
+  const take = async (o: Cancel): Promise<Session> => {
+    for (let session = idle.pop(); session; session = idle.pop()) {
+      if (!session.broken) return session;
+      await x.release(session);
+    }
+    return x.lend(o);
+  };
+  const within = async <T>(o: Cancel, work: (session: Session) => Promise<T>): Promise<T> => {
+    const session = await take(o);
+    try {
+      return await work(session);
+    } finally {
+      await session.rollback();
+      if (session.broken) await x.release(session);
+      else idle.push(session);
+    }
+  };
+
+  const prepare = (o: Cancel): Promise<'marker' | 'state'> => {
+    prepared ??= within(o, async (session) =>
+      (await makeOwnTables(session, { signal: o.signal, doing: 'preparing the marker table' })) ? 'marker' : 'state',
+    );
+    prepared.catch(() => {
+      prepared = undefined;
+    });
+    return prepared;
+  };
+
+  const writtenTable = async (
+    session: Session,
+    { table, key }: TableChanges,
+    at: StatementOptions,
+  ): Promise<WrittenTable> => {
+    const name = JSON.stringify([tableId(table), ...key]);
+    const known = tables.get(name);
+    if (known) return known;
+    await refuseUnsafe(session, table, at);
+    const facts = await tableFacts(session, table, x.facts.mariadb, at);
+    const made = { table, columns: columnsSql(nativeSelection(table, key), facts, x.side), width: key.length };
+    tables.set(name, made);
+    return made;
+  };
+
+  /** Everything of a step up to its commit. */
+  const runStep = async (
+    session: Session,
+    mark: StepMark,
+    mode: 'marker' | 'state',
+    batches: Iterable<TableChanges> | AsyncIterable<TableChanges>,
+    at: StatementOptions,
+    written: ((w: Written) => void | Promise<void>) | undefined,
+  ): Promise<Applied> => {
+    await session.query('start transaction', at);
+    if (mode === 'marker') {
+      const marked = await setMarker(session, mark, at);
+      if (marked === 'already') return { status: 'already' };
+      if (marked === 'fenced') {
+        throw new LockstepError(
+          'FENCED',
+          `${x.side}: another run has taken the lock since this one had it (token ${mark.token}); its step ${mark.step} was not written`,
+          {
+            side: x.side,
+            hint: 'This run was taken for dead. Look at the other one; what this one still had to do shows in a new comparison.',
+          },
+        );
+      }
+    }
+    for await (const batch of batches) {
+      const context = {
+        session,
+        written: await writtenTable(session, batch, at),
+        changes: batch.changes,
+        maxAllowedPacket: x.facts.maxAllowedPacket,
+        random: x.random,
+      };
+      const result = await writeBatch(context, at.signal);
+      if (result.status === 'stale')
+        return { status: 'stale', rows: result.rows.map((r) => ({ ...r, table: batch.table })) };
+      if (result.status === 'rejected') return { ...result, table: batch.table };
+      await written?.({ batch, stored: result.stored });
+    }
+    await commit(session, mark, at);
+    return { status: 'done' };
+  };
+
+  const commit = async (session: Session, mark: StepMark, at: StatementOptions): Promise<void> => {
+    try {
+      await session.raw('commit', at);
+    } catch (error) {
+      const explained = session.explain(error, at);
+      if (explained.code !== 'CONNECTION_LOST' && !(explained.code === 'ABORTED' && session.broken)) throw explained;
+      throw new LockstepError(
+        'CONNECTION_LOST',
+        `${x.side}: the connection broke while step ${mark.step} of ${mark.run} was committed; whether it was is not known yet`,
+        {
+          side: x.side,
+          hint: 'The marker in the target tells; resuming the run looks it up first.',
+          cause: error,
+        },
+      );
+    }
+  };
+
+  return {
+    maxBatch,
+    prepare,
+    lock: async (holder, o) => {
+      const mode = await prepare(o);
+      const name = holder.pair;
+      const session = await x.lend(o);
+      const at: StatementOptions = { signal: o.signal, doing: `taking the lock for ${name}` };
+      const held = (run: string, by: string, since: string, ms: number): LockstepError =>
+        new LockstepError(
+          'LOCK_HELD',
+          `${x.side}: ${name} is being written by run ${run} (${by}, since ${since} UTC)`,
+          {
+            side: x.side,
+            hint: `Wait for it, or stop it; a run that died without a word frees the lock within ${Math.ceil(ms / 1000)} s.`,
+          },
+        );
+      try {
+        const who = `${hostname()}, process ${process.pid}`.slice(0, 255);
+        if (mode === 'state') {
+          const lock = `concat('lockstep ', md5(${literal(`${session.context.config.database} ${name}`)}))`;
+          const [row] = await session.query(`select get_lock(${lock}, 0)`, at);
+          if (row![0] !== '1') throw held('(unknown)', 'another session', 'an unknown time', 0);
+          return { token: ++localTokens, [Symbol.asyncDispose]: () => x.release(session) };
+        }
+        const taken = await takeLock(session, { name, run: holder.run, holder: who }, at);
+        if (!taken.taken) throw held(taken.run, taken.holder, taken.since, Math.min(taken.expiresInMs, lockTtlMs));
+        const ended = new AbortController();
+        const beating = keepLock(session, name, taken.token, x.clock, ended.signal);
+        return {
+          token: taken.token,
+          [Symbol.asyncDispose]: async () => {
+            ended.abort();
+            await beating;
+            await freeLock(session, name, taken.token);
+            await x.release(session);
+          },
+        };
+      } catch (error) {
+        await x.release(session);
+        throw error;
+      }
+    },
+    apply: async (mark, batches, o) => {
+      const mode = await prepare(o);
+      const at: StatementOptions = { signal: o.signal, doing: `writing step ${mark.step}` };
+      return within(o, async (session) => {
+        try {
+          return await runStep(session, mark, mode, batches, at, o.written);
+        } catch (error) {
+          tables.clear();
+          throw error;
+        }
+      });
+    },
+    applied: async (mark, o) => {
+      if ((await prepare(o)) === 'state') return false;
+      return within(o, (session) =>
+        hasMarker(session, mark, { signal: o.signal, doing: `looking up step ${mark.step}` }),
+      );
+    },
+    advanceSequences: (tables, o) =>
+      within(o, async (session) => {
+        for (const table of tables) {
+          const at: StatementOptions = { signal: o.signal, doing: `moving on AUTO_INCREMENT of ${tableLabel(table)}` };
+          for (const column of table.columns) if (column.serial) await advanceSequence(session, table, column.name, at);
+        }
+      }),
+  };
+};
