@@ -143,10 +143,7 @@ export const takeLock = async (session: Session, h: Holder, o: StatementOptions)
     await session.query(`select token from ${locks} where name = ${literal(turnstile)} for update`, o);
     const late = await otherHolder(session, h, ' for update', o);
     if (late) return late;
-    const [row] = await session.query(
-      `select greatest(coalesce((select max(token) from ${locks}), 0), coalesce((select max(token) from ${stepsOf(session)}), 0)) + 1`,
-      o,
-    );
+    const [row] = await session.query(`select max(token) + 1 from ${locks}`, o);
     const token = BigInt(row![0]!);
     await session.query(
       `insert into ${locks} (name, run, holder, token, since, expires)

@@ -273,10 +273,14 @@ export const readingMutations: readonly Mutation[] = [
   hashing('the seed is not used', /row hashes of every kind/, (h) => ({
     hashes: (s, segment, spec, o) => h.hashes(s, segment, { ...spec, seed: 1n }, o),
   })),
-  hashing('the first range is bounded', /the first and the last range/, (h) => ({
-    digest: (s, p, ...a) =>
-      h.digest(p?.by === 'range' ? { ...s, filter: `"${s.columns[0]!.name}" >= ${p.origin}` } : s, p, ...a),
-  })),
+  {
+    ...hashing('the first range is bounded', /the first and the last range/, (h) => ({
+      digest: (s, p, ...a) =>
+        h.digest(p?.by === 'range' ? { ...s, filter: `"${s.columns[0]!.name}" >= ${p.origin}` } : s, p, ...a),
+    })),
+    // there this is a text and not a column
+    when: (harness) => harness.name !== 'mysql',
+  },
   hashing('buckets of the digest are cut by another seed', /buckets of the key's hash/, (h) => ({
     digest: (s, p, ...a) =>
       h.digest(s, p?.by === 'hash' ? { ...p, hash: { ...p.hash, seed: p.hash.seed + 1n } } : p, ...a),
