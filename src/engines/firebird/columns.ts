@@ -21,6 +21,11 @@ export interface ColumnSql {
   readonly computed: boolean;
   /** `t."NAME"` */
   readonly sql: string;
+  /**
+   * What the column is ordered and compared by; other than `sql` where the table holds the least integer of 64 bits:
+   * Firebird's indexes have it between -1 and 0, so that a range read by an index lacks it.
+   */
+  readonly sorted: string;
   /** What is asked for: one expression, or two for a BLOB (short ones as text, others by address). */
   readonly outputs: readonly string[];
   readonly reader: BytesReader;
@@ -52,6 +57,7 @@ const columnSql = (column: SelectedColumn, c: CatalogueColumn, noneCharset: stri
     facts,
     computed: c.computed,
     sql,
+    sorted: sql,
     outputs,
     reader,
     codec,

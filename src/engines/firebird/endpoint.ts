@@ -7,6 +7,7 @@ import { openConnection } from './connect.ts';
 import { FirebirdReader } from './reader.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
 import { throttle } from './throttle.ts';
+import { openWriter } from './writer.ts';
 
 /** Sessions kept for the next snapshot. */
 const keptIdle = 2;
@@ -120,6 +121,9 @@ export const connectFirebird = async (
         throw error;
       }
     },
+    ...(o.writable
+      ? { writer: openWriter({ side: o.name, clock, noneCharset: config.noneCharset, lend, release }) }
+      : {}),
     [Symbol.asyncDispose]: async () => {
       closed = true;
       await Promise.all([...held].map(release));

@@ -56,8 +56,8 @@ export const keyColumnSql = (c: ColumnSql): KeyColumnSql | undefined => {
   const { stored, as } = c.column;
   if (isBlob(c.facts) || isForeign(c.facts)) return undefined;
   const plain: KeyColumnSql = {
-    orders: [c.sql],
-    compared: c.sql,
+    orders: [c.sorted],
+    compared: c.sorted,
     bound: (cell) => {
       const own = ownCell(c, cell);
       return own === undefined ? undefined : comparable(c, own);

@@ -167,7 +167,7 @@ export const planRead = (
       const part = partOf(selection, partition);
       const keep = (row: Row): boolean => inside.has(part(row));
       if (partition.by === 'range' && keys[0]!.column.stored.kind === 'int' && order === 'server')
-        return { pieces: partConditions(keys[0]!.sql, partition, parts).map((where) => piece(where)), order, keep };
+        return { pieces: partConditions(keys[0]!.sorted, partition, parts).map((where) => piece(where)), order, keep };
       return { pieces: [piece()], order, keep };
     }
   }

@@ -18,12 +18,15 @@ import { tableLabel } from '../../model/schema.ts';
 import { id } from '../sql/quote.ts';
 import { type TableFacts, tableFacts } from './catalogue.ts';
 import { type ColumnSql, columnsSql, rowReader } from './columns.ts';
+import { scaled } from './decode.ts';
 import { baseSql, orderTypes, partOf, planRead } from './read-plan.ts';
 import { sampleKeys } from './sample.ts';
 import type { Session, StatementOptions } from './session.ts';
 import type { Throttle } from './throttle.ts';
 
 const batchRows = 1000;
+/** RDB$FIELD_TYPE of what is kept in 64 bits. */
+const bigint = 16;
 
 /** Most rows that are put in order in memory, where the server cannot make the order. */
 const mostSorted = 500_000;
@@ -43,6 +46,7 @@ export class FirebirdReader implements Reader {
   readonly hashing: Hashing;
   readonly #x: ReaderContext;
   readonly #facts = new Map<string, Promise<TableFacts>>();
+  readonly #least = new Map<string, Promise<boolean>>();
   #busy = false;
 
   constructor(x: ReaderContext) {
@@ -107,10 +111,37 @@ export class FirebirdReader implements Reader {
     return columnsSql(selection, (await this.#tableOf(selection, o)).columns, { side: this.#side, noneCharset });
   }
 
+  /** The columns, the key's such that the server orders and compares them right. */
+  async #keyed(selection: Selection, o: Cancel): Promise<readonly ColumnSql[]> {
+    const columns = await this.#columns(selection, o);
+    const keyed: ColumnSql[] = [];
+    for (const [i, c] of columns.entries()) {
+      const odd = i < selection.keyWidth && c.facts.type === bigint && (await this.#holdsLeast(selection, c, o));
+      keyed.push(odd ? { ...c, sorted: `(${c.sql} + 0)` } : c);
+    }
+    return keyed;
+  }
+
+  #holdsLeast(selection: Selection, c: ColumnSql, o: Cancel): Promise<boolean> {
+    const name = JSON.stringify([selection.table.name, c.column.name]);
+    let known = this.#least.get(name);
+    if (!known) {
+      const { table } = selection;
+      const at = this.#statement({ table, columns: [], keyWidth: 0 }, 'looking at the key of', o);
+      const value = `cast('${scaled('-9223372036854775808', c.facts.scale)}' as numeric(18, ${-c.facts.scale}))`;
+      known = this.#x.session
+        .query(`select first 1 1 from ${id(table.name)} t where ${c.sql} = ${value}`, at)
+        .then((rows) => rows.length > 0);
+      this.#least.set(name, known);
+      known.catch(() => this.#least.delete(name));
+    }
+    return known;
+  }
+
   /** Rows of a segment; in key order unless nobody asks for it. */
   async *#rows(selection: Selection, segment: Segment, ordered: boolean, o: Cancel): AsyncGenerator<Row[]> {
     const { session, throttle } = this.#x;
-    const columns = await this.#columns(selection, o);
+    const columns = await (ordered ? this.#keyed(selection, o) : this.#columns(selection, o));
     const at = this.#statement(selection, 'reading', o);
     const { isView } = await this.#tableOf(selection, o);
     const plan = planRead(selection, columns, segment, { isView, ordered });
@@ -279,12 +310,12 @@ export class FirebirdReader implements Reader {
 
   keyBounds(selection: Selection, o: Cancel): Promise<{ min: bigint; max: bigint } | undefined> {
     return this.#alone(async () => {
-      const [key] = await this.#columns(selection, o);
+      const [key] = await this.#keyed(selection, o);
       const at = this.#statement(selection, 'reading the key bounds of', o);
       const { session } = this.#x;
       // One after the other: each is the end of an index.
       const edge = async (which: 'min' | 'max'): Promise<bigint | undefined> => {
-        const [row] = await session.query(`select ${which}(${key!.sql}) from ${baseSql(selection)}`, at);
+        const [row] = await session.query(`select ${which}(${key!.sorted}) from ${baseSql(selection)}`, at);
         return row![0] === null ? undefined : BigInt(row![0] as string);
       };
       const min = await edge('min');

@@ -115,6 +115,8 @@ export class Session implements AsyncDisposable {
     } finally {
       clearTimeout(timer);
       o.signal.removeEventListener('abort', cancel);
+      // A cancellation that came too late would hit the next operation: this connection is done with.
+      if (this.#broken) this.#connection._socket.destroy();
     }
   }
 
@@ -308,6 +310,10 @@ export class Session implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#broken) {
+      this.#connection._socket.destroy();
+      return;
+    }
     const gone = called((done) => this.#connection.detach(done)).catch(() => {});
     // A server that does not answer any more is left.
     const late = Promise.withResolvers<void>();
