@@ -5,10 +5,12 @@ import type { Difference } from '../src/model/change.ts';
 import { compare } from '../src/work/compare.ts';
 import type { Harness, KitTable } from './conformance/harness.ts';
 import { memoryHarness } from './conformance/harnesses/memory.ts';
+import { mysqlHarness } from './conformance/harnesses/mysql.ts';
 import { postgresHarness } from './conformance/harnesses/postgres.ts';
 import { sqliteHarness } from './conformance/harnesses/sqlite.ts';
 import { makeLab } from './conformance/lab.ts';
 import { keyed, keyTables, mixed } from './conformance/tables.ts';
+import { isMariadbMissing } from './servers/mariadb.ts';
 
 type Cells = readonly (string | null)[];
 
@@ -86,7 +88,7 @@ const found = async (
   return { report, differences };
 };
 
-const engines = [memoryHarness, sqliteHarness, postgresHarness];
+const engines = [memoryHarness, sqliteHarness, postgresHarness, ...(isMariadbMissing ? [] : [mysqlHarness])];
 
 const words = (kit: KitTable, d: Difference): string => {
   const names = [...kit.key, ...kit.columns.map((c) => c.name).filter((n) => !kit.key.includes(n))];

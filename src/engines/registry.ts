@@ -3,11 +3,18 @@ import type { Engine } from '../model/endpoint.ts';
 /** The only list of engines. Loaded when asked for, so that an unused driver costs nothing. */
 const engines: Readonly<Record<string, () => Promise<Engine>>> = {
   postgres: async () => (await import('./postgres/index.ts')).postgres as Engine,
+  mysql: async () => (await import('./mysql/index.ts')).mysql as Engine,
   sqlite: async () => (await import('./sqlite/index.ts')).sqlite as Engine,
 };
 
 /** URL scheme -> engine name. */
-const schemes: Readonly<Record<string, string>> = { postgres: 'postgres', postgresql: 'postgres', sqlite: 'sqlite' };
+const schemes: Readonly<Record<string, string>> = {
+  postgres: 'postgres',
+  postgresql: 'postgres',
+  mysql: 'mysql',
+  mariadb: 'mysql',
+  sqlite: 'sqlite',
+};
 
 export const engineNames = Object.keys(engines);
 export const engineOfUrl = (url: string): string | undefined =>

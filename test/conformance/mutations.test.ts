@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isMariadbMissing } from '../servers/mariadb.ts';
 import { cases } from './engine.ts';
 import { memoryHarness } from './harnesses/memory.ts';
+import { mysqlHarness } from './harnesses/mysql.ts';
 import { postgresHarness } from './harnesses/postgres.ts';
 import { sqliteHarness } from './harnesses/sqlite.ts';
 import { runCase } from './lab.ts';
@@ -9,7 +11,9 @@ import { readingMutations } from './mutations/reading.ts';
 import { writingMutations } from './mutations/writing.ts';
 
 /** The kit itself is tested: an engine that is broken on purpose must fail it, by an assertion and not by accident. */
-for (const harness of [memoryHarness, sqliteHarness, postgresHarness]) {
+const harnesses = [memoryHarness, sqliteHarness, ...(isMariadbMissing ? [] : [mysqlHarness]), postgresHarness];
+
+for (const harness of harnesses) {
   for (const mutation of [...readingMutations, ...writingMutations]) {
     if (mutation.when && !mutation.when(harness)) continue;
     test(`${harness.name}: the kit sees that ${mutation.name}`, async () => {

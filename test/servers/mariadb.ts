@@ -149,11 +149,17 @@ export const startMariadb = async (settings: Readonly<Record<string, string>> = 
   };
 };
 
+/** URL of a server for tests; `none`: there is none, and `npm test` has said so. */
+export const mariadbVariable = 'LOCKSTEP_TEST_MARIADB_URL';
+
+/** No server can be had: what needs one is left out. */
+export const isMariadbMissing = process.env[mariadbVariable] === 'none';
+
 let own: Promise<MariadbServer> | undefined;
 
-/** URL of the tests' server: LOCKSTEP_TEST_MARIADB_URL (as `npm test` sets it), else a server started for this file. */
-export const mariadbUrl = async (): Promise<string> => {
-  const given = process.env['LOCKSTEP_TEST_MARIADB_URL'];
+/** URL of the tests' server: the variable's (as `npm test` sets it), else that of a server started for this file. */
+const mariadbUrl = async (): Promise<string> => {
+  const given = process.env[mariadbVariable];
   if (given) return given;
   own ??= startMariadb();
   return (await own).url;
