@@ -123,7 +123,8 @@ const writeRest = async (i: ApplyInput, ctx: ApplyContext, work: Batches): Promi
         const last = held.at(-1);
         if (last !== undefined) {
           const sameGroup = last.group === item.group;
-          const together = ctx.kindOf(last.group) === 'together';
+          const kind = ctx.kindOf(last.group);
+          const together = kind === 'together' || kind === 'linked';
           const sameLane = last.table === item.table && last.change.op === item.change.op;
           if (!sameGroup || (!together && (!sameLane || held.length >= size))) {
             await send();

@@ -1,15 +1,16 @@
 import type { Applied, Written } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Row } from '../model/row.ts';
+import { tableLabel } from '../model/schema.ts';
 import type { Outcome, PlanItem } from '../model/store.ts';
 import { type ApplyContext, attemptStep, itemIndex, seqRanges, tableBatches } from './context.ts';
 import { type Dependants, dependants } from './dependants.ts';
 import { showsAfter } from './images.ts';
 import { appliedCounts } from './numbers.ts';
 
-/** A refused row: its step stays open in the journal until the verdict is final, so that nothing forgets it. */
+/** A refused row, or rows that go together: their step stays open in the journal until the verdict is final, so that nothing forgets it. */
 export interface Parked {
-  readonly item: PlanItem;
+  readonly items: readonly PlanItem[];
   readonly step: number;
   readonly reason: string;
   readonly sqlState?: string;
@@ -50,10 +51,10 @@ export const batches = (ctx: ApplyContext): Batches => {
   const intend = (step: number, items: readonly PlanItem[]): Promise<void> =>
     ctx.journal.intend({ run: ctx.run, step, plan: ctx.plan.header.id, items: seqRanges(items) }, ctx.clock.now(), ctx);
 
-  const park = (item: PlanItem, step: number, reason: string, sqlState?: string): void => {
+  const park = (items: readonly PlanItem[], step: number, reason: string, sqlState?: string): void => {
     if (progressAtFirst === -1) progressAtFirst = progress;
-    waiting.refused(item, reason);
-    parked.push({ item, step, reason, ...(sqlState === undefined ? {} : { sqlState }) });
+    for (const item of items) waiting.refused(item, reason);
+    parked.push({ items, step, reason, ...(sqlState === undefined ? {} : { sqlState }) });
     if (parked.length > ctx.settings.maxRejected) {
       throw new LockstepError(
         'GUARD',
@@ -66,11 +67,20 @@ export const batches = (ctx: ApplyContext): Batches => {
   };
 
   /** A refused row that was not tried on its own gets an open step of its own. */
-  const parkAnew = async (item: PlanItem, reason: string, sqlState?: string): Promise<void> => {
+  const parkAnew = async (items: readonly PlanItem[], reason: string, sqlState?: string): Promise<void> => {
     const step = ctx.nextStep();
-    await intend(step, [item]);
-    park(item, step, reason, sqlState);
+    await intend(step, items);
+    park(items, step, reason, sqlState);
   };
+
+  const linked = (items: readonly PlanItem[]): boolean => ctx.kindOf(items[0]!.group) === 'linked';
+
+  const label = ({ table, change }: PlanItem): string =>
+    `${tableLabel(ctx.tables[table]!.table)} ${change.key.map((c) => JSON.stringify(c)).join(', ')}`;
+
+  /** Why rows that go together were refused. */
+  const together = (culprit: PlanItem | undefined, { reason }: { readonly reason: string }): string =>
+    culprit === undefined ? reason : `${label(culprit)}: ${reason} (it goes together with this one)`;
 
   const stale = async (
     step: number,
@@ -78,10 +88,16 @@ export const batches = (ctx: ApplyContext): Batches => {
     rows: Extract<Applied, { status: 'stale' }>['rows'],
   ): Promise<readonly PlanItem[]> => {
     const index = itemIndex(ctx, items);
+    const whole = linked(items);
     const outcomes = rows.map(({ change, table, found, reason }): Outcome => {
       const item = index.of(table, change);
       if (item === undefined) throw new LockstepError('INTERNAL', 'The target named a row that was not in the batch.');
-      const already = showsAfter(ctx.tables[item.table]!, item.change, found);
+      // A row of a linked group that gave its value up, to go in the end, and has gone.
+      const gone =
+        whole &&
+        found === null &&
+        index.of(table, { key: change.key, op: 'delete', before: [], after: null }) !== undefined;
+      const already = gone || showsAfter(ctx.tables[item.table]!, item.change, found);
       if (!already) waiting.stayed(item, found);
       if (already) return { seq: item.seq, status: 'already' };
       return { seq: item.seq, status: 'moved', found, ...(reason === undefined ? {} : { reason }) };
@@ -89,11 +105,23 @@ export const batches = (ctx: ApplyContext): Batches => {
     if (outcomes.length === 0) throw new LockstepError('INTERNAL', 'The target called a batch stale and named no row.');
     const named = new Set(outcomes.map((o) => o.seq));
     const already = outcomes.filter((o) => o.status === 'already').length;
+    const left = items.filter((item) => !named.has(item.seq));
+    if (whole && already < outcomes.length) {
+      const moved = items.find((item) => outcomes.some((o) => o.seq === item.seq && o.status === 'moved'))!;
+      const reason = `it goes together with ${label(moved)}, which has changed since the plan was made`;
+      for (const item of left) {
+        outcomes.push({ seq: item.seq, status: 'rejected', reason });
+        waiting.refused(item, reason);
+      }
+      const counts = { moved: named.size - already, rejected: left.length };
+      await settle(step, 'rolled_back', outcomes, already > 0 ? { ...counts, already } : counts);
+      return [];
+    }
     await settle(step, 'rolled_back', outcomes, {
       ...(already > 0 ? { already } : {}),
       ...(named.size > already ? { moved: named.size - already } : {}),
     });
-    return items.filter((item) => !named.has(item.seq));
+    return left;
   };
 
   /** Runs a step to its end; what is left of it follows in steps of its own. */
@@ -132,15 +160,15 @@ export const batches = (ctx: ApplyContext): Batches => {
           break;
         }
         case 'rejected': {
-          if (items.length === 1) {
-            park(items[0]!, step, result.reason, result.sqlState);
+          const culprit = result.change && index.of(result.table, result.change);
+          if (items.length === 1 || linked(items)) {
+            park(items, step, items.length === 1 ? result.reason : together(culprit, result), result.sqlState);
             break;
           }
-          const culprit = result.change && index.of(result.table, result.change);
           await settle(step, 'rolled_back', [], {});
           if (culprit !== undefined && takenOut < takenOutMost) {
             takenOut++;
-            await parkAnew(culprit, result.reason, result.sqlState);
+            await parkAnew([culprit], result.reason, result.sqlState);
             queue.unshift({ items: items.filter((i) => i !== culprit) });
           } else {
             const half = Math.ceil(items.length / 2);
@@ -152,20 +180,26 @@ export const batches = (ctx: ApplyContext): Batches => {
   };
 
   const write = async (items: readonly PlanItem[]): Promise<void> => {
+    if (linked(items)) {
+      const reason = items.map((item) => waiting.waitsFor(item)).find((r) => r !== undefined);
+      return reason === undefined ? run(items, undefined) : parkAnew(items, reason);
+    }
     const free: PlanItem[] = [];
     for (const item of items) {
       const reason = waiting.waitsFor(item);
       if (reason === undefined) free.push(item);
-      else await parkAnew(item, reason);
+      else await parkAnew([item], reason);
     }
     if (free.length > 0) await run(free, undefined);
   };
 
   const secondChance = async (stopped: () => boolean): Promise<void> => {
     for (let round = 0; round < roundsMost && parked.length > 0 && !stopped(); round++) {
-      const list = parked.toSorted((a, b) => a.item.seq - b.item.seq);
-      const groups = Map.groupBy(list, ({ item }) =>
-        ctx.kindOf(item.group) === 'together' ? `${item.group}` : `${item.group} ${item.table} ${item.change.op}`,
+      const list = parked.toSorted((a, b) => a.items[0]!.seq - b.items[0]!.seq);
+      const groups = Map.groupBy(list, ({ items: [item] }) =>
+        ctx.kindOf(item!.group) === 'parallel' || ctx.kindOf(item!.group) === 'ordered'
+          ? `${item!.group} ${item!.table} ${item!.change.op}`
+          : `${item!.group}`,
       );
       if (progress === progressAtFirst && [...groups.values()].every((g) => g.length === 1)) return;
       parked = [];
@@ -178,12 +212,12 @@ export const batches = (ctx: ApplyContext): Batches => {
           continue;
         }
         const single = group.length === 1 ? group[0]! : undefined;
-        if (single !== undefined && waiting.waitsFor(single.item) === undefined) {
-          await run([single.item], single.step);
+        if (single?.items.every((item) => waiting.waitsFor(item) === undefined)) {
+          await run(single.items, single.step);
           continue;
         }
         for (const p of group) await settle(p.step, 'rolled_back', [], {});
-        await write(group.map((p) => p.item));
+        await write(group.flatMap((p) => p.items));
       }
       if (progress === before) return;
     }
@@ -198,11 +232,11 @@ export const batches = (ctx: ApplyContext): Batches => {
     resume: (step, items) => run(items, step),
     secondChance,
     reject: async () => {
-      for (const { item, step, reason, sqlState } of parked) {
-        const outcome: Outcome = { seq: item.seq, status: 'rejected', reason };
-        await settle(step, 'rolled_back', [sqlState === undefined ? outcome : { ...outcome, sqlState }], {
-          rejected: 1,
-        });
+      for (const { items, step, reason, sqlState } of parked) {
+        const outcomes = items.map(
+          ({ seq }): Outcome => ({ seq, status: 'rejected', reason, ...(sqlState === undefined ? {} : { sqlState }) }),
+        );
+        await settle(step, 'rolled_back', outcomes, { rejected: items.length });
       }
     },
   };

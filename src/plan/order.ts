@@ -20,7 +20,7 @@ export interface PlanOrder {
   readonly warnings: readonly string[];
 }
 
-const same = (a: TableName, b: TableName): boolean =>
+export const sameTable = (a: TableName, b: TableName): boolean =>
   a.name === b.name && (a.schema === undefined || b.schema === undefined || a.schema === b.schema);
 
 interface Edge {
@@ -84,7 +84,7 @@ const nullable = (table: Table, key: ForeignKey): boolean =>
 export const orderTables = (tables: readonly Table[], canBreak: (table: number) => boolean): PlanOrder => {
   const all: Edge[] = tables.flatMap((table, child) =>
     table.foreignKeys.flatMap((key): Edge[] => {
-      const parent = tables.findIndex((other) => same(key.references, other));
+      const parent = tables.findIndex((other) => sameTable(key.references, other));
       return parent === -1 || parent === child ? [] : [{ child, parent, key }];
     }),
   );
@@ -121,7 +121,7 @@ export const orderTables = (tables: readonly Table[], canBreak: (table: number) 
   return {
     tables: tables.map((table, i) => ({
       rank: rankOf.get(i)!,
-      self: table.foreignKeys.filter((key) => same(key.references, table)),
+      self: table.foreignKeys.filter((key) => sameTable(key.references, table)),
       broken: all.filter((e) => broken.has(e) && e.child === i).map((e) => e.key),
       together: together.has(i),
     })),

@@ -35,6 +35,8 @@ const zero = (): Record<ChangeOp, number> => ({ insert: 0, update: 0, delete: 0 
 /** Collects confirmed differences as changes. Calls must not overlap. */
 export interface Planner extends AsyncDisposable {
   readonly shapes: readonly TargetShape[];
+  /** Every table of the target. */
+  readonly schema: Schema;
   readonly order: PlanOrder;
   readonly spool: Spool;
   readonly tallies: readonly PairTally[];
@@ -181,5 +183,14 @@ export const openPlanner = (o: {
     }
   };
 
-  return { shapes, order, spool, tallies, unfit, add, [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose]() };
+  return {
+    shapes,
+    schema: o.schema,
+    order,
+    spool,
+    tallies,
+    unfit,
+    add,
+    [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose](),
+  };
 };

@@ -5,18 +5,28 @@ import type { PairReport } from '../model/report.ts';
 import type { Batch, Row } from '../model/row.ts';
 import type { Json, Plan, PlanWriter } from '../model/store.ts';
 import { checkGuards, type Guards, type PairPlanned } from './guards.ts';
+import { type Linked, linkRows } from './linked.ts';
 import { lane, type Planner } from './planner.ts';
 import { parentsFirst, type SelfReference } from './row-order.ts';
 
 /** Rows of a table that refers to itself are put in order up to this many; beyond, refused rows are tried again. */
 const orderedMost = 200_000;
 
-/** How the items of a group may be written: on their own in any order, in their order, or in one transaction. */
-export type GroupKind = 'parallel' | 'ordered' | 'together';
+/**
+ * How the items of a group may be written: on their own in any order, in their order, in one transaction as far as
+ * possible, or (`linked`) in one transaction or not at all.
+ */
+export type GroupKind = 'parallel' | 'ordered' | 'together' | 'linked';
 
 interface Stage {
   readonly kind: GroupKind;
-  readonly lanes: readonly { readonly name: string; readonly pair: number; readonly op: ChangeOp }[];
+  readonly lanes: readonly Lane[];
+}
+
+interface Lane {
+  readonly name: string;
+  readonly pair: number;
+  readonly op: ChangeOp;
 }
 
 const stages = (planner: Planner, dropped: ReadonlySet<number>): readonly Stage[] => {
@@ -49,13 +59,17 @@ const stages = (planner: Planner, dropped: ReadonlySet<number>): readonly Stage[
     .filter((s) => s.lanes.length > 0);
 };
 
-async function* laneChanges(
-  planner: Planner,
-  l: { readonly name: string; readonly pair: number; readonly op: ChangeOp },
-): AsyncIterable<Batch<Change>> {
+/** The changes of a lane that are not written in a group of their own. */
+async function* unlinked(planner: Planner, l: Lane, linked: Linked): AsyncIterable<Batch<Change>> {
+  for await (const batch of planner.spool.read(l.name)) {
+    yield linked.groups.length === 0 ? batch : batch.filter((change) => !linked.has(l.name, change));
+  }
+}
+
+async function* laneChanges(planner: Planner, l: Lane, linked: Linked): AsyncIterable<Batch<Change>> {
   const { self } = planner.order.tables[l.pair]!;
   if (self.length === 0 || l.op === 'update' || planner.spool.count(l.name) > orderedMost) {
-    yield* planner.spool.read(l.name);
+    yield* unlinked(planner, l, linked);
     return;
   }
   const shape = planner.shapes[l.pair]!;
@@ -72,7 +86,7 @@ async function* laneChanges(
     return exact ? row.map((cell, at) => plainCell(columns[at]!.type, cell)) : row;
   };
   const all: Change[] = [];
-  for await (const batch of planner.spool.read(l.name)) all.push(...batch);
+  for await (const batch of unlinked(planner, l, linked)) all.push(...batch);
   const ordered = parentsFirst(all, references, image);
   yield l.op === 'delete' ? ordered.toReversed() : ordered;
 }
@@ -117,6 +131,8 @@ export const sealPlan = async (
 ): Promise<Plan> => {
   // An empty source never causes deletes, whatever the guards allow.
   const dropped = new Set(planner.shapes.flatMap((_, i) => (o.reports[i]!.rows.source === 0 ? [i] : [])));
+  const linked = await linkRows(planner, dropped);
+  for (const [pair, count] of linked.parks) planner.tallies[pair]!.planned.update += count;
   const pairs = planner.shapes.map((shape, i): PairPlanned => {
     const tally = planner.tallies[i]!;
     const report = o.reports[i]!;
@@ -134,11 +150,20 @@ export const sealPlan = async (
   });
   const groups: Record<string, GroupKind> = {};
   let group = 0;
+  // First: they bring along what they need, and others may need them.
+  for (const items of linked.groups) {
+    group++;
+    groups[String(group)] = 'linked';
+    await writer.add(
+      items.map(({ pair, change }) => ({ group, table: pair, change })),
+      o,
+    );
+  }
   for (const stage of stages(planner, dropped)) {
     group++;
     if (stage.kind !== 'parallel') groups[String(group)] = stage.kind;
     for (const l of stage.lanes) {
-      for await (const changes of laneChanges(planner, l)) {
+      for await (const changes of laneChanges(planner, l, linked)) {
         await writer.add(
           changes.map((change) => ({ group, table: l.pair, change })),
           o,
@@ -146,7 +171,7 @@ export const sealPlan = async (
       }
     }
   }
-  const warnings = [...planner.order.warnings];
+  const warnings = [...planner.order.warnings, ...linked.warnings];
   for (const shape of planner.shapes) {
     const { triggers } = shape.pair.target;
     const touched = planner.tallies[planner.shapes.indexOf(shape)]!.planned;

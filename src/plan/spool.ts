@@ -13,6 +13,7 @@ const batchMost = 1000;
 export interface Spool extends AsyncDisposable {
   add(lane: string, change: Change): Promise<void>;
   count(lane: string): number;
+  /** From the beginning, any number of times, one after another; nothing is added afterwards. */
   read(lane: string): AsyncIterable<Batch<Change>>;
 }
 
@@ -32,7 +33,7 @@ const unpack = (line: string): Change => {
 interface Lane {
   count: number;
   held: Change[];
-  file: { readonly path: string; readonly stream: WriteStream } | undefined;
+  file: { readonly path: string; readonly stream: WriteStream; ended: boolean } | undefined;
 }
 
 /** `parent`: an existing folder for temporary files. They are made only when needed and removed when disposed. */
@@ -44,7 +45,7 @@ export const openSpool = (parent: string): Spool => {
     folder ??= mkdtemp(join(parent, 'lockstep-plan-'));
     if (lane.file === undefined) {
       const path = join(await folder, `${[...lanes.values()].indexOf(lane)}.jsonl`);
-      lane.file = { path, stream: createWriteStream(path, { mode: 0o600, highWaterMark: 1 << 20 }) };
+      lane.file = { path, stream: createWriteStream(path, { mode: 0o600, highWaterMark: 1 << 20 }), ended: false };
       await once(lane.file.stream, 'open');
     }
     const text = lane.held.map(pack).join('');
@@ -71,9 +72,12 @@ export const openSpool = (parent: string): Spool => {
         for (let i = 0; i < lane.held.length; i += batchMost) yield lane.held.slice(i, i + batchMost);
         return;
       }
-      await flush(lane);
-      lane.file.stream.end();
-      await once(lane.file.stream, 'close');
+      if (!lane.file.ended) {
+        await flush(lane);
+        lane.file.ended = true;
+        lane.file.stream.end();
+        await once(lane.file.stream, 'close');
+      }
       let batch: Change[] = [];
       let rest = '';
       // Not readline: it also splits at U+2028 and U+2029, which JSON leaves as they are.

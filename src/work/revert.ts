@@ -109,9 +109,9 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
         if (inverse.kept === undefined) gone++;
         continue;
       }
-      if (last === undefined || last.group !== item.group || last.op !== item.change.op) {
+      const kind = kinds[String(item.group)];
+      if (last?.group !== item.group || (last.op !== item.change.op && kind !== 'linked')) {
         group++;
-        const kind = kinds[String(item.group)];
         if (kind !== undefined) groups[String(group)] = kind;
         last = { group: item.group, op: item.change.op };
       }
