@@ -1,6 +1,6 @@
 import { canonical } from '../../model/canon/canonical.ts';
 import { convert } from '../../model/canon/convert.ts';
-import { misfit } from '../../model/canon/misfit.ts';
+import { isMisfit, misfit } from '../../model/canon/misfit.ts';
 import { storedInteger } from '../../model/canon/stored.ts';
 import { withoutPadding } from '../../model/canon/text.ts';
 import { decodeUtf8 } from '../../model/canon/utf8.ts';
@@ -71,8 +71,17 @@ const own = (f: ColumnFacts, stored: ColumnType): ((bytes: Buffer) => Text) => {
     case 'json':
       return (bytes) => canonical(stored, decodeUtf8(bytes));
     default:
-      // zero dates, times of more than a day: what the type cannot read is kept as a misfit
-      return (bytes) => canonical(stored, ascii(bytes));
+      return (bytes) => {
+        const text = ascii(bytes);
+        const cell = canonical(stored, text);
+        // zero dates, times of more than a day: kept as what the type cannot read, whatever digits the column prints
+        return isMisfit(cell)
+          ? misfit(
+              't',
+              text.replace(/(\.\d*?)0+$/, (_, kept: string) => (kept === '.' ? '' : kept)),
+            )
+          : cell;
+      };
   }
 };
 
