@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { firebirdVariable, startFirebird } from '../test/servers/firebird.ts';
 import { mariadbVariable, startMariadb } from '../test/servers/mariadb.ts';
 import { startPostgres } from '../test/servers/postgres.ts';
 
@@ -22,15 +23,36 @@ console.error(
   `PostgreSQL for the tests: ${external ? 'LOCKSTEP_TEST_POSTGRES_URL' : 'embedded, started for this run'}`,
 );
 
+interface Started extends AsyncDisposable {
+  readonly url: string;
+}
+const started: AsyncDisposable[] = postgres ? [postgres] : [];
+const stopAll = async (): Promise<void> => {
+  for (const server of started) await server[Symbol.asyncDispose]();
+};
+
 /** A server that is no npm package may be out of reach: an error where it counts, one loud line elsewhere. */
-const mariadb = process.env[mariadbVariable] ? undefined : await startMariadb().catch((error: Error) => error);
-if (mariadb instanceof Error) {
-  console.error(`!!! NO MARIADB: its tests do NOT run. Set ${mariadbVariable}. ${mariadb.message}`);
-  if (process.env['CI']) {
-    await postgres?.[Symbol.asyncDispose]();
-    process.exit(1);
+const provide = async (name: string, variable: string, start: () => Promise<Started>): Promise<string> => {
+  const there = process.env[variable];
+  try {
+    const server = there ? undefined : await start();
+    if (server) started.push(server);
+    console.error(`${name} for the tests: ${server ? 'started for this run' : variable}`);
+    return server?.url ?? there!;
+  } catch (error) {
+    console.error(
+      `!!! NO ${name.toUpperCase()}: its tests do NOT run. Set ${variable}. ${error instanceof Error ? error.message : error}`,
+    );
+    if (process.env['CI']) {
+      await stopAll();
+      process.exit(1);
+    }
+    return 'none';
   }
-} else console.error(`MariaDB for the tests: ${mariadb ? 'started for this run' : mariadbVariable}`);
+};
+
+const mariadb = await provide('MariaDB', mariadbVariable, startMariadb);
+const firebird = await provide('Firebird', firebirdVariable, startFirebird);
 
 const runner = spawn(
   process.execPath,
@@ -41,7 +63,8 @@ const runner = spawn(
     env: {
       ...process.env,
       LOCKSTEP_TEST_POSTGRES_URL: external ?? postgres!.url(),
-      ...(mariadb instanceof Error ? { [mariadbVariable]: 'none' } : mariadb ? { [mariadbVariable]: mariadb.url } : {}),
+      [mariadbVariable]: mariadb,
+      [firebirdVariable]: firebird,
     },
   },
 );
@@ -49,6 +72,5 @@ const code = await new Promise<number>((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => runner.kill(signal));
   runner.once('exit', (exit) => resolve(exit ?? 1));
 });
-await postgres?.[Symbol.asyncDispose]();
-if (mariadb && !(mariadb instanceof Error)) await mariadb[Symbol.asyncDispose]();
+await stopAll();
 process.exit(code);

@@ -4,6 +4,7 @@ import type { Engine } from '../model/endpoint.ts';
 const engines: Readonly<Record<string, () => Promise<Engine>>> = {
   postgres: async () => (await import('./postgres/index.ts')).postgres as Engine,
   mysql: async () => (await import('./mysql/index.ts')).mysql as Engine,
+  firebird: async () => (await import('./firebird/index.ts')).firebird as Engine,
   sqlite: async () => (await import('./sqlite/index.ts')).sqlite as Engine,
 };
 
@@ -13,6 +14,7 @@ const schemes: Readonly<Record<string, string>> = {
   postgresql: 'postgres',
   mysql: 'mysql',
   mariadb: 'mysql',
+  firebird: 'firebird',
   sqlite: 'sqlite',
 };
 

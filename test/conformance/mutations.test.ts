@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isFirebirdMissing } from '../servers/firebird.ts';
 import { isMariadbMissing } from '../servers/mariadb.ts';
 import { cases } from './engine.ts';
+import { firebirdHarness } from './harnesses/firebird.ts';
 import { memoryHarness } from './harnesses/memory.ts';
 import { mysqlHarness } from './harnesses/mysql.ts';
 import { postgresHarness } from './harnesses/postgres.ts';
@@ -11,7 +13,13 @@ import { readingMutations } from './mutations/reading.ts';
 import { writingMutations } from './mutations/writing.ts';
 
 /** The kit itself is tested: an engine that is broken on purpose must fail it, by an assertion and not by accident. */
-const harnesses = [memoryHarness, sqliteHarness, ...(isMariadbMissing ? [] : [mysqlHarness]), postgresHarness];
+const harnesses = [
+  memoryHarness,
+  sqliteHarness,
+  ...(isMariadbMissing ? [] : [mysqlHarness]),
+  ...(isFirebirdMissing ? [] : [firebirdHarness]),
+  postgresHarness,
+];
 
 for (const harness of harnesses) {
   for (const mutation of [...readingMutations, ...writingMutations]) {

@@ -1,4 +1,5 @@
 import { engineConformance } from '../conformance/engine.ts';
 import { firebirdHarness } from '../conformance/harnesses/firebird.ts';
+import { isFirebirdMissing } from '../servers/firebird.ts';
 
-engineConformance(firebirdHarness);
+if (!isFirebirdMissing) engineConformance(firebirdHarness);

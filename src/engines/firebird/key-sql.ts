@@ -5,6 +5,7 @@ import type { Kind } from '../../model/schema.ts';
 import { keyBefore, keyFrom } from '../sql/keyset.ts';
 import { isUtf8 } from './charsets.ts';
 import { type ColumnSql, longestCast } from './columns.ts';
+import { scaled } from './decode.ts';
 import { comparable } from './literals.ts';
 import { isBlob, isChar, isForeign } from './types.ts';
 
@@ -55,12 +56,14 @@ const ownCell = (c: ColumnSql, cell: Cell): Text | undefined => {
 export const keyColumnSql = (c: ColumnSql): KeyColumnSql | undefined => {
   const { stored, as } = c.column;
   if (isBlob(c.facts) || isForeign(c.facts)) return undefined;
+  // As a bound it is misplaced in the index as it is as a value (see `ColumnSql.sorted`).
+  const least = c.facts.type === 16 ? scaled('-9223372036854775808', c.facts.scale) : undefined;
   const plain: KeyColumnSql = {
     orders: [c.sorted],
     compared: c.sorted,
     bound: (cell) => {
       const own = ownCell(c, cell);
-      return own === undefined ? undefined : comparable(c, own);
+      return own === undefined || own === least ? undefined : comparable(c, own);
     },
     ties: false,
   };

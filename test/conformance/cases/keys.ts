@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { isMisfit } from '../../../src/model/canon/misfit.ts';
+import type { Segment } from '../../../src/model/endpoint.ts';
 import type { Key } from '../../../src/model/row.ts';
 import type { Harness } from '../harness.ts';
 import type { Case } from '../lab.ts';
@@ -140,6 +141,35 @@ export const keyCases: readonly Case[] = [
           tiles.push(...(await scan(lab, reader, selection, { kind: 'range', ...from, ...to })));
         }
         same(tiles, whole, `cuts ${cuts.join(', ')}`);
+      }
+    },
+  },
+  {
+    name: 'the ends of the integers are bounds and keys like any other, held or not',
+    run: async (lab) => {
+      const { kit, order } = keyTables.find((t) => t.kit.name === 'negative_keys')!;
+      const ends = [order[0]![0]!, order.at(-1)![0]!];
+      for (const without of [[], [ends[0]!], [ends[1]!], ends]) {
+        const held = order.filter(([k]) => !without.includes(k!));
+        const rows = kit.rows.filter((row) => !without.includes(row[0]!));
+        const { reader, selection } = await withTable(lab, { ...kit, rows });
+        const read = async (segment: Segment): Promise<unknown> =>
+          (await scan(lab, reader, selection, segment)).map((row) => row.slice(0, 1));
+        const [least, most] = ends.map((k) => [k] as unknown as Key);
+        same(await read({ kind: 'range', from: least! }), held, `from the least, without ${without}`);
+        same(
+          await read({ kind: 'range', to: most! }),
+          held.filter(([k]) => k !== ends[1]),
+        );
+        same(await read({ kind: 'range', to: least! }), []);
+        same(
+          await read({ kind: 'range', from: most! }),
+          held.filter(([k]) => k === ends[1]),
+        );
+        const keys = order.map((key) => key as unknown as Key);
+        same(await read({ kind: 'keys', keys }), held);
+        const bounds = await reader.keyBounds(selection, { signal: lab.signal });
+        same(bounds, { min: BigInt(held[0]![0]!), max: BigInt(held.at(-1)![0]!) });
       }
     },
   },
