@@ -91,7 +91,7 @@ export interface DriverConnection {
   cancelOperation(kind: number): void;
 }
 
-const load = createRequire(import.meta.url);
+const require = createRequire(import.meta.url);
 
 interface Utils {
   lookupMessages(status: readonly StatusItem[]): string;
@@ -140,20 +140,22 @@ let made:
 /** The driver's connection class, loaded when it is first needed and mended once. */
 export const driverConnection = (): NonNullable<typeof made> => {
   if (made !== undefined) return made;
-  const serialize = load('node-firebird/lib/wire/serialize.js') as { BlrReader: new (b: Buffer | undefined) => object };
+  const serialize = require('node-firebird/lib/wire/serialize.js') as {
+    BlrReader: new (b: Buffer | undefined) => object;
+  };
   const { BlrReader } = serialize;
   serialize.BlrReader = class extends BlrReader {
     constructor(bytes: Buffer | undefined) {
       super(mendedLogin(bytes));
     }
   };
-  const utils = load('node-firebird/lib/utils.js') as Utils;
+  const utils = require('node-firebird/lib/utils.js') as Utils;
   const { lookupMessages } = utils;
   utils.lookupMessages = (status) => {
     last = { message: lookupMessages(status), status };
     return last.message;
   };
-  made = load('node-firebird/lib/wire/connection.js') as NonNullable<typeof made>;
+  made = require('node-firebird/lib/wire/connection.js') as NonNullable<typeof made>;
   return made;
 };
 

@@ -4,6 +4,7 @@ import { LockstepError } from '../../model/errors.ts';
 import { inspectSchema } from './catalogue.ts';
 import type { FirebirdConfig } from './config.ts';
 import { openConnection } from './connect.ts';
+import { examine } from './examine.ts';
 import { FirebirdReader } from './reader.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
 import { throttle } from './throttle.ts';
@@ -121,6 +122,8 @@ export const connectFirebird = async (
         throw error;
       }
     },
+    examine: (c) =>
+      within('examining', c, (session, at) => examine(session, { tables: c.tables, writable: c.writable }, at)),
     ...(o.writable
       ? { writer: openWriter({ side: o.name, clock, noneCharset: config.noneCharset, lend, release }) }
       : {}),
