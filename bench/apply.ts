@@ -9,6 +9,7 @@ import type { Change } from '../src/model/change.ts';
 import type { Endpoint } from '../src/model/endpoint.ts';
 import { nativeSelection } from '../src/model/selection.ts';
 import type { Plan, Store } from '../src/model/store.ts';
+import { hashOf } from '../src/plan/image-hashes.ts';
 import { apply } from '../src/work/apply.ts';
 import { makePlan } from '../src/work/make-plan.ts';
 import { openStore } from '../src/work/open-store.ts';
@@ -142,12 +143,15 @@ const writeSteps = async (sides: Sides, plan: Plan, batches: readonly (readonly 
   const { table, key } = plan.header.tables[0]!;
   await using target = await connect(sides.target('writer'), 'target');
   const writer = target.writer!;
+  const hash = hashOf(plan.header);
   await writer.prepare({ signal });
   await using lock = await writer.lock({ run: plan.header.id, pair: '*' }, { signal });
   return await timed(async () => {
     for (const [i, changes] of batches.entries()) {
       const mark = { run: plan.header.id, step: i + 1, token: lock.token };
-      const { status } = await writer.apply(mark, [{ table, key, changes }], { signal });
+      const { status } = await writer.apply(mark, [{ table, key, changes, ...(hash === undefined ? {} : { hash }) }], {
+        signal,
+      });
       if (status !== 'done') throw new Error(`a step ended as ${status}`);
     }
   });
@@ -205,9 +209,11 @@ export const applyScenarios = async (o: ApplyOptions): Promise<readonly ApplyFig
       const yardstick = await measured(() => sides.replicate(work));
       await using target = await connect(sides.target('everything'), 'target');
       const plan = await planOf(store, sides, target, o);
-      const batches = await batchesOf(store, plan, size);
       const line = [`${work} native ${shown(yardstick)}`];
-      for (const layer of layers) {
+      // first, while this process holds no rows: those that the other ways need lie in memory as a whole
+      let batches: readonly (readonly Change[])[] = [];
+      for (const layer of layers.toReversed()) {
+        if (layer !== 'everything' && batches.length === 0) batches = await batchesOf(store, plan, size);
         const m = await measured(() =>
           layer === 'bare'
             ? writeBare(sides, plan, batches)

@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Cancel, Writer } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Journal, Plan, PlanItem, Plans } from '../model/store.ts';
+import { hashOf } from '../plan/image-hashes.ts';
 import type { GroupKind } from '../plan/seal.ts';
 import { type Batches, batches } from './batches.ts';
 import type { Altered, ApplyContext, ApplySettings } from './context.ts';
@@ -153,10 +154,12 @@ export const applyPlan = async (
   await markUsed(i, o.token, o.guardedBy, !o.resumed);
   let last = await journal.last(i.run, i);
   const altered: Altered[] = [];
+  const hash = hashOf(plan.header);
   const ctx: ApplyContext = {
     run: i.run,
     plan,
     tables: i.tables,
+    ...(hash === undefined ? {} : { hash }),
     kindOf: (group) => i.groups[String(group)] ?? 'parallel',
     writer: i.writer,
     plans: i.plans,

@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Change } from '../model/change.ts';
 import type { Applied, TableChanges, Writer, Written } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { HashSpec } from '../model/hash/spec.ts';
 import type { Cell, Key } from '../model/row.ts';
 import type { Journal, Outcome, Plan, PlanItem, Plans, SeqRange } from '../model/store.ts';
 import type { GroupKind } from '../plan/seal.ts';
@@ -45,6 +46,8 @@ export interface ApplyContext {
   readonly run: string;
   readonly plan: Plan;
   readonly tables: readonly ApplyTable[];
+  /** What the changes' hashes were made with. */
+  readonly hash?: HashSpec;
   /** How the items of a group may be written. */
   kindOf(group: number): GroupKind;
   readonly writer: Writer;
@@ -67,7 +70,7 @@ const examplesMost = 100;
 
 /** Consecutive items of one table and one kind, at most `most` each. */
 export function* tableBatches(
-  ctx: Pick<ApplyContext, 'tables'>,
+  ctx: Pick<ApplyContext, 'tables' | 'hash'>,
   items: Iterable<PlanItem>,
   most: number,
 ): Iterable<TableChanges> {
@@ -77,7 +80,7 @@ export function* tableBatches(
     const t = ctx.tables[table]!;
     const changes = held;
     held = [];
-    return { table: t.table, key: t.key, changes };
+    return { table: t.table, key: t.key, changes, ...(ctx.hash === undefined ? {} : { hash: ctx.hash }) };
   };
   for (const item of items) {
     const full = held.length >= most;
@@ -146,6 +149,7 @@ export const attemptStep = (
     let altered = 0;
     const examples: Altered[] = [];
     const written = async (w: Written): Promise<void> => {
+      if (w.asPlanned && !again) return;
       const notes: Outcome[] = [];
       for (const [i, change] of w.batch.changes.entries()) {
         const stored = w.stored[i]!;

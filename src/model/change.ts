@@ -1,4 +1,4 @@
-import type { Key, Row } from './row.ts';
+import type { Cell, Key, Row } from './row.ts';
 
 /** One key whose rows do not agree. Rows are in the pair's column order (key first), rendered as the common types. */
 export type Difference = { readonly key: Key } & (
@@ -15,10 +15,28 @@ export type DifferenceKind = Difference['kind'];
  * columns first, then the rest as in the table), each cell rendered as its column's own type and exact (`canon/spelling.ts`): what was read is
  * spelled as it is stored, what is planned is canonical. `key` is canonical. `columns` are the indexes that are written; the other cells of an insert's
  * `after` are null until the row is read back (defaults, generated columns).
+ *
+ * A change that comes out of a plan may read its images only when they are asked for: members are read, never copied
+ * by spreading.
  */
-export type Change = { readonly key: Key } & (
+export type Change = {
+  readonly key: Key;
+  /**
+   * Hashes of the images as the writer of the target makes them (`Writer.hashing`): those of `before`, then those of
+   * `after`, each as its high and its low half (signed 32-bit integers). Two numbers for an insert or delete, four for
+   * an update. Made when the change was planned.
+   */
+  readonly hashes?: readonly number[];
+} & (
   | { readonly op: 'insert'; readonly before: null; readonly after: Row; readonly columns: readonly number[] }
-  | { readonly op: 'update'; readonly before: Row; readonly after: Row; readonly columns: readonly number[] }
+  | {
+      readonly op: 'update';
+      readonly before: Row;
+      readonly after: Row;
+      readonly columns: readonly number[];
+      /** Of a planned change: the written cells, in the order of `columns`. */
+      readonly cells?: readonly Cell[];
+    }
   | { readonly op: 'delete'; readonly before: Row; readonly after: null }
 );
 

@@ -78,8 +78,12 @@ export type KeyBatch =
 export interface Hashing {
   /** Which byte form of dates, times and bytes this side can hash: a pair uses `hex` unless both can do `bytes`. */
   readonly forms: readonly ('bytes' | 'hex')[];
-  /** `exact`: equal hashes for equal values. `weak`: equal values may hash apart (JSON text), so a difference must be judged on cells. */
-  supports(column: SelectedColumn): 'exact' | 'weak' | undefined;
+  /**
+   * `exact`: equal hashes for equal values. Otherwise equal values may hash apart, so a difference must be judged on
+   * cells: `jsonb` hashes JSON as PostgreSQL writes the jsonb that it is (where a number may keep its zeros), on every
+   * engine alike; `weak` hashes the engine's own writing of JSON, which no other engine has.
+   */
+  supports(column: SelectedColumn): 'exact' | 'jsonb' | 'weak' | undefined;
   /** One pass over the table. Without a partition: one digest, part 0. Rejects if a row has no hash. */
   digest(selection: Selection, partition: Partition | undefined, hash: HashSpec, o: Cancel): Promise<readonly Digest[]>;
   /** In key order. */
@@ -162,10 +166,14 @@ export interface TableChanges {
   readonly key: readonly string[];
   /** All of one kind. */
   readonly changes: Batch<Change>;
+  /** What the changes' `hashes` were made with, where they have some. */
+  readonly hash?: HashSpec;
 }
 
 export interface Written {
   readonly batch: TableChanges;
+  /** Every row is stored as its change's `after`, in every cell: `stored` need not be looked at. */
+  readonly asPlanned?: true;
   /** The rows as stored afterwards, read back in the same transaction; null where deleted. Order of `batch.changes`. */
   readonly stored: readonly (Row | null)[];
 }
@@ -200,6 +208,22 @@ export interface WriterLock extends AsyncDisposable {
   readonly token: bigint;
 }
 
+/**
+ * Hashes of whole native rows, as a writer guards and reads back batches by them. Two rows that are not the same share
+ * their 64 bits by chance only.
+ */
+export interface ImageHashing {
+  /** For new plans. */
+  readonly spec: HashSpec;
+  /** Leaves the hash of a row of this table, [high half, low half], in `out`; undefined: this table is written by its cells. */
+  of(
+    table: Table,
+    key: readonly string[],
+    hash: HashSpec,
+    o: Cancel,
+  ): Promise<((row: Row, out: Int32Array) => void) | undefined>;
+}
+
 /** Writes to one endpoint. Errors that a repeat may cure are thrown with `retry: 'now'` (see `errors.ts`). */
 export interface Writer {
   /** Largest batch worth sending; 1 for an API without transactions. */
@@ -222,6 +246,8 @@ export interface Writer {
   ): Promise<Applied>;
   /** Is the step's marker in the target? Settles a lost reply. `by`: was it set under that token? */
   applied(mark: Pick<StepMark, 'run' | 'step'> & { readonly by?: bigint }, o: Cancel): Promise<boolean>;
+  /** Absent: batches are guarded by cells. */
+  readonly hashing?: ImageHashing;
   /** Moves sequences and identity positions of these tables past their greatest value; never back. */
   advanceSequences(tables: readonly Table[], o: Cancel): Promise<void>;
 }

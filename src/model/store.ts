@@ -1,6 +1,7 @@
 import type { Change, ChangeOp, Difference, DifferenceKind } from './change.ts';
 import type { Cancel, Fingerprint } from './endpoint.ts';
 import type { ErrorCode } from './errors.ts';
+import type { HashSpec } from './hash/spec.ts';
 import type { Batch, Key, Row } from './row.ts';
 import type { ColumnType, Table } from './schema.ts';
 
@@ -173,6 +174,8 @@ export interface NewPlan {
   readonly expires: number;
   /** The run this plan undoes. */
   readonly reverts?: string;
+  /** What the hashes of its changes are made with: the seed as a decimal. Absent: they have none. */
+  readonly hash?: { readonly seed: string; readonly form: HashSpec['form'] };
 }
 
 /** The reviewed facts of a sealed plan; with the items they make its hash. */

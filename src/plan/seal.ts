@@ -3,8 +3,9 @@ import type { Change, ChangeOp } from '../model/change.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import type { PairReport } from '../model/report.ts';
 import type { Batch, Row } from '../model/row.ts';
-import type { Json, Plan, PlanWriter } from '../model/store.ts';
+import type { Json, Plan, PlanItem, PlanWriter } from '../model/store.ts';
 import { checkGuards, type Guards, type PairPlanned } from './guards.ts';
+import type { ImageHashes } from './image-hashes.ts';
 import { type Linked, linkRows } from './linked.ts';
 import { lane, type Planner } from './planner.ts';
 import { parentsFirst, type SelfReference } from './row-order.ts';
@@ -113,7 +114,7 @@ export interface PlanSummary {
 
 const noDeletes = (n: Readonly<Record<ChangeOp, number>>): Readonly<Record<ChangeOp, number>> => ({ ...n, delete: 0 });
 
-const add = (pairs: readonly Readonly<Record<ChangeOp, number>>[]): Record<ChangeOp, number> => {
+const sum = (pairs: readonly Readonly<Record<ChangeOp, number>>[]): Record<ChangeOp, number> => {
   const total = { insert: 0, update: 0, delete: 0 };
   for (const p of pairs) {
     total.insert += p.insert;
@@ -127,7 +128,12 @@ const add = (pairs: readonly Readonly<Record<ChangeOp, number>>[]): Record<Chang
 export const sealPlan = async (
   planner: Planner,
   writer: PlanWriter,
-  o: Cancel & { readonly reports: readonly PairReport[]; readonly guards: Guards; readonly mode: string },
+  o: Cancel & {
+    readonly reports: readonly PairReport[];
+    readonly guards: Guards;
+    readonly mode: string;
+    readonly hashes: ImageHashes;
+  },
 ): Promise<Plan> => {
   // An empty source never causes deletes, whatever the guards allow.
   const dropped = new Set(planner.shapes.flatMap((_, i) => (o.reports[i]!.rows.source === 0 ? [i] : [])));
@@ -149,25 +155,21 @@ export const sealPlan = async (
     };
   });
   const groups: Record<string, GroupKind> = {};
+  const add = async (items: readonly Omit<PlanItem, 'seq'>[]): Promise<void> =>
+    writer.add(await o.hashes.add(items, o), o);
   let group = 0;
   // First: they bring along what they need, and others may need them.
   for (const items of linked.groups) {
     group++;
     groups[String(group)] = 'linked';
-    await writer.add(
-      items.map(({ pair, change }) => ({ group, table: pair, change })),
-      o,
-    );
+    await add(items.map(({ pair, change }) => ({ group, table: pair, change })));
   }
   for (const stage of stages(planner, dropped)) {
     group++;
     if (stage.kind !== 'parallel') groups[String(group)] = stage.kind;
     for (const l of stage.lanes) {
       for await (const changes of laneChanges(planner, l, linked)) {
-        await writer.add(
-          changes.map((change) => ({ group, table: l.pair, change })),
-          o,
-        );
+        await add(changes.map((change) => ({ group, table: l.pair, change })));
       }
     }
   }
@@ -186,12 +188,12 @@ export const sealPlan = async (
       warnings.push(`the source of ${pair.pair} has no rows: no row of ${pair.target} is deleted`);
     }
   }
-  const withheld = add(planner.tallies.map((t) => t.withheld));
+  const withheld = sum(planner.tallies.map((t) => t.withheld));
   withheld.delete += pairs.reduce((n, p) => n + p.emptySourceDeletes, 0);
   const summary: PlanSummary = {
     pairs,
     withheld,
-    unfit: add(planner.tallies.map((t) => t.unfit)),
+    unfit: sum(planner.tallies.map((t) => t.unfit)),
     unfit_examples: planner.unfit,
     moved: planner.tallies.reduce((n, t) => n + t.moved, 0),
     groups,

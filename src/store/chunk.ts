@@ -18,12 +18,17 @@ const params = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_check
 
 export const pack = (plain: Uint8Array): Promise<Buffer> => compress(plain, { params });
 
-/** The lines of a body. */
-export const unpack = async (body: Buffer): Promise<string[]> => {
-  const lines = (await decompress(body)).toString('utf8').split('\n');
+/** What `pack` was given. */
+export const unpackBytes = (body: Buffer): Promise<Buffer> => decompress(body);
+
+export const linesOf = (plain: Buffer): string[] => {
+  const lines = plain.toString('utf8').split('\n');
   lines.pop();
   return lines;
 };
+
+/** The lines of a body. */
+export const unpack = async (body: Buffer): Promise<string[]> => linesOf(await unpackBytes(body));
 
 /** JSON of a key with the name of its pair: what is hashed, and what two keys are compared by. */
 export const keyHash = (pair: string, key: Key): number => crc32(JSON.stringify([pair, ...key]));

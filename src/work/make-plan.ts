@@ -6,6 +6,7 @@ import type { Pair } from '../model/pair.ts';
 import type { CompareReport, PairReport } from '../model/report.ts';
 import type { EndpointFacts, Json, Plan, Store } from '../model/store.ts';
 import type { Guards } from '../plan/guards.ts';
+import { imageHashes, planHash } from '../plan/image-hashes.ts';
 import { openPlanner } from '../plan/planner.ts';
 import { type PlanSummary, sealPlan } from '../plan/seal.ts';
 import { byMode, type WritingMode } from '../resolve/decide.ts';
@@ -72,6 +73,8 @@ export const comparedPlan = async (o: PlanInput, run: string): Promise<Planned> 
     temporary: o.temporary ?? tmpdir(),
   });
   const created = clock.now();
+  const tables = planner.shapes.map((s) => ({ pair: s.pair.name, table: s.pair.target, key: s.key }));
+  const { hashing } = o.target.writer;
   await using writer = await store.plans.create(
     {
       id: newId('p', created),
@@ -81,11 +84,12 @@ export const comparedPlan = async (o: PlanInput, run: string): Promise<Planned> 
       source: o.facts.source,
       target: o.facts.target,
       fingerprint: o.target.fingerprint,
-      tables: planner.shapes.map((s) => ({ pair: s.pair.name, table: s.pair.target, key: s.key })),
+      tables,
       settings: o.settings,
       guards: o.guards as unknown as Json,
       created,
       expires: created + (o.lifetimeMs ?? hour),
+      ...planHash(hashing),
     },
     o,
   );
@@ -108,6 +112,7 @@ export const comparedPlan = async (o: PlanInput, run: string): Promise<Planned> 
     reports: pairs.map((p) => reports.get(p.name)!),
     guards: o.guards,
     mode: o.mode,
+    hashes: imageHashes(hashing, tables),
   });
   return { plan, summary: summaryOf(plan), report, pairs };
 };

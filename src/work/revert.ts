@@ -5,6 +5,7 @@ import { LockstepError } from '../model/errors.ts';
 import type { Key, Row } from '../model/row.ts';
 import { nativeSelection, plainKey } from '../model/selection.ts';
 import type { EndpointFacts, Json, Plan, PlanItem, Run } from '../model/store.ts';
+import { imageHashes, planHash } from '../plan/image-hashes.ts';
 import { invert, type Kept } from '../plan/invert.ts';
 import type { GroupKind, PlanSummary } from '../plan/seal.ts';
 import { type ApplyWork, applyExit, checkTarget, currentTables, underLock } from './apply.ts';
@@ -64,9 +65,11 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
       created,
       expires: created + hour,
       reverts: reverts.id,
+      ...planHash(o.target.writer?.hashing),
     },
     o,
   );
+  const hashes = imageHashes(o.target.writer?.hashing, tables);
   const kinds = (plan.header.summary as unknown as PlanSummary).groups ?? {};
   const groups: Record<string, GroupKind> = {};
   const kept: KeptEdit[] = [];
@@ -118,7 +121,7 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
       if (overlay.size < overlayMost) overlay.set(at, change.after);
       add.push({ group, table: item.table, change });
     }
-    if (add.length > 0) await writer.add(add, o);
+    if (add.length > 0) await writer.add(await hashes.add(add, o), o);
   }
   const none = { insert: 0, update: 0, delete: 0 };
   const summary: PlanSummary = {

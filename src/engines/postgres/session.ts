@@ -6,6 +6,7 @@ import { LockstepError } from '../../model/errors.ts';
 import { literal } from '../sql/quote.ts';
 import { requestCancel } from './cancel.ts';
 import type { PostgresConfig } from './config.ts';
+import { CopyIn } from './copy-in.ts';
 import { CopyOut, type RowSink } from './copy-out.ts';
 import { explainFailure, type FailureContext } from './failures.ts';
 
@@ -91,16 +92,8 @@ export class Session implements AsyncDisposable {
     values: readonly unknown[] | undefined,
     o: StatementOptions,
   ): Promise<{ rows: RawRow[]; rowCount: number; command: string }> {
-    if (o.signal.aborted)
-      throw new LockstepError('ABORTED', `${this.context.name}: ${o.doing} was stopped`, { side: this.context.name });
     const began = this.context.clock.elapsed();
-    const ended = new AbortController();
-    let cancelling: Promise<void> | undefined;
-    const stop = (): void => {
-      cancelling ??= this.#cancel(ended.signal);
-    };
-    o.signal.addEventListener('abort', stop, { once: true });
-    try {
+    return this.#cancelled(o, async () => {
       const result = await this.client.query({
         text: sql,
         rowMode: 'array',
@@ -118,6 +111,30 @@ export class Session implements AsyncDisposable {
         elapsedMs: this.context.clock.elapsed() - began,
       });
       return { rows, rowCount: last.rowCount ?? 0, command: last.command };
+    });
+  }
+
+  /** Sends rows (pieces of COPY's text) to `COPY … FROM STDIN`; how many the server took. Rejects as `raw` does. */
+  copyIn(sql: string, pieces: readonly string[], o: StatementOptions): Promise<number> {
+    return this.#cancelled(o, () => {
+      const copy = new CopyIn(sql, pieces);
+      this.client.query(copy);
+      return copy.rows;
+    });
+  }
+
+  /** Aborting cancels the statement at the server and waits for its answer. */
+  async #cancelled<T>(o: StatementOptions, work: () => Promise<T>): Promise<T> {
+    if (o.signal.aborted)
+      throw new LockstepError('ABORTED', `${this.context.name}: ${o.doing} was stopped`, { side: this.context.name });
+    const ended = new AbortController();
+    let cancelling: Promise<void> | undefined;
+    const stop = (): void => {
+      cancelling ??= this.#cancel(ended.signal);
+    };
+    o.signal.addEventListener('abort', stop, { once: true });
+    try {
+      return await work();
     } finally {
       ended.abort();
       o.signal.removeEventListener('abort', stop);

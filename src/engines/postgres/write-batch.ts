@@ -22,7 +22,11 @@ interface Stale {
 }
 
 export type BatchResult =
-  | { readonly status: 'written'; readonly stored: readonly (Row | null)[] }
+  | {
+      readonly status: 'written';
+      /** Absent: each row as its change's `after`, in every cell. */
+      readonly stored?: readonly (Row | null)[];
+    }
   | { readonly status: 'stale'; readonly rows: readonly Stale[] }
   | { readonly status: 'rejected'; readonly change?: Change; readonly reason: string; readonly sqlState?: string };
 
@@ -60,12 +64,11 @@ export const writeBatch = async (
       first.op === 'insert' ? 'select, insert' : first.op === 'update' ? 'select, update' : 'select, update, delete',
   };
   const work = new BatchWork(session, table, columns, key.length, changes, at);
-  const unstorable = work.firstUnstorable();
-  if (unstorable) return unstorable;
   // Deletes that may take other rows along go the long way: it looks for those while it holds the locks.
   const referrers = first.op === 'delete' ? await referrersOf(session, table, at) : [];
-  if (referrers.length === 0 && (await hashed?.write(session, changes, at)))
-    return { status: 'written', stored: changes.map((c) => c.after) };
+  if (referrers.length === 0 && (await hashed?.write(session, batch, at))) return { status: 'written' };
+  const unstorable = work.firstUnstorable();
+  if (unstorable) return unstorable;
   const stale = await work.findStale();
   if (stale.length > 0) return { status: 'stale', rows: stale };
   if (referrers.length > 0) {

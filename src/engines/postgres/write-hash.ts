@@ -1,11 +1,11 @@
 import { hashed } from '../../lib/lookup3.ts';
+import { jsonbText } from '../../model/canon/jsonb-text.ts';
 import { finalise, hashText, type PackedSeeds, packedSeeds } from '../../model/hash/column-hash.ts';
 import { type CellHasher, cellHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import type { Cell, Row } from '../../model/row.ts';
 import type { ColumnSql } from './columns.ts';
 import { hashSupport } from './hash-sql.ts';
-import { jsonbText } from './jsonb-text.ts';
 
 /**
  * The hash of whole rows as PostgreSQL makes it of what it stores (`hash-sql.ts`), made here of canonical cells: so
@@ -93,7 +93,7 @@ export const writeHasher = (columns: readonly ColumnSql[], hash: HashSpec): Writ
 
 /** Count and sum modulo 2^64 of row hashes: what a set of rows must come to. */
 export interface RowSum {
-  add(hash: Int32Array): void;
+  add(high: number, low: number): void;
   /** 0 <= total < 2^64 */
   total(): bigint;
 }
@@ -103,9 +103,9 @@ export const rowSum = (): RowSum => {
   let high = 0;
   let low = 0;
   return {
-    add: (hash) => {
-      high += hash[0]! >>> 0;
-      low += hash[1]! >>> 0;
+    add: (h, l) => {
+      high += h >>> 0;
+      low += l >>> 0;
     },
     total: () => BigInt.asUintN(64, (BigInt(high) << 32n) + BigInt(low)),
   };

@@ -38,7 +38,7 @@ export const bareSql = (
 ): string => {
   if (op === 'insert') return insertOf(table, written, typed(1, written));
   const of = `unnest(${typed(1, [...keys, ...written])}) as k(${[...names('k', keys.length), ...names('c', written.length)].join(', ')}) where ${matches(keys)}`;
-  if (op === 'delete') return `delete from ${tableId(table)} as t using ${of}`;
+  if (op === 'delete') return `delete from ${tableId(table)} as t ${ofKeys(keys, 'using')}`;
   const set = written.map((c, i) => `${id(c.column.name)} = ${castSql(c, `k.c${i}`)}`).join(', ');
   return `update ${tableId(table)} as t set ${set} from ${of}`;
 };
@@ -69,11 +69,39 @@ export const hashedUpdateSql = (
   );
 };
 
+/**
+ * A key of one column whose equality is an operator of its index: many keys are then looked up in one walk through it.
+ */
+const inOneWalk = (keys: readonly ColumnSql[]): boolean => {
+  const [c] = keys;
+  return (
+    keys.length === 1 &&
+    c!.facts.builtin &&
+    (['int2', 'int4', 'int8', 'uuid'].includes(c!.facts.typeName) ||
+      (['text', 'varchar'].includes(c!.facts.typeName) && c!.facts.exactEquality))
+  );
+};
+
+/** Rows of the keys in $1…, as the rest of `from t …`. */
+const ofKeys = (keys: readonly ColumnSql[], joined: 'using' | ','): string =>
+  inOneWalk(keys)
+    ? `where ${keys[0]!.raw} = any ($1::${keys[0]!.facts.castTo}[])`
+    : `${joined} unnest(${typed(1, keys)}) as k(${names('k', keys.length).join(', ')}) where ${matches(keys)}`;
+
 /** The hashes are those of the rows that went. */
 export const hashedDeleteSql = (table: Table, keys: readonly ColumnSql[], rowHash: string): string =>
-  summed(
-    `delete from ${tableId(table)} as t using unnest(${typed(1, keys)}) as k(${names('k', keys.length).join(', ')}) where ${matches(keys)} returning ${rowHash} as hash`,
-  );
+  summed(`delete from ${tableId(table)} as t ${ofKeys(keys, 'using')} returning ${rowHash} as hash`);
+
+/** How many rows there are under the keys in $1…, and the sum of their hashes. */
+export const hashedRowsSql = (table: Table, keys: readonly ColumnSql[], rowHash: string): string =>
+  `select pg_catalog.count(*)::pg_catalog.text, pg_catalog.sum(${rowHash})::pg_catalog.text from ${tableId(table)} as t${inOneWalk(keys) ? ' ' : ''}${ofKeys(keys, ',')}`;
+
+/** COPY reads the text of these columns' values as a cast does. It knows nothing of rules: the table must have none. */
+export const takesCopy = (table: Table, written: readonly ColumnSql[]): boolean =>
+  table.kind === 'table' && written.every((c) => c.facts.builtin && typedArrays.has(c.facts.typeName));
+
+export const copySql = (table: Table, written: readonly ColumnSql[]): string =>
+  `copy ${tableId(table)} (${written.map((c) => id(c.column.name)).join(', ')}) from stdin`;
 
 /** The rows of the keys in $1…, as they are now; locked, in key order, when they are to be written. */
 export const currentRowsSql = (table: Table, columns: readonly ColumnSql[], width: number, lock: boolean): string => {

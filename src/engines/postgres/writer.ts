@@ -11,7 +11,7 @@ import { freeLock, hasMarker, keepLock, lockTtlMs, makeOwnTables, setMarker, tak
 import { advanceSequence } from './sequences.ts';
 import type { Session, StatementOptions } from './session.ts';
 import { refusalReason, type WrittenTable, writeBatch } from './write-batch.ts';
-import { checksAtOnce, hashedWrites } from './write-hashed.ts';
+import { hashedWrites, imageHasher, tableHabits } from './write-hashed.ts';
 
 export interface WriterContext {
   readonly side: string;
@@ -23,6 +23,15 @@ export interface WriterContext {
 }
 
 const maxBatch = 5000;
+
+/** The images are read only if somebody looks. */
+const storedAsPlanned = (batch: TableChanges): Written => ({
+  batch,
+  asPlanned: true,
+  get stored() {
+    return batch.changes.map((change) => change.after);
+  },
+});
 
 export const openWriter = (x: WriterContext): Writer => {
   const idle: Session[] = [];
@@ -67,15 +76,17 @@ export const openWriter = (x: WriterContext): Writer => {
 
   const writtenTable = async (
     session: Session,
-    { table, key }: TableChanges,
+    { table, key, hash: planned }: TableChanges,
     at: StatementOptions,
   ): Promise<WrittenTable> => {
-    const name = JSON.stringify([tableId(table), ...key]);
+    const hash = x.hash && (planned ?? x.hash);
+    const name = JSON.stringify([tableId(table), key, String(hash?.seed), hash?.form]);
     const known = tables.get(name);
     if (known) return known;
     const columns = columnsSql(nativeSelection(table, key), await tableFacts(session, table, at), x.side);
-    const checked = await checksAtOnce(session, table, at);
-    const made: WrittenTable = { columns, hashed: hashedWrites(table, key, columns, { hash: x.hash, checked }) };
+    const habits = await tableHabits(session, table, at);
+    const hashed = hash && hashedWrites(table, key, columns, { hash, habits });
+    const made: WrittenTable = { columns, hashed };
     tables.set(name, made);
     return made;
   };
@@ -112,7 +123,7 @@ export const openWriter = (x: WriterContext): Writer => {
       if (result.status === 'stale')
         return { status: 'stale', rows: result.rows.map((r) => ({ ...r, table: batch.table })) };
       if (result.status === 'rejected') return { ...result, table: batch.table };
-      await written?.({ batch, stored: result.stored });
+      await written?.(result.stored === undefined ? storedAsPlanned(batch) : { batch, stored: result.stored });
     }
     try {
       await session.raw('set constraints all immediate', undefined, at);
@@ -213,6 +224,23 @@ export const openWriter = (x: WriterContext): Writer => {
         return hasMarker(session, mark, at);
       });
     },
+    ...(x.hash === undefined
+      ? {}
+      : {
+          hashing: {
+            spec: x.hash,
+            of: (table, key, hash, o) =>
+              within(o, async (session) => {
+                const at: StatementOptions = {
+                  signal: o.signal,
+                  doing: `reading the catalogue of ${tableLabel(table)}`,
+                };
+                await session.begin('read', at);
+                const columns = columnsSql(nativeSelection(table, key), await tableFacts(session, table, at), x.side);
+                return imageHasher(table, columns, hash);
+              }),
+          },
+        }),
     advanceSequences: (tables, o) =>
       within(o, async (session) => {
         for (const table of tables) {

@@ -4,7 +4,7 @@ import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Plan, PlanHeader } from '../../model/store.ts';
 import { ChunkBuilder, keyHash, pack } from '../chunk.ts';
-import { itemLine, parseItem } from '../lines.ts';
+import { itemLine, parseItem } from '../item-line.ts';
 import type { Database, Rows } from './database.ts';
 import { insertPlan } from './plan-row.ts';
 
@@ -12,7 +12,7 @@ import { insertPlan } from './plan-row.ts';
  * A plan as a file, lines of JSON in UTF-8:
  *
  *   {"lockstep_plan":1,"header":{…}}
- *   {"seq":1,"group":0,"table":0,"op":"update","key":1,"before":[…],"set":[[2,"new"]]}      one per change
+ *   {"seq":1,"group":0,"table":0,"op":"update","key":1,"columns":[2],"cells":["new"],"before":[…]}      one per change
  *   {"items":1,"hash":"…"}            SHA-256 over the item lines and the header, each with its line end
  */
 const format = 1;
@@ -20,18 +20,17 @@ const format = 1;
 export async function* exportPlan(
   id: string,
   read: () => Promise<Rows[number]>,
-  chunks: () => AsyncIterable<readonly string[]>,
+  chunks: () => AsyncIterable<{ readonly items: number; readonly plain: Buffer }>,
 ): AsyncGenerator<Uint8Array> {
   const row = await read();
   const header = row['header'] as string;
   const hash = createHash('sha256');
   let items = 0;
   yield Buffer.from(`{"lockstep_plan":${format},"header":${header}}\n`);
-  for await (const lines of chunks()) {
-    const bytes = Buffer.from(`${lines.join('\n')}\n`);
-    hash.update(bytes);
-    items += lines.length;
-    yield bytes;
+  for await (const chunk of chunks()) {
+    hash.update(chunk.plain);
+    items += chunk.items;
+    yield chunk.plain;
   }
   if (hash.update(`${header}\n`).digest('hex') !== row['hash'])
     throw notAPlan(`plan ${id} in the control store`, 'its hash does not fit');
@@ -66,6 +65,7 @@ const headerShape = z.object({
   created: z.number(),
   expires: z.number(),
   counts: z.object({ insert: count, update: count, delete: count }),
+  hash: z.object({ seed: z.string().regex(/^\d{1,20}$/), form: z.enum(['bytes', 'hex']) }).optional(),
 });
 
 async function* linesOf(file: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {

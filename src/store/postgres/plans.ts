@@ -4,8 +4,8 @@ import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Key } from '../../model/row.ts';
 import type { NewPlan, Plan, PlanHeader, PlanItem, Plans, PlanWriter, SeqRange } from '../../model/store.ts';
-import { ChunkBuilder, chunkItems, hashBytes, keyHash, pack, unpack } from '../chunk.ts';
-import { itemLine, parseItem } from '../lines.ts';
+import { ChunkBuilder, chunkItems, hashBytes, keyHash, linesOf, pack, unpackBytes } from '../chunk.ts';
+import { itemLine, itemParser, parseItem } from '../item-line.ts';
 import { inRanges, mergeRanges, toMultirange } from '../ranges.ts';
 import type { Database, Rows } from './database.ts';
 import { exportPlan, importPlan } from './plan-file.ts';
@@ -94,38 +94,62 @@ export const planWriter = async (database: Database, plan: NewPlan, o: Cancel): 
   };
 };
 
-/** The lines of a chunk; what cannot be decompressed, or fails its checksum, was changed behind our back. */
-const bodyOf = (plan: string, row: Rows[number]): Promise<readonly string[]> =>
-  unpack(row['body'] as Buffer).catch(() => {
+/** The bytes of a chunk; what cannot be decompressed, or fails its checksum, was changed behind our back. */
+const bodyOf = (plan: string, row: Rows[number]): Promise<Buffer> =>
+  unpackBytes(row['body'] as Buffer).catch(() => {
     throw edited(plan);
   });
 
-/** Some chunks of a plan, in order or backwards, only those that touch `only`. Few are in memory at a time. */
-async function* chunkLines(
+interface Chunk {
+  readonly items: number;
+  readonly plain: Buffer;
+}
+
+const chunksAtOnce = 8;
+
+/**
+ * Some chunks of a plan, in order or backwards, only those that touch `only`. Few are in memory at a time: those
+ * that are worked on, and those that are read meanwhile.
+ */
+async function* chunks(
   database: Database,
   plan: string,
   o: Cancel & { readonly only?: readonly SeqRange[]; readonly after?: number; readonly backwards?: boolean },
-): AsyncGenerator<readonly string[]> {
+): AsyncGenerator<Chunk> {
   const only = o.only && mergeRanges(o.only);
   if (only?.length === 0) return;
   const low = Math.max(o.after ?? 0, (only?.[0]?.[0] ?? 1) - 1) + 1;
-  const high = only?.at(-1)?.[1] ?? Number.MAX_SAFE_INTEGER;
+  const wanted = only ? toMultirange(only) : null;
   let from = low - chunkItems;
-  let to = high;
-  for (;;) {
-    const rows = await database.query(
+  let to = only?.at(-1)?.[1] ?? Number.MAX_SAFE_INTEGER;
+  const fetch = (): Promise<Rows> => {
+    const rows = database.query(
       `select first, last, body from lockstep_control.plan_chunk
        where plan = $1 and first > $2 and first <= $3 and last >= $4
          and ($5::int8multirange is null or $5 && int8range(first, last, '[]'))
-       order by first ${o.backwards ? 'desc' : ''} limit 4`,
-      [plan, from, to, low, only ? toMultirange(only) : null],
+       order by first ${o.backwards ? 'desc' : ''} limit ${chunksAtOnce}`,
+      [plan, from, to, low, wanted],
       { ...o, name: o.backwards ? 'plan_chunks_back' : 'plan_chunks' },
     );
-    for (const row of rows) yield await bodyOf(plan, row);
-    const last = rows.at(-1);
-    if (!last || rows.length < 4) return;
-    if (o.backwards) to = Number(last['first']) - 1;
-    else from = Number(last['first']);
+    // it is awaited later, or by nobody
+    rows.catch(() => {});
+    return rows;
+  };
+  let ahead: Promise<Rows> | undefined = fetch();
+  try {
+    while (ahead !== undefined) {
+      const rows: Rows = await ahead;
+      const last = rows.at(-1);
+      if (o.backwards) to = Number(last?.['first']) - 1;
+      else from = Number(last?.['first']);
+      ahead = rows.length < chunksAtOnce ? undefined : fetch();
+      const bodies = rows.map((row) => bodyOf(plan, row));
+      for (const body of bodies) body.catch(() => {});
+      for (const [i, row] of rows.entries())
+        yield { items: Number(row['last']) - Number(row['first']) + 1, plain: await bodies[i]! };
+    }
+  } finally {
+    await ahead?.catch(() => {});
   }
 }
 
@@ -136,10 +160,11 @@ export async function* planItems(
   o: Cancel & { readonly only?: readonly SeqRange[]; readonly after?: number; readonly backwards?: boolean },
 ): AsyncGenerator<readonly PlanItem[]> {
   const only = o.only && mergeRanges(o.only);
-  for await (const lines of chunkLines(database, plan, o)) {
+  const parse = itemParser();
+  for await (const { plain } of chunks(database, plan, o)) {
     const items: PlanItem[] = [];
-    for (const line of lines) {
-      const item = parseItem(line);
+    for (const line of linesOf(plain)) {
+      const item = parse(line);
       if (!item) throw edited(plan);
       if (item.seq > (o.after ?? 0) && (!only || inRanges(only, item.seq))) items.push(item);
     }
@@ -165,7 +190,7 @@ export const itemsOfKey = async (
   const found: { readonly plan: Plan; readonly item: PlanItem }[] = [];
   for (const row of rows) {
     const plan = toPlan(row);
-    for (const line of await bodyOf(plan.header.id, row)) {
+    for (const line of linesOf(await bodyOf(plan.header.id, row))) {
       const item = parseItem(line);
       if (!item) throw edited(plan.header.id);
       if (plan.header.tables[item.table]?.pair === pair && JSON.stringify(item.change.key) === wanted)
@@ -210,9 +235,9 @@ export const plansOf = (database: Database): Plans => {
       const row = await mustGet(id, o);
       const hash = createHash('sha256');
       let items = 0;
-      for await (const lines of chunkLines(database, id, o)) {
-        hash.update(`${lines.join('\n')}\n`);
-        items += lines.length;
+      for await (const chunk of chunks(database, id, o)) {
+        hash.update(chunk.plain);
+        items += chunk.items;
       }
       const digest = hash.update(`${row['header'] as string}\n`).digest('hex');
       if (digest !== row['hash'] || String(items) !== row['items']) throw edited(id);
@@ -241,7 +266,7 @@ export const plansOf = (database: Database): Plans => {
       exportPlan(
         id,
         () => mustGet(id, o),
-        () => chunkLines(database, id, o),
+        () => chunks(database, id, o),
       ),
     import: (file, o) => importPlan(database, file, (id) => get(id, o), o),
   };
