@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { jsonbText } from '../../src/engines/postgres/jsonb-text.ts';
 import { canonical } from '../../src/model/canon/canonical.ts';
+import { jsonbText } from '../../src/model/canon/jsonb-text.ts';
 import type { Change } from '../../src/model/change.ts';
 import type { Applied, Endpoint } from '../../src/model/endpoint.ts';
 import type { Row } from '../../src/model/row.ts';

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Cancel, ConnectOptions, Endpoint, Position } from '../../model/endpoint.ts';
 import { addressOf, type MysqlConfig } from './config.ts';
 import { openClient } from './connect.ts';
+import { examine } from './examine.ts';
 import { inspectSchema } from './inspect.ts';
 import { openReader } from './reader.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
@@ -107,6 +108,8 @@ export const connectMysql = async (
           }),
         }
       : {}),
+    examine: (c) =>
+      within('examining', c, (session, at) => examine(session, facts, { tables: c.tables, writable: c.writable }, at)),
     [Symbol.asyncDispose]: async () => {
       await Promise.all([...held].map(release));
     },
