@@ -132,6 +132,10 @@ const keyActions: Readonly<Record<string, NonNullable<ForeignKey['onDelete']>>> 
   'SET DEFAULT': 'set_default',
 };
 
+/** As SQLite compares names: without regard to the case of ASCII letters. */
+const sameName = (a: string, b: string): boolean =>
+  a.replace(/[A-Z]/g, (c) => c.toLowerCase()) === b.replace(/[A-Z]/g, (c) => c.toLowerCase());
+
 const readForeignKeys = (db: Database, table: string): ForeignKey[] => {
   const keys = new Map<
     number,
@@ -155,14 +159,17 @@ const readForeignKeys = (db: Database, table: string): ForeignKey[] => {
     key.columns.push(column === null || column === undefined ? null : String(column));
   }
   return [...keys].map(([number, key]) => {
-    const primary = rawColumns(db, key.to)
-      .filter((c) => c.key > 0)
-      .sort((a, b) => a.key - b.key);
+    const columns = rawColumns(db, key.to);
+    const primary = columns.filter((c) => c.key > 0).sort((a, b) => a.key - b.key);
+    // SQLite takes a reference in any case: here it is spelled as what it refers to.
+    const spelled = (name: string): string =>
+      columns.find((c) => c.name === name)?.name ?? columns.find((c) => sameName(c.name, name))?.name ?? name;
+    const found = db.get(`select name from sqlite_schema where type = 'table' and name = ? collate nocase`, key.to);
     return {
       name: `${table}_fk${number}`,
       columns: key.from,
-      references: { name: key.to },
-      referencedColumns: key.columns.map((c, i) => c ?? primary[i]?.name ?? key.from[i]!),
+      references: { name: found === undefined ? key.to : String(found[0]) },
+      referencedColumns: key.columns.map((c, i) => (c === null ? (primary[i]?.name ?? key.from[i]!) : spelled(c))),
       // Every writing transaction here defers them; only RESTRICT acts at once all the same.
       deferrable: !key.restrict,
       ...(keyActions[key.onDelete] === undefined ? {} : { onDelete: keyActions[key.onDelete]! }),
