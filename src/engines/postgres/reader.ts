@@ -147,8 +147,10 @@ export const openReader = (x: ReaderContext): Reader => {
     keyBounds: async (selection, o) => {
       const [key] = await columnsOf(selection, o);
       const at = statement(selection, 'reading the key bounds of', o);
+      // there is no least and greatest boolean
+      const value = key!.column.stored.kind === 'bool' ? `(${key!.value})::pg_catalog.int4` : key!.value;
       const [row] = await session.query(
-        `select pg_catalog.min(${key!.value})::pg_catalog.text, pg_catalog.max(${key!.value})::pg_catalog.text from ${baseSql(selection)}`,
+        `select pg_catalog.min(${value})::pg_catalog.text, pg_catalog.max(${value})::pg_catalog.text from ${baseSql(selection)}`,
         undefined,
         at,
       );
