@@ -89,7 +89,8 @@ if (only.some((part) => part !== 'apply')) {
         for (const figure of await measureParallelism(urls, rows, Math.min(rounds, 3))) show(figure);
       }
       if (bigint && only.includes('merge')) show(await measureMerge(urls, rows, rounds));
-      if (bigint && only.includes('sqlite')) show(await measureSqlite(urls[0], rows, rounds));
+      if (bigint && only.includes('sqlite'))
+        for (const figure of await measureSqlite(urls[0], rows, rounds)) show(figure);
       await dropTables(urls, kind, differences);
     }
     if (figures.length > from) show(memoryFigure(rows, figures.slice(from)));

@@ -59,12 +59,11 @@ export const commonHash = (work: Work, readers: Sides<Reader>): CommonHash | str
     const b = t.supports(work.selections.target.columns[i]!);
     const name = work.pair.columns[i]!.source.name;
     if (!a || !b) return `${name} has no hash on both sides`;
+    if (a === 'exact' && b === 'exact') continue;
     // A weak hash is of the engine's own rendering: between two engines it would differ in every row.
-    if (a === 'weak' || b === 'weak') {
-      if (work.endpoints.source.engine !== work.endpoints.target.engine)
-        return `${name} is rendered differently by the two engines`;
-      soft.add(i);
-    }
+    if ((a === 'weak' || b === 'weak') && work.endpoints.source.engine !== work.endpoints.target.engine)
+      return `${name} is rendered differently by the two engines`;
+    soft.add(i);
   }
   return { spec: { seed: work.seed, form }, soft };
 };
@@ -185,7 +184,7 @@ const cut = async (
   spec: HashSpec,
 ): Promise<Partition> => {
   const { selections, signal, pair } = work;
-  const buckets: Partition = { by: 'hash', count: powerOfTwo(rows / 1000, 1024, 16_384), hash: spec };
+  const buckets: Partition = { by: 'hash', count: powerOfTwo(rows / 500, 1024, 16_384), hash: spec };
   if (pair.keyWidth !== 1 || selections.source.columns[0]!.as.kind !== 'int') return buckets;
   const [s, t] = await both(
     signal,

@@ -57,7 +57,7 @@ export class MemoryReader implements Reader {
     this.position = o.position as Position;
     this.hashing = {
       forms: ['bytes', 'hex'],
-      supports: (c) => (c.as.kind === 'json' ? 'weak' : 'exact'),
+      supports: (c) => (c.as.kind === 'json' ? 'jsonb' : 'exact'),
       digest: (selection, partition, hash, { signal }) =>
         this.#alone(signal, () => digestRows(selection, this.#rows(selection), partition, hash)),
       hashes: (selection, segment, hash, { signal }) => this.#hashes(selection, segment, hash, signal),

@@ -18,13 +18,13 @@ const hashBytes = (bytes: string, seed: bigint, form: HashSpec['form']): string 
 const isMoment = (kind: string): boolean => kind === 'timestamp' || kind === 'instant';
 
 /**
- * How a column can be hashed here. `exact`: what is hashed is the canonical value; `weak`: the server's own writing
- * of JSON; undefined: only our side can make the canonical value of it.
+ * How a column can be hashed here. `exact`: what is hashed is the canonical value; `jsonb`: the server's writing of it;
+ * `weak`: JSON as somebody wrote it; undefined: only our side can make the canonical value of it.
  */
-export const hashSupport = ({ stored, as }: SelectedColumn): 'exact' | 'weak' | undefined => {
+export const hashSupport = ({ stored, as }: SelectedColumn): 'exact' | 'jsonb' | 'weak' | undefined => {
   switch (as.kind) {
     case 'json':
-      return stored.kind === 'json' ? 'weak' : undefined;
+      return stored.kind === 'json' ? (stored.binary ? 'jsonb' : 'weak') : undefined;
     case 'text':
       return stored.kind === 'float' ? undefined : 'exact';
     case 'int':

@@ -29,7 +29,7 @@ export class SqliteReader implements Reader {
     this.#onQuery = o.onQuery;
     this.hashing = {
       forms: ['bytes', 'hex'],
-      supports: (c) => (c.as.kind === 'json' ? 'weak' : 'exact'),
+      supports: (c) => (c.as.kind === 'json' ? 'jsonb' : 'exact'),
       digest: (selection, partition, hash, cancel) =>
         this.#alone(async () => {
           const { digests, work } = await this.#connection.call('digest', { selection, partition, hash }, cancel);

@@ -1,5 +1,6 @@
 import { hashed } from '../../lib/lookup3.ts';
 import { dateDays } from '../canon/date.ts';
+import { jsonbText } from '../canon/jsonb-text.ts';
 import { isMisfit } from '../canon/misfit.ts';
 import { timeMicros } from '../canon/time.ts';
 import { parts, timestampParts } from '../canon/timestamp.ts';
@@ -75,7 +76,7 @@ export const cellHasher = (type: ColumnType, seeds: PackedSeeds, form: 'bytes' |
 };
 
 /** How a kind is hashed. One number per column and one switch: calls that differ per column would not be inlined. */
-const ways = ['text', 'int', 'decimal', 'float', 'bool', 'uuid', 'bytes', 'date', 'time', 'timestamp'] as const;
+const ways = ['text', 'int', 'decimal', 'float', 'bool', 'uuid', 'bytes', 'date', 'time', 'timestamp', 'json'] as const;
 
 const wayOf = (kind: Kind): (typeof ways)[number] => {
   if (kind === 'instant') return 'timestamp';
@@ -145,8 +146,11 @@ const hashCell = (way: number, seeds: PackedSeeds, form: 'bytes' | 'hex', cell: 
       splitNumber(timeMicros(cell));
       hashMicros(seeds, form, halves[0]!, halves[1]!);
       break;
-    default:
+    case 9:
       hashTimestamp(seeds, form, cell);
+      break;
+    default:
+      hashText(seeds, jsonbText(cell));
       break;
   }
 };

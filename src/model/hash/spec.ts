@@ -14,7 +14,8 @@
  *   bool               true -> constant `yes`, false -> constant `no` (not an `else`: NULL has its own)
  *   uuid               uuid_hash_extended(c, value)                     = hash over the 16 bytes
  *   text enum bit interval opaque json      hashtextextended(text COLLATE "C", value)      UTF-8 bytes of the canonical
- *                      text (json: of the database's own rendering: `weak`; opaque, interval: `::text`)
+ *                      text (json: as PostgreSQL writes the jsonb that it is, see `canon/jsonb-text.ts`, or of the
+ *                      database's own rendering: `jsonb` and `weak` of `Hashing.supports`; opaque, interval: `::text`)
  *   bytes              form bytes: hashbyteaextended(c, value); form hex: hashtextextended(encode(c,'hex'), value)
  *   date               int4 big-endian days since 2000-01-01     (date_send)      as bytes, by form
  *   time               int8 big-endian microseconds              (time_send)      as bytes, by form
