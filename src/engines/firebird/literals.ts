@@ -97,9 +97,7 @@ export const written = (c: ColumnSql, cell: Text | null): Written => {
         return /^[-\d.]+$/.test(cell) ? { sql: `'${cell}'` } : { reason: 'it is no number' };
       return fitsNumber(c, cell) ? { sql: `'${cell}'` } : { reason: 'the number has too many digits' };
     case 'float':
-      return Number.isFinite(Number(cell))
-        ? { double: Number(cell) }
-        : { reason: 'Firebird keeps finite numbers only' };
+      return { double: Number(cell) };
     case 'text': {
       const bytes = c.codec ? c.codec.encode(cell) : Buffer.from(cell);
       if (bytes === undefined || (c.facts.charset !== 'NONE' && !cell.isWellFormed()))
