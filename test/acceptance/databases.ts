@@ -2,12 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { mysql } from '../../src/engines/mysql/index.ts';
 import { postgres } from '../../src/engines/postgres/index.ts';
 import { sqlite } from '../../src/engines/sqlite/index.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
+import { mariadbDatabase } from '../servers/mariadb.ts';
 import { testDatabase } from '../servers/postgres.ts';
 
 export type EngineName = 'postgres' | 'sqlite';
+/** Engines of whole stories. */
+export type DatabaseName = EngineName | 'mysql';
 
 export const engineNames: readonly EngineName[] = ['postgres', 'sqlite'];
 
@@ -15,8 +19,8 @@ export const engineNames: readonly EngineName[] = ['postgres', 'sqlite'];
 export const directions = engineNames.flatMap((source) => engineNames.map((target) => [source, target] as const));
 
 /** A real database that a test fills with SQL of its own. */
-export interface Database extends AsyncDisposable {
-  readonly engine: EngineName;
+export interface Database<E extends DatabaseName = DatabaseName> extends AsyncDisposable {
+  readonly engine: E;
   readonly url: string;
   /** Runs a script of statements. */
   run(script: string): Promise<void>;
@@ -26,8 +30,11 @@ export interface Database extends AsyncDisposable {
 }
 
 /** A fresh empty database. */
-export const database = (engine: EngineName, options = ''): Promise<Database> =>
-  engine === 'postgres' ? postgresDatabase(options) : sqliteDatabase();
+export const database = <E extends DatabaseName>(engine: E, options = ''): Promise<Database<E>> => {
+  const made =
+    engine === 'postgres' ? postgresDatabase(options) : engine === 'mysql' ? mysqlDatabase() : sqliteDatabase();
+  return made as Promise<Database<DatabaseName>> as Promise<Database<E>>;
+};
 
 const signal = new AbortController().signal;
 
@@ -39,6 +46,19 @@ const postgresDatabase = async (options: string): Promise<Database> => {
     run: async (script) => void (await db.query(script)),
     rows: async (sql) => (await db.query({ text: sql, rowMode: 'array' } as never)).rows,
     connect: (name) => postgres.connect(postgres.parse(db.url), { name, writable: false, signal }),
+    [Symbol.asyncDispose]: () => db[Symbol.asyncDispose](),
+  };
+};
+
+const mysqlDatabase = async (): Promise<Database> => {
+  const db = await mariadbDatabase();
+  await db.query(`set sql_mode = concat(@@sql_mode, ',PIPES_AS_CONCAT')`);
+  return {
+    engine: 'mysql',
+    url: db.url,
+    run: async (script) => void (await db.query(script)),
+    rows: (sql) => db.rows(sql),
+    connect: (name) => mysql.connect(mysql.parse(db.url), { name, writable: false, signal }),
     [Symbol.asyncDispose]: () => db[Symbol.asyncDispose](),
   };
 };

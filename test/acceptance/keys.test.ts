@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { randomSeed } from '../../src/lib/ids.ts';
 import { compareAll, sums } from '../diff/tables.ts';
-import { type Database, database, directions } from './databases.ts';
+import { type Database, database, directions, type EngineName } from './databases.ts';
 import { diffJson } from './diff-json.ts';
 import { type KeyKind, keyKinds } from './keys.ts';
 
@@ -11,7 +11,7 @@ import { type KeyKind, keyKinds } from './keys.ts';
 const fates = ['same', 'different', 'only_in_source', 'same', 'only_in_target'] as const;
 const fateOf = (i: number, turn: number) => fates[(i + turn) % fates.length]!;
 
-const fill = async (db: Database, which: 'source' | 'target', turn: number): Promise<void> => {
+const fill = async (db: Database<EngineName>, which: 'source' | 'target', turn: number): Promise<void> => {
   if (db.engine === 'postgres')
     await db.run(`
       create extension citext;

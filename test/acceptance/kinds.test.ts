@@ -48,7 +48,7 @@ const wideRows = (sides: Sides): WideRow[] =>
   wideKinds(sides).flatMap((kind) => rowsOf(kind, sides).map((row) => ({ kind, row })));
 const wide = 'All kinds';
 
-const fill = async (db: Database, which: 'source' | 'target', sides: Sides): Promise<void> => {
+const fill = async (db: Database<EngineName>, which: 'source' | 'target', sides: Sides): Promise<void> => {
   const { engine } = db;
   const labels = ['sad', 'ok', 'happy', 'Sad', 'very happy'].map((l) => `'${l}'`);
   if (engine === 'postgres')

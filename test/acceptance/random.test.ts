@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Database, database, directions } from './databases.ts';
+import { type Database, database, directions, type EngineName } from './databases.ts';
 import { diffJson } from './diff-json.ts';
 import { type Kind, kinds, type Sample } from './kinds.ts';
 import { type Random, random } from './random.ts';
@@ -46,7 +46,7 @@ const randomTable = (r: Random): RandomTable => {
   return { columns, source, target };
 };
 
-const create = (db: Database, name: string, t: RandomTable, rows: RandomTable['source']): Promise<void> => {
+const create = (db: Database<EngineName>, name: string, t: RandomTable, rows: RandomTable['source']): Promise<void> => {
   const columns = t.columns.map((k, i) => `, c${i} ${k[db.engine]}`).join('');
   const values = [...rows].map(([key, cells]) => {
     const literals = cells.map((s, i) =>

@@ -15,6 +15,7 @@ export const shopKeys: Readonly<Record<(typeof shopTables)[number], number>> = {
 
 /** `own` is a column that only the target has. */
 export const createShop = (db: Database, which: 'source' | 'target'): Promise<void> => {
+  if (db.engine === 'mysql') return createMysqlShop(db, which);
   const [int, serial, circle] =
     db.engine === 'postgres'
       ? ['bigint', 'bigint generated always as identity primary key', 'deferrable']
@@ -34,6 +35,21 @@ export const createShop = (db: Database, which: 'source' | 'target'): Promise<vo
       total bigint generated always as (qty * price) stored);
     create table line (order_id bigint not null references orders on delete cascade, no bigint not null, ${own} what text, primary key (order_id, no));
     ${later}`);
+};
+
+/** Foreign keys are checked row by row there, so two tables cannot hold each other: one of them does not. */
+const createMysqlShop = (db: Database, which: 'source' | 'target'): Promise<void> => {
+  const own = which === 'target' ? `own varchar(100) default 'mine',` : '';
+  return db.run(`
+    create table region (id bigint primary key, ${own} name varchar(100) not null unique);
+    create table customer (id bigint primary key, ${own} code varchar(100) not null unique, region_id bigint not null,
+      referrer_id bigint, note text, foreign key (region_id) references region (id), foreign key (referrer_id) references customer (id));
+    create table depot (id bigint primary key, ${own} manager_id bigint not null);
+    create table manager (id bigint primary key, ${own} depot_id bigint not null, name text, foreign key (depot_id) references depot (id));
+    create table orders (id bigint auto_increment primary key, ${own} customer_id bigint not null, qty bigint, price bigint,
+      total bigint generated always as (qty * price) stored, foreign key (customer_id) references customer (id));
+    create table line (order_id bigint not null, no bigint not null, ${own} what text, primary key (order_id, no),
+      foreign key (order_id) references orders (id) on delete cascade)`);
 };
 
 const text = (s: string | null): string => (s === null ? 'null' : `'${s}'`);

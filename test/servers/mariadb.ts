@@ -170,8 +170,10 @@ let counter = 0;
 export interface MariadbDatabase extends AsyncDisposable {
   readonly url: string;
   readonly name: string;
-  /** Runs a statement on a connection of its own; rows as objects. */
+  /** Runs a statement, or several, on a connection of its own; rows as objects. */
   query(sql: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  /** The same with rows as arrays. */
+  rows(sql: string): Promise<readonly (readonly unknown[])[]>;
 }
 
 /** A fresh empty database on the tests' server; dropped when disposed. */
@@ -185,6 +187,7 @@ export const mariadbDatabase = async (): Promise<MariadbDatabase> => {
     dateStrings: true,
     supportBigNumbers: true,
     bigNumberStrings: true,
+    multipleStatements: true,
   });
   await connection.query(`create database ${name} character set utf8mb4`);
   await connection.query(`use ${name}`);
@@ -194,6 +197,7 @@ export const mariadbDatabase = async (): Promise<MariadbDatabase> => {
     url: url.href,
     name,
     query: async (sql, values) => (await connection.query(sql, values && [...values]))[0] as Record<string, unknown>[],
+    rows: async (sql) => (await connection.query({ sql, rowsAsArray: true }))[0] as unknown[][],
     [Symbol.asyncDispose]: async () => {
       await connection.query(`drop database if exists ${name}`);
       await connection.end();
