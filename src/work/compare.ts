@@ -170,9 +170,11 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
     }
     await confirmed;
   } catch (error) {
+    // What stopped the others is told, not that they were stopped.
+    const first = stop.signal.aborted && !o.signal.aborted ? (stop.signal.reason as unknown) : error;
     stop.abort(error);
     await confirmed.catch(() => {});
-    throw error;
+    throw first;
   }
   const notCompared = [...aligned.notCompared, ...reports.flatMap((r) => r.not_compared)];
   const verdict = verdictOf(reports, aligned.notCompared);
