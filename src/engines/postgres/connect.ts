@@ -3,6 +3,7 @@ import pg from 'pg';
 import { LockstepError } from '../../model/errors.ts';
 import type { PostgresConfig } from './config.ts';
 import { type ServerFailure, sqlState } from './failures.ts';
+import { passwordFromFile } from './passfile.ts';
 import { explainTls } from './tls.ts';
 
 /** Values arrive as the text the server wrote: the driver's own parsers lose digits and microseconds. */
@@ -16,6 +17,7 @@ const explainConnect = async (
   c: PostgresConfig,
   tls: ConnectionOptions | undefined,
   name: string,
+  passfile: string | undefined,
 ): Promise<LockstepError> => {
   const fail = (code: 'CONNECT' | 'AUTH' | 'PRIVILEGE' | 'TLS', message: string, hint: string): LockstepError =>
     new LockstepError(code, `${name}: ${message}`, { hint, side: name, cause: error });
@@ -107,8 +109,8 @@ const explainConnect = async (
   if (/password must be a string|SASL.*password/i.test(error.message)) {
     return fail(
       'AUTH',
-      `the server at ${where(c)} asks for a password of ${c.user}, and none was given`,
-      'Add it to the URL or to `password` of the endpoint.',
+      `the server at ${where(c)} asks for a password of ${c.user}, and none was given${passfile === undefined ? '' : `; ${passfile}`}`,
+      'Add it to the URL, to `password` of the endpoint, or to ~/.pgpass.',
     );
   }
   return fail(
@@ -125,12 +127,14 @@ export const openClient = async (
   name: string,
   signal: AbortSignal,
 ): Promise<pg.Client> => {
+  const given = c.password ?? (process.env['PGPASSWORD'] || undefined);
+  const found = given === undefined ? await passwordFromFile(c) : undefined;
   const client = new pg.Client({
     host: c.host,
     port: c.port,
     user: c.user,
-    // an empty one keeps the driver from looking for passwords elsewhere
-    password: c.password ?? process.env['PGPASSWORD'] ?? '',
+    // a function keeps the driver from looking for passwords elsewhere
+    password: () => given ?? (found !== undefined && 'password' in found ? found.password : ''),
     database: c.database,
     ssl: tls === undefined ? false : (tls as pg.ClientConfig['ssl'] & object),
     application_name: c.applicationName,
@@ -153,7 +157,8 @@ export const openClient = async (
   } catch (error) {
     if (signal.aborted)
       throw new LockstepError('ABORTED', `${name}: connecting was stopped`, { side: name, cause: error });
-    throw await explainConnect(error as ServerFailure, c, tls, name);
+    const refused = found !== undefined && 'refused' in found ? found.refused : undefined;
+    throw await explainConnect(error as ServerFailure, c, tls, name, refused);
   } finally {
     signal.removeEventListener('abort', stop);
   }

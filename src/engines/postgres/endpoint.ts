@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { randomSeed } from '../../lib/ids.ts';
 import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Hashing, Position } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { id } from '../sql/quote.ts';
 import type { PostgresConfig } from './config.ts';
@@ -9,6 +10,7 @@ import { examine } from './examine.ts';
 import { hashVectors } from './hash-sql.ts';
 import { inspectSchema } from './inspect.ts';
 import { openReader } from './reader.ts';
+import { room } from './room.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
 import { throttle } from './throttle.ts';
 import { tlsOptions } from './tls.ts';
@@ -85,12 +87,22 @@ const readFacts = async (session: Session, config: PostgresConfig, o: StatementO
   };
 };
 
+/** One scans, one reads again what differs, one reads the rows to be changed; later one locks and the others write. */
+const writingNeeds = 3;
+
 /** Connects and learns what the server can do. */
 export const connectPostgres = async (
   config: PostgresConfig,
   o: ConnectOptions,
   clock: Clock = systemClock,
 ): Promise<Endpoint> => {
+  if (o.writable && config.poolMax < writingNeeds) {
+    throw new LockstepError(
+      'CONFIG',
+      `${o.name}: \`pool: { max: ${config.poolMax} }\` is too small for an endpoint that is written: planning and writing need ${writingNeeds} connections at a time`,
+      { side: o.name, hint: `Allow ${writingNeeds} or more, or leave \`pool\` out.` },
+    );
+  }
   const tls = tlsOptions(config, o.baseDir ?? '.');
   const first: SessionContext = {
     name: o.name,
@@ -116,17 +128,16 @@ export const connectPostgres = async (
   const open = async (c: Cancel): Promise<Session> =>
     new Session(context, await openClient(config, tls, o.name, c.signal));
   const pace = throttle(o.rowsPerSecond, clock);
-  const held = new Set<Session>();
-  const lend = async (c: Cancel): Promise<Session> => {
-    const session = await open(c);
-    held.add(session);
-    return session;
-  };
-  const release = async (session: Session): Promise<void> => {
-    held.delete(session);
-    await session.rollback();
-    await session[Symbol.asyncDispose]();
-  };
+  const connections = room<Session>({
+    name: o.name,
+    max: config.poolMax,
+    open,
+    close: async (session) => {
+      await session.rollback();
+      await session[Symbol.asyncDispose]();
+    },
+  });
+  const { lend, release } = connections;
   const within = async <T>(
     doing: string,
     c: Cancel,
@@ -185,13 +196,13 @@ export const connectPostgres = async (
     },
     ...(o.writable
       ? {
-          writer: openWriter({ lend, release, clock, side: o.name, hash: writingHash(facts.hashForms) }),
+          writer: openWriter({ room: connections, clock, side: o.name, hash: writingHash(facts.hashForms) }),
         }
       : {}),
     examine: (c) =>
       within('examining', c, (session, at) => examine(session, config, { tables: c.tables, writable: c.writable }, at)),
     [Symbol.asyncDispose]: async () => {
-      await Promise.all([...held].map(release));
+      await connections.closeAll();
     },
   };
 };

@@ -8,6 +8,7 @@ import { nativeSelection } from '../../model/selection.ts';
 import { tableId } from '../sql/quote.ts';
 import { columnsSql, tableFacts } from './columns.ts';
 import { freeLock, hasMarker, keepLock, lockTtlMs, makeOwnTables, setMarker, takeLock } from './own-tables.ts';
+import type { Room } from './room.ts';
 import { advanceSequence } from './sequences.ts';
 import type { Session, StatementOptions } from './session.ts';
 import { refusalReason, type WrittenTable, writeBatch } from './write-batch.ts';
@@ -18,8 +19,7 @@ export interface WriterContext {
   readonly clock: Clock;
   /** How rows are hashed here and there; absent: the server does not hash as we do, and cells are compared. */
   readonly hash?: HashSpec | undefined;
-  lend(o: Cancel): Promise<Session>;
-  release(session: Session): Promise<void>;
+  readonly room: Room<Session>;
 }
 
 const maxBatch = 5000;
@@ -34,26 +34,17 @@ const storedAsPlanned = (batch: TableChanges): Written => ({
 });
 
 export const openWriter = (x: WriterContext): Writer => {
-  const idle: Session[] = [];
   const tables = new Map<string, WrittenTable>();
   let prepared: Promise<'marker' | 'state'> | undefined;
   let localTokens = 0n;
 
-  const take = async (o: Cancel): Promise<Session> => {
-    for (let session = idle.pop(); session; session = idle.pop()) {
-      if (!session.broken) return session;
-      await x.release(session);
-    }
-    return x.lend(o);
-  };
   const within = async <T>(o: Cancel, work: (session: Session) => Promise<T>): Promise<T> => {
-    const session = await take(o);
+    const session = await x.room.lendInTurn(o);
     try {
       return await work(session);
     } finally {
       await session.rollback();
-      if (session.broken) await x.release(session);
-      else idle.push(session);
+      await x.room.keep(session);
     }
   };
 
@@ -164,7 +155,7 @@ export const openWriter = (x: WriterContext): Writer => {
       const mode = await prepare(o);
       const name = holder.pair;
       const doing = `taking the lock for ${name}`;
-      const session = await x.lend(o);
+      const session = await x.room.lend(o);
       const at: StatementOptions = { signal: o.signal, doing };
       const held = (run: string, by: string, since: string, ms: number): LockstepError =>
         new LockstepError(
@@ -184,7 +175,7 @@ export const openWriter = (x: WriterContext): Writer => {
             at,
           );
           if (row![0] !== 'true') throw held('(unknown)', 'another session', 'an unknown time', 0);
-          return { token: ++localTokens, [Symbol.asyncDispose]: () => x.release(session) };
+          return { token: ++localTokens, [Symbol.asyncDispose]: () => x.room.release(session) };
         }
         const taken = await takeLock(session, { name, run: holder.run, holder: who }, at);
         if (!taken.taken) throw held(taken.run, taken.holder, taken.since, Math.min(taken.expiresInMs, lockTtlMs));
@@ -196,11 +187,11 @@ export const openWriter = (x: WriterContext): Writer => {
             ended.abort();
             await beating;
             await freeLock(session, name, taken.token);
-            await x.release(session);
+            await x.room.release(session);
           },
         };
       } catch (error) {
-        await x.release(session);
+        await x.room.release(session);
         throw error;
       }
     },

@@ -1,0 +1,110 @@
+import type { Cancel } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+
+/** The connections of one endpoint: never more than the user allows. */
+export interface Room<S> {
+  /** Opens one. Refused when there is no room, unless one that is kept for later can go. */
+  lend(o: Cancel): Promise<S>;
+  /** The same, but while others of `turns` are at work, waits for one of them to come back. */
+  lendInTurn(o: Cancel): Promise<S>;
+  release(session: S): Promise<void>;
+  /** Keeps one that is not needed now; `lendInTurn` takes it first. */
+  keep(session: S): Promise<void>;
+  closeAll(): Promise<void>;
+}
+
+export const room = <S extends { readonly broken: boolean }>(x: {
+  readonly name: string;
+  /** Most connections at a time, at least 1. */
+  readonly max: number;
+  open(o: Cancel): Promise<S>;
+  close(session: S): Promise<void>;
+}): Room<S> => {
+  const held = new Set<S>();
+  const kept: S[] = [];
+  const waiting: (() => void)[] = [];
+  let opening = 0;
+  let atWork = 0;
+  const turns = new Set<S>();
+
+  const release = async (session: S): Promise<void> => {
+    if (turns.delete(session)) atWork--;
+    await x.close(session);
+    held.delete(session);
+    waiting.shift()?.();
+  };
+  const full = (): boolean => held.size + opening >= x.max;
+  const open = async (o: Cancel): Promise<S> => {
+    opening++;
+    try {
+      const session = await x.open(o);
+      held.add(session);
+      return session;
+    } finally {
+      opening--;
+    }
+  };
+  const lend = async (o: Cancel): Promise<S> => {
+    while (full()) {
+      const spare = kept.pop();
+      if (spare === undefined) {
+        throw new LockstepError(
+          'CONFIG',
+          `${x.name}: this needs more connections at a time than \`pool: { max: ${x.max} }\` allows`,
+          { side: x.name, hint: `Allow ${x.max + 1} or more: \`pool: { max: ${x.max + 1} }\`.` },
+        );
+      }
+      await release(spare);
+    }
+    return open(o);
+  };
+  const turn = (o: Cancel): Promise<void> =>
+    new Promise((resolve) => {
+      const woken = (): void => {
+        o.signal.removeEventListener('abort', stopped);
+        resolve();
+      };
+      const stopped = (): void => {
+        waiting.splice(waiting.indexOf(woken), 1);
+        resolve();
+      };
+      waiting.push(woken);
+      o.signal.addEventListener('abort', stopped, { once: true });
+    });
+  return {
+    lend,
+    lendInTurn: async (o) => {
+      for (;;) {
+        o.signal.throwIfAborted();
+        const session = kept.pop();
+        if (session?.broken) {
+          await release(session);
+          continue;
+        }
+        if (session === undefined && full() && atWork > 0) {
+          await turn(o);
+          continue;
+        }
+        atWork++;
+        try {
+          const mine = session ?? (await lend(o));
+          turns.add(mine);
+          return mine;
+        } catch (error) {
+          atWork--;
+          throw error;
+        }
+      }
+    },
+    release,
+    keep: async (session) => {
+      if (session.broken) return release(session);
+      if (turns.delete(session)) atWork--;
+      kept.push(session);
+      waiting.shift()?.();
+    },
+    closeAll: async () => {
+      await Promise.all([...held].map(release));
+    },
+  };
+};
