@@ -3,12 +3,21 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { readDotenv } from '../config/dotenv.ts';
 import { newId } from '../lib/ids.ts';
+import { LockstepError } from '../model/errors.ts';
 import type { Store } from '../model/store.ts';
 import { openStore } from '../work/open-store.ts';
 import { configOf } from './config-of.ts';
 import type { Context, Flags } from './context.ts';
 
-/** Opens the control store: `--control`, LOCKSTEP_CONTROL_URL, the config's `control`, else the embedded one beside the config. */
+const empty = (what: string): LockstepError =>
+  new LockstepError('CONFIG', `${what} is empty: it names no control store.`, {
+    hint: 'Give the URL of a PostgreSQL, or leave it out: then the embedded one under ./.lockstep is used.',
+  });
+
+/**
+ * Opens the control store: `--control`, LOCKSTEP_CONTROL_URL, the config's `control`, else the embedded one beside the
+ * config. An empty variable is as good as unset; an empty value given by hand or by the config is an error.
+ */
 export const openControl = async (
   context: Context,
   flags: Flags,
@@ -17,10 +26,16 @@ export const openControl = async (
 ): Promise<Store> => {
   const known = config ?? (await configOf(context, flags));
   const dir = known?.dir ?? context.cwd;
+  if (flags.control?.trim() === '') throw empty('--control');
+  const configured = (): string | undefined => {
+    const url = known?.control();
+    if (url?.trim() === '') throw empty('control: of the configuration');
+    return url;
+  };
   const controlUrl =
     flags.control ??
-    context.env['LOCKSTEP_CONTROL_URL'] ??
-    known?.control() ??
+    (context.env['LOCKSTEP_CONTROL_URL']?.trim() || undefined) ??
+    configured() ??
     readDotenv(join(dir, '.env'))?.['LOCKSTEP_CONTROL_URL'];
   const password = /^[a-z]+:\/\/[^/:@]*:(.*)@/is.exec(controlUrl ?? '')?.[1];
   if (password) context.redactor.add(password);
