@@ -41,9 +41,12 @@ interface WideRow {
   readonly kind: Kind;
   readonly row: Row;
 }
-/** JSON has no row hash that two engines share; a table with it would be merged by values whatever is asked. */
-const wideKinds = (sides: Sides): Kind[] =>
-  kindsOf(sides).filter((k) => sides[0] === sides[1] || !k.name.startsWith('json'));
+/** Which JSON has a row hash that two engines share; a table with another would be merged by values whatever is asked. */
+const hashedAlike = (sides: Sides, { name }: Kind): boolean =>
+  sides[0] === sides[1] ||
+  !name.startsWith('json') ||
+  (name === 'jsonb' && sides.every((side) => side === 'postgres' || side === 'sqlite'));
+const wideKinds = (sides: Sides): Kind[] => kindsOf(sides).filter((k) => hashedAlike(sides, k));
 const wideRows = (sides: Sides): WideRow[] =>
   wideKinds(sides).flatMap((kind) => rowsOf(kind, sides).map((row) => ({ kind, row })));
 const wide = 'All kinds';

@@ -22,12 +22,27 @@ import type { HashSpec } from '../../model/hash/spec.ts';
 import { type FrameColumn, nullMark, oddMark, separator } from './frame.ts';
 import { BrokenFrame, type Cursor, cellAt, isToken, locateSized, separatorAfter } from './frame-cursor.ts';
 import { dayAt, decimal, readDecimal, readInteger, readMoment, readTime, readUuid, uuidView } from './frame-read.ts';
+import { writeJsonb, writtenView } from './json-bytes.ts';
 
 /**
  * How a framed cell is hashed in place. One number per column and one switch: calls that differ per column would not
  * be inlined. `slow`: by way of its canonical cell.
  */
-const ways = ['slow', 'text', 'padded', 'int', 'bool', 'decimal', 'float', 'bytes', 'uuid', 'date', 'time', 'moment'];
+const ways = [
+  'slow',
+  'text',
+  'padded',
+  'int',
+  'bool',
+  'decimal',
+  'float',
+  'bytes',
+  'uuid',
+  'date',
+  'time',
+  'moment',
+  'json',
+];
 
 const wayOf = ({ as, stored }: SelectedColumn, frame: FrameColumn): string => {
   const isPadded = stored.kind === 'text' && stored.padded === true;
@@ -52,6 +67,8 @@ const wayOf = ({ as, stored }: SelectedColumn, frame: FrameColumn): string => {
     case 'timestamp':
     case 'instant':
       return 'moment';
+    case 'json':
+      return frame.kind !== 'number' && !frame.blob && !isPadded ? 'json' : 'slow';
     default:
       return 'slow';
   }
@@ -116,7 +133,7 @@ const hashEnded = (c: Cursor, h: FrameHashing, i: number): void => {
   }
   const way = h.ways[i]!;
   // Texts first: they end where the next separator is.
-  if (way > 2) {
+  if (way > 2 && way !== 12) {
     const end = read(way, c, start, h.numeric[i]!);
     if (end >= 0 && bytes[end] === separator) {
       c.at = end + 1;
@@ -128,7 +145,7 @@ const hashEnded = (c: Cursor, h: FrameHashing, i: number): void => {
   c.at = end + 1;
   if (way === 1) hashBytesAt(seeds, c.view, start, end - start);
   else if (way === 2) hashPadded(c, seeds, start, end);
-  else hashSlow(c, h, i, start, end);
+  else if (way !== 12 || !hashJson(c, seeds, start, end)) hashSlow(c, h, i, start, end);
 };
 
 /** A cell behind its length. */
@@ -141,7 +158,9 @@ const hashSized = (c: Cursor, h: FrameHashing, i: number): void => {
   else if (way === 1) hashBytesAt(seeds, c.view, start, end - start);
   else if (way === 2) hashPadded(c, seeds, start, end);
   else if (way === 7) hashRaw(seeds, h.form, c.view, start, end - start);
-  else if (way > 2 && read(way, c, start, false) === end) hashRead(way, c, seeds, h.form, start, end);
+  else if (way === 12) {
+    if (!hashJson(c, seeds, start, end)) hashSlow(c, h, i, start, end);
+  } else if (way > 2 && read(way, c, start, false) === end) hashRead(way, c, seeds, h.form, start, end);
   else hashSlow(c, h, i, start, end);
 };
 
@@ -149,6 +168,13 @@ const hashSlow = (c: Cursor, h: FrameHashing, i: number, start: number, end: num
   c.start = start;
   c.end = end;
   h.slow[i]!(cellAt(h.columns[i]!, h.frames[i]!, c));
+};
+
+/** JSON that is plain. */
+const hashJson = (c: Cursor, seeds: PackedSeeds, start: number, end: number): boolean => {
+  const length = writeJsonb(c.bytes, start, end);
+  if (length >= 0) hashBytesAt(seeds, writtenView, 0, length);
+  return length >= 0;
 };
 
 const hashPadded = (c: Cursor, seeds: PackedSeeds, start: number, last: number): void => {
