@@ -19,9 +19,18 @@ import {
 } from '../../model/hash/column-hash.ts';
 import { type CellHasher, cellHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import {
+  dayAt,
+  decimal,
+  readDecimal,
+  readInteger,
+  readMoment,
+  readTime,
+  readUuid,
+  uuidView,
+} from '../sql/read-bytes.ts';
 import { type FrameColumn, nullMark, oddMark, separator } from './frame.ts';
 import { BrokenFrame, type Cursor, cellAt, isToken, locateSized, separatorAfter } from './frame-cursor.ts';
-import { dayAt, decimal, readDecimal, readInteger, readMoment, readTime, readUuid, uuidView } from './frame-read.ts';
 import { writeJsonb, writtenView } from './json-bytes.ts';
 
 /**

@@ -5,7 +5,7 @@ import { decimalText } from '../../model/canon/decimal.ts';
 import { intText } from '../../model/canon/int.ts';
 import { parts, timestampParts, timestampText } from '../../model/canon/timestamp.ts';
 import { halves, splitMicros } from '../../model/hash/column-hash.ts';
-import { dayAt, decimal, readDecimal, readInteger, readMoment } from './frame-read.ts';
+import { dayAt, decimal, readDecimal, readInteger, readMoment } from './read-bytes.ts';
 
 /** The bytes of a text between two others: a reader must stop where the value does. */
 const framed = (text: string): { bytes: Buffer; view: DataView; start: number; end: number } => {
