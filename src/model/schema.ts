@@ -36,6 +36,8 @@ export interface TableName {
   /** Absent where the engine has no schemas. */
   readonly schema?: string;
   readonly name: string;
+  /** Its own rows only: those of tables that inherit from it (PostgreSQL) are theirs. */
+  readonly only?: true;
 }
 
 export interface ForeignKey {
@@ -60,6 +62,8 @@ export interface UniqueKey {
 
 export interface Table extends TableName {
   readonly kind: 'table' | 'view' | 'partitioned';
+  /** Tables that inherit from it, with `only`: tables of their own, whose rows the engine would show here, too. */
+  readonly descendants?: readonly TableName[];
   readonly columns: readonly Column[];
   /** Primary key first. */
   readonly uniques: readonly UniqueKey[];

@@ -2,14 +2,20 @@ import { plainCell } from './canon/spelling.ts';
 import type { SelectedColumn, Selection } from './endpoint.ts';
 import type { Pair } from './pair.ts';
 import type { Key, Row } from './row.ts';
-import type { Column, ColumnType, Table } from './schema.ts';
+import type { Column, ColumnType, Table, TableName } from './schema.ts';
+
+const nameOf = ({ schema, name, only }: Table): TableName => ({
+  ...(schema === undefined ? {} : { schema }),
+  name,
+  ...(only === undefined ? {} : { only }),
+});
 
 /** What one side of a pair reads: its columns rendered as the common types. */
 export const pairSelection = (pair: Pair, side: 'source' | 'target'): Selection => {
   const table = pair[side];
   const filter = pair.filter?.[side];
   return {
-    table: table.schema === undefined ? { name: table.name } : { schema: table.schema, name: table.name },
+    table: nameOf(table),
     columns: pair.columns.map((c): SelectedColumn => {
       const column = c[side];
       return { name: column.name, stored: column.type, as: c.as, ...(column.loose ? { loose: true as const } : {}) };
@@ -31,7 +37,7 @@ export const nativeSelection = (table: Table, key: readonly string[]): Selection
   const rest = table.columns.filter((c) => !key.includes(c.name));
   const keys = key.map((name) => table.columns.find((c) => c.name === name)!);
   return {
-    table: table.schema === undefined ? { name: table.name } : { schema: table.schema, name: table.name },
+    table: nameOf(table),
     columns: [...keys, ...rest].map(
       (c): SelectedColumn => ({
         name: c.name,

@@ -78,7 +78,26 @@ export const alignAll = async (
     return align(p.source, p.target, p.options, names);
   });
   refuseSharedNames(pairs);
-  return { pairs, notCompared: found.notCompared };
+  const known = new Set(found.notCompared.map((n) => n.what));
+  const inherited = uncoveredHeirs(pairs).filter((n) => !known.has(n.what));
+  return { pairs, notCompared: [...found.notCompared, ...inherited] };
+};
+
+/** Tables that inherit from a compared one and are not compared themselves: whoever asks the other sees their rows in it. */
+const uncoveredHeirs = (pairs: readonly Pair[]): readonly NotCompared[] => {
+  const missing = new Map<string, NotCompared>();
+  for (const side of ['source', 'target'] as const) {
+    const compared = new Set(pairs.map((p) => tableLabel(p[side])));
+    for (const pair of pairs) {
+      for (const heir of pair[side].descendants ?? []) {
+        const what = tableLabel(heir);
+        if (compared.has(what)) continue;
+        const reason = `it inherits from ${tableLabel(pair[side])}, of which only its own rows are compared`;
+        missing.set(what, { what, reason, fix: `Compare ${what} as a table of its own.` });
+      }
+    }
+  }
+  return [...missing.values()];
 };
 
 /** A pair is known by its source table, in plans, records and output: two of one name would take each other's rows. */

@@ -46,6 +46,7 @@ export interface Ask {
   readonly signal?: AbortSignal;
   readonly lifetimeMs?: number;
   readonly pairs?: PlanInput['pairs'];
+  readonly schemas?: PlanInput['schemas'];
 }
 
 const asked = { actor: 'tester', correlation: 'test' };
@@ -66,6 +67,7 @@ const planInput = (store: Store, a: Ask): PlanInput => ({
   signal: a.signal ?? new AbortController().signal,
   ...(a.lifetimeMs === undefined ? {} : { lifetimeMs: a.lifetimeMs }),
   ...(a.pairs === undefined ? {} : { pairs: a.pairs }),
+  ...(a.schemas === undefined ? {} : { schemas: a.schemas }),
 });
 
 export const planned = (store: Store, a: Ask) => makePlan(planInput(store, a));

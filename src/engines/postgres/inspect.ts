@@ -11,7 +11,15 @@ select c.oid::text, n.nspname, c.relname, c.relkind,
             then (select sum(greatest(p.reltuples, 0))::bigint::text
                   from pg_catalog.pg_partition_tree(c.oid) t join pg_catalog.pg_class p on p.oid = t.relid where t.isleaf)
             when c.reltuples < 0 then null
-            else c.reltuples::bigint::text end
+            else c.reltuples::bigint::text end,
+       case when c.relkind in ('r', 'f') and c.relhassubclass then (
+         with recursive below as (
+           select i.inhrelid as oid from pg_catalog.pg_inherits i where i.inhparent = c.oid
+           union
+           select i.inhrelid from below b join pg_catalog.pg_inherits i on i.inhparent = b.oid)
+         select pg_catalog.json_agg(pg_catalog.json_build_array(dn.nspname, d.relname) order by dn.nspname collate "C", d.relname collate "C")::text
+         from below b join pg_catalog.pg_class d on d.oid = b.oid join pg_catalog.pg_namespace dn on dn.oid = d.relnamespace)
+       end
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where n.nspname = any($1::text[]) and n.nspname <> '${ownSchema}'
@@ -153,7 +161,8 @@ const readTable = (
   keyRows: readonly RawRow[],
   triggerRows: readonly RawRow[],
 ): Table => {
-  const [, schema, name, kind, estimate] = row;
+  const [, schema, name, kind, estimate, below] = row;
+  const descendants = below == null ? undefined : (JSON.parse(below) as readonly [string, string][]);
   const cols = columnRows.map(readColumn);
   const byNumber = new Map(columnRows.map((c, i) => [Number(c[1]), cols[i]!]));
   const uniques: UniqueKey[] = [];
@@ -184,6 +193,12 @@ const readTable = (
     schema: schema!,
     name: name!,
     kind: tableKinds[kind!]!,
+    ...(descendants === undefined
+      ? {}
+      : {
+          only: true as const,
+          descendants: descendants.map(([inSchema, child]) => ({ schema: inSchema, name: child })),
+        }),
     columns: cols,
     uniques,
     foreignKeys: fks,

@@ -2,6 +2,7 @@ import type { Selection } from '../../model/endpoint.ts';
 import { tableId } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import { render } from './render.ts';
+import { rowsOf } from './rows-of.ts';
 import { baseSql } from './select.ts';
 import type { Session, StatementOptions } from './session.ts';
 
@@ -58,5 +59,5 @@ export const sampleSql = async (
     return `select ${outputs} from ${base} limit ${rows}`;
   }
   const percent = Math.min(100, (100 * rows * reach) / known);
-  return `select ${outputs} from ${tableId(selection.table)} as t tablesample system (${percent}) repeatable (7) where pg_catalog.hashtextextended(t.ctid::pg_catalog.text, 0) % ${reach} = 0`;
+  return `select ${outputs} from ${rowsOf(selection.table)} as t tablesample system (${percent}) repeatable (7) where pg_catalog.hashtextextended(t.ctid::pg_catalog.text, 0) % ${reach} = 0`;
 };

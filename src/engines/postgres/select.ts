@@ -1,10 +1,11 @@
 import type { Partition, Segment, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell } from '../../model/row.ts';
-import { id, literal, tableId } from '../sql/quote.ts';
+import { id, literal } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import { bucketSql } from './hash-sql.ts';
 import { matchSql, orderSql, possibleKeys, rangeSql } from './key-sql.ts';
+import { rowsOf } from './rows-of.ts';
 
 /** An array in PostgreSQL's own writing, for a parameter or a literal. */
 export const textArray = (cells: readonly Cell[]): string => {
@@ -21,7 +22,7 @@ export const textArray = (cells: readonly Cell[]): string => {
 
 /** The relation to read as `t`: the table, or the part of it that the condition lets through. */
 export const baseSql = (selection: Selection): string => {
-  const table = tableId(selection.table);
+  const table = rowsOf(selection.table);
   if (selection.filter === undefined) return `${table} as t`;
   const columns = selection.columns.map((c) => id(c.name)).join(', ');
   // the line break ends a comment that the condition may end in

@@ -3,6 +3,7 @@ import { type Table, tableLabel } from '../../model/schema.ts';
 import { id, tableId } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import { matchSql } from './key-sql.ts';
+import { rowsOf } from './rows-of.ts';
 import { textArray } from './select.ts';
 import type { Session, StatementOptions } from './session.ts';
 
@@ -58,7 +59,7 @@ export const takenAlong = async (
   const arrays = keys.map((_, i) => `$${i + 1}::pg_catalog.text[]`).join(', ');
   const values = keys.map((_, i) => textArray(changes.map((c) => c.key[i]!)));
   const on = keys.map((c, i) => `(${matchSql(c, `k.k${i}`)})`).join(' and ');
-  const batch = `unnest(${arrays}) with ordinality as k(${[...names, 'ord'].join(', ')}) join ${tableId(table)} as t on ${on}`;
+  const batch = `unnest(${arrays}) with ordinality as k(${[...names, 'ord'].join(', ')}) join ${rowsOf(table)} as t on ${on}`;
   for (const r of referrers) {
     const child = tableId(r.child);
     const same = r.columns.map((name, i) => `c.${id(name)} = t.${id(r.referenced[i]!)}`).join(' and ');

@@ -3,6 +3,7 @@ import { id, tableId } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import { matchSql, orderSql } from './key-sql.ts';
 import { render } from './render.ts';
+import { rowsOf } from './rows-of.ts';
 
 /** The statements of one batch. Parameters are text arrays, one per column, so that a statement serves any number of rows. */
 
@@ -38,9 +39,9 @@ export const bareSql = (
 ): string => {
   if (op === 'insert') return insertOf(table, written, typed(1, written));
   const of = `unnest(${typed(1, [...keys, ...written])}) as k(${[...names('k', keys.length), ...names('c', written.length)].join(', ')}) where ${matches(keys)}`;
-  if (op === 'delete') return `delete from ${tableId(table)} as t ${ofKeys(keys, 'using')}`;
+  if (op === 'delete') return `delete from ${rowsOf(table)} as t ${ofKeys(keys, 'using')}`;
   const set = written.map((c, i) => `${id(c.column.name)} = ${castSql(c, `k.c${i}`)}`).join(', ');
-  return `update ${tableId(table)} as t set ${set} from ${of}`;
+  return `update ${rowsOf(table)} as t set ${set} from ${of}`;
 };
 
 const summed = (statement: string): string =>
@@ -65,7 +66,7 @@ export const hashedUpdateSql = (
   const values = written.length === 0 ? '' : `, ${typed(keys.length + 2, written)}`;
   // not as an equality: a join on the hash would hash rows that are none of ours
   return summed(
-    `update ${tableId(table)} as t set ${set} from unnest(${typed(1, keys)}, $${keys.length + 1}::pg_catalog.int8[]${values}) as k(${given.join(', ')}) where ${matches(keys)} and (${rowHash} # k.hash) = 0 returning ${rowHash} as hash`,
+    `update ${rowsOf(table)} as t set ${set} from unnest(${typed(1, keys)}, $${keys.length + 1}::pg_catalog.int8[]${values}) as k(${given.join(', ')}) where ${matches(keys)} and (${rowHash} # k.hash) = 0 returning ${rowHash} as hash`,
   );
 };
 
@@ -90,11 +91,11 @@ const ofKeys = (keys: readonly ColumnSql[], joined: 'using' | ','): string =>
 
 /** The hashes are those of the rows that went. */
 export const hashedDeleteSql = (table: Table, keys: readonly ColumnSql[], rowHash: string): string =>
-  summed(`delete from ${tableId(table)} as t ${ofKeys(keys, 'using')} returning ${rowHash} as hash`);
+  summed(`delete from ${rowsOf(table)} as t ${ofKeys(keys, 'using')} returning ${rowHash} as hash`);
 
 /** How many rows there are under the keys in $1…, and the sum of their hashes. */
 export const hashedRowsSql = (table: Table, keys: readonly ColumnSql[], rowHash: string): string =>
-  `select pg_catalog.count(*)::pg_catalog.text, pg_catalog.sum(${rowHash})::pg_catalog.text from ${tableId(table)} as t${inOneWalk(keys) ? ' ' : ''}${ofKeys(keys, ',')}`;
+  `select pg_catalog.count(*)::pg_catalog.text, pg_catalog.sum(${rowHash})::pg_catalog.text from ${rowsOf(table)} as t${inOneWalk(keys) ? ' ' : ''}${ofKeys(keys, ',')}`;
 
 /** COPY reads the text of these columns' values as a cast does. It knows nothing of rules: the table must have none. */
 export const takesCopy = (table: Table, written: readonly ColumnSql[]): boolean =>
@@ -108,7 +109,7 @@ export const currentRowsSql = (table: Table, columns: readonly ColumnSql[], widt
   const keys = columns.slice(0, width);
   const orders = keys.map(orderSql);
   const order = orders.every((x) => x !== undefined) ? ` order by ${orders.join(', ')}` : '';
-  return `select ${cells(columns)} from unnest(${arrays(1, width)}) as k(${names('k', width).join(', ')}) join ${tableId(table)} as t on ${matches(keys)}${order}${lock ? ' for update of t' : ''}`;
+  return `select ${cells(columns)} from unnest(${arrays(1, width)}) as k(${names('k', width).join(', ')}) join ${rowsOf(table)} as t on ${matches(keys)}${order}${lock ? ' for update of t' : ''}`;
 };
 
 const insertOf = (table: Table, written: readonly ColumnSql[], given: string): string => {
@@ -131,18 +132,18 @@ export const updateSql = (
 ): string => {
   const set = written.map((c, i) => `${id(c.column.name)} = ${castSql(c, `k.c${i}`)}`).join(', ');
   const given = [...names('k', width), ...names('c', written.length)];
-  return `update ${tableId(table)} as t set ${set} from unnest(${arrays(1, given.length)}) as k(${given.join(', ')}) where ${matches(columns.slice(0, width))} returning ${cells(columns)}`;
+  return `update ${rowsOf(table)} as t set ${set} from unnest(${arrays(1, given.length)}) as k(${given.join(', ')}) where ${matches(columns.slice(0, width))} returning ${cells(columns)}`;
 };
 
 export const deleteSql = (table: Table, columns: readonly ColumnSql[], width: number): string =>
-  `delete from ${tableId(table)} as t using unnest(${arrays(1, width)}) as k(${names('k', width).join(', ')}) where ${matches(columns.slice(0, width))}`;
+  `delete from ${rowsOf(table)} as t using unnest(${arrays(1, width)}) as k(${names('k', width).join(', ')}) where ${matches(columns.slice(0, width))}`;
 
 /** A value that no row has, for the time between two updates; undefined: none can be made up. */
 const parkedValue = (table: Table, c: ColumnSql, nullable: boolean): string | undefined => {
   if (nullable) return 'null';
   const column = id(c.column.name);
   const { stored } = c.column;
-  const edge = (f: string): string => `(select pg_catalog.${f}(x.${column}) from ${tableId(table)} as x)`;
+  const edge = (f: string): string => `(select pg_catalog.${f}(x.${column}) from ${rowsOf(table)} as x)`;
   switch (stored.kind) {
     case 'int':
     case 'decimal':
@@ -182,5 +183,5 @@ export const parkSql = (
     sets.push(`${id(c.column.name)} = ${value}`);
   }
   if (sets.length === 0) return undefined;
-  return `update ${tableId(table)} as t set ${sets.join(', ')} from unnest(${arrays(1, width)}) with ordinality as k(${names('k', width).join(', ')}, ord) where ${matches(columns.slice(0, width))}`;
+  return `update ${rowsOf(table)} as t set ${sets.join(', ')} from unnest(${arrays(1, width)}) with ordinality as k(${names('k', width).join(', ')}, ord) where ${matches(columns.slice(0, width))}`;
 };
