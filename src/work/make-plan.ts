@@ -11,7 +11,7 @@ import { openPlanner } from '../plan/planner.ts';
 import { type PlanSummary, sealPlan } from '../plan/seal.ts';
 import { byMode, type WritingMode } from '../resolve/decide.ts';
 import { alignAll, type CompareOptions, compare } from './compare.ts';
-import { type Asked, type Ended, recorded } from './recorded.ts';
+import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
 
 export interface PlanInput extends Asked, Omit<CompareOptions, 'sink' | 'onPair' | 'done'> {
   readonly store: Store;
@@ -127,18 +127,7 @@ export const planExit = ({ plan, summary, report }: Planned): number => {
 
 /** `lockstep plan`: a run that ends in a sealed plan. */
 export const makePlan = async (o: PlanInput): Promise<Planned & Ended & { readonly run: string }> => {
-  const started = o.clock.now();
-  const begin = {
-    id: newId('r', started),
-    kind: 'plan' as const,
-    sync: o.sync,
-    source: o.facts.source,
-    target: o.facts.target,
-    correlation: o.correlation,
-    actor: o.actor,
-    started,
-  };
-  return recorded(o.store, o.clock, begin, o, async (run) => {
+  return recorded(o.store, o.clock, newRun('plan', o), o, async (run) => {
     const planned = await comparedPlan(o, run.id);
     await o.store.runs.update(run.id, { plan: planned.plan.header.id }, o);
     return { ...planned, run: run.id, exit: planExit(planned), report: planned.report as CompareReport & Json };

@@ -1,7 +1,8 @@
 import type { Clock } from '../lib/clock.ts';
+import { newId } from '../lib/ids.ts';
 import type { Cancel, Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { EndpointFacts, Json, NewRun, Run, RunError, Store } from '../model/store.ts';
+import type { EndpointFacts, Json, NewRun, Run, RunError, RunKind, Store } from '../model/store.ts';
 
 /** Who asks, and how it is found again. */
 export interface Asked {
@@ -25,6 +26,29 @@ export const factsOf = (endpoint: Endpoint, description: string): EndpointFacts 
   description,
   fingerprint: endpoint.fingerprint,
 });
+
+/** A run that begins now, of what two endpoints are asked for. */
+export const newRun = (
+  kind: RunKind,
+  o: Asked & {
+    readonly clock: Clock;
+    /** The configured sync; null for two URLs. */
+    readonly sync: string | null;
+    readonly facts: { readonly source: EndpointFacts | null; readonly target: EndpointFacts | null };
+  },
+): NewRun => {
+  const started = o.clock.now();
+  return {
+    id: newId('r', started),
+    kind,
+    sync: o.sync,
+    source: o.facts.source,
+    target: o.facts.target,
+    correlation: o.correlation,
+    actor: o.actor,
+    started,
+  };
+};
 
 const runError = (error: unknown): RunError => {
   if (error instanceof LockstepError) {

@@ -9,7 +9,7 @@ import { imageHashes, planHash } from '../plan/image-hashes.ts';
 import { invert, type Kept } from '../plan/invert.ts';
 import type { GroupKind, PlanSummary } from '../plan/seal.ts';
 import { type ApplyWork, applyExit, checkTarget, currentTables, underLock } from './apply.ts';
-import { type Asked, type Ended, recorded } from './recorded.ts';
+import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
 import { findRun } from './runs.ts';
 
 export interface RevertInput extends Asked, ApplyWork {
@@ -154,18 +154,8 @@ export const revert = async (o: RevertInput): Promise<Reverted> => {
       hint: `Finish it first: lockstep apply ${plan.header.id}`,
     });
   }
-  const started = clock.now();
-  const begin = {
-    id: newId('r', started),
-    kind: 'revert' as const,
-    sync: reverts.sync,
-    source: null,
-    target: o.facts,
-    parent: reverts.id,
-    correlation: o.correlation,
-    actor: o.actor,
-    started,
-  };
+  const facts = { source: null, target: o.facts };
+  const begin = { ...newRun('revert', { ...o, sync: reverts.sync, facts }), parent: reverts.id };
   return recorded(store, clock, begin, o, async (run): Promise<Reverted> => {
     const planned = await inversePlan(o, reverts, plan, run.id);
     const { counts } = planned.plan.header;

@@ -1,4 +1,3 @@
-import { newId } from '../lib/ids.ts';
 import type { Difference } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
@@ -6,7 +5,7 @@ import type { CompareReport, PairReport } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
 import type { DifferencePair, EndpointFacts, Json, Run, Store } from '../model/store.ts';
 import { alignAll, type CompareOptions, compare } from './compare.ts';
-import { type Asked, type Ended, recorded } from './recorded.ts';
+import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
 
 export interface SaveDiffInput extends Asked, Omit<CompareOptions, 'onPair' | 'done'> {
   readonly store: Store;
@@ -76,20 +75,7 @@ const donePairs = (run: Run): ReadonlyMap<string, PairReport> => {
 export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
   const { store, clock } = o;
   const earlier = o.resume === undefined ? undefined : await resumable(o, o.resume);
-  const started = clock.now();
-  const begin =
-    earlier === undefined
-      ? {
-          id: newId('r', started),
-          kind: 'diff' as const,
-          sync: o.sync,
-          source: o.facts.source,
-          target: o.facts.target,
-          correlation: o.correlation,
-          actor: o.actor,
-          started,
-        }
-      : { resume: earlier.id };
+  const begin = earlier === undefined ? newRun('diff', o) : { resume: earlier.id };
   return recorded(store, clock, begin, o, async (run): Promise<SavedDiff> => {
     o.onRun?.(run.id);
     const { pairs } = await alignAll(o);

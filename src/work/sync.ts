@@ -1,12 +1,11 @@
 import type { ApplyResult } from '../apply/apply-plan.ts';
 import { totalOf } from '../apply/numbers.ts';
-import { newId } from '../lib/ids.ts';
 import type { Verdict } from '../model/report.ts';
 import type { Json, Run } from '../model/store.ts';
 import { type ApplyWork, applyExit, checkPlanGuards, underLock } from './apply.ts';
 import { finishInterrupted } from './interrupted.ts';
 import { comparedPlan, type PlanInput, type Planned } from './make-plan.ts';
-import { type Ended, recorded } from './recorded.ts';
+import { type Ended, newRun, recorded } from './recorded.ts';
 import { changedByTarget } from './side-effects.ts';
 import { type Verification, verifyWritten } from './verify-written.ts';
 
@@ -112,18 +111,7 @@ const syncReport = (
 export const sync = async (o: SyncInput): Promise<Synced> => {
   const { store, clock } = o;
   await finishInterrupted({ ...o, onProgress: () => {} });
-  const started = clock.now();
-  const begin = {
-    id: newId('r', started),
-    kind: 'sync' as const,
-    sync: o.sync,
-    source: o.facts.source,
-    target: o.facts.target,
-    correlation: o.correlation,
-    actor: o.actor,
-    started,
-  };
-  return recorded(store, clock, begin, o, async (run: Run): Promise<Synced> => {
+  return recorded(store, clock, newRun('sync', o), o, async (run: Run): Promise<Synced> => {
     const planned = await comparedPlan({ ...o, settings: o.settings as Json }, run.id);
     const { plan } = planned;
     await store.runs.update(run.id, { plan: plan.header.id }, o);
