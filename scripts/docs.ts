@@ -35,9 +35,9 @@ const exits: readonly (readonly [number, string])[] = [
   [23, 'plan stale, expired, edited or already used'],
   [24, 'another run holds the lock'],
   [25, 'finished, no confirmed difference, but something was not compared or never settled'],
-  [26, 'conflicts wait for a person'],
+  [26, 'reserved: conflicts wait for a person (two-way sync is not there yet)'],
   [27, 'schema drift'],
-  [29, 'audit or backup verification failed'],
+  [29, 'reserved: audit or backup verification failed (neither is there yet)'],
   [130, 'stopped by Ctrl-C'],
   [141, 'the reader of the output went away (`| head`)'],
 ];

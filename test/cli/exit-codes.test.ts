@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { compareExit, worstExit } from '../../src/cli/exit.ts';
+import { compareExit, exitCodes, worstExit } from '../../src/cli/exit.ts';
 import { runCommandLine, type World } from '../../src/cli/run.ts';
 import { engineNames, engineOfUrl, loadEngine } from '../../src/engines/registry.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -187,6 +187,28 @@ test('the precedence of outcomes: errors > 26 > 2 > 25 > 0', () => {
   assert.equal(worstExit([2, 26, 25]), 26);
   assert.equal(worstExit([26, 22]), 22);
   assert.equal(worstExit([]), 0);
+});
+
+test('the pages list every code that can occur, and call reserved what cannot yet', () => {
+  const table = (page: string): Map<number, string> =>
+    new Map(
+      [
+        ...readFileSync(join(dirname(import.meta.filename), '../..', page), 'utf8').matchAll(/^\| (\d+) \| (.+) \|$/gm),
+      ].map(([, code, meaning]) => [Number(code), meaning!]),
+    );
+  const reference = table('docs/reference/exit-codes.md');
+  const possible = new Set<number>([...Object.values(exitCodes), ...Object.values(errorCodes).map((e) => e.exit)]);
+  possible.delete(exitCodes.conflicts);
+  assert.deepEqual(
+    [...reference.keys()].toSorted((x, y) => x - y),
+    [...possible, 26, 29].toSorted((x, y) => x - y),
+  );
+  for (const [code, meaning] of reference)
+    assert.equal(meaning.startsWith('reserved'), !possible.has(code), `${code} ${meaning}`);
+  for (const [code, meaning] of table('README.md')) {
+    assert.ok(reference.has(code), `README.md names ${code}`);
+    assert.equal(meaning.startsWith('reserved'), !possible.has(code), `README.md: ${code} ${meaning}`);
+  }
 });
 
 test('a comparison of nothing is never green', () => {
