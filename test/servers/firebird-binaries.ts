@@ -1,6 +1,18 @@
 import { execFile } from 'node:child_process';
-import { existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 /** Where a Firebird server's files are. */
@@ -14,6 +26,8 @@ export interface FirebirdBinaries {
   readonly fbintl: string;
   /** For LD_LIBRARY_PATH; empty where the system finds them by itself. */
   readonly libraries: readonly string[];
+  /** The folder that the binaries look for their parts in, where it is not `home`. */
+  readonly compiledIn?: string;
   /** The packed sample database, where it is at hand. */
   readonly employee: string | undefined;
 }
@@ -24,6 +38,49 @@ const cache = join(project, '.cache/firebird');
 
 /** Debian 12 has 3.0; newer releases have 4.0. */
 const versions = ['3.0', '4.0'] as const;
+
+/** Replaces a path in a binary by one that is no longer, wherever it begins a text. */
+const movePath = (file: string, from: string, to: string): void => {
+  const bytes = readFileSync(file);
+  const was = Buffer.from(from);
+  for (let at = bytes.indexOf(was); at >= 0; at = bytes.indexOf(was, at + 1)) {
+    const end = bytes.indexOf(0, at);
+    const text = Buffer.from(to + bytes.toString('latin1', at + was.length, end), 'latin1');
+    bytes.fill(0, at, end);
+    text.copy(bytes, at);
+  }
+  writeFileSync(file, bytes);
+};
+
+/**
+ * Copies a server's parts into a folder of its own and makes them look for each other there: Debian's build has its
+ * folders compiled in, and where the packages are not installed they do not exist.
+ */
+export const relocated = (b: FirebirdBinaries, home: string): FirebirdBinaries => {
+  if (b.compiledIn !== undefined && home.length > b.compiledIn.length)
+    throw new Error(`the temporary folder's name is too long for Firebird: ${home}`);
+  mkdirSync(home, { recursive: true });
+  // Copies: through links the server does not find its character sets.
+  for (const part of ['intl', 'plugins', 'firebird.msg', 'tzdata'].filter((p) => existsSync(join(b.home, p))))
+    cpSync(join(b.home, part), join(home, part), { recursive: true });
+  rmSync(join(home, 'intl/fbintl.conf'), { force: true });
+  copyFileSync(b.fbintl, join(home, 'intl/fbintl.conf'));
+  if (b.compiledIn === undefined) return b;
+  const programs = [b.firebird, b.isql, b.gbak, join(dirname(b.gbak), 'gfix')];
+  const libraries = b.libraries.map((l) => join(l, 'libfbclient.so.2')).filter((f) => existsSync(f));
+  for (const file of [...programs, ...libraries]) copyFileSync(file, join(home, basename(file)));
+  const files = [...programs, ...libraries].map((f) => join(home, basename(f)));
+  for (const file of [...files, ...globSync(`${home}/{plugins,intl}/*.so`)]) movePath(file, b.compiledIn, home);
+  const own = (file: string): string => join(home, basename(file));
+  return {
+    ...b,
+    firebird: own(b.firebird),
+    isql: own(b.isql),
+    gbak: own(b.gbak),
+    home,
+    libraries: [home, ...b.libraries],
+  };
+};
 
 const inRoot = (root: string): FirebirdBinaries | undefined => {
   for (const version of versions) {
@@ -39,6 +96,7 @@ const inRoot = (root: string): FirebirdBinaries | undefined => {
       home,
       fbintl: join(root, `etc/firebird/${version}/fbintl.conf`),
       libraries: root === '' ? [] : [dirname(dirname(home)), join(root, 'lib'), join(root, 'usr/lib')],
+      ...(root === '' ? {} : { compiledIn: home.slice(root.length) }),
       employee: globSync(`${root}/usr/share/doc/firebird*/examples/**/employee.sql.gz`)[0],
     };
   }

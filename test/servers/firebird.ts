@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,7 @@ import { driverConnection } from '../../src/engines/firebird/driver.ts';
 import { type RawRow, Session, type SqlQuery } from '../../src/engines/firebird/session.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { freePort } from '../../src/store/embedded/cluster.ts';
-import { type FirebirdBinaries, firebirdBinaries } from './firebird-binaries.ts';
+import { type FirebirdBinaries, firebirdBinaries, relocated } from './firebird-binaries.ts';
 
 const run = promisify(execFile);
 const login = { user: 'SYSDBA', password: 'masterkey' };
@@ -52,16 +52,13 @@ const makeTemplate = async (binaries: FirebirdBinaries, dir: string, env: NodeJS
 
 /** Starts a server of its own in a temporary folder, on a free port of this machine only. */
 export const startFirebird = async (settings: Readonly<Record<string, string>> = {}): Promise<FirebirdServer> => {
-  const binaries = await firebirdBinaries();
-  const dir = mkdtempSync(join(tmpdir(), 'lockstep-fb-'));
+  const found = await firebirdBinaries();
+  // A short name: it takes the place of a path in the binaries.
+  const dir = mkdtempSync(join(tmpdir().length > 12 ? '/tmp' : tmpdir(), 'lockstep-fb-'));
   const home = join(dir, 'home');
   const port = await freePort();
-  for (const folder of ['lock', 'data', 'sort', 'home']) mkdirSync(join(dir, folder));
-  // Copies: through links the server does not find its character sets.
-  for (const part of ['intl', 'plugins', 'firebird.msg', 'tzdata'].filter((p) => existsSync(join(binaries.home, p))))
-    cpSync(join(binaries.home, part), join(home, part), { recursive: true });
-  rmSync(join(home, 'intl/fbintl.conf'), { force: true });
-  cpSync(binaries.fbintl, join(home, 'intl/fbintl.conf'), { dereference: true });
+  for (const folder of ['lock', 'data', 'sort']) mkdirSync(join(dir, folder));
+  const binaries = relocated(found, home);
   const security = join(dir, 'security.fdb');
   const conf: Readonly<Record<string, string>> = {
     RemoteServicePort: String(port),
@@ -84,8 +81,7 @@ export const startFirebird = async (settings: Readonly<Record<string, string>> =
   const env = {
     ...process.env,
     FIREBIRD: home,
-    // Debian's build has its folders compiled in; like this it takes those beside FIREBIRD.
-    FIREBIRD_BOOT_BUILD: '1',
+    FIREBIRD_MSG: home,
     FIREBIRD_LOCK: join(dir, 'lock'),
     FIREBIRD_TMP: join(dir, 'sort'),
     ...(binaries.libraries.length === 0 ? {} : { LD_LIBRARY_PATH: binaries.libraries.join(':') }),
@@ -93,23 +89,25 @@ export const startFirebird = async (settings: Readonly<Record<string, string>> =
   const users = `create database '${security}' page_size 8192; commit; create or alter user ${login.user} password '${login.password}' using plugin Srp; commit;`;
   await isql(binaries, env, users);
   await makeTemplate(binaries, join(dir, 'data'), env);
-  const server = spawn(binaries.firebird, [], { env, cwd: dir, stdio: 'ignore' });
+  // The shell ends the server when its input ends: with the process that started it, however that ends.
+  const script = '"$0" & pid=$!; read -r _; kill -9 $pid; rm -rf "$1"';
+  const server = spawn('sh', ['-c', script, binaries.firebird, dir], {
+    env,
+    cwd: '/',
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
   const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()));
-  const killed = (): void => {
-    server.kill('SIGKILL');
-    rmSync(dir, { recursive: true, force: true });
-  };
-  process.once('exit', killed);
   const until = Date.now() + 20_000;
   while (!(await answers(port))) {
-    if (server.exitCode !== null || Date.now() > until) {
-      killed();
-      throw new Error(`Firebird did not start (${binaries.firebird}, exit code ${server.exitCode})`);
+    if (Date.now() > until) {
+      server.stdin.end();
+      throw new Error(`Firebird did not start (${binaries.firebird})`);
     }
     await setTimeout(20);
   }
   // who forgets it may end all the same; the server then goes with the process
   server.unref();
+  (server.stdin as unknown as { unref(): void }).unref();
   return {
     url: `firebird://${login.user}:${login.password}@127.0.0.1:${port}/${join(dir, 'data')}`,
     port,
@@ -118,12 +116,8 @@ export const startFirebird = async (settings: Readonly<Record<string, string>> =
     env,
     [Symbol.asyncDispose]: async () => {
       server.ref();
-      server.kill('SIGTERM');
-      const late = setTimeout(5000, undefined, { ref: false }).then(killed);
-      await Promise.race([ended, late]);
+      server.stdin.end();
       await ended;
-      process.removeListener('exit', killed);
-      rmSync(dir, { recursive: true, force: true });
     },
   };
 };

@@ -65,10 +65,10 @@ const columnSql = (column: SelectedColumn, c: CatalogueColumn, noneCharset: stri
   });
   if (isBlob(facts)) {
     const short = `octet_length(${sql}) <= ${inRow}`;
-    return made([
-      `case when ${short} then ${asOctets(sql, inRow)} end`,
-      `case when not (${short}) then cast(${sql} as blob sub_type binary) end`,
-    ]);
+    // Read by its address a text is converted to UTF-8, what is not valid in it to zeros; joined to bytes it is bytes.
+    const converted = isText(c) && codec !== undefined && facts.charset !== 'NONE' && !isUtf8(facts.charset);
+    const whole = converted ? `cast(x'' as blob sub_type binary) || ${sql}` : sql;
+    return made([`case when ${short} then ${asOctets(sql, inRow)} end`, `case when not (${short}) then ${whole} end`]);
   }
   if (isForeign(facts)) return made([`cast(${sql} as varchar(64) character set ascii)`]);
   // As its own bytes: the server's own conversion stops at, or changes, what is not valid in the character set.

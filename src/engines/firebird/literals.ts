@@ -1,5 +1,6 @@
 import { isMisfit } from '../../model/canon/misfit.ts';
 import type { Text } from '../../model/row.ts';
+import { isUtf8 } from './charsets.ts';
 import type { ColumnSql } from './columns.ts';
 
 /** Bytes that one literal of SQL can hold. */
@@ -24,6 +25,10 @@ export const fitsNumber = (c: ColumnSql, text: string): boolean => {
   const width = widths[c.facts.type];
   return n !== undefined && width !== undefined && BigInt.asIntN(Number(width), n) === n;
 };
+
+/** Bytes that are no text, where the server would not take them: it checks UTF-8, and leaves one byte a character alone. */
+const isMalformed = (c: ColumnSql, cell: string): boolean =>
+  !cell.isWellFormed() && (c.codec === undefined || isUtf8(c.facts.charset));
 
 const day = /^\d{4}-\d\d-\d\d$/;
 const clock = /^\d\d:\d\d:\d\d(?:\.\d{1,4})?$/;
@@ -55,11 +60,10 @@ export const comparable = (c: ColumnSql, cell: Text): string | undefined => {
     case 'bytes':
       return cell.length / 2 <= longestLiteral ? `x'${cell}'` : undefined;
     case 'text': {
-      if (!cell.isWellFormed() && c.charset !== 'UTF8') return undefined;
+      if (isMalformed(c, cell)) return undefined;
       if (c.codec === undefined) return cell.length <= longestUtf8 ? `_utf8 x'${hex(Buffer.from(cell))}'` : undefined;
       const bytes = c.codec.encode(cell);
-      if (bytes === undefined || bytes.length > longestUtf8 || (c.facts.charset !== 'NONE' && !cell.isWellFormed()))
-        return undefined;
+      if (bytes === undefined || bytes.length > longestUtf8) return undefined;
       return `_${c.facts.charset.toLowerCase()} x'${hex(bytes)}'`;
     }
     default:
@@ -100,7 +104,7 @@ export const written = (c: ColumnSql, cell: Text | null): Written => {
       return { double: Number(cell) };
     case 'text': {
       const bytes = c.codec ? c.codec.encode(cell) : Buffer.from(cell);
-      if (bytes === undefined || (c.facts.charset !== 'NONE' && !cell.isWellFormed()))
+      if (bytes === undefined || isMalformed(c, cell))
         return { reason: `it has characters that ${c.facts.charset} does not have` };
       if (blob && bytes.length > inStatement) return { blob: bytes };
       return { sql: c.codec ? `x'${hex(bytes)}'` : `_utf8 x'${hex(bytes)}'` };

@@ -78,7 +78,8 @@ const cellSql = async (
     return { sql: '?', blob: false };
   }
   out.push(blobParameter(await w.session.writeBlob(as.blob, w.at)));
-  return { sql: '?', blob: true };
+  // As bytes: a text would be taken for one of the connection's character set.
+  return { sql: 'cast(? as blob sub_type binary)', blob: true };
 };
 
 const insertOf = async (w: Work, change: Extract<Change, { op: 'insert' }>): Promise<Statement> => {
