@@ -11,6 +11,7 @@ import { countRows, sortRows } from './keyless.ts';
 import { tableId } from './quote.ts';
 import { type Rendered, render } from './render.ts';
 import { rowSink } from './row-sinks.ts';
+import type { RowSink } from './row-stream.ts';
 import { keyLabel, plainSql, type Query, segmentSql } from './select.ts';
 import type { Session, StatementOptions } from './session.ts';
 import type { Throttle } from './throttle.ts';
@@ -81,9 +82,7 @@ export class Rows {
   ): AsyncGenerator<Batch<Row>, void, undefined> {
     for (const query of queries) {
       for await (const rows of this.session.stream(query.sql, rowSink(rendered, batchRows), at)) {
-        await this.#x.throttle.pass(rows.length, at.signal).catch((error: unknown) => {
-          throw this.session.explain(error, at);
-        });
+        await this.#pass(rows.length, at);
         const { only } = query;
         const meant = only === undefined ? rows : rows.filter((row) => only.has(keyLabel(row.slice(0, width))));
         if (meant.length > 0) yield meant;
@@ -122,12 +121,38 @@ export class Rows {
     for (let i = 0; i < sorted.length; i += batchRows) yield sorted.slice(i, i + batchRows);
   }
 
-  /** All rows in any order, each as often as it occurs. */
-  async *unordered(selection: Selection, o: Cancel): AsyncGenerator<Batch<Row>, void, undefined> {
-    const rendered = (await this.columns(selection, o)).map(render);
-    const outputs = rendered.map((r) => r.sql).join(', ');
-    const at = this.statement(selection, 'reading', o);
-    yield* this.#read([{ sql: plainSql(selection, outputs) }], rendered, selection.keyWidth, at);
+  /**
+   * What a sink makes of the rows of a segment (all, a range or parts; of hash parts it sees all rows), in key order;
+   * without a segment: of all rows in any order, each as often as it occurs. `rowsOf` tells how many a batch stands for.
+   */
+  async *into<T>(
+    selection: Selection,
+    segment: Segment | undefined,
+    sink: RowSink<T>,
+    rowsOf: (batch: T) => number,
+    o: Cancel,
+  ): AsyncGenerator<T, void, undefined> {
+    const columns = await this.columns(selection, o);
+    const outputs = columns.map((c) => render(c).sql);
+    const at = this.statement(selection, 'hashing', o);
+    const queries =
+      segment === undefined
+        ? [{ sql: plainSql(selection, outputs.join(', ')) }]
+        : segmentSql(selection, columns, segment, outputs, { ordered: true });
+    for (const { sql } of queries) {
+      for await (const batch of this.session.stream(sql, sink, at)) {
+        await this.#pass(rowsOf(batch), at);
+        yield batch;
+      }
+    }
+  }
+
+  async #pass(rows: number, at: StatementOptions): Promise<void> {
+    try {
+      await this.#x.throttle.pass(rows, at.signal);
+    } catch (error) {
+      throw this.session.explain(error, at);
+    }
   }
 
   #unordered(selection: Selection): LockstepError {
@@ -138,24 +163,29 @@ export class Rows {
     );
   }
 
-  /** Passes rows on and sees that they come in key order: a row in a wrong place would be taken for a missing one. */
+  /** Sees that keys come in key order: a row in a wrong place would be taken for a missing one. */
+  orderCheck(selection: Selection): (key: Key) => void {
+    const types = keyTypes(selection);
+    let last: Key | undefined;
+    return (key) => {
+      if (last !== undefined && compareKeys(types, last, key) > 0) {
+        throw new LockstepError(
+          'KEY_TYPES',
+          `${this.#side}: the database orders the key of ${tableLabel(selection.table)} in another way than it must be compared in (zero or impossible dates, times of more than a day, or very long texts in it)`,
+          { side: this.#side, hint: 'Choose another key (--key).' },
+        );
+      }
+      last = key;
+    };
+  }
+
   async *#inOrder(
     selection: Selection,
     batches: AsyncIterable<Batch<Row>>,
   ): AsyncGenerator<Batch<Row>, void, undefined> {
-    const types = keyTypes(selection);
-    let last: Row | undefined;
+    const check = this.orderCheck(selection);
     for await (const rows of batches) {
-      for (const row of rows) {
-        if (last !== undefined && compareKeys(types, last, row) > 0) {
-          throw new LockstepError(
-            'KEY_TYPES',
-            `${this.#side}: the database orders the key of ${tableLabel(selection.table)} in another way than it must be compared in (zero or impossible dates, times of more than a day, or very long texts in it)`,
-            { side: this.#side, hint: 'Choose another key (--key).' },
-          );
-        }
-        last = row;
-      }
+      for (const row of rows) check(row);
       yield rows;
     }
   }
