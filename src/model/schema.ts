@@ -30,6 +30,8 @@ export interface Column {
   /** Filled by a sequence or rowid when absent; moved on after explicit inserts. */
   readonly serial?: true;
   readonly hasDefault?: true;
+  /** Why its cells cannot be read (a type that no SQL shows): it is not compared, and its table cannot be written. */
+  readonly unreadable?: string;
 }
 
 export interface TableName {

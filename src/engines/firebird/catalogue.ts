@@ -109,6 +109,9 @@ const readColumn = (row: RawRow): Column => {
     ...(row[12] === '1' ? { generated: 'always' as const } : identity === 0 ? { generated: 'identity' as const } : {}),
     ...(identity >= 0 ? { serial: true as const } : {}),
     ...(row[11] === '1' ? { hasDefault: true as const } : {}),
+    ...(facts.dimensions > 0
+      ? { unreadable: `${text(row[1]!)} is an array, which SQL shows by its elements only` }
+      : {}),
   };
 };
 

@@ -91,11 +91,11 @@ export const columnsSql = (
         `${o.side}: ${tableLabel(selection.table)} has no column ${column.name}.`,
         { side: o.side, hint: 'Was it renamed or dropped meanwhile?' },
       );
-    if (column.stored.kind === 'opaque')
+    if (found.facts.dimensions > 0)
       throw new LockstepError(
-        'KEY_TYPES',
-        `${o.side}: ${tableLabel(selection.table)}.${column.name} is ${column.stored.native}, which is not read.`,
-        { side: o.side, hint: 'Leave it out (--exclude).' },
+        'NOT_WRITABLE',
+        `${o.side}: ${tableLabel(selection.table)}.${column.name} is an array, which is not read: the table can be compared without it, and its rows cannot be guarded.`,
+        { side: o.side, hint: 'Leave the table out of what is written (mode: compare).' },
       );
     return columnSql(column, found, o.noneCharset);
   });

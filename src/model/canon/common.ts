@@ -17,8 +17,11 @@ export type Common =
  *   CHAR(n) and text     text: CHAR(n) is trimmed where it is stored, so `ab` as char(5) is `ab` and never `ab   `
  *   one loose side       carries the other's type; what it cannot read is a misfit. Two loose sides: the rules above
  *   bytes                only bytes
+ *   unreadable           nothing
  */
 export const commonType = (source: Column, target: Column): Common => {
+  const unreadable = source.unreadable ?? target.unreadable;
+  if (unreadable !== undefined) return { as: undefined, reason: unreadable };
   if (source.loose && !target.loose) return carried(source.type, target.type);
   if (target.loose && !source.loose) return carried(target.type, source.type);
   const as = sameKind(source.type, target.type) ?? mixed(source.type, target.type);
