@@ -7,7 +7,8 @@ import { durationPattern, percentPattern } from './units.ts';
  * Nothing is transformed here: `resolve.ts` turns the written form into what the program uses.
  * A value anywhere may hold references (`${env:NAME}`, `${file:path}`), so numbers and flags accept them as text.
  */
-const reference = z.string().regex(/\$\{(env|file):[^}]+\}/);
+// aborting: a text that is none is a mistake of the whole union, not of this branch
+const reference = z.string().regex(/\$\{(env|file):[^}]+\}/, { abort: true });
 
 /** A message for a whole union, so that an error names what is expected and not each branch's complaint. */
 const one = <const T extends readonly z.ZodType[]>(expected: string, ...options: T) =>
@@ -22,7 +23,7 @@ const integer = (what: string, least: number, most = Number.MAX_SAFE_INTEGER) =>
 const whole = (what: string, least = 0) => one(what, integer(what, least), reference);
 const duration = one(
   'a duration such as 500ms, 5s, 2m or 1h',
-  z.string().regex(durationPattern),
+  z.string().regex(durationPattern, { abort: true }),
   z.literal(0),
   reference,
 );

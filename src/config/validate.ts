@@ -47,6 +47,11 @@ const complain = (
   };
 };
 
+/** What YAML 1.1 took for true and false. */
+const flagWords = new Map(
+  ['yes', 'on', 'y', 'no', 'off', 'n'].map((word, i) => [word, i < 3 ? 'true' : 'false'] as const),
+);
+
 const complaints = (document: ConfigDocument, issue: Issue): readonly Complaint[] => {
   const where = pathText(issue.path);
   if (issue.code === 'unrecognized_keys') {
@@ -76,8 +81,16 @@ const complaints = (document: ConfigDocument, issue: Issue): readonly Complaint[
       ),
     ];
   }
-  const missing = issue.message === 'expected text' && valueAt(document.value, issue.path) === undefined;
-  return [complain(document, issue.path, 'value', `${where || 'the file'}: ${missing ? 'is missing' : issue.message}`)];
+  const value = valueAt(document.value, issue.path);
+  const missing = issue.message === 'expected text' && value === undefined;
+  const flag =
+    issue.message === 'expected true or false' && typeof value === 'string'
+      ? flagWords.get(value.toLowerCase())
+      : undefined;
+  const note = flag === undefined ? undefined : `write ${flag}: \`${String(value)}\` is a text in YAML 1.2`;
+  return [
+    complain(document, issue.path, 'value', `${where || 'the file'}: ${missing ? 'is missing' : issue.message}`, note),
+  ];
 };
 
 const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown => {

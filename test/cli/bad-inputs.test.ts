@@ -15,6 +15,7 @@ const control = await testDatabase();
 const home = mkdtempSync(join(tmpdir(), 'lockstep-bad-'));
 after(async () => {
   rmSync(home, { recursive: true, force: true });
+  await b.query(`drop owned by ${low}; drop role ${low}`);
   for (const db of [a, b, control]) await db[Symbol.asyncDispose]();
 });
 
@@ -38,6 +39,25 @@ await b.query(`
   create table empty (id int primary key); insert into empty values (1), (2);
   create table secret (id int primary key);
 `);
+
+await a.query(`create table sub (id int primary key, plan text); insert into sub values (1, 'team2026');
+  create table changed (id int primary key, status text); insert into changed values (9, 'canceled');`);
+await b.query(`create table offer (code text primary key); create table sub (id int primary key, plan text references offer);
+  create table changed (id int primary key, status text);
+  create function normalise() returns trigger language plpgsql as $$ begin new.status := 'closed'; return new; end $$;
+  create trigger normalise before insert on changed for each row execute function normalise();
+  create table notes (id int primary key, body text); create table d (id int primary key, at date);`);
+/** Roles belong to the server: one of this test's own. */
+const low = `low_${b.name}`;
+await b.query(`create role ${low} login password 'low'`);
+const odd = join(home, 'odd.db');
+{
+  const db = new DatabaseSync(odd);
+  db.exec(`create table notes (id integer primary key, body text);
+    insert into notes values (9, 'ab' || char(0) || 'cd'), (10, cast(x'4f9243' as text));
+    create table d (id integer primary key, at date); insert into d values (1, '0000-00-00');`);
+  db.close();
+}
 
 const file = (name: string, text: string): string => {
   writeFileSync(join(home, name), text);
@@ -252,6 +272,47 @@ const cases: readonly Case[] = [
     args: () => ['check', ...config('version: 1\nendpoints:\n\ta: { url: x }\n')],
     exit: 20,
     says: [/:3:1: a tab/],
+  },
+  {
+    name: 'a word that only YAML 1.1 takes for a boolean',
+    args: () => ['check', ...config(base.replace('writable: true', 'writable: no'))],
+    exit: 20,
+    says: [/endpoints\.b\.writable: expected true or false/, /write false: `no` is a text/, /\^/],
+  },
+  {
+    name: 'a right that is missing, with the statement that gives it',
+    args: () => ['diff', a.url, url((u) => void Object.assign(u, { username: low, password: 'low' })), 't'],
+    exit: 21,
+    says: [/may not do this/, /grant select on "public"\."t" to/],
+  },
+  {
+    name: 'rows that wait for a row of a table that is not part of the plan',
+    args: () => ['sync', a.url, b.url, 'sub', '--settle', '0', '--yes'],
+    exit: 2,
+    says: [
+      /Key \(plan\)=\(team2026\)/,
+      /public\.sub refers to public\.offer, which is not part of this plan/,
+      /Name public\.offer, too/,
+    ],
+  },
+  {
+    name: 'a trigger that changes what is written',
+    args: () => ['sync', a.url, b.url, 'changed', '--settle', '0', '--yes'],
+    exit: 2,
+    says: [
+      /changed 9: status written canceled, read back closed \(a trigger\?\)/,
+      /changed has triggers \(normalise\)/,
+    ],
+  },
+  {
+    name: 'a cell that PostgreSQL cannot hold',
+    args: () => ['sync', `sqlite:${odd}`, b.url, 'notes', 'd', '--settle', '0', '--yes'],
+    exit: 2,
+    says: [
+      /notes 9: body: .*it holds a NUL character/,
+      /notes 10: body: .*not valid UTF-8/,
+      /d 1: at: ‹text "0000-00-00"› cannot be read as date/,
+    ],
   },
   {
     name: 'a key written twice',

@@ -7,6 +7,7 @@ import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
+import { missingParents } from './missing-parents.ts';
 
 /** A finished apply, or the apply of a revert. */
 type Applied = Pick<AppliedPlan, 'run' | 'plan' | 'result' | 'resumed'>;
@@ -107,6 +108,7 @@ export const appliedTable = async (out: Out, a: Applied, left: readonly Settled[
       `      ${visibleText(change.table)} ${key}   ${s.outcome.status}${reason === '' ? '' : `: ${inert(reason)}`}\n`,
     );
   }
+  for (const text of missingParents(header, left)) await out.write(`  ${style.cyan('hint')}  ${inert(text)}\n`);
   const hidden = numbers.moved + numbers.rejected - left.length;
   if (hidden > 0) await out.write(style.dim(`      ${grouped(hidden)} more: lockstep show ${a.run} --limit all\n`));
   const verified = total(numbers.applied) - numbers.changed_by_target;

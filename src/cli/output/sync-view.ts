@@ -7,6 +7,7 @@ import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
+import { missingParents } from './missing-parents.ts';
 import { pairLines } from './pair-lines.ts';
 import { unfitLines, withoutKey } from './plan-view.ts';
 import { workDone } from './summary.ts';
@@ -62,6 +63,7 @@ export const syncTable = async (
       `      ${visibleText(change.table)} ${key}   ${settled.outcome.status}: ${inert(settled.outcome.reason ?? 'the row changed after the plan')}\n`,
     );
   }
+  for (const text of missingParents(header, left)) await out.write(`  ${style.cyan('hint')}  ${inert(text)}\n`);
   for (const text of unfitLines(planned.summary).slice(0, 20)) await out.write(`      ${inert(text)}\n`);
   for (const pair of withoutKey(planned.summary))
     await out.write(`      ${visibleText(pair)}: no key; its rows can be compared, not written\n`);
@@ -73,6 +75,12 @@ export const syncTable = async (
         `      ${visibleText(e.pair)} ${e.key.map((c) => visibleCell(c)).join(', ')}   ${e.columns.map(visibleText).join(', ')}\n`,
       );
     }
+  }
+  for (const x of result?.altered.slice(0, 10) ?? []) {
+    const cells = `written ${visibleCell(x.written)}, read back ${visibleCell(x.stored)} (a trigger?)`;
+    await out.write(
+      `  ${style.yellow('!')} ${visibleText(x.pair)} ${x.key.map((c) => visibleCell(c)).join(', ')}: ${visibleText(x.column)} ${cells}\n`,
+    );
   }
   for (const n of s.not_compared)
     await out.write(`  ${style.cyan('not compared')}  ${inert(`${n.what}: ${n.reason}`)}\n`);
