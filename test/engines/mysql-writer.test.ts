@@ -237,7 +237,8 @@ if (!isMariadbMissing) {
     const stop = new AbortController();
     const batches = [row('1', '1'), row('2', '2')].map((r) => batchOf(table, update(table, r, row(r[0]!, '9'))));
     const work = code(endpoint.writer!.apply({ run: 'r_test', step: 1, token: 0n }, batches, { signal: stop.signal }));
-    const waiting = `select 1 from information_schema.innodb_trx where trx_state = 'LOCK WAIT'`;
+    const waiting = `select 1 from information_schema.processlist where db = database() and id <> connection_id()
+      and command = 'Query' and time_ms > 100`;
     while ((await db.query(waiting)).length === 0);
     stop.abort();
     assert.match(await work, /ABORTED/);

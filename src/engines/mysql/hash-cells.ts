@@ -96,11 +96,14 @@ let memory = new ArrayBuffer(0);
 let bytes = Buffer.from(memory);
 let view = new DataView(memory);
 
-const look = (cell: Buffer): void => {
-  if (cell.buffer === memory) return;
-  memory = cell.buffer as ArrayBuffer;
-  bytes = Buffer.from(memory);
-  view = new DataView(memory);
+/** Looks into the memory of these cells; their places count from the start of the whole of it: by how much. */
+const look = (cells: RawCells): number => {
+  if (cells.bytes.buffer !== memory) {
+    memory = cells.bytes.buffer as ArrayBuffer;
+    bytes = Buffer.from(memory);
+    view = new DataView(memory);
+  }
+  return cells.bytes.byteOffset;
 };
 
 /** XOR of the cells' hashes, finalised, into `hashed` of `lib/lookup3.ts`. */
@@ -108,8 +111,11 @@ export const hashCells = (h: CellHashing, cells: RawCells): void => {
   let high = 0;
   let low = 0;
   const count = h.ways.length;
+  const offset = look(cells);
   for (let i = 0; i < count; i++) {
-    hashCell(h, i, cells[i]!);
+    const end = cells.ends[i]!;
+    if (end < 0) hashNull(h.seeds[i]!);
+    else hashCell(h, i, cells.starts[i]! + offset, end + offset);
     high ^= hashed[0]!;
     low ^= hashed[1]!;
   }
@@ -119,35 +125,17 @@ export const hashCells = (h: CellHashing, cells: RawCells): void => {
 let days = 0;
 let float = 0;
 
-const hashCell = (h: CellHashing, i: number, cell: Buffer | null): void => {
+const hashCell = (h: CellHashing, i: number, start: number, end: number): void => {
   const seeds = h.seeds[i]!;
-  if (cell === null) {
-    hashNull(seeds);
-    return;
-  }
   const way = h.ways[i]!;
-  if (way > 0) {
-    look(cell);
-    const start = cell.byteOffset;
-    const length = cell.length;
-    if (way === 1) {
-      hashBytesAt(seeds, view, start, length);
-      return;
-    }
-    if (way === 2) {
-      hashRaw(seeds, h.form, view, start, length);
-      return;
-    }
-    if (read(way, start, length) === start + length) {
-      hashRead(way, seeds, h.form, start, length);
-      return;
-    }
-  }
-  h.slow[i]!(h.rendered[i]!.decode(cell));
+  if (way === 1) hashBytesAt(seeds, view, start, end - start);
+  else if (way === 2) hashRaw(seeds, h.form, view, start, end - start);
+  else if (way > 2 && read(way, start, end) === end) hashRead(way, seeds, h.form, start, end);
+  else h.slow[i]!(h.rendered[i]!.decode(bytes, start, end));
 };
 
 /** Reads a value of this way in place; the place behind it, or -1 for what is not plain. */
-const read = (way: number, start: number, length: number): number => {
+const read = (way: number, start: number, end: number): number => {
   switch (way) {
     case 3:
       return readInteger(bytes, start);
@@ -156,8 +144,8 @@ const read = (way: number, start: number, length: number): number => {
     case 5:
       return readDecimal(bytes, start, false);
     case 6:
-      float = Number(bytes.toString('latin1', start, start + length));
-      return Number.isFinite(float) ? start + length : -1;
+      float = Number(bytes.toString('latin1', start, end));
+      return Number.isFinite(float) ? end : -1;
     case 7:
       return readUuid(bytes, start);
     case 8:
@@ -171,7 +159,7 @@ const read = (way: number, start: number, length: number): number => {
 };
 
 /** Hashes what `read` has read. */
-const hashRead = (way: number, seeds: PackedSeeds, form: HashSpec['form'], start: number, length: number): void => {
+const hashRead = (way: number, seeds: PackedSeeds, form: HashSpec['form'], start: number, end: number): void => {
   switch (way) {
     case 3:
       hashInt(seeds, halves[0]!, halves[1]!);
@@ -181,7 +169,7 @@ const hashRead = (way: number, seeds: PackedSeeds, form: HashSpec['form'], start
       else hashFalse(seeds);
       break;
     case 5:
-      if (decimal.whole < 0) hashDecimalAt(seeds, bytes, start, start + length);
+      if (decimal.whole < 0) hashDecimalAt(seeds, bytes, start, end);
       else hashSmallDecimal(seeds, decimal.negative, decimal.whole, decimal.fraction);
       break;
     case 6:
@@ -198,9 +186,10 @@ const hashRead = (way: number, seeds: PackedSeeds, form: HashSpec['form'], start
   }
 };
 
-/** A 64-bit integer of a cell, into `halves`; false: it is none. */
-export const readInt64 = (cell: Buffer | null): boolean => {
-  if (cell === null) return false;
-  look(cell);
-  return readInteger(bytes, cell.byteOffset) === cell.byteOffset + cell.length;
+/** A 64-bit integer of the first cell, into `halves`; false: it is none. */
+export const readFirst = (cells: RawCells): boolean => {
+  const end = cells.ends[0]!;
+  if (end < 0) return false;
+  const offset = look(cells);
+  return readInteger(bytes, cells.starts[0]! + offset) === end + offset;
 };

@@ -5,7 +5,7 @@ import { halves } from '../../model/hash/column-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import type { Key, Text } from '../../model/row.ts';
 import type { ColumnSql } from './columns.ts';
-import { cellHashing, hashCells, readInt64 } from './hash-cells.ts';
+import { cellHashing, hashCells, readFirst } from './hash-cells.ts';
 import { render } from './render.ts';
 import type { RawCells, RowSink } from './row-stream.ts';
 
@@ -52,12 +52,15 @@ export const hashSink = (
     add: (cells) => {
       if (o.wanted !== undefined && !o.wanted(cells)) return;
       if (integers) {
-        if (!readInt64(cells[0]!)) throw noHash();
+        if (!readFirst(cells)) throw noHash();
         // a BigInt64Array keeps its low half first
         numbers[2 * count] = halves[1]!;
         numbers[2 * count + 1] = halves[0]!;
       } else {
-        const key = decoders.map((decode, i): Text | null => (cells[i] === null ? null : decode(cells[i]!)));
+        const key = decoders.map((decode, i): Text | null => {
+          const end = cells.ends[i]!;
+          return end < 0 ? null : decode(cells.bytes, cells.starts[i]!, end);
+        });
         o.inOrder?.(key);
         keys.push(key);
       }
@@ -100,7 +103,7 @@ const rangePart = (p: Extract<Partition, { by: 'range' }>): ((cells: RawCells) =
     return part > BigInt(last) ? last : Number(part);
   };
   return (cells) => {
-    if (!readInt64(cells[0]!)) throw noHash();
+    if (!readFirst(cells)) throw noHash();
     const high = halves[0]!;
     if (!small || high > 0x7ffff || high < -0x80000) return exact();
     const distance = high * 4_294_967_296 + (halves[1]! >>> 0) - origin;

@@ -12,8 +12,11 @@ import { type ColumnFacts, isOpaqueBytes, isTinyBool } from './types.ts';
 /** How a column leaves the server, and how the bytes it sends become a cell. */
 export interface Rendered {
   readonly sql: string;
-  readonly decode: (bytes: Buffer) => Text;
+  readonly decode: Decode;
 }
+
+/** The cell of the bytes from `start` to `end`. */
+export type Decode = (bytes: Buffer, start: number, end: number) => Text;
 
 /** Numbers are printed by the server in full, but not by the ways of their declaration: `00005`, `0.1000`, six digits of a FLOAT. */
 const sqlOf = (c: ColumnSql): string => {
@@ -24,11 +27,13 @@ const sqlOf = (c: ColumnSql): string => {
   return raw;
 };
 
-const ascii = (bytes: Buffer): string => bytes.toString('latin1');
+const ascii = (bytes: Buffer, start: number, end: number): string => bytes.toString('latin1', start, end);
+const utf8 = (bytes: Buffer, start: number, end: number): string => decodeUtf8(bytes.subarray(start, end));
+const hex = (bytes: Buffer, start: number, end: number): string => bytes.toString('hex', start, end);
 
 /** `5.0000` as `5`, `-0.50` as `-0.5`: the server prints all digits of the scale. */
-const trimmedDecimal = (bytes: Buffer): string => {
-  const text = ascii(bytes);
+const trimmedDecimal = (bytes: Buffer, start: number, stop: number): string => {
+  const text = ascii(bytes, start, stop);
   const point = text.indexOf('.');
   if (point < 0) return text;
   let end = text.length;
@@ -44,35 +49,31 @@ const bitText = (bytes: Buffer, width: number): string => {
 };
 
 /** The cell as its column's own type. */
-const own = (f: ColumnFacts, stored: ColumnType): ((bytes: Buffer) => Text) => {
+const own = (f: ColumnFacts, stored: ColumnType): Decode => {
   switch (stored.kind) {
     case 'int':
-      return ascii as (bytes: Buffer) => Text;
+      return ascii as Decode;
     case 'decimal':
-      return trimmedDecimal as (bytes: Buffer) => Text;
+      return trimmedDecimal as Decode;
     case 'bool':
       return isTinyBool(f)
-        ? (bytes) => storedInteger(stored, stored, ascii(bytes))
-        : (bytes) => (ascii(bytes) === '0' ? 'false' : 'true') as Text;
+        ? (bytes, start, end) => storedInteger(stored, stored, ascii(bytes, start, end))
+        : (bytes, start, end) => (ascii(bytes, start, end) === '0' ? 'false' : 'true') as Text;
     case 'bytes':
-      return (bytes) => bytes.toString('hex') as Text;
+      return hex as Decode;
     case 'bit':
-      return (bytes) => bitText(bytes, f.precision ?? 1) as Text;
+      return (bytes, start, end) => bitText(bytes.subarray(start, end), f.precision ?? 1) as Text;
     case 'opaque':
-      return isOpaqueBytes(f)
-        ? (bytes) => bytes.toString('hex') as Text
-        : (bytes) => decodeUtf8(bytes) as string as Text;
+      return isOpaqueBytes(f) ? (hex as Decode) : (utf8 as Decode);
     case 'text':
-      return stored.padded
-        ? (bytes) => withoutPadding(decodeUtf8(bytes)) as Text
-        : (bytes) => decodeUtf8(bytes) as Text;
+      return stored.padded ? (bytes, start, end) => withoutPadding(utf8(bytes, start, end)) as Text : (utf8 as Decode);
     case 'enum':
-      return (bytes) => decodeUtf8(bytes) as Text;
+      return utf8 as Decode;
     case 'json':
-      return (bytes) => canonical(stored, decodeUtf8(bytes));
+      return (bytes, start, end) => canonical(stored, utf8(bytes, start, end));
     default:
-      return (bytes) => {
-        const text = ascii(bytes);
+      return (bytes, start, end) => {
+        const text = ascii(bytes, start, end);
         const cell = canonical(stored, text);
         // zero dates, times of more than a day: kept as what the type cannot read, whatever digits the column prints
         return isMisfit(cell)
@@ -89,14 +90,14 @@ const own = (f: ColumnFacts, stored: ColumnType): ((bytes: Buffer) => Text) => {
 export const render = (c: ColumnSql): Rendered => {
   const { stored, as, exact } = c.column;
   const sql = sqlOf(c);
-  if (exact && stored.kind === 'json') return { sql, decode: (bytes) => spelled(decodeUtf8(bytes)) };
+  if (exact && stored.kind === 'json') return { sql, decode: (bytes, start, end) => spelled(utf8(bytes, start, end)) };
   if (isTinyBool(c.facts) && as.kind !== 'bool')
-    return { sql, decode: (bytes) => storedInteger(as, stored, ascii(bytes)) };
+    return { sql, decode: (bytes, start, end) => storedInteger(as, stored, ascii(bytes, start, end)) };
   const read = own(c.facts, stored);
   const same = as.kind === stored.kind && as.kind !== 'text' && as.kind !== 'float';
   const plainText = as.kind === 'text' && stored.kind === 'text' && !as.padded;
   if (same || plainText) return { sql, decode: read };
-  return { sql, decode: (bytes) => convert(read(bytes), stored, as) as Text };
+  return { sql, decode: (bytes, start, end) => convert(read(bytes, start, end), stored, as) as Text };
 };
 
 /** JSON as it is stored; what is no JSON at all cannot be a spelling. */

@@ -7,11 +7,11 @@ export const rowSink = (rendered: readonly Rendered[], batchRows: number): RowSi
   const decoders = rendered.map((r) => r.decode);
   let rows: Row[] = [];
   return {
-    add: (cells) => {
+    add: ({ bytes, starts, ends }) => {
       const row: (Text | null)[] = [];
       for (let i = 0; i < decoders.length; i++) {
-        const cell = cells[i]!;
-        row.push(cell === null ? null : decoders[i]!(cell));
+        const end = ends[i]!;
+        row.push(end < 0 ? null : decoders[i]!(bytes, starts[i]!, end));
       }
       rows.push(row);
     },

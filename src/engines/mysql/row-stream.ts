@@ -1,10 +1,67 @@
 import type { EventEmitter } from 'node:events';
 import type { Connection } from 'mysql2';
+import { LockstepError } from '../../model/errors.ts';
 
-/** Cells as the server sent them; valid only while the row is handed over. */
-export type RawCells = readonly (Buffer | null)[];
+/** Cells as the server sent them, where they lie in memory; valid only while the row is handed over. */
+export interface RawCells {
+  readonly bytes: Buffer;
+  /** Where each cell begins. */
+  readonly starts: Int32Array;
+  /** Where it ends; -1: NULL. */
+  readonly ends: Int32Array;
+}
 
-/** Makes batches of rows. `add` must keep nothing of the buffers. */
+/** A row as the driver has it before it is parsed. */
+interface Packet {
+  readonly buffer: Buffer;
+  readonly offset: number;
+  readonly end: number;
+}
+
+/**
+ * Takes the place of the driver's parser of rows, which would make an object of each cell. What it returns is what the
+ * driver hands on as the row.
+ */
+class CellFinder implements RawCells {
+  bytes: Buffer = Buffer.alloc(0);
+  starts = new Int32Array(16);
+  ends = new Int32Array(16);
+  size = 0;
+
+  next(packet: Packet): RawCells {
+    const bytes = packet.buffer;
+    this.bytes = bytes;
+    this.size = packet.end - packet.offset;
+    let p = packet.offset;
+    for (let i = 0; p < packet.end; i++) {
+      if (i === this.ends.length) this.#grow();
+      let length = bytes[p++]!;
+      if (length > 250) {
+        if (length === 251) {
+          this.ends[i] = -1;
+          continue;
+        }
+        const size = length === 252 ? 2 : length === 253 ? 3 : 8;
+        length = size === 8 ? Number(bytes.readBigUInt64LE(p)) : bytes.readUIntLE(p, size);
+        p += size;
+      }
+      this.starts[i] = p;
+      p += length;
+      this.ends[i] = p;
+    }
+    return this;
+  }
+
+  #grow(): void {
+    const [starts, ends] = [this.starts, this.ends];
+    this.starts = new Int32Array(2 * starts.length);
+    this.ends = new Int32Array(2 * ends.length);
+    this.starts.set(starts);
+    this.ends.set(ends);
+  }
+}
+
+/** Makes batches of rows. `add` must keep nothing of the cells. */
 export interface RowSink<T> {
   add(cells: RawCells): void;
   /** The batch is large enough to be taken. */
@@ -31,7 +88,12 @@ export class RowStream<T> {
     this.#sink = sink;
     // without a callback the driver keeps no rows
     const command = client.query(sql) as unknown as EventEmitter;
-    command.on('result', (row: RawCells) => this.#row(row));
+    const finder = new CellFinder();
+    Object.defineProperty(command, '_rowParser', { get: () => finder, set: () => {} });
+    command.on('result', (row: unknown) => {
+      if (row === finder) this.#row(finder);
+      else this.#fail(new LockstepError('INTERNAL', 'the driver hands rows over in a form that is not known'));
+    });
     command.on('error', (error: unknown) => this.#finish(error));
     command.on('end', () => this.#finish(undefined));
     client.on('error', this.#lost);
@@ -42,16 +104,20 @@ export class RowStream<T> {
     this.#finish(error ?? Object.assign(new Error('the connection was closed'), { code: 'PROTOCOL_CONNECTION_LOST' }));
   };
 
-  #row(row: RawCells): void {
-    if (this.#discarding || !Array.isArray(row)) return;
+  #fail(error: unknown): void {
+    this.#error ??= error;
+    this.#discarding = true;
+    this.#wake?.();
+  }
+
+  #row(row: CellFinder): void {
+    if (this.#discarding) return;
     this.count++;
-    for (const cell of row) if (cell !== null) this.bytes += cell.length;
+    this.bytes += row.size;
     try {
       this.#sink.add(row);
     } catch (error) {
-      this.#error ??= error;
-      this.#discarding = true;
-      this.#wake?.();
+      this.#fail(error);
       return;
     }
     if (!this.#sink.full) return;
