@@ -56,7 +56,7 @@ const tls = z.strictObject({
 
 const endpoint = z
   .strictObject({
-    url: text.describe('postgres://…, sqlite:path. Instead of parts.').optional(),
+    url: text.describe('postgres://…, mysql://…, firebird://…, sqlite:path. Instead of parts.').optional(),
     engine: text.describe('Engine, when written by parts.').optional(),
     host: text.optional(),
     port: one(
@@ -76,6 +76,8 @@ const endpoint = z
       .optional(),
     writable: flag.describe('Default false: nothing is ever written here.').optional(),
     application_name: text.optional(),
+    charset: text.describe('Firebird: the character set of texts that are declared without one.').optional(),
+    role: text.describe('Firebird: the role to take on.').optional(),
     tls: tls.optional(),
     pool: z.strictObject({ max: whole('a number of connections', 1).optional() }).optional(),
     limits: z

@@ -110,7 +110,15 @@ const fromUrl = (text: string): Settings => {
 };
 
 /** Settings of every endpoint, read elsewhere. */
-const others = ['engine', 'writable', 'replicas', 'limits', 'retry', 'breaker', 'url', 'pool', 'path', 'alias'];
+const others = ['engine', 'writable', 'replicas', 'limits', 'retry', 'breaker', 'url', 'pool', 'path', 'alias', 'tls'];
+
+/** Firebird encrypts its own wire, without certificates: of `tls` only on and off mean something. */
+const encryptOf = (tls: unknown): Settings => {
+  const mode = (tls as { readonly mode?: unknown } | undefined)?.mode;
+  return mode === undefined
+    ? {}
+    : { encrypt: mode === 'disable' ? 'disabled' : mode === 'prefer' ? 'enabled' : 'required' };
+};
 
 /** Reads a `firebird://` URL or the parts of a config entry. Throws CONFIG; no message repeats a password. */
 export const parseConfig = (config: string | Readonly<Record<string, unknown>>): FirebirdConfig => {
@@ -129,7 +137,12 @@ export const parseConfig = (config: string | Readonly<Record<string, unknown>>):
     parts[name as keyof Settings] = String(value);
   }
   const database = config['path'] ?? config['alias'];
-  return read({ ...given, ...(typeof database === 'string' ? { database } : {}), ...parts });
+  return read({
+    ...given,
+    ...(typeof database === 'string' ? { database } : {}),
+    ...encryptOf(config['tls']),
+    ...parts,
+  });
 };
 
 /** For people, without the password. */
