@@ -9,8 +9,13 @@ const hasMarkers = (db: Database): boolean =>
   db.get(`select count(*) from sqlite_schema where type = 'table' and name in (?, ?)`, stepsTable, locksTable)![0] ===
   2n;
 
-/** Makes our two tables; `state` when the database does not let us. */
-export const prepareTarget = (db: Database): 'marker' | 'state' => {
+const refused = (db: Database, why: string): LockstepError =>
+  new LockstepError('PRIVILEGE', `our tables ${stepsTable} and ${locksTable} cannot be made in ${db.path}: ${why}`, {
+    hint: 'Without them there is no lock and no mark of what was written. Free these names, or let this user make tables.',
+  });
+
+/** Makes our two tables. There is no writing without them: nothing else keeps a second writer of the file away. */
+export const prepareTarget = (db: Database): 'marker' => {
   if (hasMarkers(db)) return 'marker';
   try {
     db.exec(`
@@ -20,12 +25,14 @@ export const prepareTarget = (db: Database): 'marker' | 'state' => {
       create table if not exists ${locksTable} (
         name text primary key not null, run text, pair text, token integer not null, expires_at integer not null
       ) without rowid`);
-    return 'marker';
   } catch (error) {
     const code = resultCode(error);
-    if (code === resultCodes.AUTH || code === resultCodes.ERROR) return 'state';
+    if (code === resultCodes.AUTH || code === resultCodes.ERROR) throw refused(db, (error as Error).message);
     throw error;
   }
+  // Where a view has the name, SQLite takes the table for made.
+  if (!hasMarkers(db)) throw refused(db, 'something else has one of these names');
+  return 'marker';
 };
 
 const inTransaction = <T>(db: Database, work: () => T): T => {
@@ -41,15 +48,9 @@ const inTransaction = <T>(db: Database, work: () => T): T => {
   }
 };
 
-const needMarkers = (db: Database): void => {
-  if (!hasMarkers(db) && prepareTarget(db) === 'state') {
-    throw new LockstepError('PRIVILEGE', `our tables cannot be made in ${db.path}, so there is no lock.`);
-  }
-};
-
 /** Takes the one writer's lock of the file; a dead holder's has run out. Returns the fencing token. */
 export const takeLock = (db: Database, holder: Holder, nowMs: number, holdMs: number): bigint => {
-  needMarkers(db);
+  prepareTarget(db);
   return inTransaction(db, () => {
     const row = db.get(`select run, pair, token, expires_at from ${locksTable} where name = 'writer'`);
     const [run, pair, token, until] = row ?? [null, null, 0n, 0n];
