@@ -32,6 +32,9 @@ test('changes come back from memory and from files as they went in, and no file 
       found.forEach((c, i) => {
         assert.deepEqual(c, change(i));
       });
+      const again: Change[] = [];
+      for await (const batch of spool.read('a')) again.push(...batch);
+      assert.deepEqual(again, found, 'a lane is read any number of times');
       const other: Change[] = [];
       for await (const batch of spool.read('b')) other.push(...batch);
       assert.deepEqual(other, [{ key: ['x'], op: 'delete', before: ['x'], after: null }]);
