@@ -11,6 +11,7 @@ import { revert } from '../../src/work/revert.ts';
 import { type Database, database, type EngineName, engineNames } from '../acceptance/databases.ts';
 import { applied, type Bench, bench, open, planned, synced } from '../apply/bench.ts';
 import { memoryTable, reference, table } from '../apply/tables.ts';
+import { faulty } from '../faults/faulty.ts';
 
 /** Parents that have new numbers under the same unique names, with the children moved to them. */
 
@@ -163,4 +164,23 @@ test('memory: renumbered parents under unique names move with their children', a
   });
   assert.deepEqual([done.exit, done.sync.verdict], [0, 'agrees'], JSON.stringify(done.sync));
   assert.deepEqual(done.sync.planned, { insert: 1, update: 3, delete: 1, withheld: 0 });
+});
+
+test('guarded by state alone, a group whose reply was lost counts as written already, as a whole', async () => {
+  const region = table('region', 'id! name~');
+  const customer = table('customer', 'id! region_id', { foreignKeys: [reference('region_id', 'region')] });
+  const left = memoryDatabase([memoryTable(region, '2,North'), memoryTable(customer, '1,2;2,2')]);
+  const right = memoryDatabase([memoryTable(region, '1,North'), memoryTable(customer, '1,1;2,1')]);
+  const source = memoryEndpoint(left, { name: 'left' });
+  const target = memoryEndpoint(right, { name: 'right', marker: false });
+  const { plan } = await planned(b.store, { source, target });
+  const lossy = faulty(target, ({ call, nth }) => (call === 'apply' && nth === 1 ? { verb: 'lose' } : undefined));
+  const done = await applied(b.store, plan.header.id, { target: lossy });
+  const { numbers } = done.result;
+  assert.deepEqual([done.exit, done.result.guardedBy, numbers.already, numbers.rejected], [0, 'state', 5, 0]);
+  assert.deepEqual(right.state.rows.get('region'), [['2', 'North']]);
+  assert.deepEqual(right.state.rows.get('customer'), [
+    ['1', '2'],
+    ['2', '2'],
+  ]);
 });
