@@ -1,8 +1,10 @@
 import pg from 'pg';
 import { columnsSql, tableFacts } from '../src/engines/postgres/columns.ts';
+import { CopyIn } from '../src/engines/postgres/copy-in.ts';
 import { postgres } from '../src/engines/postgres/index.ts';
 import { textArray } from '../src/engines/postgres/select.ts';
-import { bareSql } from '../src/engines/postgres/write-sql.ts';
+import { byIndex, copyPieces } from '../src/engines/postgres/write-hashed.ts';
+import { bareSql, copySql } from '../src/engines/postgres/write-sql.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { randomSeed } from '../src/lib/ids.ts';
 import type { Change } from '../src/model/change.ts';
@@ -102,6 +104,11 @@ const batchesOf = async (store: Store, plan: Plan, size: number): Promise<readon
   return batches;
 };
 
+const keyArrays = (key: readonly string[], changes: readonly Change[]): string[] =>
+  key.map((_, i) => textArray(changes.map((c) => c.key[i]!)));
+const cellArrays = (changes: readonly Change[], written: readonly number[]): string[] =>
+  written.map((_, i) => textArray(changes.map((c) => (c.op === 'update' ? c.cells![i]! : null))));
+
 /** Only the statements, one transaction each: no guard, no read-back, no record. Not a mode of the product. */
 const writeBare = async (sides: Sides, plan: Plan, batches: readonly (readonly Change[])[]): Promise<number> => {
   const { table, key } = plan.header.tables[0]!;
@@ -117,19 +124,21 @@ const writeBare = async (sides: Sides, plan: Plan, batches: readonly (readonly C
     );
     const first = batches[0]![0]!;
     const written = first.op === 'delete' ? [] : first.columns;
-    const sql = bareSql(
-      first.op,
-      table,
-      columns.slice(0, key.length),
-      written.map((i) => columns[i]!),
-    );
+    const sides = [columns.slice(0, key.length), written.map((i) => columns[i]!)] as const;
+    const sql = first.op === 'insert' ? copySql(table, sides[1]) : bareSql(first.op, table, ...sides);
+    const copied = (changes: readonly Change[]): Promise<number> => {
+      const copy = new CopyIn(sql, copyPieces(changes, written)!);
+      client.query(copy);
+      return copy.rows;
+    };
     return await timed(async () => {
       for (const changes of batches) {
-        const keys = key.map((_, i) => textArray(changes.map((c) => c.key[i]!)));
-        const values = written.map((i) => textArray(changes.map((c) => c.after![i]!)));
-        await client.query('begin; set local enable_hashjoin to off; set local enable_mergejoin to off');
-        const { rowCount } = await client.query(sql, first.op === 'insert' ? values : [...keys, ...values]);
-        if (rowCount !== changes.length) throw new Error(`${first.op}: ${rowCount} of ${changes.length} rows`);
+        await client.query(`begin${byIndex}`);
+        const count =
+          first.op === 'insert'
+            ? await copied(changes)
+            : (await client.query(sql, [...keyArrays(key, changes), ...cellArrays(changes, written)])).rowCount;
+        if (count !== changes.length) throw new Error(`${first.op}: ${count} of ${changes.length} rows`);
         await client.query('commit');
       }
     });

@@ -26,7 +26,7 @@ export interface ApplySettings {
 export const defaultApplySettings: ApplySettings = {
   batchSize: 5000,
   batchDelayMs: 0,
-  concurrency: 1,
+  concurrency: 2,
   atomic: 'batch',
   maxRejected: 1000,
   retry: defaultRetry,

@@ -164,7 +164,7 @@ const guards = z.strictObject({
 const apply = z.strictObject({
   batch_size: whole('a number of rows', 1).describe('Rows per transaction. Default 5000.').optional(),
   batch_delay: duration.describe('Pause between batches. Default 0ms.').optional(),
-  concurrency: whole('a number', 1).describe('Batches written at once. Default 4.').optional(),
+  concurrency: whole('a number', 1).describe('Batches written at once. Default 2.').optional(),
   atomic: z
     .enum(['batch', 'run'])
     .describe('run: one transaction for everything, all or nothing. Default batch.')

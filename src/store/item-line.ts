@@ -107,19 +107,31 @@ const afterOf = (before: Row, columns: readonly number[], cells: readonly Cell[]
 const imagesBegin = ',"before":[';
 const hashesBegin = ',"hashes":[';
 
-/** The images of a line, read when they are asked for. */
+/**
+ * Where the images of a line begin; -1: it is read as a whole. What stands before is JSON but for its last brace, and
+ * never ends in one.
+ */
+export const imagesAt = (line: string): number => {
+  const at = line.indexOf(imagesBegin);
+  return at >= 0 && line.lastIndexOf(hashesBegin, at) >= 0 ? at : -1;
+};
+
+/** The ends of a chunk's lines, read when they are asked for. */
+export type ImageLines = () => readonly string[];
+
+/** The images of a line. */
 class LazyImages {
-  readonly #line: string;
+  readonly #lines: ImageLines;
   readonly #at: number;
   #read: Images | undefined;
 
-  constructor(line: string, at: number) {
-    this.#line = line;
+  constructor(lines: ImageLines, at: number) {
+    this.#lines = lines;
     this.#at = at;
   }
 
   read(): Images & { readonly before: Row } {
-    this.#read ??= JSON.parse(`{${this.#line.slice(this.#at + 1)}`) as Images;
+    this.#read ??= JSON.parse(`{${this.#lines()[this.#at]!.slice(1)}`) as Images;
     if (!hasImages(this.#read)) throw new LockstepError('INTERNAL', 'a plan item has no images');
     return this.#read as Images & { readonly before: Row };
   }
@@ -204,10 +216,10 @@ export const parseItem = (text: string, every?: (width: number) => readonly numb
 const listsMost = 1000;
 
 /**
- * Reads many lines whose bytes are known to be those that were written: images of changes with hashes are left for
- * later. Lists of columns that are the same are one list.
+ * Reads many lines whose bytes are known to be those that were written, without their images: `at` is the line's place
+ * among those of its chunk. Lists of columns that are the same are one list.
  */
-export const itemParser = (): ((text: string) => PlanItem | undefined) => {
+export const itemParser = (): ((head: string, images: ImageLines, at: number) => PlanItem | undefined) => {
   const lists = new Map<string, readonly number[]>();
   const shared = (list: readonly number[]): readonly number[] => {
     const name = list.join();
@@ -226,12 +238,11 @@ export const itemParser = (): ((text: string) => PlanItem | undefined) => {
     }
     return list;
   };
-  return (text) => {
-    const at = text.indexOf(imagesBegin);
-    if (at < 0 || text.lastIndexOf(hashesBegin, at) < 0) return parseItem(text, every);
-    const head = parsed(`${text.slice(0, at)}}`);
-    if (head === undefined || head.op === 'insert' || typeof head.key === 'number') return undefined;
-    const images = new LazyImages(text, at);
+  return (text, lines, at) => {
+    if (text.endsWith('}')) return parseItem(text, every);
+    const head = parsed(`${text}}`);
+    if (head?.hashes === undefined || head.op === 'insert' || typeof head.key === 'number') return undefined;
+    const images = new LazyImages(lines, at);
     const change =
       head.op === 'delete' ? new LazyDelete(head, images) : new LazyUpdate(head, shared(head.columns!), images);
     return { seq: head.seq, group: head.group, table: head.table, change };

@@ -28,7 +28,7 @@ export interface HashedWrites {
 
 /** Every key has its index: looked up one by one in the order given, the whole table is never read for a batch. */
 const ways = ['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan'];
-const byIndex = ways.map((way) => `; set local ${way} to off`).join('');
+export const byIndex = ways.map((way) => `; set local ${way} to off`).join('');
 const asBefore = ways.map((way) => `; set local ${way} to default`).join('');
 
 const mask = (1n << 64n) - 1n;
@@ -70,7 +70,7 @@ interface Prepared {
 const pieceSize = 1 << 18;
 
 /** Rows as COPY reads them; undefined: PostgreSQL's text cannot hold one of them. */
-const copyPieces = (changes: readonly Change[], places: readonly number[]): readonly string[] | undefined => {
+export const copyPieces = (changes: readonly Change[], places: readonly number[]): readonly string[] | undefined => {
   const pieces: string[] = [];
   let piece = '';
   const cut = (): boolean => {

@@ -5,7 +5,7 @@ import type { Journal, OutcomeStatus, PlanItem, SeqRange, Settled, StepRecord, S
 import { fromMultirange, mergeRanges, rangesOf, toMultirange } from '../ranges.ts';
 import type { Connection, Database, Rows } from './database.ts';
 import { addOutcomes, outcomesOf } from './outcomes.ts';
-import { planItems } from './plans.ts';
+import { planItems } from './plan-chunks.ts';
 import { fromJson, toTime } from './values.ts';
 
 type Noted = StepRecord & { readonly noted: boolean };

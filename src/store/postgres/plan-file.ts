@@ -3,9 +3,10 @@ import { z } from 'zod';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Plan, PlanHeader } from '../../model/store.ts';
-import { ChunkBuilder, keyHash, pack } from '../chunk.ts';
+import { ChunkBuilder, keyHash } from '../chunk.ts';
 import { itemLine, parseItem } from '../item-line.ts';
 import type { Database, Rows } from './database.ts';
+import { planSums, storeChunk } from './plan-chunks.ts';
 import { insertPlan } from './plan-row.ts';
 
 /**
@@ -128,7 +129,7 @@ export const importPlan = async (
   const { header, text } = headerOf(first.value);
   const known = await existing(header.id);
   const there = known?.header.id === header.id ? known : undefined;
-  const hash = createHash('sha256');
+  const sums = planSums();
   const counts = { insert: 0, update: 0, delete: 0 };
   const { connection, give } = await database.take(o);
   let finished = false;
@@ -137,15 +138,10 @@ export const importPlan = async (
     const builder = new ChunkBuilder();
     let seq = 0;
     const cut = async (): Promise<void> => {
-      const { count: n, plain, keys } = builder.cut();
-      if (n === 0) return;
-      hash.update(plain);
-      if (there) return;
-      await connection.query(
-        'insert into lockstep_control.plan_chunk (plan, first, last, keys, body) values ($1, $2, $3, $4, $5)',
-        [header.id, seq - n + 1, seq, keys, await pack(plain)],
-        { ...o, name: 'plan_chunk' },
-      );
+      const lines = builder.cut();
+      if (lines.count === 0) return;
+      sums.lines(lines.plain);
+      if (!there) sums.stored(await storeChunk(connection, header.id, lines, seq, o));
     };
     let footer: Record<string, unknown> | undefined;
     for await (const line of lines) {
@@ -164,7 +160,8 @@ export const importPlan = async (
       if (builder.full) await cut();
     }
     await cut();
-    const digest = hash.update(`${text}\n`).digest('hex');
+    const ends = sums.end(text);
+    const digest = ends.hash;
     if (!footer) throw notAPlan('the file', 'its end is missing');
     if (footer['hash'] !== digest || footer['items'] !== seq)
       throw notAPlan('the file', 'its content does not give its hash');
@@ -177,7 +174,7 @@ export const importPlan = async (
         throw notAPlan(`the file of plan ${header.id}`, 'the control store has this plan with another content');
       return there;
     }
-    await insertPlan(connection, header, text, digest, seq, o);
+    await insertPlan(connection, header, text, ends, seq, o);
     await connection.query('commit', [], o);
     finished = true;
     return { header, hash: digest, usedBy: null, usedAt: null };

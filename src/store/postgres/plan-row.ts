@@ -8,13 +8,13 @@ export const insertPlan = async (
   connection: Connection,
   header: PlanHeader,
   text: string,
-  hash: string,
+  sums: { readonly hash: string; readonly seal: string },
   items: number,
   o: Cancel,
 ): Promise<void> => {
   await connection.query(
-    'insert into lockstep_control.plan (id, sync, items, hash, header) values ($1, $2, $3, $4, $5)',
-    [header.id, plainOrNull(header.sync), items, hash, text],
+    'insert into lockstep_control.plan (id, sync, items, hash, seal, header) values ($1, $2, $3, $4, $5, $6)',
+    [header.id, plainOrNull(header.sync), items, sums.hash, sums.seal, text],
     o,
   );
 };

@@ -1,21 +1,15 @@
-import { createHash } from 'node:crypto';
 import type { ChangeOp } from '../../model/change.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Key } from '../../model/row.ts';
-import type { NewPlan, Plan, PlanHeader, PlanItem, Plans, PlanWriter, SeqRange } from '../../model/store.ts';
-import { ChunkBuilder, chunkItems, hashBytes, keyHash, linesOf, pack, unpackBytes } from '../chunk.ts';
-import { itemLine, itemParser, parseItem } from '../item-line.ts';
-import { inRanges, mergeRanges, toMultirange } from '../ranges.ts';
+import type { NewPlan, Plan, PlanHeader, PlanItem, Plans, PlanWriter } from '../../model/store.ts';
+import { ChunkBuilder, hashBytes, keyHash } from '../chunk.ts';
+import { itemLine } from '../item-line.ts';
 import type { Database, Rows } from './database.ts';
+import { itemsOfRow, planChunks, planItems, planSums, storeChunk, verifySeal, wholeLines } from './plan-chunks.ts';
 import { exportPlan, importPlan } from './plan-file.ts';
 import { insertPlan } from './plan-row.ts';
 import { fromJson, fromTime, plainOrNull, plainText, toTime } from './values.ts';
-
-const edited = (id: string): LockstepError =>
-  new LockstepError('PLAN_EDITED', `plan ${id} is not what was reviewed: its content does not give the recorded hash`, {
-    hint: 'Make a new plan.',
-  });
 
 const toPlan = (row: Rows[number]): Plan => ({
   header: fromJson<PlanHeader>(row['header']),
@@ -29,7 +23,7 @@ const columns = 'id, header, hash, used_by, used_at';
 export const planWriter = async (database: Database, plan: NewPlan, o: Cancel): Promise<PlanWriter> => {
   const { connection, give } = await database.take(o);
   const builder = new ChunkBuilder();
-  const hash = createHash('sha256');
+  const sums = planSums();
   const counts: Record<ChangeOp, number> = { insert: 0, update: 0, delete: 0 };
   let seq = 0;
   let open = true;
@@ -38,14 +32,10 @@ export const planWriter = async (database: Database, plan: NewPlan, o: Cancel): 
     give(spoilt);
   };
   const cut = async (c: Cancel): Promise<void> => {
-    const { count, plain, keys } = builder.cut();
-    if (count === 0) return;
-    hash.update(plain);
-    await connection.query(
-      'insert into lockstep_control.plan_chunk (plan, first, last, keys, body) values ($1, $2, $3, $4, $5)',
-      [plan.id, seq - count + 1, seq, keys, await pack(plain)],
-      { ...c, name: 'plan_chunk' },
-    );
+    const lines = builder.cut();
+    if (lines.count === 0) return;
+    sums.lines(lines.plain);
+    sums.stored(await storeChunk(connection, plan.id, lines, seq, c));
   };
   const seal: PlanWriter['seal'] = async (c) => {
     await cut(c);
@@ -57,11 +47,11 @@ export const planWriter = async (database: Database, plan: NewPlan, o: Cancel): 
       summary: c.summary ?? null,
     };
     const text = JSON.stringify(header);
-    const digest = hash.update(`${text}\n`).digest('hex');
-    await insertPlan(connection, header, text, digest, seq, c);
+    const ends = sums.end(text);
+    await insertPlan(connection, header, text, ends, seq, c);
     await connection.query('commit', [], c);
     close(false);
-    return { header: JSON.parse(text) as PlanHeader, hash: digest, usedBy: null, usedAt: null };
+    return { header: JSON.parse(text) as PlanHeader, hash: ends.hash, usedBy: null, usedAt: null };
   };
   let sealing: Promise<unknown> | undefined;
   try {
@@ -94,85 +84,6 @@ export const planWriter = async (database: Database, plan: NewPlan, o: Cancel): 
   };
 };
 
-/** The bytes of a chunk; what cannot be decompressed, or fails its checksum, was changed behind our back. */
-const bodyOf = (plan: string, row: Rows[number]): Promise<Buffer> =>
-  unpackBytes(row['body'] as Buffer).catch(() => {
-    throw edited(plan);
-  });
-
-interface Chunk {
-  readonly items: number;
-  readonly plain: Buffer;
-}
-
-const chunksAtOnce = 8;
-
-/**
- * Some chunks of a plan, in order or backwards, only those that touch `only`. Few are in memory at a time: those
- * that are worked on, and those that are read meanwhile.
- */
-async function* chunks(
-  database: Database,
-  plan: string,
-  o: Cancel & { readonly only?: readonly SeqRange[]; readonly after?: number; readonly backwards?: boolean },
-): AsyncGenerator<Chunk> {
-  const only = o.only && mergeRanges(o.only);
-  if (only?.length === 0) return;
-  const low = Math.max(o.after ?? 0, (only?.[0]?.[0] ?? 1) - 1) + 1;
-  const wanted = only ? toMultirange(only) : null;
-  let from = low - chunkItems;
-  let to = only?.at(-1)?.[1] ?? Number.MAX_SAFE_INTEGER;
-  const fetch = (): Promise<Rows> => {
-    const rows = database.query(
-      `select first, last, body from lockstep_control.plan_chunk
-       where plan = $1 and first > $2 and first <= $3 and last >= $4
-         and ($5::int8multirange is null or $5 && int8range(first, last, '[]'))
-       order by first ${o.backwards ? 'desc' : ''} limit ${chunksAtOnce}`,
-      [plan, from, to, low, wanted],
-      { ...o, name: o.backwards ? 'plan_chunks_back' : 'plan_chunks' },
-    );
-    // it is awaited later, or by nobody
-    rows.catch(() => {});
-    return rows;
-  };
-  let ahead: Promise<Rows> | undefined = fetch();
-  try {
-    while (ahead !== undefined) {
-      const rows: Rows = await ahead;
-      const last = rows.at(-1);
-      if (o.backwards) to = Number(last?.['first']) - 1;
-      else from = Number(last?.['first']);
-      ahead = rows.length < chunksAtOnce ? undefined : fetch();
-      const bodies = rows.map((row) => bodyOf(plan, row));
-      for (const body of bodies) body.catch(() => {});
-      for (const [i, row] of rows.entries())
-        yield { items: Number(row['last']) - Number(row['first']) + 1, plain: await bodies[i]! };
-    }
-  } finally {
-    await ahead?.catch(() => {});
-  }
-}
-
-/** Items of a plan by batch; backwards: greatest seq first. */
-export async function* planItems(
-  database: Database,
-  plan: string,
-  o: Cancel & { readonly only?: readonly SeqRange[]; readonly after?: number; readonly backwards?: boolean },
-): AsyncGenerator<readonly PlanItem[]> {
-  const only = o.only && mergeRanges(o.only);
-  const parse = itemParser();
-  for await (const { plain } of chunks(database, plan, o)) {
-    const items: PlanItem[] = [];
-    for (const line of linesOf(plain)) {
-      const item = parse(line);
-      if (!item) throw edited(plan);
-      if (item.seq > (o.after ?? 0) && (!only || inRanges(only, item.seq))) items.push(item);
-    }
-    if (o.backwards) items.reverse();
-    if (items.length > 0) yield items;
-  }
-}
-
 /** Items of one key in one plan, or (no plan) in all of them. */
 export const itemsOfKey = async (
   database: Database,
@@ -181,7 +92,7 @@ export const itemsOfKey = async (
   o: Cancel & { readonly plan?: string },
 ): Promise<readonly { readonly plan: Plan; readonly item: PlanItem }[]> => {
   const rows = await database.query(
-    `select p.id, header, hash, used_by, used_at, body from lockstep_control.plan_chunk c join lockstep_control.plan p on p.id = c.plan
+    `select p.id, header, hash, used_by, used_at, first, last, body, images from lockstep_control.plan_chunk c join lockstep_control.plan p on p.id = c.plan
      where ($1::text is null or plan = $1) and position($2 in keys) > 0 order by p.id desc, first limit 1000`,
     [o.plan ?? null, hashBytes(keyHash(pair, key))],
     o,
@@ -190,9 +101,7 @@ export const itemsOfKey = async (
   const found: { readonly plan: Plan; readonly item: PlanItem }[] = [];
   for (const row of rows) {
     const plan = toPlan(row);
-    for (const line of linesOf(await bodyOf(plan.header.id, row))) {
-      const item = parseItem(line);
-      if (!item) throw edited(plan.header.id);
+    for (const item of itemsOfRow(plan.header.id, row)) {
       if (plan.header.tables[item.table]?.pair === pair && JSON.stringify(item.change.key) === wanted)
         found.push({ plan, item });
     }
@@ -210,7 +119,11 @@ export const plansOf = (database: Database): Plans => {
     return rows.length === 1 || rows[0]?.['id'] === id ? toPlan(rows[0]!) : undefined;
   };
   const mustGet = async (id: string, o: Cancel): Promise<Rows[number]> => {
-    const [row] = await database.query(`select ${columns}, items from lockstep_control.plan where id = $1`, [id], o);
+    const [row] = await database.query(
+      `select ${columns}, items, seal from lockstep_control.plan where id = $1`,
+      [id],
+      o,
+    );
     if (row) return row;
     throw new LockstepError('NOT_FOUND', `there is no plan ${id} in this control store`, {
       hint: 'Give the plan file, or make a new plan.',
@@ -231,17 +144,7 @@ export const plansOf = (database: Database): Plans => {
     items: (id, o) => planItems(database, id, o),
     find: async (id, pair, key, o) =>
       (await itemsOfKey(database, pair, key, { ...o, plan: id })).map(({ item }) => item),
-    verify: async (id, o) => {
-      const row = await mustGet(id, o);
-      const hash = createHash('sha256');
-      let items = 0;
-      for await (const chunk of chunks(database, id, o)) {
-        hash.update(chunk.plain);
-        items += chunk.items;
-      }
-      const digest = hash.update(`${row['header'] as string}\n`).digest('hex');
-      if (digest !== row['hash'] || String(items) !== row['items']) throw edited(id);
-    },
+    verify: async (id, o) => verifySeal(database, id, await mustGet(id, o), o),
     claim: async (id, run, at, o) => {
       const [row] = await database.query(
         `update lockstep_control.plan set used_by = $2, used_at = coalesce(used_at, $3) where id = $1 and (used_by is null or used_by = $2)
@@ -266,7 +169,10 @@ export const plansOf = (database: Database): Plans => {
       exportPlan(
         id,
         () => mustGet(id, o),
-        () => chunks(database, id, o),
+        async function* () {
+          for await (const chunk of planChunks(database, id, o))
+            yield { items: chunk.items, plain: wholeLines(id, chunk) };
+        },
       ),
     import: (file, o) => importPlan(database, file, (id) => get(id, o), o),
   };

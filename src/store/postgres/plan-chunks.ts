@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import type { Cancel } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import type { PlanItem, SeqRange } from '../../model/store.ts';
+import { bytesOf, type ChunkBuilder, chunkItems, linesOf, pack, unpackNow } from '../chunk.ts';
+import { type ImageLines, imagesAt, itemParser } from '../item-line.ts';
+import { inRanges, mergeRanges, toMultirange } from '../ranges.ts';
+import type { Connection, Database, Rows } from './database.ts';
+
+export const edited = (id: string): LockstepError =>
+  new LockstepError('PLAN_EDITED', `plan ${id} is not what was reviewed: its content does not give the recorded hash`, {
+    hint: 'Make a new plan.',
+  });
+
+/**
+ * What the items of a plan come to while they are stored. `hash` is over the lines, the same wherever the plan is;
+ * `seal` is over the bytes as this store keeps them, and is checked without unpacking them.
+ */
+export const planSums = () => {
+  const hash = createHash('sha256');
+  const seal = createHash('sha256');
+  return {
+    lines: (plain: Uint8Array): void => void hash.update(plain),
+    stored: (c: Pick<Chunk, 'body' | 'images'>): void => sealChunk(seal, c),
+    /** `header`: its text. */
+    end: (header: string): { readonly hash: string; readonly seal: string } => {
+      const digest = hash.update(`${header}\n`).digest('hex');
+      return { hash: digest, seal: sealEnd(seal, header, digest) };
+    },
+  };
+};
+
+type Sum = ReturnType<typeof createHash>;
+
+const sealChunk = (sum: Sum, c: Pick<Chunk, 'body' | 'images'>): void => {
+  sum.update(`${c.body.length} ${c.images?.length ?? 0}\n`).update(c.body);
+  if (c.images) sum.update(c.images);
+};
+const sealEnd = (sum: Sum, header: string, hash: string): string => sum.update(`${header}\n${hash}\n`).digest('hex');
+
+/** A chunk as it is stored: its lines without their images, and the images, both packed. */
+interface Chunk {
+  readonly items: number;
+  readonly body: Buffer;
+  readonly images: Buffer | null;
+}
+
+/** Stores the lines gathered; `last` is the number of the last one. */
+export const storeChunk = async (
+  connection: Connection,
+  plan: string,
+  { lines, keys }: Pick<ReturnType<ChunkBuilder['cut']>, 'lines' | 'keys'>,
+  last: number,
+  o: Cancel,
+): Promise<Pick<Chunk, 'body' | 'images'>> => {
+  const places = lines.map(imagesAt);
+  const apart = places.some((at) => at >= 0);
+  const heads = apart ? lines.map((line, i) => (places[i]! < 0 ? line : line.slice(0, places[i]))) : lines;
+  const body = await pack(bytesOf(heads));
+  const images = apart
+    ? await pack(bytesOf(lines.map((line, i) => (places[i]! < 0 ? '' : line.slice(places[i])))))
+    : null;
+  await connection.query(
+    'insert into lockstep_control.plan_chunk (plan, first, last, keys, body, images) values ($1, $2, $3, $4, $5, $6)',
+    [plan, last - lines.length + 1, last, keys, body, images],
+    { ...o, name: 'plan_chunk' },
+  );
+  return { body, images };
+};
+
+/** What cannot be decompressed, or fails its checksum, was changed behind our back. */
+const unpacked = (plan: string, packed: Buffer): Buffer => {
+  try {
+    return unpackNow(packed);
+  } catch {
+    throw edited(plan);
+  }
+};
+
+const chunkOf = (row: Rows[number]): Chunk => ({
+  items: row['first'] === undefined ? 0 : Number(row['last']) - Number(row['first']) + 1,
+  body: row['body'] as Buffer,
+  images: row['images'] as Buffer | null,
+});
+
+/** The lines of a chunk as they are hashed and exported. */
+export const wholeLines = (plan: string, chunk: Chunk): Buffer => {
+  const body = unpacked(plan, chunk.body);
+  if (chunk.images === null) return body;
+  const ends = linesOf(unpacked(plan, chunk.images));
+  return bytesOf(linesOf(body).map((head, i) => head + (ends[i] ?? '')));
+};
+
+/** The items of a chunk; images are unpacked when one of them is asked for. */
+const chunkItemsOf = (plan: string, chunk: Chunk, body: Buffer, parse: ReturnType<typeof itemParser>): PlanItem[] => {
+  let ends: readonly string[] | undefined;
+  const images: ImageLines = () => {
+    if (chunk.images === null) throw edited(plan);
+    ends ??= linesOf(unpacked(plan, chunk.images));
+    return ends;
+  };
+  return linesOf(body).map((head, at) => {
+    const item = parse(head, images, at);
+    if (!item) throw edited(plan);
+    return item;
+  });
+};
+
+/** The items of one chunk's row. */
+export const itemsOfRow = (plan: string, row: Rows[number]): readonly PlanItem[] => {
+  const chunk = chunkOf(row);
+  return chunkItemsOf(plan, chunk, unpacked(plan, chunk.body), itemParser());
+};
+
+const chunksAtOnce = 8;
+
+type Which = Cancel & { readonly only?: readonly SeqRange[]; readonly after?: number; readonly backwards?: boolean };
+
+/**
+ * Some chunks of a plan, in order or backwards, only those that touch `only`. Few are in memory at a time: those
+ * that are worked on, and those that are read meanwhile.
+ */
+export async function* planChunks(database: Database, plan: string, o: Which): AsyncGenerator<Chunk> {
+  const only = o.only && mergeRanges(o.only);
+  if (only?.length === 0) return;
+  const low = Math.max(o.after ?? 0, (only?.[0]?.[0] ?? 1) - 1) + 1;
+  const wanted = only ? toMultirange(only) : null;
+  let from = low - chunkItems;
+  let to = only?.at(-1)?.[1] ?? Number.MAX_SAFE_INTEGER;
+  const fetch = (): Promise<Rows> => {
+    const rows = database.query(
+      `select first, last, body, images from lockstep_control.plan_chunk
+       where plan = $1 and first > $2 and first <= $3 and last >= $4
+         and ($5::int8multirange is null or $5 && int8range(first, last, '[]'))
+       order by first ${o.backwards ? 'desc' : ''} limit ${chunksAtOnce}`,
+      [plan, from, to, low, wanted],
+      { signal: o.signal, name: o.backwards ? 'plan_chunks_back' : 'plan_chunks' },
+    );
+    // it is awaited later, or by nobody
+    rows.catch(() => {});
+    return rows;
+  };
+  let ahead: Promise<Rows> | undefined = fetch();
+  try {
+    while (ahead !== undefined) {
+      const rows: Rows = await ahead;
+      const last = rows.at(-1);
+      if (o.backwards) to = Number(last?.['first']) - 1;
+      else from = Number(last?.['first']);
+      ahead = rows.length < chunksAtOnce ? undefined : fetch();
+      for (const row of rows) yield chunkOf(row);
+    }
+  } finally {
+    await ahead?.catch(() => {});
+  }
+}
+
+/** Items of a plan by batch; backwards: greatest seq first. */
+export async function* planItems(database: Database, plan: string, o: Which): AsyncGenerator<readonly PlanItem[]> {
+  const only = o.only && mergeRanges(o.only);
+  const after = o.after ?? 0;
+  const parse = itemParser();
+  for await (const chunk of planChunks(database, plan, o)) {
+    const all = chunkItemsOf(plan, chunk, unpacked(plan, chunk.body), parse);
+    const items = after === 0 && !only ? all : all.filter(({ seq }) => seq > after && (!only || inRanges(only, seq)));
+    if (o.backwards) items.reverse();
+    if (items.length > 0) yield items;
+  }
+}
+
+/** Throws PLAN_EDITED unless the stored bytes are those that were sealed. `row`: the plan's. */
+export const verifySeal = async (database: Database, plan: string, row: Rows[number], o: Cancel): Promise<void> => {
+  const sum = createHash('sha256');
+  let items = 0;
+  for await (const chunk of planChunks(database, plan, o)) {
+    sealChunk(sum, chunk);
+    items += chunk.items;
+  }
+  const seal = sealEnd(sum, row['header'] as string, row['hash'] as string);
+  if (seal !== row['seal'] || String(items) !== row['items']) throw edited(plan);
+};
