@@ -198,6 +198,53 @@ if (!isMariadbMissing) {
     assert.equal((await agreesWithItself(endpoint, 'tiny'))[2]![0], '\udc00n-1');
   });
 
+  test('uuids that are kept as text are keys like any other, however they are written', async () => {
+    await using db = await mariadbDatabase();
+    const uuid = (n: number): string =>
+      `${String(n * 7919).padStart(8, '0')}-0000-4000-8000-${String(n).padStart(12, 'a')}`;
+    for (const [name, type] of [
+      ['c', 'char(36) character set latin1'],
+      ['v', 'varchar(50) collate utf8mb4_bin'],
+    ]) {
+      await db.query(`create table ${name} (k ${type} primary key, x int)`);
+      const rows = Array.from({ length: 1200 }, (_, n) => `('${n % 2 ? uuid(n).toUpperCase() : uuid(n)}', ${n})`);
+      await db.query(`insert into ${name} values ${rows.join(', ')}`);
+    }
+    await using endpoint = await connect(db.url);
+    await using reader = await endpoint.snapshot({ signal });
+    for (const name of ['c', 'v']) {
+      const native = nativeSelection(await tableOf(endpoint, name), ['k']);
+      const columns = native.columns.map((c, i) => (i === 0 ? { ...c, as: { kind: 'uuid' as const } } : c));
+      const selection = { ...native, columns };
+      const rows = await readAll(reader, selection);
+      const wanted = Array.from({ length: 1200 }, (_, n) => uuid(n)).sort();
+      assert.deepEqual(
+        rows.map((r) => r[0]),
+        wanted,
+      );
+      const [from, to] = [rows[400]!.slice(0, 1), rows[900]!.slice(0, 1)];
+      assert.deepEqual(await readAll(reader, selection, { kind: 'range', from, to }), rows.slice(400, 900));
+      const some = rows.filter((_, i) => i % 2 === 0).map((r) => r.slice(0, 1));
+      assert.equal((await readAll(reader, selection, { kind: 'keys', keys: some })).length, 600);
+    }
+    // without hyphens it has another place in the database's order: told, not misread
+    await db.query(`insert into v values ('${uuid(5000).replaceAll('-', '')}', 0), ('{${uuid(5001)}}', 0)`);
+    await using later = await endpoint.snapshot({ signal });
+    const native = nativeSelection(await tableOf(endpoint, 'v'), ['k']);
+    const selection = {
+      ...native,
+      columns: native.columns.map((c, i) => (i === 0 ? { ...c, as: { kind: 'uuid' as const } } : c)),
+    };
+    const keys = [uuid(5000), uuid(5001)].map((k) => [k]) as unknown as Key[];
+    assert.deepEqual(
+      (await readAll(later, selection, { kind: 'keys', keys })).map((r) => r[0]),
+      [uuid(5000), uuid(5001)],
+    );
+    await db.query(`insert into v values ('${'f'.repeat(8)}', 0)`);
+    await using last = await endpoint.snapshot({ signal });
+    await assert.rejects(readAll(last, selection), /orders the key/);
+  });
+
   test('a key that holds what has no place in the order is refused, and not misread', async () => {
     await using db = await mariadbDatabase();
     await db.query(`create table zero (k date primary key); set sql_mode = ''`).catch(() => {});

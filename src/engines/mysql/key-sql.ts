@@ -27,6 +27,15 @@ const asBytes = (c: ColumnSql): string => {
     : `cast(convert(${c.raw} using utf8mb4) as binary)`;
 };
 
+/** A uuid that is kept as text, in the order of its canonical form if it is hyphenated as usual; capitals do not matter. */
+const uuidBytes = (c: ColumnSql): string => `cast(lower(convert(${c.raw} using utf8mb4)) as binary)`;
+
+/** The digits of a uuid that is kept as text, however it is written. */
+const uuidDigits = (c: ColumnSql): string =>
+  `replace(replace(replace(lower(convert(${c.raw} using utf8mb4)), '-', ''), '{', ''), '}', '')`;
+
+const isUuidText = (c: ColumnSql): boolean => c.column.as.kind === 'uuid' && c.column.stored.kind === 'text';
+
 /** Booleans in order, then every other number a tinyint(1) can hold, by the bytes of its digits. */
 const tinyBool = (raw: string): string =>
   `cast(case ${raw} when 0 then '0' when 1 then '1' else concat('n', ${raw}) end as binary)`;
@@ -47,7 +56,7 @@ export const orderSql = (c: ColumnSql): string | undefined => {
     case 'time':
       return stored.kind === as.kind ? c.raw : undefined;
     case 'uuid':
-      return stored.kind === 'uuid' ? asBytes(c) : undefined;
+      return stored.kind === 'uuid' ? asBytes(c) : isUuidText(c) ? uuidBytes(c) : undefined;
     case 'text':
     case 'enum':
       if (stored.kind === 'text' || stored.kind === 'enum') return isBinaryText(c) ? c.raw : asBytes(c);
@@ -64,10 +73,8 @@ export const orderSql = (c: ColumnSql): string | undefined => {
  * that a sort compares only in part: rows are checked to come in order.
  */
 export const isDoubtful = (c: ColumnSql): boolean => {
-  const { as } = c.column;
-  return (
-    temporal.has(as.kind) || as.kind === 'time' || as.kind === 'text' || as.kind === 'enum' || as.kind === 'opaque'
-  );
+  const { kind } = c.column.as;
+  return temporal.has(kind) || ['time', 'text', 'enum', 'opaque'].includes(kind) || isUuidText(c);
 };
 
 const plainNumber = /^-?\d+(\.\d+)?$/;
@@ -108,6 +115,7 @@ const compareSql = (c: ColumnSql, operator: string, cell: Cell): string => {
     case 'bit':
       return `${c.raw} ${operator} b'${cell}'`;
   }
+  if (isUuidText(c)) return `${uuidBytes(c)} ${operator} ${hexLiteral(encodeUtf8(cell))}`;
   if (isBinaryText(c) && stored.kind === 'text' && isStorableText(cell)) return `${c.raw} ${operator} ${literal(cell)}`;
   return `${asBytes(c)} ${operator} ${hexLiteral(encodeUtf8(cell))}`;
 };
@@ -141,6 +149,12 @@ const comparedText = (c: ColumnSql): string =>
 const equalSql = (c: ColumnSql, cell: Cell): string | undefined => {
   if (cell === null) return undefined;
   const { stored } = c.column;
+  if (isUuidText(c)) {
+    // what is no uuid is the text that it is
+    return isMisfit(cell)
+      ? `${comparedText(c)} = ${literal(misfitContent(cell).content)}`
+      : `${uuidDigits(c)} = '${cell.replaceAll('-', '')}'`;
+  }
   const own = ownCell(c, cell);
   if (own === undefined) return undefined;
   if (isMisfit(own)) {
@@ -185,7 +199,7 @@ const equalSql = (c: ColumnSql, cell: Cell): string | undefined => {
 const isDirect = (c: ColumnSql): boolean => {
   const { stored, as } = c.column;
   if (stored.kind === 'json' || as.kind === 'json' || isOpaqueBytes(c.facts)) return false;
-  if (stored.kind === as.kind) return true;
+  if (stored.kind === as.kind || isUuidText(c)) return true;
   if (numeric.has(as.kind)) return numeric.has(stored.kind) || stored.kind === 'bool';
   if (temporal.has(as.kind)) return temporal.has(stored.kind);
   // the same value may be spelled in several ways in a text

@@ -96,13 +96,13 @@ const keysSql = (
   return queries;
 };
 
-/** `a = 1 or a = 2 …` as a list where it can be one, which is parsed faster. */
+/** `a = 1 or a = 2 …` as a list where it can be one, which is parsed and judged faster. */
 const oneOf = (conditions: readonly string[]): string => {
-  const parts = conditions.map((c) => /^(t\.`(?:[^`]|``)*`) = ([0-9-]+|'[0-9a-zA-Z_-]*')$/.exec(c));
-  const column = parts[0]?.[1];
-  if (column !== undefined && parts.every((m) => m?.[1] === column))
-    return `${column} in (${parts.map((m) => m![2]).join(', ')})`;
-  return `(${conditions.join(' or ')})`;
+  const parts = conditions.map((c) => /^([^(].*) = ([0-9-]+|'[0-9a-zA-Z_-]*')$/.exec(c));
+  const left = parts[0]?.[1];
+  return left !== undefined && parts.every((m) => m?.[1] === left)
+    ? `${left} in (${parts.map((m) => m![2]).join(', ')})`
+    : `(${conditions.join(' or ')})`;
 };
 
 /** `select outputs` of all rows of a selection, in any order. */
