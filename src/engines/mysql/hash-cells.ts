@@ -37,7 +37,20 @@ import { isOpaqueBytes, isTinyBool } from './types.ts';
  * How a cell is hashed from the bytes that the server sent. One number per column and one switch: calls that differ per
  * column would not be inlined. `slow`: by way of its canonical cell.
  */
-const ways = ['slow', 'text', 'bytes', 'int', 'bool', 'decimal', 'float', 'uuid', 'date', 'time', 'moment'] as const;
+const ways = [
+  'slow',
+  'text',
+  'bytes',
+  'int',
+  'bool',
+  'decimal',
+  'float',
+  'uuid',
+  'date',
+  'time',
+  'moment',
+  'padded',
+] as const;
 
 const wayOf = (c: ColumnSql): (typeof ways)[number] => {
   const { stored, as } = c.column;
@@ -52,6 +65,7 @@ const wayOf = (c: ColumnSql): (typeof ways)[number] => {
     case 'bool':
       return isTinyBool(c.facts) ? 'bool' : 'slow';
     case 'text':
+      if (stored.kind === 'text' && (stored.padded || as.padded)) return 'padded';
       return isText && !as.padded ? 'text' : 'slow';
     case 'enum':
       return isText ? 'text' : 'slow';
@@ -129,7 +143,11 @@ const hashCell = (h: CellHashing, i: number, start: number, end: number): void =
   const seeds = h.seeds[i]!;
   const way = h.ways[i]!;
   if (way === 1) hashBytesAt(seeds, view, start, end - start);
-  else if (way === 2) hashRaw(seeds, h.form, view, start, end - start);
+  else if (way === 11) {
+    let last = end;
+    while (last > start && bytes[last - 1] === 32) last--;
+    hashBytesAt(seeds, view, start, last - start);
+  } else if (way === 2) hashRaw(seeds, h.form, view, start, end - start);
   else if (way > 2 && read(way, start, end) === end) hashRead(way, seeds, h.form, start, end);
   else h.slow[i]!(h.rendered[i]!.decode(bytes, start, end));
 };
