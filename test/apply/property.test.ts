@@ -227,7 +227,7 @@ test('the cap on refused rows stops the run; what was written stays and the plan
   const { plan } = await planned(b.store, p);
   const stopped = await applied(b.store, plan.header.id, {
     target: p.target,
-    settings: { batchSize: 10, maxRejected: 3 },
+    settings: { batchSize: 10, maxRejected: 3, concurrency: 1 },
   });
   assert.equal(stopped.result.stopped?.code, 'GUARD');
   assert.equal(stopped.exit, 22);
