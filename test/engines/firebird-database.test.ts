@@ -8,7 +8,7 @@ import { LockstepError } from '../../src/model/errors.ts';
 import type { Key, Row } from '../../src/model/row.ts';
 import type { Table } from '../../src/model/schema.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
-import { type FirebirdDatabase, firebirdDatabase, isFirebirdMissing } from '../servers/firebird.ts';
+import { type FirebirdDatabase, firebirdDatabase, isFirebirdMissing, startFirebird } from '../servers/firebird.ts';
 
 const signal = AbortSignal.timeout(280_000);
 const all: Segment = { kind: 'all' };
@@ -166,12 +166,11 @@ if (!isFirebirdMissing) {
       ['1', 'M\udc81ä', 'ab', '\udce4\udcff'],
       ['2', 'ä€', '', 'ä'],
     ]);
-    const western = await connect(`${db.url}?charset=WIN1252`);
+    await using western = await connect(`${db.url}?charset=WIN1252`);
     assert.deepEqual(
       (await rowsOf(western, 'CITY', ['ID'])).map((r) => r[3]),
       ['äÿ', 'Ã¤'],
     );
-    await western[Symbol.asyncDispose]();
     const table = await tableOf(endpoint, 'CITY');
     // What is not valid is refused where it was planned anew, never replaced.
     const odd = await apply(endpoint, {
@@ -398,7 +397,7 @@ if (!isFirebirdMissing) {
   test('rights that are missing come with the statement that gives them', async () => {
     await db.run("create or alter user GUEST password 'guest' using plugin Srp");
     const { host, pathname } = new URL(db.url.replace('firebird:', 'http:'));
-    const guest = await connect(`firebird://GUEST:guest@${host}${pathname}`);
+    await using guest = await connect(`firebird://GUEST:guest@${host}${pathname}`);
     const table = await tableOf(guest, 'CITY');
     const error = await failureOf(read(guest, nativeSelection(table, ['ID'])));
     assert.equal(error.code, 'PRIVILEGE');
@@ -406,23 +405,58 @@ if (!isFirebirdMissing) {
     const findings = await guest.examine!({ signal, tables: [table], writable: true });
     const missing = findings.find((f) => f.code === 'RIGHTS_MISSING');
     assert.equal(missing?.fix, 'grant select, insert, update, delete on "CITY" to GUEST;');
-    await guest[Symbol.asyncDispose]();
     await db.run(missing!.fix!.slice(0, -1));
-    const granted = await connect(`firebird://GUEST:guest@${host}${pathname}`);
+    await using granted = await connect(`firebird://GUEST:guest@${host}${pathname}`);
     assert.ok((await read(granted, nativeSelection(table, ['ID']))).length > 0);
     const after = await granted.examine!({ signal, tables: [table], writable: true });
     assert.ok(!after.some((f) => f.code === 'RIGHTS_MISSING'));
     assert.ok(after.some((f) => f.code === 'CHARSET' && /RAW/.test(f.message)));
-    await granted[Symbol.asyncDispose]();
-    await db.run('drop user GUEST using plugin Srp');
+  });
+
+  test('without the right to our tables repeats are recognised by the state of the rows', async () => {
+    await db.run(
+      "create or alter user WRITER password 'writer' using plugin Srp",
+      'grant all on ITEM to WRITER',
+      "insert into ITEM values ('stateful', 1)",
+    );
+    const { host, pathname } = new URL(db.url.replace('firebird:', 'http:'));
+    await using writer = await connect(`firebird://WRITER:writer@${host}${pathname}`, { writable: true });
+    assert.equal(await writer.writer!.prepare({ signal }), 'state');
+    const table = await tableOf(writer, 'ITEM');
+    const row = (await rowsOf(writer, 'ITEM', ['K'])).find(([k]) => k === 'stateful');
+    const batch: TableChanges = { table, key: ['K'], changes: [updated(table, ['K'], row!, { V: '4711' })] };
+    const mark = { run: 'stateful', step: 1, token: 0n };
+    assert.equal((await writer.writer!.apply(mark, [batch], { signal })).status, 'done');
+    assert.equal(await writer.writer!.applied(mark, { signal }), false);
+    assert.equal((await writer.writer!.apply(mark, [batch], { signal })).status, 'stale');
+  });
+
+  test('a server that dies is told of', async () => {
+    await using server = await startFirebird();
+    const url = `${server.url}/template.fdb`;
+    await using mortal = await connect(url, { writable: true });
+    await mortal.writer!.prepare({ signal });
+    await mortal.writer!.lock({ run: 'r', pair: 'p' }, { signal });
+    await using reader = await mortal.snapshot({ signal });
+    const locks: Selection = {
+      table: { name: 'LOCKSTEP_LOCKS' },
+      columns: [{ name: 'NAME', stored: { kind: 'text' }, as: { kind: 'text' } }],
+      keyWidth: 1,
+      filter: '(select count(*) from rdb$fields a, rdb$fields b, rdb$fields c, rdb$fields d) > 0',
+    };
+    const counting = failureOf(reader.count(locks, { signal }));
+    // Asked before the server is told to go; whichever it hears first, the answer never comes.
+    await server[Symbol.asyncDispose]();
+    assert.equal((await counting).code, 'CONNECTION_LOST');
+    const late = await failureOf(mortal.writer!.apply({ run: 'r', step: 1, token: 0n }, [], { signal }));
+    assert.ok(late.code === 'CONNECTION_LOST' || late.code === 'CONNECT', late.code);
   });
 
   test('a statement that takes too long is stopped in the server', async () => {
-    const slow = await connect(db.url, { statementTimeoutMs: 300 });
+    await using slow = await connect(db.url, { statementTimeoutMs: 300 });
     const table = await tableOf(slow, 'CITY');
     const filter = '(select count(*) from rdb$fields a, rdb$fields b, rdb$fields c, rdb$fields d) > 0';
     const error = await failureOf(read(slow, { ...nativeSelection(table, ['ID']), filter }));
     assert.equal(error.code, 'STATEMENT_TIMEOUT');
-    await slow[Symbol.asyncDispose]();
   });
 }

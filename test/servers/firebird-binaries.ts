@@ -120,6 +120,8 @@ const inOpt = (): FirebirdBinaries | undefined => {
 };
 
 /** `apt-get download` into a folder; without package lists they are fetched first, into folders of our own. */
+let aptOptions: readonly string[] = ['-o', 'APT::Sandbox::User='];
+
 const download = async (packages: readonly string[], into: string): Promise<void> => {
   const own = ['state/lists/partial', 'cache/archives/partial'].map((d) => join(into, 'apt', d));
   const privately = [
@@ -127,10 +129,12 @@ const download = async (packages: readonly string[], into: string): Promise<void
     ...['-o', 'Debug::NoLocking=1', '-o', 'APT::Sandbox::User='],
   ];
   try {
-    await run('apt-get', ['-o', 'APT::Sandbox::User=', 'download', ...packages], { cwd: into });
-  } catch {
+    await run('apt-get', [...aptOptions, 'download', ...packages], { cwd: into });
+  } catch (error) {
+    if (aptOptions.length > 2) throw error;
     for (const dir of own) mkdirSync(dir, { recursive: true });
     await run('apt-get', [...privately, 'update'], { cwd: into });
+    aptOptions = privately;
     await run('apt-get', [...privately, 'download', ...packages], { cwd: into });
   }
 };
@@ -154,7 +158,7 @@ const missing = async (b: FirebirdBinaries): Promise<string[]> => {
 /** Names of library packages that a package needs, near and far. */
 const libraryPackages = async (name: string): Promise<string[]> => {
   const only = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map((what) => `--no-${what}`);
-  const { stdout } = await run('apt-cache', ['depends', '--recurse', ...only, name]);
+  const { stdout } = await run('apt-cache', [...aptOptions, 'depends', '--recurse', ...only, name]);
   const names = stdout.split('\n').filter((line) => /^lib[a-z0-9.+-]+$/.test(line));
   return names.filter((n) => !/^lib(c6|gcc|crypt)/.test(n));
 };

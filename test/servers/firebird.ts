@@ -90,7 +90,7 @@ export const startFirebird = async (settings: Readonly<Record<string, string>> =
   await isql(binaries, env, users);
   await makeTemplate(binaries, join(dir, 'data'), env);
   // The shell ends the server when its input ends: with the process that started it, however that ends.
-  const script = '"$0" & pid=$!; read -r _; kill -9 $pid; rm -rf "$1"';
+  const script = 'trap "" TERM INT HUP; "$0" & pid=$!; read -r _; kill -9 $pid; rm -rf "$1"';
   const server = spawn('sh', ['-c', script, binaries.firebird, dir], {
     env,
     cwd: '/',

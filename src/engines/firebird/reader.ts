@@ -148,6 +148,10 @@ export class FirebirdReader implements Reader {
     const types = orderTypes(selection);
     const cells = rowReader(session, columns, tableLabel(selection.table), at);
     const compare = (a: Row, b: Row): number => compareKeys(types, a, b);
+    const pace = (rows: number): Promise<void> =>
+      throttle.pass(rows, o.signal).catch((error: unknown) => {
+        throw session.explain(error, at);
+      });
     const whole: Row[] = [];
     let previous: Row | undefined;
     for (const { sql, texts, keep } of plan.pieces) {
@@ -168,19 +172,19 @@ export class FirebirdReader implements Reader {
               previous = row;
             }
           }
-          await throttle.pass(rows.length, o.signal);
+          await pace(rows.length);
           yield rows;
         }
       }
       if (piece.length > 0) {
-        await throttle.pass(piece.length, o.signal);
+        await pace(piece.length);
         yield piece.sort(compare);
       }
     }
     whole.sort(compare);
     for (let i = 0; i < whole.length; i += batchRows) {
       const rows = whole.slice(i, i + batchRows);
-      await throttle.pass(rows.length, o.signal);
+      await pace(rows.length);
       yield rows;
     }
   }
