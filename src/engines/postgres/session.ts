@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { ConnectionOptions } from 'node:tls';
 import type pg from 'pg';
 import type { Clock } from '../../lib/clock.ts';
@@ -43,6 +44,8 @@ export class Session implements AsyncDisposable {
   readonly context: SessionContext;
   readonly client: pg.Client;
   #broken = false;
+  /** The server has said that no transaction is open. */
+  #idle = true;
 
   constructor(context: SessionContext, client: pg.Client) {
     this.context = context;
@@ -52,6 +55,10 @@ export class Session implements AsyncDisposable {
     });
     client.on('end', () => {
       this.#broken = true;
+    });
+    const { connection } = client as unknown as { readonly connection: EventEmitter };
+    connection.on('readyForQuery', ({ status }: { readonly status: string }) => {
+      this.#idle = status === 'I';
     });
   }
 
@@ -233,7 +240,9 @@ export class Session implements AsyncDisposable {
       name === 'search_path' ? `set local search_path to ${value}` : `set local ${name} to ${literal(value)}`,
     );
     const read = settings.map(([name]) => `current_setting(${literal(name)})`).join(', ');
-    const [row] = await this.query(`${begin}; ${sets.join('; ')}; select ${read}`, undefined, o);
+    // constraints that can wait wait for the last statement, which says which of them is broken
+    const wait = mode === 'write' ? 'set constraints all deferred; ' : '';
+    const [row] = await this.query(`${begin}; ${sets.join('; ')}; ${wait}select ${read}`, undefined, o);
     settings.forEach(([name, value], i) => {
       const is = row?.[i] ?? '';
       if (name === 'statement_timeout' || name === 'search_path') return; // shown in the server's own way
@@ -252,7 +261,7 @@ export class Session implements AsyncDisposable {
 
   /** Ends the transaction without a trace; never throws. */
   async rollback(): Promise<void> {
-    if (!this.#broken) await this.client.query('rollback').catch(() => {});
+    if (!this.#broken && !this.#idle) await this.client.query('rollback').catch(() => {});
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

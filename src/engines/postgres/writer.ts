@@ -106,7 +106,6 @@ export const openWriter = (x: WriterContext): Writer => {
         );
       }
     }
-    await session.query('set constraints all deferred', undefined, at);
     let last: Table | undefined;
     for await (const batch of batches) {
       last = batch.table;
