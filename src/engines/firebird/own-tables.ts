@@ -151,14 +151,14 @@ export const renewHeld = async (session: Session, token: bigint, o: StatementOpt
 
 export const hasMarker = async (
   session: Session,
-  mark: Pick<StepMark, 'run' | 'step'> & Partial<StepMark>,
+  mark: Pick<StepMark, 'run' | 'step'> & { readonly by?: bigint },
   o: StatementOptions,
 ): Promise<boolean> => {
   const rows = await session.query(
     `select token from ${stepsTable} where run = ${textSql(mark.run)} and step = ${mark.step}`,
     o,
   );
-  return rows.length > 0 && (mark.token === undefined || rows[0]![0] === String(mark.token));
+  return rows.length > 0 && (mark.by === undefined || rows[0]![0] === String(mark.by));
 };
 
 export interface LockRequest {

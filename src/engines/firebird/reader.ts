@@ -1,6 +1,5 @@
 import type {
   Cancel,
-  Digest,
   HashBatch,
   Hashing,
   Position,
@@ -10,7 +9,6 @@ import type {
   Selection,
 } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
-import { rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { compareKeys } from '../../model/order.ts';
 import type { Batch, Key, Row, Text } from '../../model/row.ts';
@@ -19,6 +17,7 @@ import { id } from '../sql/quote.ts';
 import { type TableFacts, tableFacts } from './catalogue.ts';
 import { type ColumnSql, columnsSql, rowReader } from './columns.ts';
 import { scaled } from './decode.ts';
+import { digestRows, hashBatches, joined } from './hash-rows.ts';
 import { baseSql, orderTypes, partOf, planRead } from './read-plan.ts';
 import { sampleKeys } from './sample.ts';
 import type { Session, StatementOptions } from './session.ts';
@@ -56,9 +55,9 @@ export class FirebirdReader implements Reader {
       forms: ['bytes', 'hex'],
       supports: (c) => (c.as.kind === 'json' ? 'weak' : 'exact'),
       digest: (selection, partition, hash, o) =>
-        this.#alone(async () => {
-          const part = partOf(selection, partition);
-          return this.#digest(selection, hash, part, o);
+        this.#alone(() => {
+          const rows = this.#rows(selection, { kind: 'all' }, false, o);
+          return digestRows(rows, selection, hash, partOf(selection, partition));
         }),
       hashes: (selection, segment, hash, o) => this.#hashes(selection, segment, hash, o),
     };
@@ -242,55 +241,10 @@ export class FirebirdReader implements Reader {
     if (out.length > 0) yield out;
   }
 
-  async #digest(
-    selection: Selection,
-    hash: HashSpec,
-    part: (row: Row) => number,
-    o: Cancel,
-  ): Promise<readonly Digest[]> {
-    const hasher = rowHasher(selection.columns, selection.keyWidth, hash);
-    const parts = new Map<number, { rows: number; high: number; low: number; sum: bigint }>();
-    for await (const rows of this.#rows(selection, { kind: 'all' }, false, o)) {
-      for (const row of rows) {
-        hasher.hash(row);
-        const p = part(row);
-        const d = parts.get(p) ?? { rows: 0, high: 0, low: 0, sum: 0n };
-        if (d.rows === 0) parts.set(p, d);
-        d.rows++;
-        d.high += hasher.out[0]! >>> 0;
-        d.low += hasher.out[1]! >>> 0;
-        // The two sums stay exact far beyond this.
-        if (d.rows % 1_000_000 === 0) fold(d);
-      }
-    }
-    return [...parts].map(([p, d]) => {
-      fold(d);
-      return { part: p, rows: d.rows, sum: d.sum };
-    });
-  }
-
   async *#hashes(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncGenerator<HashBatch> {
     this.#enter();
     try {
-      const hasher = rowHasher(selection.columns, selection.keyWidth, hash);
-      const single = selection.keyWidth === 1 && selection.columns[0]!.as.kind === 'int';
-      for await (const rows of joined(this.#rows(selection, segment, true, o))) {
-        const hashes = new Int32Array(2 * rows.length);
-        for (let i = 0; i < rows.length; i++) {
-          hasher.hash(rows[i]!);
-          hashes[2 * i] = hasher.out[0]!;
-          hashes[2 * i + 1] = hasher.out[1]!;
-        }
-        // Some other type's text that is no integer of 64 bits is a key like any other.
-        const int64 = single && rows.every((row) => isInt64(row[0]!));
-        yield {
-          count: rows.length,
-          keys: int64
-            ? { kind: 'int64', values: BigInt64Array.from(rows, (row) => BigInt(row[0]!)) }
-            : { kind: 'keys', values: rows.map((row) => row.slice(0, selection.keyWidth)) },
-          hashes,
-        };
-      }
+      yield* hashBatches(joined(this.#rows(selection, segment, true, o)), selection, hash);
     } finally {
       this.#busy = false;
     }
@@ -330,29 +284,4 @@ export class FirebirdReader implements Reader {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#x.release();
   }
-}
-
-const fold = (d: { high: number; low: number; sum: bigint }): void => {
-  d.sum = BigInt.asUintN(64, d.sum + (BigInt(d.high) << 32n) + BigInt(d.low));
-  d.high = 0;
-  d.low = 0;
-};
-
-const isInt64 = (cell: string | null): boolean => {
-  if (cell === null || !/^-?\d{1,19}$/.test(cell)) return false;
-  return cell.length < 19 || BigInt.asIntN(64, BigInt(cell)) === BigInt(cell);
-};
-
-/** Small batches made into larger ones. */
-async function* joined(batches: AsyncIterable<Row[]>): AsyncGenerator<Row[]> {
-  let held: Row[] = [];
-  for await (const rows of batches) {
-    if (held.length === 0) held = rows;
-    else held.push(...rows);
-    if (held.length >= batchRows / 2) {
-      yield held;
-      held = [];
-    }
-  }
-  if (held.length > 0) yield held;
 }
