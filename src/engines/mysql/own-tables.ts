@@ -84,10 +84,10 @@ export const setMarker = async (session: Session, mark: StepMark, o: StatementOp
 
 export const hasMarker = async (
   session: Session,
-  mark: Pick<StepMark, 'run' | 'step'> & Partial<StepMark>,
+  mark: Pick<StepMark, 'run' | 'step'> & { readonly by?: bigint },
   o: StatementOptions,
 ): Promise<boolean> => {
-  const token = mark.token === undefined ? '' : ` and token = ${mark.token}`;
+  const token = mark.by === undefined ? '' : ` and token = ${mark.by}`;
   const rows = await session.query(
     `select 1 from ${stepsOf(session)} where run = ${literal(mark.run)} and step = ${mark.step}${token}`,
     o,

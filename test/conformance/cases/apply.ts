@@ -93,6 +93,12 @@ export const applyCases: readonly Case[] = [
       for (const r of rows) if (!['1', '2', '100', '-5'].includes(r[0]!)) same(r, before.get(r[0]!));
       assert.equal(await endpoint.writer!.applied(mark(1), { signal: lab.signal }), true);
       assert.equal(await endpoint.writer!.applied(mark(2), { signal: lab.signal }), false);
+      // whoever asks, it is there; under whose lock it was set is told only when asked for
+      const { token, ...first } = mark(1);
+      const later = { ...mark(1), token: token + 1n };
+      assert.equal(await endpoint.writer!.applied(later, { signal: lab.signal }), true);
+      assert.equal(await endpoint.writer!.applied({ ...first, by: token }, { signal: lab.signal }), true);
+      assert.equal(await endpoint.writer!.applied({ ...first, by: token + 1n }, { signal: lab.signal }), false);
       assert.equal(await database.markers(), 1);
     },
   },

@@ -158,6 +158,12 @@ export const writingMutations: readonly Mutation[] = [
   writer('what was not stored is found stored', /a moved row stops|inserts, updates/, () => ({
     applied: async () => true,
   })),
+  writer('a marker is looked up by the token of who asks', /inserts, updates and deletes/, (w) => ({
+    applied: (mark, o) => w.applied({ ...mark, ...('token' in mark ? { by: mark.token as bigint } : {}) }, o),
+  })),
+  writer('whose marker it is is not looked at', /inserts, updates and deletes/, (w) => ({
+    applied: ({ run, step }, o) => w.applied({ run, step }, o),
+  })),
   writer('what was stored is not found', /inserts, updates and deletes|an empty step/, () => ({
     applied: async () => false,
   })),
