@@ -204,7 +204,7 @@ test('stopped between two batches, a run is saved and the same plan goes on with
       },
     },
   };
-  const settings = { batchSize: 10 };
+  const settings = { batchSize: 10, concurrency: 1 };
   const first = await applied(b.store, plan.header.id, { target, stop: stop.signal, settings });
   assert.equal(first.result.stopped?.code, 'ABORTED');
   assert.equal(first.result.numbers.applied.insert, 20);
