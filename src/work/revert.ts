@@ -148,6 +148,8 @@ export const revert = async (o: RevertInput): Promise<Reverted> => {
       `Run ${reverts.id} (${reverts.kind}) has written nothing: there is nothing to revert.`,
     );
   }
+  // what was there before comes out of the plan
+  await store.plans.verify(plan.header.id, o);
   checkTarget(plan, o.target);
   if (reverts.alive || (await store.journal.open(reverts.id, o)).length > 0) {
     throw new LockstepError('LOCK_HELD', `Run ${reverts.id} has not ended: some of its writes are not settled.`, {

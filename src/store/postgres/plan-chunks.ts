@@ -21,7 +21,7 @@ export const planSums = () => {
   const seal = createHash('sha256');
   return {
     lines: (plain: Uint8Array): void => void hash.update(plain),
-    stored: (c: Pick<Chunk, 'body' | 'images'>): void => sealChunk(seal, c),
+    stored: (c: Chunk): void => sealChunk(seal, c),
     /** `header`: its text. */
     end: (header: string): { readonly hash: string; readonly seal: string } => {
       const digest = hash.update(`${header}\n`).digest('hex');
@@ -32,15 +32,20 @@ export const planSums = () => {
 
 type Sum = ReturnType<typeof createHash>;
 
-const sealChunk = (sum: Sum, c: Pick<Chunk, 'body' | 'images'>): void => {
-  sum.update(`${c.body.length} ${c.images?.length ?? 0}\n`).update(c.body);
+/** With what finds a chunk and its items: an edit of that would leave changes out. */
+const sealChunk = (sum: Sum, c: Chunk): void => {
+  sum.update(`${c.first} ${c.last} ${c.keys.length} ${c.body.length} ${c.images?.length ?? 0}\n`);
+  sum.update(c.keys).update(c.body);
   if (c.images) sum.update(c.images);
 };
 const sealEnd = (sum: Sum, header: string, hash: string): string => sum.update(`${header}\n${hash}\n`).digest('hex');
 
 /** A chunk as it is stored: its lines without their images, and the images, both packed. */
 interface Chunk {
-  readonly items: number;
+  /** Numbers of its first and its last item. */
+  readonly first: number;
+  readonly last: number;
+  readonly keys: Buffer;
   readonly body: Buffer;
   readonly images: Buffer | null;
 }
@@ -52,7 +57,8 @@ export const storeChunk = async (
   { lines, keys }: Pick<ReturnType<ChunkBuilder['cut']>, 'lines' | 'keys'>,
   last: number,
   o: Cancel,
-): Promise<Pick<Chunk, 'body' | 'images'>> => {
+): Promise<Chunk> => {
+  const first = last - lines.length + 1;
   const places = lines.map(imagesAt);
   const apart = places.some((at) => at >= 0);
   const heads = apart ? lines.map((line, i) => (places[i]! < 0 ? line : line.slice(0, places[i]))) : lines;
@@ -62,11 +68,13 @@ export const storeChunk = async (
     : null;
   await connection.query(
     'insert into lockstep_control.plan_chunk (plan, first, last, keys, body, images) values ($1, $2, $3, $4, $5, $6)',
-    [plan, last - lines.length + 1, last, keys, body, images],
+    [plan, first, last, keys, body, images],
     { ...o, name: 'plan_chunk' },
   );
-  return { body, images };
+  return { first, last, keys, body, images };
 };
+
+export const itemsIn = ({ first, last }: Pick<Chunk, 'first' | 'last'>): number => last - first + 1;
 
 /** What cannot be decompressed, or fails its checksum, was changed behind our back. */
 const unpacked = (plan: string, packed: Buffer): Buffer => {
@@ -78,7 +86,9 @@ const unpacked = (plan: string, packed: Buffer): Buffer => {
 };
 
 const chunkOf = (row: Rows[number]): Chunk => ({
-  items: row['first'] === undefined ? 0 : Number(row['last']) - Number(row['first']) + 1,
+  first: Number(row['first']),
+  last: Number(row['last']),
+  keys: row['keys'] as Buffer,
   body: row['body'] as Buffer,
   images: row['images'] as Buffer | null,
 });
@@ -129,7 +139,7 @@ export async function* planChunks(database: Database, plan: string, o: Which): A
   let to = only?.at(-1)?.[1] ?? Number.MAX_SAFE_INTEGER;
   const fetch = (): Promise<Rows> => {
     const rows = database.query(
-      `select first, last, body, images from lockstep_control.plan_chunk
+      `select first, last, keys, body, images from lockstep_control.plan_chunk
        where plan = $1 and first > $2 and first <= $3 and last >= $4
          and ($5::int8multirange is null or $5 && int8range(first, last, '[]'))
        order by first ${o.backwards ? 'desc' : ''} limit ${chunksAtOnce}`,
@@ -174,7 +184,7 @@ export const verifySeal = async (database: Database, plan: string, row: Rows[num
   let items = 0;
   for await (const chunk of planChunks(database, plan, o)) {
     sealChunk(sum, chunk);
-    items += chunk.items;
+    items += itemsIn(chunk);
   }
   const seal = sealEnd(sum, row['header'] as string, row['hash'] as string);
   if (seal !== row['seal'] || String(items) !== row['items']) throw edited(plan);

@@ -6,7 +6,16 @@ import type { NewPlan, Plan, PlanHeader, PlanItem, Plans, PlanWriter } from '../
 import { ChunkBuilder, hashBytes, keyHash } from '../chunk.ts';
 import { itemLine } from '../item-line.ts';
 import type { Database, Rows } from './database.ts';
-import { itemsOfRow, planChunks, planItems, planSums, storeChunk, verifySeal, wholeLines } from './plan-chunks.ts';
+import {
+  itemsIn,
+  itemsOfRow,
+  planChunks,
+  planItems,
+  planSums,
+  storeChunk,
+  verifySeal,
+  wholeLines,
+} from './plan-chunks.ts';
 import { exportPlan, importPlan } from './plan-file.ts';
 import { insertPlan } from './plan-row.ts';
 import { fromJson, fromTime, plainOrNull, plainText, toTime } from './values.ts';
@@ -92,7 +101,7 @@ export const itemsOfKey = async (
   o: Cancel & { readonly plan?: string },
 ): Promise<readonly { readonly plan: Plan; readonly item: PlanItem }[]> => {
   const rows = await database.query(
-    `select p.id, header, hash, used_by, used_at, first, last, body, images from lockstep_control.plan_chunk c join lockstep_control.plan p on p.id = c.plan
+    `select p.id, header, hash, used_by, used_at, first, last, keys, body, images from lockstep_control.plan_chunk c join lockstep_control.plan p on p.id = c.plan
      where ($1::text is null or plan = $1) and position($2 in keys) > 0 order by p.id desc, first limit 1000`,
     [o.plan ?? null, hashBytes(keyHash(pair, key))],
     o,
@@ -171,7 +180,7 @@ export const plansOf = (database: Database): Plans => {
         () => mustGet(id, o),
         async function* () {
           for await (const chunk of planChunks(database, id, o))
-            yield { items: chunk.items, plain: wholeLines(id, chunk) };
+            yield { items: itemsIn(chunk), plain: wholeLines(id, chunk) };
         },
       ),
     import: (file, o) => importPlan(database, file, (id) => get(id, o), o),
