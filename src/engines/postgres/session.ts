@@ -241,6 +241,8 @@ export class Session implements AsyncDisposable {
     );
     const read = settings.map(([name]) => `current_setting(${literal(name)})`).join(', ');
     // constraints that can wait wait for the last statement, which says which of them is broken
+    // known before the server says so: its word on a statement that failed comes after the failure
+    this.#idle = false;
     const wait = mode === 'write' ? 'set constraints all deferred; ' : '';
     const [row] = await this.query(`${begin}; ${sets.join('; ')}; ${wait}select ${read}`, undefined, o);
     settings.forEach(([name, value], i) => {
