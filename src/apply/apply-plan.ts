@@ -5,7 +5,7 @@ import type { Journal, Plan, PlanItem, Plans } from '../model/store.ts';
 import { hashOf } from '../plan/image-hashes.ts';
 import type { GroupKind } from '../plan/seal.ts';
 import { type Batches, batches } from './batches.ts';
-import type { Altered, ApplyContext, ApplySettings } from './context.ts';
+import { type Altered, type ApplyContext, type ApplySettings, weightMost, weightOf } from './context.ts';
 import type { ApplyTable } from './images.ts';
 import { type ApplyNumbers, numbersOf, totalOf } from './numbers.ts';
 import { pool } from './pool.ts';
@@ -104,9 +104,11 @@ const writeRest = async (i: ApplyInput, ctx: ApplyContext, work: Batches): Promi
   const workers = pool(Math.max(1, settings.concurrency));
   let done = 0;
   let held: PlanItem[] = [];
+  let weight = 0;
   const send = async (): Promise<void> => {
     const items = held;
     held = [];
+    weight = 0;
     if (items.length === 0) return;
     if (ctx.kindOf(items[0]!.group) === 'ordered') await workers.drain();
     await workers.begin(async () => {
@@ -127,13 +129,14 @@ const writeRest = async (i: ApplyInput, ctx: ApplyContext, work: Batches): Promi
           const kind = ctx.kindOf(last.group);
           const together = kind === 'together' || kind === 'linked';
           const sameLane = last.table === item.table && last.change.op === item.change.op;
-          if (!sameGroup || (!together && (!sameLane || held.length >= size))) {
+          if (!sameGroup || (!together && (!sameLane || held.length >= size || weight >= weightMost))) {
             await send();
             if (!sameGroup) await workers.drain();
             if (i.stop?.aborted) return;
           }
         }
         held.push(item);
+        weight += weightOf(item.change);
       }
     }
     if (!i.stop?.aborted) await send();

@@ -68,6 +68,19 @@ export interface ApplyContext {
 
 const examplesMost = 100;
 
+/** Characters of the cells that a change is written with: what a batch of it weighs in memory and on the wire. */
+export const weightOf = (change: Change): number => {
+  if (change.op === 'delete') return 0;
+  // the images of a planned update need not be unpacked for this
+  const cells = change.op === 'update' ? (change.cells ?? change.after) : change.after;
+  let weight = 0;
+  for (const cell of cells) if (cell !== null) weight += cell.length;
+  return weight;
+};
+
+/** Changes that weigh more are not written at once: they are held as one parameter, and held again by the server. */
+export const weightMost = 32 * 2 ** 20;
+
 /** Consecutive items of one table and one kind, at most `most` each. */
 export function* tableBatches(
   ctx: Pick<ApplyContext, 'tables' | 'hash'>,
@@ -76,17 +89,20 @@ export function* tableBatches(
 ): Iterable<TableChanges> {
   let held: Change[] = [];
   let table = -1;
+  let weight = 0;
   const batch = (): TableChanges => {
     const t = ctx.tables[table]!;
     const changes = held;
     held = [];
+    weight = 0;
     return { table: t.table, key: t.key, changes, ...(ctx.hash === undefined ? {} : { hash: ctx.hash }) };
   };
   for (const item of items) {
-    const full = held.length >= most;
+    const full = held.length >= most || weight >= weightMost;
     if (held.length > 0 && (full || item.table !== table || item.change.op !== held[0]!.op)) yield batch();
     table = item.table;
     held.push(item.change);
+    weight += weightOf(item.change);
   }
   if (held.length > 0) yield batch();
 }
