@@ -51,6 +51,24 @@ if (!isMariadbMissing) {
     assert.equal(await endpoint.writer!.applied({ run: 'r_test', step: 1 }, { signal }), false);
   });
 
+  test('a row that refers to itself, and a ring of rows, are deleted; a row that others still refer to is not', async () => {
+    await using db = await mariadbDatabase();
+    await using endpoint = await made(
+      db,
+      'create table t (id int primary key, other int, foreign key (other) references t (id))',
+      'insert into t values (1, null), (2, null), (3, null), (4, null)',
+      'update t set other = case id when 1 then 1 when 2 then 3 when 3 then 2 else 4 end',
+    );
+    const table = await tableOf(endpoint, 't');
+    const rows = await rowsNow(endpoint, table);
+    const some = (n: number): TableChanges => batchOf(table, ...rows.slice(0, n).map((r) => remove(table, r)));
+    const refused = await apply(endpoint, 1, some(2));
+    assert.equal(refused.status, 'rejected');
+    assert.deepEqual(await rowsNow(endpoint, table), rows);
+    assert.equal((await apply(endpoint, 2, some(3))).status, 'done');
+    assert.deepEqual(await rowsNow(endpoint, table), [row('4', '4')]);
+  });
+
   test('under a collation without case only the row of exactly this key is written', async () => {
     await using db = await mariadbDatabase();
     await using endpoint = await made(

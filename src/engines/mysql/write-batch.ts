@@ -17,6 +17,7 @@ import {
   insertSql,
   parkSql,
   rowLiteral,
+  unlinkSql,
   updateSql,
   type WrittenTable,
   writtenColumns,
@@ -246,6 +247,12 @@ class BatchWork {
       const parked = await session.run(parks, this.#at);
       if (parked.failed && !isRefusal(parked.failed.error)) throw session.explain(parked.failed.error, this.#at);
       if (parks.length > 0 && !parked.failed) refused = await this.#settle(left);
+    }
+    if (refused && op === 'delete') {
+      const links = refused.left.flatMap((p) => unlinkSql(written, p.change) ?? []);
+      const unlinked = await session.run(links, this.#at);
+      if (unlinked.failed && !isRefusal(unlinked.failed.error)) throw session.explain(unlinked.failed.error, this.#at);
+      if (links.length > 0 && !unlinked.failed) refused = await this.#settle(refused.left);
     }
     return refused && rejected(refused.left[0]!.change, refused.error);
   }

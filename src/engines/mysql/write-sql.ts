@@ -100,6 +100,24 @@ const setSql = (w: WrittenTable, change: Change, set: readonly string[]): string
 export const deleteSql = (w: WrittenTable, change: Change): string =>
   `delete t from ${tableId(w.table)} as t where ${at(w, change)}`;
 
+/**
+ * Lets go of what a row that is about to be deleted refers to in its own table: foreign keys are checked row by row,
+ * so that neither a row that refers to itself nor a ring of rows could be deleted. Undefined: it refers to none.
+ */
+export const unlinkSql = (w: WrittenTable, change: Change): string | undefined => {
+  const own = new Set(
+    w.table.foreignKeys
+      .filter((k) => k.references.name === w.table.name && (k.references.schema ?? w.table.schema) === w.table.schema)
+      .flatMap((k) => k.columns),
+  );
+  const linked = w.columns.filter(
+    (c, i) => i >= w.width && own.has(c.column.name) && c.facts.nullable && change.before?.[i] != null,
+  );
+  const kept = w.columns.filter((c) => /on update/i.test(c.facts.extra));
+  if (linked.length === 0) return undefined;
+  return setSql(w, change, [...linked.map((c) => `${c.raw} = null`), ...kept.map((c) => `${c.raw} = ${c.raw}`)]);
+};
+
 const hex = '0123456789abcdef';
 
 /** A value that no row has, for the time between two updates; undefined: none can be made up. */
