@@ -83,7 +83,9 @@ test('an abort cancels the running statement at the server, in a scan, a count a
       while ((await runningIn(watch)) === 0);
       stop.abort();
       await rejected;
-      assert.equal(await runningIn(watch), 0, `${work} is no longer running`);
+      // the server says so to us a moment before it does to its own statistics
+      for (const began = performance.now(); (await runningIn(watch)) > 0; )
+        assert.ok(performance.now() - began < 20_000, `${work} is still running`);
       assert.equal(
         await reader.count({ ...selection, filter: 'true' }, { signal }).catch((e) => e.code),
         work === 'scan' ? 1 : 'DATABASE',
