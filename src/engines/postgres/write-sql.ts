@@ -97,7 +97,7 @@ export const hashedDeleteSql = (table: Table, keys: readonly ColumnSql[], rowHas
 export const hashedRowsSql = (table: Table, keys: readonly ColumnSql[], rowHash: string): string =>
   `select pg_catalog.count(*)::pg_catalog.text, pg_catalog.sum(${rowHash})::pg_catalog.text from ${rowsOf(table)} as t${inOneWalk(keys) ? ' ' : ''}${ofKeys(keys, ',')}`;
 
-/** COPY reads the text of these columns' values as a cast does. It knows nothing of rules: the table must have none. */
+/** COPY reads the text of these columns' values as a cast does. */
 export const takesCopy = (table: Table, written: readonly ColumnSql[]): boolean =>
   table.kind === 'table' && written.every((c) => c.facts.builtin && typedArrays.has(c.facts.typeName));
 
