@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -287,4 +287,107 @@ test('a connection that dies, or a run that is stopped, in the middle of COPY le
   }
   assert.deepEqual(await target.writer!.apply(one, [batch], { signal: never }), { status: 'done' });
   assert.deepEqual((await db.query('select count(*)::int n from a')).rows, [{ n: 3000 }]);
+});
+
+/** Settings that only a config file has. */
+const configured = (source: TestDatabase, target: TestDatabase, settings: string): string => {
+  const path = join(folder, `${target.name}.yaml`);
+  writeFileSync(
+    path,
+    `version: 1
+endpoints:
+  there: { url: "${source.url}" }
+  here: { url: "${target.url}", writable: true }
+syncs:
+  both: { source: there, target: here, mode: mirror, settle: 0s, guards: { max_changes: 99999, max_change_ratio: 100%, max_deletes: 9999 }, apply: ${settings} }
+`,
+  );
+  return path;
+};
+
+for (const atomic of ['batch', 'run']) {
+  test(`rows that moved, and rows that are there already, are counted and left alone (atomic: ${atomic})`, async () => {
+    await using source = await testDatabase();
+    await using target = await testDatabase();
+    const one = 'create table a (id int primary key, t text, n numeric, j jsonb)';
+    await source.query(`${one}; insert into a select i, 'new', i, '{"a": 2}' from generate_series(1, 40) i`);
+    await target.query(`${one}; insert into a select i, 'old', 1.50, '{"a": 1.0}' from generate_series(21, 60) i;
+      update a set t = 'new' where id % 2 = 0 and id <= 40; update a set n = id where id % 3 = 0`);
+    const config = configured(source, target, `{ batch_size: 9, atomic: ${atomic} }`);
+    const made = await run('plan', 'both', '--config', config, '--format', 'json');
+    assert.equal(made.code, 2, made.stderr);
+    const plan = json(made.stdout)['plan'] as string;
+    const moved = `insert into a values (3, 'theirs', 3, null); update a set j = '{"a": 1.00}' where id = 25; update a set n = 1.500 where id = 26;
+      update a set t = 'theirs' where id = 45; delete from a where id = 31`;
+    const there = `insert into a values (4, 'new', 4, '{"a": 2.0}'); delete from a where id = 46; update a set t = 'new', n = 33, j = '{"a": 2}' where id = 33`;
+    await target.query(`${moved}; ${there}`);
+    const before = await content(target);
+    const done = await run('apply', plan, 'here', '--config', config, '--yes', '--format', 'json');
+    assert.equal(done.code, 2, done.stderr + done.stdout);
+    if (atomic === 'run') {
+      assert.deepEqual(await content(target), before);
+      return;
+    }
+    const { applied, already, skipped, rejected } = json(done.stdout);
+    assert.deepEqual(
+      { applied, already, skipped, rejected },
+      {
+        applied: { insert: 18, update: 16, delete: 18 },
+        already: 3,
+        skipped: { moved: 5, already_synced: 0 },
+        rejected: 0,
+      },
+    );
+    const kept = `select whole::text as r from a whole where id in (3, 25, 26, 31, 45) order by 1`;
+    assert.deepEqual((await target.query(kept)).rows, [
+      { r: '(25,old,1.50,"{""a"": 1.00}")' },
+      { r: '(26,new,1.500,"{""a"": 1.0}")' },
+      { r: '(3,theirs,3,)' },
+      { r: '(45,theirs,45,"{""a"": 1.0}")' },
+    ]);
+    const back = await revert(json(done.stdout)['run'], target);
+    assert.equal(back.code, 0, back.stderr + back.stdout);
+    assert.deepEqual(await content(target), before);
+  });
+}
+
+test('unique values that travel between batches under way together, and parents and children of one plan, all arrive', async () => {
+  await using source = await testDatabase();
+  await using target = await testDatabase();
+  const family = `create table a (id int primary key, u int unique not null, n int); create table child (id int primary key, up int references a, self int references child)`;
+  const shift = (by: number): string =>
+    `insert into a select i, 1 + (i + ${by}) % 90, i * ${by + 1} from generate_series(1, 90) i`;
+  await source.query(
+    `${family}; ${shift(13)}; insert into a select i, i, i from generate_series(200, 260) i; insert into child select i, 200 + i, nullif(i / 2, 0) from generate_series(1, 60) i`,
+  );
+  await target.query(
+    `${family}; ${shift(0)}; insert into a select i, i - 100, i from generate_series(300, 360) i; insert into child select i, 300 + i % 60, nullif(i - 1, 500) from generate_series(501, 560) i`,
+  );
+  const before = [await content(target), await content(target, 'child')];
+  const config = configured(source, target, '{ batch_size: 20 }');
+  const done = await run('sync', 'both', '--config', config, '--yes', ...allowed, '--format', 'json');
+  assert.equal(done.code, 0, done.stderr + done.stdout);
+  assert.deepEqual(await content(target), await content(source));
+  assert.deepEqual(await content(target, 'child'), await content(source, 'child'));
+  const back = await revert(json(done.stdout)['run'], target);
+  assert.equal(back.code, 0, back.stderr + back.stdout);
+  assert.deepEqual([await content(target), await content(target, 'child')], before);
+});
+
+test('rows of megabytes are written in batches that fit into memory', async () => {
+  await using source = await testDatabase();
+  await using target = await testDatabase();
+  await source.query(
+    `${small}; insert into a select i, repeat(chr(97 + i % 26), 2500000) || i from generate_series(1, 18) i`,
+  );
+  await target.query(`${small}; insert into a values (99, 'y')`);
+  const done = await apply(await planned(source, target), target);
+  assert.equal(done.code, 0, done.stderr + done.stdout);
+  assert.deepEqual(
+    (await target.query('select id, md5(t) m from a order by 1')).rows,
+    (await source.query('select id, md5(t) m from a order by 1')).rows,
+  );
+  const steps = await target.query(`select count(*)::int n from lockstep.steps where step > 0`);
+  // 45 MB and a delete, at most 32 MiB and a row at a time
+  assert.deepEqual(steps.rows, [{ n: 3 }]);
 });
