@@ -201,13 +201,18 @@ const fromSync = (config: Config, sync: Sync, only: readonly string[], flags: Fl
   if (writes && !target.writable) throw notWritable(config, target);
   const options = optionsOf(flags);
   const mode = flags.mode === undefined ? sync.mode : modeFlag(flags.mode);
+  if (writes && mode === 'compare')
+    throw usage(
+      `sync \`${sync.name}\` has mode compare: it writes nothing`,
+      'Set what it may write, for example `mode: mirror`, in the configuration, or give --mode.',
+    );
   const all = sync.pairs?.map((p) => combined(requestOf(p), options));
   return {
     sync: sync.name,
     config,
     source: sideOfEntry(config, source, flags, false),
     target: sideOfEntry(config, target, flags, writes),
-    mode: mode === 'compare' && writes ? 'mirror' : mode,
+    mode,
     settleMs: settleFlag(flags) ?? sync.settleMs,
     guards: guardsWith(sync.guards, flags),
     apply: applyWith(sync.apply, flags),

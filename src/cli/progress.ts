@@ -69,7 +69,10 @@ export const progressView = (context: Context): ProgressView => {
       if (!current || current.pair !== p.pair || current.phase !== p.phase) phaseBegan = clock.elapsed();
       current = p;
     },
-    clear,
+    clear: () => {
+      clear();
+      current = undefined;
+    },
     [Symbol.dispose]: () => {
       timer[Symbol.dispose]();
       clear();

@@ -35,7 +35,7 @@ const failure = async (text: string): Promise<LockstepError> => {
 test('defaults are filled in', async () => {
   const { syncs, endpoints: found } = await load(`${endpoints}syncs:\n  s: { source: a, target: b }\n`);
   const s = syncs['s']!;
-  assert.equal(s.mode, 'compare');
+  assert.equal(s.mode, 'mirror');
   assert.equal(s.settleMs, 1000);
   assert.deepEqual(s.guards, { maxChanges: 500, maxChangeRatio: 0.01, maxDeletes: 0, emptySource: 'stop' });
   assert.equal(s.pairs, undefined);

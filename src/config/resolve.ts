@@ -220,7 +220,7 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
     name,
     source: sync.source,
     target: sync.target,
-    mode: sync.mode ?? 'compare',
+    mode: sync.mode ?? 'mirror',
     settleMs: sync.settle === undefined ? defaultSettleMs : durationAt(r, sync.settle as string, [...path, 'settle']),
     guards: guardsOf(r, sync.guards, path),
     apply: applyOf(r, sync.apply, path),

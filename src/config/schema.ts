@@ -175,7 +175,9 @@ const sync = z
   .strictObject({
     source: name.describe('Name of an endpoint.'),
     target: name.describe('Name of an endpoint.'),
-    mode: mode.describe('Default compare. two_way and migrate have no effect yet.').optional(),
+    mode: mode
+      .describe('Default mirror. compare writes nothing: sync and plan refuse. two_way and migrate have no effect yet.')
+      .optional(),
     settle: duration
       .describe('A difference is confirmed by reading again at least this much later. Default 1s.')
       .optional(),

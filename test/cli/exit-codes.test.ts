@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
@@ -35,6 +35,23 @@ await a.query(
 await b.query(
   `${create} insert into same values (1, 'x'); insert into part values (1, 'x'); insert into drift values (1, 'y')`,
 );
+
+test('20: a sync that only compares writes nothing, and a URL with one slash is no address', async () => {
+  const config = join(home, 'compare.yaml');
+  writeFileSync(
+    config,
+    `version: 1\nendpoints:\n  a: { url: "${a.url}" }\n  b: { url: "${b.url}", writable: true }\nsyncs:\n  s: { source: a, target: b, mode: compare }\n`,
+  );
+  for (const command of ['sync', 'plan']) {
+    const refused = await run(command, 's', '--config', config, '--yes');
+    assert.equal(refused.code, 20, refused.stderr);
+    assert.match(refused.stderr, /has mode compare: it writes nothing/);
+  }
+  assert.deepEqual((await b.query('select v from drift')).rows, [{ v: 'y' }]);
+  const typo = await run('diff', a.url, 'postgres:/tester@127.0.0.1:1/x');
+  assert.equal(typo.code, 20, typo.stderr);
+  assert.match(typo.stderr, /one slash where two belong/);
+});
 
 /** The command line within this process: what it says on stderr goes to `said`. */
 const world = (said: (text: string) => void): World => {

@@ -54,6 +54,7 @@ export const sync: Command = async (context, args, flags) => {
   }
   const stopped = synced.result?.stopped;
   if (stopped) await tell(context, `${stopped.message}\n  to go on: lockstep apply ${synced.planned.plan.header.id}`);
+  if (declined) await tell(context, 'Declined: nothing was written.');
   return declined ? exitCodes.usage : synced.exit;
 };
 

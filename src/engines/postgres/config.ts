@@ -109,6 +109,12 @@ const parseUrl = (text: string): PostgresConfig => {
       'The form is postgres://user:password@host:5432/database?schema=a,b&sslmode=verify-full. Characters such as @ : / ? # % in a password are percent-encoded, or the connection is given by parts.',
     );
   }
+  if (!/^[a-z]+:\/\//i.test(text)) {
+    throw wrong(
+      'the PostgreSQL URL has one slash where two belong, so it names no host',
+      'The form is postgres://user:password@host:5432/database.',
+    );
+  }
   const option = (name: (typeof urlOptions)[number]): string | undefined => url.searchParams.get(name) ?? undefined;
   for (const name of url.searchParams.keys()) {
     if (!(urlOptions as readonly string[]).includes(name)) {
