@@ -80,7 +80,7 @@ export const verdictLine = (report: CompareReport): string => {
     return `✗ DIFFERS: ${count(differing, 'row')} of ${grouped(rowsOf(report))} (${percent} %)${left.length ? `; ${left.join(', ')}` : ''}`;
   }
   if (report.verdict === 'agrees')
-    return `✓ AGREES: ${count(rowsOf(report), 'row')} in ${count(report.pairs.length, 'pair')}, nothing left out`;
+    return `✓ AGREES: ${count(rowsOf(report), 'row')} in ${count(report.pairs.length, 'pair')}, nothing in them left out`;
   if (report.pairs.length === 0 && left.length === 0) return '! INCOMPLETE: nothing was compared';
   return `! INCOMPLETE: no confirmed difference, but ${left.join(', ') || 'the comparison did not cover everything'}`;
 };
