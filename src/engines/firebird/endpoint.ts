@@ -1,13 +1,13 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Position } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import { throttle } from '../sql/throttle.ts';
 import { inspectSchema } from './catalogue.ts';
 import type { FirebirdConfig } from './config.ts';
 import { openConnection } from './connect.ts';
 import { examine } from './examine.ts';
 import { FirebirdReader } from './reader.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
-import { throttle } from './throttle.ts';
 import { openWriter } from './writer.ts';
 
 /** Sessions kept for the next snapshot. */

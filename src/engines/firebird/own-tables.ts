@@ -1,6 +1,6 @@
-import type { Clock } from '../../lib/clock.ts';
 import type { StepMark } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import { fenced, type Holder, lockTtlMs, type Taken } from '../sql/step-lock.ts';
 import { locksTable, stepsTable, tokensGenerator } from './catalogue.ts';
 import { gds, isContention, isUniqueFailure, ServerFailure } from './failures.ts';
 import type { Session, StatementOptions } from './session.ts';
@@ -81,9 +81,6 @@ export const makeOwnTables = async (session: Session, o: StatementOptions): Prom
   return isAllowed(session, o);
 };
 
-/** Milliseconds after its last sign of life that a lock is free. */
-export const lockTtlMs = 30_000;
-const beatMs = 5_000;
 const expiry = `dateadd(${lockTtlMs} millisecond to localtimestamp)`;
 
 /** Begins a step's transaction: the marker is set, and the lock is held by it until its end. */
@@ -112,15 +109,7 @@ export const beginStep = async (
           },
           o,
         );
-        if (later.length > 0)
-          throw new LockstepError(
-            'FENCED',
-            `${session.context.name}: another run has taken the lock since this one had it (token ${mark.token}); its step ${mark.step} was not written`,
-            {
-              side: session.context.name,
-              hint: 'This run was taken for dead. Look at the other one; what this one still had to do shows in a new comparison.',
-            },
-          );
+        if (later.length > 0) throw fenced(session.context.name, mark);
       }
       await session.raw(
         {
@@ -161,24 +150,8 @@ export const hasMarker = async (
   return rows.length > 0 && (mark.by === undefined || rows[0]![0] === String(mark.by));
 };
 
-export interface LockRequest {
-  readonly name: string;
-  readonly run: string;
-  readonly holder: string;
-}
-
-export type Taken =
-  | { readonly taken: true; readonly token: bigint }
-  | {
-      readonly taken: false;
-      readonly run: string;
-      readonly holder: string;
-      readonly since: string;
-      readonly expiresInMs: number;
-    };
-
 /** Takes the lock if nobody holds it; the same run takes its own over. */
-export const takeLock = async (session: Session, h: LockRequest, o: StatementOptions): Promise<Taken> => {
+export const takeLock = async (session: Session, h: Holder, o: StatementOptions): Promise<Taken> => {
   const name = textSql(h.name.slice(0, 200));
   await session.begin('write', o);
   try {
@@ -241,21 +214,13 @@ const change = async (session: Session, sql: string, o: StatementOptions): Promi
 
 const patiently = (doing: string): StatementOptions => ({ signal: new AbortController().signal, doing });
 
-/** Signs of life until `ended`. */
-export const keepLock = async (session: Session, token: bigint, clock: Clock, ended: AbortSignal): Promise<void> => {
-  for (;;) {
-    const woken = await clock.sleep(beatMs, ended).then(
-      () => true,
-      () => false,
-    );
-    if (!woken || session.broken) return;
-    await change(
-      session,
-      `update ${locksTable} set expires_at = ${expiry} where token = ${token}`,
-      patiently('keeping the lock'),
-    );
-  }
-};
+/** A sign of life. */
+export const renewLock = (session: Session, token: bigint): Promise<void> =>
+  change(
+    session,
+    `update ${locksTable} set expires_at = ${expiry} where token = ${token}`,
+    patiently('keeping the lock'),
+  );
 
 /** Frees the lock if it still is ours. The row stays, with its token, so that an older one is known as such. */
 export const freeLock = (session: Session, token: bigint): Promise<void> =>

@@ -14,6 +14,7 @@ import { compareKeys } from '../../model/order.ts';
 import type { Batch, Key, Row, Text } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { id } from '../sql/quote.ts';
+import type { Throttle } from '../sql/throttle.ts';
 import { type TableFacts, tableFacts } from './catalogue.ts';
 import { type ColumnSql, columnsSql, rowReader } from './columns.ts';
 import { scaled } from './decode.ts';
@@ -21,7 +22,6 @@ import { digestRows, hashBatches, joined } from './hash-rows.ts';
 import { baseSql, orderTypes, partOf, planRead } from './read-plan.ts';
 import { sampleKeys } from './sample.ts';
 import type { Session, StatementOptions } from './session.ts';
-import type { Throttle } from './throttle.ts';
 
 const batchRows = 1000;
 /** RDB$FIELD_TYPE of what is kept in 64 bits. */

@@ -1,12 +1,11 @@
-import { hostname } from 'node:os';
 import type { Clock } from '../../lib/clock.ts';
 import type { Applied, Cancel, StepMark, TableChanges, Writer, Written } from '../../model/endpoint.ts';
-import { LockstepError } from '../../model/errors.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
+import { beatingLock, commitFailure, lockHeld, thisProcess } from '../sql/step-lock.ts';
 import { tableFacts } from './catalogue.ts';
 import { type ColumnSql, columnsSql } from './columns.ts';
-import { beginStep, freeLock, hasMarker, keepLock, makeOwnTables, renewHeld, takeLock } from './own-tables.ts';
+import { beginStep, freeLock, hasMarker, makeOwnTables, renewHeld, renewLock, takeLock } from './own-tables.ts';
 import { advanceSequences } from './sequences.ts';
 import type { Session, StatementOptions } from './session.ts';
 import { writeBatch } from './write-batch.ts';
@@ -92,13 +91,7 @@ export const openWriter = (x: WriterContext): Writer => {
     try {
       await session.commit(at);
     } catch (error) {
-      const explained = session.explain(error, at);
-      if (explained.code !== 'CONNECTION_LOST' && !(explained.code === 'ABORTED' && session.broken)) throw explained;
-      throw new LockstepError(
-        'CONNECTION_LOST',
-        `${x.side}: the connection broke while step ${mark.step} of ${mark.run} was committed; whether it was is not known yet`,
-        { side: x.side, hint: 'The marker in the target tells; resuming the run looks it up first.', cause: error },
-      );
+      throw commitFailure(x.side, mark, session.explain(error, at), session.broken, error);
     }
   };
 
@@ -112,29 +105,17 @@ export const openWriter = (x: WriterContext): Writer => {
       const session = await x.lend(o);
       try {
         const at: StatementOptions = { signal: o.signal, doing: `taking the lock for ${name}` };
-        const who = `${hostname()}, process ${process.pid}`;
+        const who = thisProcess();
         const taken = await takeLock(session, { name, run: holder.run, holder: who }, at);
-        if (!taken.taken)
-          throw new LockstepError(
-            'LOCK_HELD',
-            `${x.side}: ${name} is being written by run ${taken.run} (${taken.holder}, since ${taken.since} of the server)`,
-            {
-              side: x.side,
-              hint: `Wait for it, or stop it; a run that died without a word frees the lock within ${Math.ceil(taken.expiresInMs / 1000)} s.`,
-            },
-          );
-        const ended = new AbortController();
-        const beating = keepLock(session, taken.token, x.clock, ended.signal);
-        return {
-          token: taken.token,
-          [Symbol.asyncDispose]: async () => {
-            if (ended.signal.aborted) return;
-            ended.abort();
-            await beating;
-            await freeLock(session, taken.token);
-            await x.release(session);
-          },
-        };
+        if (!taken.taken) throw lockHeld(x.side, name, { ...taken, since: `${taken.since} of the server` });
+        const { token } = taken;
+        return beatingLock(token, {
+          session,
+          clock: x.clock,
+          beat: () => renewLock(session, token),
+          free: () => freeLock(session, token),
+          release: () => x.release(session),
+        });
       } catch (error) {
         await x.release(session);
         throw error;

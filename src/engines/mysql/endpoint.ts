@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Cancel, ConnectOptions, Endpoint, Position } from '../../model/endpoint.ts';
+import { throttle } from '../sql/throttle.ts';
 import { addressOf, type MysqlConfig } from './config.ts';
 import { openClient } from './connect.ts';
 import { examine } from './examine.ts';
@@ -7,7 +8,6 @@ import { inspectSchema } from './inspect.ts';
 import { openReader } from './reader.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
 import { pinSession, readFacts, type ServerFacts } from './settings.ts';
-import { throttle } from './throttle.ts';
 import { tlsOptions } from './tls.ts';
 import { openWriter } from './writer.ts';
 

@@ -1,5 +1,5 @@
-import type { Clock } from '../../lib/clock.ts';
 import type { StepMark } from '../../model/endpoint.ts';
+import { type Holder, lockTtlMs, type Taken } from '../sql/step-lock.ts';
 import { errorNumber, errorNumbers } from './failures.ts';
 import { locksTable, stepsTable } from './own-names.ts';
 import { id, literal } from './quote.ts';
@@ -95,26 +95,7 @@ export const hasMarker = async (
   return rows.length > 0;
 };
 
-/** Milliseconds after its last sign of life that a lock is free. */
-export const lockTtlMs = 30_000;
-const beatMs = 5_000;
 const expiry = `utc_timestamp(6) + interval ${lockTtlMs / 1000} second`;
-
-export interface Holder {
-  readonly name: string;
-  readonly run: string;
-  readonly holder: string;
-}
-
-export type Taken =
-  | { readonly taken: true; readonly token: bigint }
-  | {
-      readonly taken: false;
-      readonly run: string;
-      readonly holder: string;
-      readonly since: string;
-      readonly expiresInMs: number;
-    };
 
 const otherHolder = async (
   session: Session,
@@ -159,34 +140,16 @@ export const takeLock = async (session: Session, h: Holder, o: StatementOptions)
   }
 };
 
-/** Signs of life until `ended`; a beat that fails is made up for by the next, and by the fencing token. */
-export const keepLock = async (
-  session: Session,
-  name: string,
-  token: bigint,
-  clock: Clock,
-  ended: AbortSignal,
-): Promise<void> => {
-  for (;;) {
-    const woken = await clock.sleep(beatMs, ended).then(
-      () => true,
-      () => false,
-    );
-    if (!woken || session.broken) return;
-    await session.client
-      .promise()
-      .query(`update ${locksOf(session)} set expires = ${expiry} where name = ${literal(name)} and token = ${token}`)
-      .catch(() => {});
-  }
-};
+/** A sign of life. */
+export const renewLock = (session: Session, name: string, token: bigint): Promise<unknown> =>
+  session.client
+    .promise()
+    .query(`update ${locksOf(session)} set expires = ${expiry} where name = ${literal(name)} and token = ${token}`);
 
 /** Frees the lock if it still is ours. The row stays, with its token, so that an older one is known as such. */
-export const freeLock = async (session: Session, name: string, token: bigint): Promise<void> => {
-  if (session.broken) return;
-  await session.client
+export const freeLock = (session: Session, name: string, token: bigint): Promise<unknown> =>
+  session.client
     .promise()
     .query(
       `update ${locksOf(session)} set expires = utc_timestamp(6) where name = ${literal(name)} and token = ${token}`,
-    )
-    .catch(() => {});
-};
+    );

@@ -5,6 +5,7 @@ import { compareKeys } from '../../model/order.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { keyTypes } from '../../model/selection.ts';
+import type { Throttle } from '../sql/throttle.ts';
 import { type ColumnSql, columnsSql, type TableFacts, tableFacts } from './columns.ts';
 import { isDoubtful, orderSql } from './key-sql.ts';
 import { countRows, sortRows } from './keyless.ts';
@@ -14,7 +15,6 @@ import { rowSink } from './row-sinks.ts';
 import type { RowSink } from './row-stream.ts';
 import { keyLabel, plainSql, type Query, segmentSql } from './select.ts';
 import type { Session, StatementOptions } from './session.ts';
-import type { Throttle } from './throttle.ts';
 
 export const batchRows = 1000;
 

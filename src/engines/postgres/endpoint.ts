@@ -4,6 +4,7 @@ import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Hashing, Position }
 import { LockstepError } from '../../model/errors.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { id } from '../sql/quote.ts';
+import { throttle } from '../sql/throttle.ts';
 import type { PostgresConfig } from './config.ts';
 import { openClient } from './connect.ts';
 import { examine } from './examine.ts';
@@ -12,7 +13,6 @@ import { inspectSchema } from './inspect.ts';
 import { openReader } from './reader.ts';
 import { room } from './room.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
-import { throttle } from './throttle.ts';
 import { tlsOptions } from './tls.ts';
 import { openWriter } from './writer.ts';
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../lib/clock.ts';
+import { type Holder, lockTtlMs, type Taken } from '../sql/step-lock.ts';
 import { ownSchema } from './inspect.ts';
 import type { Session, StatementOptions } from './session.ts';
 
@@ -85,27 +85,7 @@ export const hasMarker = async (
   return row![0] === 'true';
 };
 
-/** Milliseconds after its last sign of life that a lock is free. A holder whose session is gone frees it at once. */
-export const lockTtlMs = 30_000;
-const beatMs = 5_000;
-
-export interface Holder {
-  readonly name: string;
-  readonly run: string;
-  readonly holder: string;
-}
-
-export type Taken =
-  | { readonly taken: true; readonly token: bigint }
-  | {
-      readonly taken: false;
-      readonly run: string;
-      readonly holder: string;
-      readonly since: string;
-      readonly expiresInMs: number;
-    };
-
-/** Takes the lock if nobody holds it. The holder is alive as long as `session` is. */
+/** Takes the lock if nobody holds it. The holder is alive as long as `session` is: one whose session is gone frees it at once. */
 export const takeLock = async (session: Session, h: Holder, o: StatementOptions): Promise<Taken> => {
   await session.begin('write', o);
   try {
@@ -140,36 +120,16 @@ export const takeLock = async (session: Session, h: Holder, o: StatementOptions)
   }
 };
 
-/** Signs of life until `ended`; a beat that fails is made up for by the next, and by the fencing token. */
-export const keepLock = async (
-  session: Session,
-  name: string,
-  token: bigint,
-  clock: Clock,
-  ended: AbortSignal,
-): Promise<void> => {
-  for (;;) {
-    const woken = await clock.sleep(beatMs, ended).then(
-      () => true,
-      () => false,
-    );
-    if (!woken || session.broken) return;
-    await session.client
-      .query(
-        `update ${ownSchema}.locks set seen = pg_catalog.clock_timestamp(), backend = pg_catalog.pg_backend_pid(), expires = pg_catalog.clock_timestamp() + ${lockTtlMs} * interval '1 millisecond' where name = $1 and token = $2::int8`,
-        [name, String(token)],
-      )
-      .catch(() => {});
-  }
-};
+/** A sign of life. */
+export const renewLock = (session: Session, name: string, token: bigint): Promise<unknown> =>
+  session.client.query(
+    `update ${ownSchema}.locks set seen = pg_catalog.clock_timestamp(), backend = pg_catalog.pg_backend_pid(), expires = pg_catalog.clock_timestamp() + ${lockTtlMs} * interval '1 millisecond' where name = $1 and token = $2::int8`,
+    [name, String(token)],
+  );
 
 /** Frees the lock if it still is ours. The row stays, with its token, so that an older one is known as such. */
-export const freeLock = async (session: Session, name: string, token: bigint): Promise<void> => {
-  if (session.broken) return;
-  await session.client
-    .query(
-      `update ${ownSchema}.locks set backend = null, expires = pg_catalog.clock_timestamp() where name = $1 and token = $2::int8`,
-      [name, String(token)],
-    )
-    .catch(() => {});
-};
+export const freeLock = (session: Session, name: string, token: bigint): Promise<unknown> =>
+  session.client.query(
+    `update ${ownSchema}.locks set backend = null, expires = pg_catalog.clock_timestamp() where name = $1 and token = $2::int8`,
+    [name, String(token)],
+  );

@@ -4,6 +4,7 @@ import type { Batch, Key, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { tableId } from '../sql/quote.ts';
+import type { Throttle } from '../sql/throttle.ts';
 import { type ColumnSql, columnsSql, type TableFacts, tableFacts } from './columns.ts';
 import { textRows } from './copy-rows.ts';
 import { hashingOf } from './hashing.ts';
@@ -15,7 +16,6 @@ import { copied, render } from './render.ts';
 import { sampleSql } from './sample.ts';
 import { baseSql, segmentSql } from './select.ts';
 import type { Session, StatementOptions } from './session.ts';
-import type { Throttle } from './throttle.ts';
 
 const batchRows = 1000;
 

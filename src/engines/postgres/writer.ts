@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import type { Clock } from '../../lib/clock.ts';
 import type { Applied, Cancel, StepMark, TableChanges, Writer, Written } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
@@ -6,8 +5,17 @@ import type { HashSpec } from '../../model/hash/spec.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
 import { tableId } from '../sql/quote.ts';
+import {
+  beatingLock,
+  commitFailure,
+  fenced,
+  lockHeld,
+  lockTtlMs,
+  thisProcess,
+  unknownHolder,
+} from '../sql/step-lock.ts';
 import { columnsSql, tableFacts } from './columns.ts';
-import { freeLock, hasMarker, keepLock, lockTtlMs, makeOwnTables, setMarker, takeLock } from './own-tables.ts';
+import { freeLock, hasMarker, makeOwnTables, renewLock, setMarker, takeLock } from './own-tables.ts';
 import type { Room } from './room.ts';
 import { advanceSequence } from './sequences.ts';
 import type { Session, StatementOptions } from './session.ts';
@@ -96,14 +104,7 @@ export const openWriter = (x: WriterContext): Writer => {
       const marked = await setMarker(session, mark, at);
       if (marked === 'already') return { status: 'already' };
       if (marked === 'fenced') {
-        throw new LockstepError(
-          'FENCED',
-          `${x.side}: another run has taken the lock since this one had it (token ${mark.token}); its step ${mark.step} was not written`,
-          {
-            side: x.side,
-            hint: 'This run was taken for dead. Look at the other one; what this one still had to do shows in a new comparison.',
-          },
-        );
+        throw fenced(x.side, mark);
       }
     }
     let last: Table | undefined;
@@ -133,17 +134,7 @@ export const openWriter = (x: WriterContext): Writer => {
       if (command !== 'COMMIT')
         throw new LockstepError('INTERNAL', `${x.side}: step ${mark.step} was rolled back at its commit`);
     } catch (error) {
-      const explained = session.explain(error, at);
-      if (explained.code !== 'CONNECTION_LOST' && !(explained.code === 'ABORTED' && session.broken)) throw explained;
-      throw new LockstepError(
-        'CONNECTION_LOST',
-        `${x.side}: the connection broke while step ${mark.step} of ${mark.run} was committed; whether it was is not known yet`,
-        {
-          side: x.side,
-          hint: 'The marker in the target tells; resuming the run looks it up first.',
-          cause: error,
-        },
-      );
+      throw commitFailure(x.side, mark, session.explain(error, at), session.broken, error);
     }
   };
 
@@ -156,39 +147,30 @@ export const openWriter = (x: WriterContext): Writer => {
       const doing = `taking the lock for ${name}`;
       const session = await x.room.lend(o);
       const at: StatementOptions = { signal: o.signal, doing };
-      const held = (run: string, by: string, since: string, ms: number): LockstepError =>
-        new LockstepError(
-          'LOCK_HELD',
-          `${x.side}: ${name} is being written by run ${run} (${by}, since ${since} UTC)`,
-          {
-            side: x.side,
-            hint: `Wait for it, or stop it; a run that died without a word frees the lock within ${Math.ceil(ms / 1000)} s.`,
-          },
-        );
       try {
-        const who = `${hostname()}, process ${process.pid}`;
+        const who = thisProcess();
         if (mode === 'state') {
           const [row] = await session.query(
             `select pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('lockstep ' || $1, 0))::text`,
             [name],
             at,
           );
-          if (row![0] !== 'true') throw held('(unknown)', 'another session', 'an unknown time', 0);
+          if (row![0] !== 'true') throw lockHeld(x.side, name, unknownHolder);
           return { token: ++localTokens, [Symbol.asyncDispose]: () => x.room.release(session) };
         }
         const taken = await takeLock(session, { name, run: holder.run, holder: who }, at);
-        if (!taken.taken) throw held(taken.run, taken.holder, taken.since, Math.min(taken.expiresInMs, lockTtlMs));
-        const ended = new AbortController();
-        const beating = keepLock(session, name, taken.token, x.clock, ended.signal);
-        return {
-          token: taken.token,
-          [Symbol.asyncDispose]: async () => {
-            ended.abort();
-            await beating;
-            await freeLock(session, name, taken.token);
-            await x.room.release(session);
-          },
-        };
+        if (!taken.taken) {
+          const expiresInMs = Math.min(taken.expiresInMs, lockTtlMs);
+          throw lockHeld(x.side, name, { ...taken, since: `${taken.since} UTC`, expiresInMs });
+        }
+        const { token } = taken;
+        return beatingLock(token, {
+          session,
+          clock: x.clock,
+          beat: () => renewLock(session, name, token),
+          free: () => freeLock(session, name, token),
+          release: () => x.room.release(session),
+        });
       } catch (error) {
         await x.room.release(session);
         throw error;

@@ -102,14 +102,14 @@ export const wholeLines = (plan: string, chunk: Chunk): Buffer => {
 };
 
 /** The items of a chunk; images are unpacked when one of them is asked for. */
-const chunkItemsOf = (plan: string, chunk: Chunk, body: Buffer, parse: ReturnType<typeof itemParser>): PlanItem[] => {
+const chunkItemsOf = (plan: string, chunk: Chunk, parse: ReturnType<typeof itemParser>): PlanItem[] => {
   let ends: readonly string[] | undefined;
   const images: ImageLines = () => {
     if (chunk.images === null) throw edited(plan);
     ends ??= linesOf(unpacked(plan, chunk.images));
     return ends;
   };
-  return linesOf(body).map((head, at) => {
+  return linesOf(unpacked(plan, chunk.body)).map((head, at) => {
     const item = parse(head, images, at);
     if (!item) throw edited(plan);
     return item;
@@ -117,10 +117,8 @@ const chunkItemsOf = (plan: string, chunk: Chunk, body: Buffer, parse: ReturnTyp
 };
 
 /** The items of one chunk's row. */
-export const itemsOfRow = (plan: string, row: Rows[number]): readonly PlanItem[] => {
-  const chunk = chunkOf(row);
-  return chunkItemsOf(plan, chunk, unpacked(plan, chunk.body), itemParser());
-};
+export const itemsOfRow = (plan: string, row: Rows[number]): readonly PlanItem[] =>
+  chunkItemsOf(plan, chunkOf(row), itemParser());
 
 const chunksAtOnce = 8;
 
@@ -171,7 +169,7 @@ export async function* planItems(database: Database, plan: string, o: Which): As
   const after = o.after ?? 0;
   const parse = itemParser();
   for await (const chunk of planChunks(database, plan, o)) {
-    const all = chunkItemsOf(plan, chunk, unpacked(plan, chunk.body), parse);
+    const all = chunkItemsOf(plan, chunk, parse);
     const items = after === 0 && !only ? all : all.filter(({ seq }) => seq > after && (!only || inRanges(only, seq)));
     if (o.backwards) items.reverse();
     if (items.length > 0) yield items;
