@@ -156,6 +156,30 @@ if (!isFirebirdMissing) {
     );
   });
 
+  test('rows that refer to themselves and to each other in a ring are inserted and deleted; others keep what they hold', async () => {
+    await db.run(
+      'create table NODE (ID integer not null primary key, OTHER integer references NODE, NOTE blob sub_type text)',
+    );
+    const table = await tableOf(endpoint, 'NODE');
+    const some = (changes: readonly Change[]): TableChanges => ({ table, key: ['ID'], changes });
+    const node = (id: number, other: number): Change =>
+      inserted(table, ['ID'], { ID: String(id), OTHER: String(other), NOTE: `note ${id}` });
+    const wanted = [node(1, 1), node(2, 4), node(3, 2), node(4, 3), node(5, 2)];
+    const refused = await apply(endpoint, some([...wanted, node(6, 7)]));
+    assert.equal(refused.status, 'rejected', JSON.stringify(refused));
+    assert.deepEqual(await rowsOf(endpoint, 'NODE', ['ID']), []);
+    assert.deepEqual(await apply(endpoint, some(wanted)), { status: 'done' });
+    const rows = wanted.map((c) => c.after!);
+    assert.deepEqual(await rowsOf(endpoint, 'NODE', ['ID']), rows);
+    // Row 5 still refers to row 2.
+    const kept = await apply(endpoint, some(rows.slice(0, 4).map((row) => removed(['ID'], row))));
+    assert.equal(kept.status, 'rejected', JSON.stringify(kept));
+    assert.deepEqual(await rowsOf(endpoint, 'NODE', ['ID']), rows);
+    assert.deepEqual(await apply(endpoint, some(rows.map((row) => removed(['ID'], row)))), { status: 'done' });
+    assert.deepEqual(await rowsOf(endpoint, 'NODE', ['ID']), []);
+    await db.run('drop table NODE');
+  });
+
   test('bytes that are no text of their character set are kept apart, and written back as they were', async () => {
     await db.run(
       "insert into CITY (ID, NAME, CODE, RAW) values (1, x'4d81e4', 'ab', x'e4ff')",

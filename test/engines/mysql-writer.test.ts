@@ -69,6 +69,24 @@ if (!isMariadbMissing) {
     assert.deepEqual(await rowsNow(endpoint, table), [row('4', '4')]);
   });
 
+  test('new rows that refer to themselves and to each other in a ring are inserted; what refers to nothing is named', async () => {
+    await using db = await mariadbDatabase();
+    await using endpoint = await made(
+      db,
+      `create table t (id int primary key, other int, changed timestamp(6) default '2020-01-01' on update current_timestamp(6),
+        foreign key (other) references t (id))`,
+    );
+    const table = await tableOf(endpoint, 't');
+    const at = '2001-02-03 04:05:06.000007';
+    const wanted = [row('1', '1', at), row('2', '4', at), row('3', '2', at), row('4', '3', at), row('5', '2', at)];
+    const lost = row('6', '7', at);
+    const refused = await apply(endpoint, 1, batchOf(table, ...[...wanted, lost].map((r) => insert(table, r))));
+    assert.ok(refused.status === 'rejected' && refused.change?.key[0] === '6', JSON.stringify(refused));
+    assert.deepEqual(await rowsNow(endpoint, table), []);
+    assert.equal((await apply(endpoint, 2, batchOf(table, ...wanted.map((r) => insert(table, r))))).status, 'done');
+    assert.deepEqual(await rowsNow(endpoint, table), wanted);
+  });
+
   test('under a collation without case only the row of exactly this key is written', async () => {
     await using db = await mariadbDatabase();
     await using endpoint = await made(

@@ -10,6 +10,7 @@ import type { ColumnSql } from './columns.ts';
 import { type Located, locate } from './locate.ts';
 import { keyName } from './read-plan.ts';
 import { runAll, runUpdates } from './run-statements.ts';
+import { selfLinks } from './self-links.ts';
 import type { Session, StatementOptions } from './session.ts';
 import { referrersOf, takenAlong } from './taken-along.ts';
 import { columnOf, deleteOf, insertOf, Refused, type Statement, updateOf, type Work } from './write-sql.ts';
@@ -47,19 +48,48 @@ const checkStored = (w: Work, change: Change, stored: Row | undefined): void => 
 const write = async (w: Work, changes: readonly Change[], found: ReadonlyMap<string, Located>): Promise<void> => {
   const statements: Statement[] = [];
   const updates: (Statement & { readonly address: string })[] = [];
+  const links = selfLinks(w, changes);
+  const late = new Map(links.map((l) => [l.change, l.places]));
   for (const change of changes) {
-    if (change.op === 'insert') statements.push(await insertOf(w, change));
-    else {
-      const { address } = found.get(keyName(change.key))!;
-      if (change.op === 'delete') statements.push(deleteOf(w, change, address));
-      else if (change.columns.length > 0) {
-        const cells = change.columns.map((i) => [i, change.after[i]!] as const);
+    const places = late.get(change) ?? [];
+    if (change.op === 'insert') {
+      const after = change.after.map((cell, i) => (places.includes(i) ? null : cell));
+      statements.push({ ...(await insertOf(w, { ...change, after })), change });
+      continue;
+    }
+    const { address } = found.get(keyName(change.key))!;
+    if (change.op === 'delete') {
+      if (places.length > 0) {
+        const cells = places.map((i) => [i, null] as const);
         updates.push({ ...(await updateOf(w, change, cells, address)), address });
       }
+      statements.push(deleteOf(w, change, address));
+    } else if (change.columns.length > 0) {
+      const cells = change.columns.map((i) => [i, change.after[i]!] as const);
+      updates.push({ ...(await updateOf(w, change, cells, address)), address });
     }
   }
+  if (changes[0]!.op === 'delete') await runUpdates(w, updates);
   await runAll(w, statements);
-  await runUpdates(w, updates);
+  if (changes[0]!.op === 'update') await runUpdates(w, updates);
+  if (changes[0]!.op !== 'insert' || links.length === 0) return;
+  const there = await locate(
+    w.session,
+    w.selection,
+    w.columns,
+    links.map((l) => l.change.key),
+    w.at,
+  );
+  await runUpdates(
+    w,
+    await Promise.all(
+      links.map(async ({ change, places }) => {
+        const { address } = there.get(keyName(change.key))!;
+        const cells = places.map((i) => [i, change.after![i]!] as const);
+        return { ...(await updateOf(w, change, cells, address)), address };
+      }),
+    ),
+  );
 };
 
 /** One batch of one table inside the step's transaction: check every row, then write, then say what is stored. */

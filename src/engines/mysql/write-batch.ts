@@ -15,6 +15,7 @@ import {
   cellLiteral,
   deleteSql,
   insertSql,
+  linkLaterSql,
   parkSql,
   rowLiteral,
   unlinkSql,
@@ -279,7 +280,19 @@ class BatchWork {
         late.push(...some.map((change) => ({ change, sql: insertSql(written, [change]) })));
       }
     }
-    const refused = late.length === 0 ? undefined : await this.#settle(late);
+    let refused = late.length === 0 ? undefined : await this.#settle(late);
+    if (refused && errorNumber(refused.error) === errorNumbers.NO_REFERENCED) {
+      const parts = refused.left.flatMap(({ change }) => {
+        const later = linkLaterSql(written, change);
+        return later === undefined ? [] : [{ change, ...later }];
+      });
+      if (parts.length > 0) {
+        const linked = new Set(parts.map((p) => p.change));
+        const rest = refused.left.filter((p) => !linked.has(p.change));
+        refused = await this.#settle([...parts.map((p) => ({ change: p.change, sql: p.insert })), ...rest]);
+        refused ??= await this.#settle(parts.map((p) => ({ change: p.change, sql: p.update })));
+      }
+    }
     if (!refused) return undefined;
     const change = refused.left[0]!.change;
     if (errorNumber(refused.error) === errorNumbers.DUPLICATE) {

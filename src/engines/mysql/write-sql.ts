@@ -100,22 +100,46 @@ const setSql = (w: WrittenTable, change: Change, set: readonly string[]): string
 export const deleteSql = (w: WrittenTable, change: Change): string =>
   `delete t from ${tableId(w.table)} as t where ${at(w, change)}`;
 
-/**
- * Lets go of what a row that is about to be deleted refers to in its own table: foreign keys are checked row by row,
- * so that neither a row that refers to itself nor a ring of rows could be deleted. Undefined: it refers to none.
- */
-export const unlinkSql = (w: WrittenTable, change: Change): string | undefined => {
+/** Places of the nullable columns, apart from the key, by which a table refers to itself. */
+const selfReferring = (w: WrittenTable): readonly number[] => {
   const own = new Set(
     w.table.foreignKeys
       .filter((k) => k.references.name === w.table.name && (k.references.schema ?? w.table.schema) === w.table.schema)
       .flatMap((k) => k.columns),
   );
-  const linked = w.columns.filter(
-    (c, i) => i >= w.width && own.has(c.column.name) && c.facts.nullable && change.before?.[i] != null,
+  return w.columns.flatMap((c, i) =>
+    i >= w.width && own.has(c.column.name) && c.facts.nullable && !c.facts.generated ? [i] : [],
   );
+};
+
+/**
+ * Lets go of what a row that is about to be deleted refers to in its own table: foreign keys are checked row by row,
+ * so that neither a row that refers to itself nor a ring of rows could be deleted. Undefined: it refers to none.
+ */
+export const unlinkSql = (w: WrittenTable, change: Change): string | undefined => {
+  const linked = selfReferring(w).filter((i) => change.before?.[i] != null);
   const kept = w.columns.filter((c) => /on update/i.test(c.facts.extra));
   if (linked.length === 0) return undefined;
-  return setSql(w, change, [...linked.map((c) => `${c.raw} = null`), ...kept.map((c) => `${c.raw} = ${c.raw}`)]);
+  return setSql(w, change, [
+    ...linked.map((i) => `${w.columns[i]!.raw} = null`),
+    ...kept.map((c) => `${c.raw} = ${c.raw}`),
+  ]);
+};
+
+/**
+ * The same for new rows that refer to each other in a ring: the insert without these references, and the update that
+ * sets them once all rows are there. Undefined: it refers to none.
+ */
+export const linkLaterSql = (
+  w: WrittenTable,
+  change: Change,
+): { readonly insert: string; readonly update: string } | undefined => {
+  if (change.op !== 'insert') return undefined;
+  const columns = selfReferring(w).filter((i) => change.columns.includes(i) && change.after[i] != null);
+  if (columns.length === 0) return undefined;
+  const before = change.after.map((cell, i) => (columns.includes(i) ? null : cell));
+  const update = updateSql(w, { key: change.key, op: 'update', before, after: change.after, columns });
+  return update === undefined ? undefined : { insert: insertSql(w, [{ ...change, after: before }]), update };
 };
 
 const hex = '0123456789abcdef';
