@@ -2,10 +2,10 @@ import type { Segment, SelectedColumn, Selection } from '../../model/endpoint.ts
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell, Row, Text } from '../../model/row.ts';
 import { id } from '../sql/quote.ts';
+import { sortKey } from '../sql/sort-key.ts';
 import { imageOf, isDoubtful, rawCell, rawExpressions, rawImage } from './cells.ts';
 import type { Bind, Database, Value } from './database.ts';
 import { type Condition, type Orders, planRead, type ReadPlan } from './read-plan.ts';
-import { sortKey } from './sort-key.ts';
 
 /** Counts what a stream reads, and slows it down to the endpoint's limit. */
 export interface Meter {
