@@ -1,6 +1,7 @@
+import type { Loader, SchemaBuilder, TableDetails } from './build.ts';
 import type { Change } from './change.ts';
 import type { HashSpec } from './hash/spec.ts';
-import type { Batch, Key, Row } from './row.ts';
+import type { Batch, Cell, Key, Row, Text } from './row.ts';
 import type { ColumnType, Schema, Table, TableName } from './schema.ts';
 
 export interface Cancel {
@@ -121,6 +122,17 @@ export interface RawRows {
   read(selection: Selection, spellings: readonly string[], o: Cancel): AsyncIterable<RawBatch>;
 }
 
+/**
+ * Rows as bytes that a target takes as they are, never looked at on the way. A form names how the bytes stand for the
+ * rows; the same name means the same on every endpoint (see `Loader.bytes`).
+ */
+export interface BulkRows {
+  /** The forms that these columns can be had in, the cheapest first. */
+  forms(selection: Selection, o: Cancel): Promise<readonly string[]>;
+  /** Rows in any order. */
+  read(selection: Selection, segment: Segment, form: string, o: Cancel): AsyncIterable<Buffer>;
+}
+
 /** A place in a source's history that identifies a snapshot, for people and records. */
 export type Position = string & { readonly __position: never };
 
@@ -131,6 +143,48 @@ export interface QueryReport {
   readonly rows: number;
   readonly bytes: number;
   readonly elapsedMs: number;
+}
+
+/** Why something cannot be told here: the end of a sentence, for people. */
+export interface Unable {
+  readonly unable: string;
+}
+
+/**
+ * Rows that have changed since an earlier snapshot, where the engine can tell without reading them all. More rows may
+ * be shown than have changed, never fewer than promised below. Neither way sees deleted rows.
+ * An API with a parameter such as `since` offers `columns` alone: `since` asks for the list from `from` on, and `latest`
+ * takes the greatest value of what it then read.
+ */
+export interface Changes {
+  /** By a column that whoever writes a row sets to something greater: a time, or a number. */
+  readonly columns?: {
+    /**
+     * The greatest value of the column in this snapshot, without a condition; null when there is none. `now`: the time
+     * at the database, as the column would hold it; absent for numbers. `from`: where a whole read is dear, the
+     * greatest of what is read from there on is enough.
+     */
+    latest(
+      table: TableName,
+      column: SelectedColumn,
+      o: Cancel & { readonly from?: Text },
+    ): Promise<{ readonly value: Cell; readonly now?: Text }>;
+    /** Keys (a selection of the key alone) where the column is at least `from`, is NULL, or cannot be compared; in any order. */
+    since(selection: Selection, column: SelectedColumn, from: Text, o: Cancel): AsyncIterable<Batch<Row>>;
+  };
+  /** By what the engine itself notes with each version of a row. Misses no row that was written. */
+  readonly version?: {
+    /** As users know it: `xmin`, `record_version`. */
+    readonly name: string;
+    /** Stands for this snapshot of the table: a short text to be kept. Unable where the table has no versions. */
+    mark(table: TableName, o: Cancel): Promise<string | Unable>;
+    /**
+     * Keys (a selection of the key alone) of rows that were written by a transaction which the marked snapshot did not
+     * see, however long it has been running; in any order. Unable when the mark says nothing here: another server, a
+     * restored database, numbers that started again.
+     */
+    since(selection: Selection, mark: string, o: Cancel): Promise<AsyncIterable<Batch<Row>> | Unable>;
+  };
 }
 
 /**
@@ -150,6 +204,7 @@ export interface Reader extends AsyncDisposable {
   keyBounds(selection: Selection, o: Cancel): Promise<{ readonly min: bigint; readonly max: bigint } | undefined>;
   readonly hashing?: Hashing;
   readonly raw?: RawRows;
+  readonly changes?: Changes;
 }
 
 /** Identifies one transaction of a run in the target. */
@@ -281,6 +336,11 @@ export interface Endpoint extends AsyncDisposable {
   snapshot(o: Cancel & { readonly onQuery?: (q: QueryReport) => void }): Promise<Reader>;
   /** Absent: read-only by configuration or by nature. */
   readonly writer?: Writer;
+  /** What tables are made of beyond what comparing needs, in the order of `tables`: to make them again elsewhere. */
+  details?(o: Cancel & { readonly tables: readonly Table[] }): Promise<readonly TableDetails[]>;
+  /** Makes tables and fills them. Absent: read-only, or not here. */
+  readonly builder?: SchemaBuilder;
+  readonly loader?: Loader;
   /** Doctor: privileges missing or too many, TLS, indexes, clock. */
   examine?(o: Cancel & { readonly tables: readonly Table[]; readonly writable: boolean }): Promise<readonly Finding[]>;
 }

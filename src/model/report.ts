@@ -30,6 +30,8 @@ export interface PairReport {
   /** What the differences have in common, for people: strongest first. */
   readonly patterns?: readonly Pattern[];
   readonly warnings: readonly string[];
+  /** Of a sync that is compared incrementally. With `mode: changes` the counts are of the rows that were looked at. */
+  readonly incremental?: IncrementalFacts;
   readonly elapsed_ms: number;
   /** Part of `elapsed_ms` spent waiting and re-reading to confirm. */
   readonly settle_ms: number;
@@ -47,6 +49,31 @@ export interface Pattern {
   readonly of: number;
   /** A declared setting that would cover it, e.g. `--tolerance amount=0.01`, where there is one. */
   readonly fix?: string;
+}
+
+/** What an incremental comparison looked at, and what it relies on. */
+export interface IncrementalFacts {
+  /** `full`: all rows were compared, and `why`. */
+  readonly mode: 'changes' | 'full';
+  readonly why?: string;
+  /** How each side tells its changed rows: `xmin`, `record_version` or a column; null: it cannot, see `not_compared`. */
+  readonly by: { readonly source: string | null; readonly target: string | null };
+  /** The comparison whose end this one starts from. */
+  readonly since?: { readonly run: string; readonly at: string };
+  /** The last comparison of all rows. */
+  readonly full?: { readonly run: string; readonly at: string };
+  /** Rows that each side showed as changed. */
+  readonly changed?: { readonly source: number; readonly target: number };
+  /** Keys that were open at the end of the earlier comparison (they differed, or did not settle) and were looked at again. */
+  readonly open?: number;
+  /** `keys`: the keys of all rows were compared, so deleted rows are seen; `none`: they are not. */
+  readonly deletes?: 'keys' | 'none';
+  /** Rows of the whole tables, where they are known: counted now, or by the comparison that counted them last. */
+  readonly table_rows?: { readonly source: number; readonly target: number };
+  /** `full`: differences that the incremental comparisons before had not seen. */
+  readonly missed?: number;
+  /** Why the next comparison cannot start from this one. */
+  readonly not_kept?: string;
 }
 
 export interface PairExplain {

@@ -2,6 +2,7 @@ import type { Change, ChangeOp, Difference, DifferenceKind } from './change.ts';
 import type { Cancel, Fingerprint } from './endpoint.ts';
 import type { ErrorCode } from './errors.ts';
 import type { HashSpec } from './hash/spec.ts';
+import type { Standing } from './incremental.ts';
 import type { Batch, Key, Row } from './row.ts';
 import type { ColumnType, Table } from './schema.ts';
 
@@ -16,6 +17,7 @@ export interface Store extends AsyncDisposable {
   readonly plans: Plans;
   readonly journal: Journal;
   readonly differences: Differences;
+  readonly standings: Standings;
   /** Everything known of one key, newest first. `key` as canonical cells, as the pair or the target's native key renders it. */
   trace(pair: string, key: Key, o: Cancel): Promise<Trace>;
 }
@@ -366,6 +368,15 @@ export interface Differences {
   list(run: string, filter: DifferenceFilter, o: Cancel): AsyncIterable<Batch<StoredDifference>>;
   /** Forgets those of a run, or of one of its pairs (to compare it again after an interruption). */
   clear(run: string, o: Cancel & { readonly pair?: string }): Promise<void>;
+}
+
+// ----------------------------------------------------------------------------------------------------- standings
+
+/** Where incremental comparison stands: one per sync, pair and settings. A standing replaces the one before it. */
+export interface Standings {
+  get(sync: string, pair: string, settings: string, o: Cancel): Promise<Standing | undefined>;
+  /** All or none. */
+  put(sync: string, standings: readonly (Standing & { readonly pair: string })[], o: Cancel): Promise<void>;
 }
 
 // --------------------------------------------------------------------------------------------------------- trace

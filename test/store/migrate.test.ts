@@ -38,7 +38,7 @@ test('a newer store is refused with instructions, and not touched', async () => 
   await migrate(control, {
     ...o,
     version: '9.9.0',
-    migrations: [...known, extra(known.length + 1, 'create table lockstep_control.later ()')],
+    migrations: [...known, extra(known.at(-1)!.number + 1, 'create table lockstep_control.later ()')],
   });
   await assert.rejects(openPostgresStore(connector, o), (error: { code?: string; message?: string; hint?: string }) => {
     assert.equal(error.code, 'STORE_NEWER');
@@ -55,7 +55,7 @@ test('an older store is brought up to date, its content kept', async () => {
   await database.query(
     `insert into lockstep_control.run (id, kind, correlation, actor, started) values ('r_1', 'diff', 'c', 'me', now())`,
   );
-  const later = extra(known.length + 1, `alter table lockstep_control.run add colour text default 'blue'`);
+  const later = extra(known.at(-1)!.number + 1, `alter table lockstep_control.run add colour text default 'blue'`);
   await migrate(control, { ...o, version: '0.2.0', migrations: [...known, later] });
   const { rows } = await database.query('select id, colour from lockstep_control.run');
   assert.deepEqual(rows, [{ id: 'r_1', colour: 'blue' }]);
@@ -64,7 +64,7 @@ test('an older store is brought up to date, its content kept', async () => {
 test('a migration that fails leaves the store as it was', async () => {
   await using database = await testDatabase();
   await using control = openDatabase(urlConnector(database.url));
-  const bad = [...known, extra(known.length + 1, 'create table lockstep_control.half (); select 1 / 0')];
+  const bad = [...known, extra(known.at(-1)!.number + 1, 'create table lockstep_control.half (); select 1 / 0')];
   await assert.rejects(migrate(control, { ...o, version: '0.2.0', migrations: bad }), code('DATABASE'));
   const { rows } = await database.query(`select to_regnamespace('lockstep_control') as schema`);
   assert.deepEqual(rows, [{ schema: null }]);

@@ -10,6 +10,7 @@ import { journalOf } from './journal.ts';
 import { migrate } from './migrate.ts';
 import { plansOf } from './plans.ts';
 import { runsOf } from './runs.ts';
+import { standingsOf } from './standings.ts';
 import { traceOf } from './trace.ts';
 
 const version = (): string =>
@@ -31,6 +32,7 @@ export const openPostgresStore = async (connector: Connector, o: Cancel): Promis
     plans: plansOf(database),
     journal: journalOf(database),
     differences: differencesOf(database),
+    standings: standingsOf(database),
     trace: (pair, key, c) => traceOf(database, runs, pair, key, c),
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };
