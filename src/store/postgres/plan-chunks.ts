@@ -3,7 +3,6 @@ import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { PlanItem, SeqRange } from '../../model/store.ts';
 import { bytesOf, type ChunkBuilder, chunkItems, linesOf, pack, unpackNow } from '../chunk.ts';
-import { areColumns, columnBytes, columnHeads, columnItems } from '../item-columns.ts';
 import { type ImageLines, imagesAt, itemParser } from '../item-line.ts';
 import { inRanges, mergeRanges, toMultirange } from '../ranges.ts';
 import type { Connection, Database, Rows } from './database.ts';
@@ -51,21 +50,19 @@ interface Chunk {
   readonly images: Buffer | null;
 }
 
-/** Stores the lines gathered, which are those of `items`. */
+/** Stores the lines gathered; `last` is the number of the last one. */
 export const storeChunk = async (
   connection: Connection,
   plan: string,
   { lines, keys }: Pick<ReturnType<ChunkBuilder['cut']>, 'lines' | 'keys'>,
-  items: readonly PlanItem[],
+  last: number,
   o: Cancel,
 ): Promise<Chunk> => {
-  const first = items[0]!.seq;
-  const last = first + lines.length - 1;
+  const first = last - lines.length + 1;
   const places = lines.map(imagesAt);
   const apart = places.some((at) => at >= 0);
-  const heads = (): string[] => lines.map((line, i) => (places[i]! < 0 ? line : line.slice(0, places[i])));
-  const columns = places.every((at) => at >= 0) ? columnBytes(items) : undefined;
-  const body = await pack(columns ?? bytesOf(apart ? heads() : lines));
+  const heads = apart ? lines.map((line, i) => (places[i]! < 0 ? line : line.slice(0, places[i]))) : lines;
+  const body = await pack(bytesOf(heads));
   const images = apart
     ? await pack(bytesOf(lines.map((line, i) => (places[i]! < 0 ? '' : line.slice(places[i])))))
     : null;
@@ -101,14 +98,7 @@ export const wholeLines = (plan: string, chunk: Chunk): Buffer => {
   const body = unpacked(plan, chunk.body);
   if (chunk.images === null) return body;
   const ends = linesOf(unpacked(plan, chunk.images));
-  const heads = areColumns(body) ? columnHeads(inColumns(plan, chunk, body, () => ends)) : linesOf(body);
-  return bytesOf(heads.map((head, i) => head + (ends[i] ?? '')));
-};
-
-const inColumns = (plan: string, chunk: Chunk, body: Buffer, images: ImageLines): PlanItem[] => {
-  const items = columnItems(body, { first: chunk.first, count: itemsIn(chunk) }, images);
-  if (items === undefined) throw edited(plan);
-  return items;
+  return bytesOf(linesOf(body).map((head, i) => head + (ends[i] ?? '')));
 };
 
 /** The items of a chunk; images are unpacked when one of them is asked for. */
@@ -119,9 +109,7 @@ const chunkItemsOf = (plan: string, chunk: Chunk, parse: ReturnType<typeof itemP
     ends ??= linesOf(unpacked(plan, chunk.images));
     return ends;
   };
-  const body = unpacked(plan, chunk.body);
-  if (areColumns(body)) return inColumns(plan, chunk, body, images);
-  return linesOf(body).map((head, at) => {
+  return linesOf(unpacked(plan, chunk.body)).map((head, at) => {
     const item = parse(head, images, at);
     if (!item) throw edited(plan);
     return item;
