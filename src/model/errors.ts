@@ -34,6 +34,8 @@ export const errorCodes = {
   CONTENTION: { exit: 1, retry: 'now' },
   /** The connection broke; whether a commit in flight happened is unknown until the marker is looked up. */
   CONNECTION_LOST: { exit: 21, retry: 'now' },
+  /** A list that cannot have been read whole (an API): nothing may be concluded from it. */
+  INCOMPLETE: { exit: 25, retry: 'now' },
   STATEMENT_TIMEOUT: { exit: 1, retry: 'after_fix' },
   ABORTED: { exit: 130, retry: 'never' },
   DATABASE: { exit: 1, retry: 'after_fix' },
