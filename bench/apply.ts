@@ -132,12 +132,14 @@ const writeBare = async (sides: Sides, plan: Plan, batches: readonly (readonly C
       return copy.rows;
     };
     return await timed(async () => {
-      for (const changes of batches) {
+      const arrays = (changes: readonly Change[]) => [...keyArrays(key, changes), ...cellArrays(changes, written)];
+      let values = first.op === 'insert' ? [] : arrays(batches[0]!);
+      for (const [i, changes] of batches.entries()) {
         await client.query(`begin${byIndex}`);
-        const count =
-          first.op === 'insert'
-            ? await copied(changes)
-            : (await client.query(sql, [...keyArrays(key, changes), ...cellArrays(changes, written)])).rowCount;
+        const sent = first.op === 'insert' ? copied(changes) : client.query(sql, values).then((r) => r.rowCount);
+        // as with two batches on their way: the next one is made while the server works
+        if (first.op !== 'insert') values = arrays(batches[i + 1] ?? []);
+        const count = await sent;
         if (count !== changes.length) throw new Error(`${first.op}: ${count} of ${changes.length} rows`);
         await client.query('commit');
       }

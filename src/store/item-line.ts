@@ -119,21 +119,31 @@ export const imagesAt = (line: string): number => {
 /** The ends of a chunk's lines, read when they are asked for. */
 export type ImageLines = () => readonly string[];
 
-/** The images of a line. */
+/** The images in the end of a line, from where they begin. */
+export const imagesOf = (end: string) => {
+  const images = JSON.parse(`{${end.slice(1)}`) as Images;
+  if (!hasImages(images)) throw new LockstepError('INTERNAL', 'a plan item has no images');
+  return {
+    before: images.before!,
+    after: (columns: readonly number[], cells: readonly Cell[]): Row =>
+      afterOf(images.before!, columns, cells, images.also),
+  };
+};
+
+/** The images of a line, read once. */
 class LazyImages {
   readonly #lines: ImageLines;
   readonly #at: number;
-  #read: Images | undefined;
+  #read: ReturnType<typeof imagesOf> | undefined;
 
   constructor(lines: ImageLines, at: number) {
     this.#lines = lines;
     this.#at = at;
   }
 
-  read(): Images & { readonly before: Row } {
-    this.#read ??= JSON.parse(`{${this.#lines()[this.#at]!.slice(1)}`) as Images;
-    if (!hasImages(this.#read)) throw new LockstepError('INTERNAL', 'a plan item has no images');
-    return this.#read as Images & { readonly before: Row };
+  read(): ReturnType<typeof imagesOf> {
+    this.#read ??= imagesOf(this.#lines()[this.#at]!);
+    return this.#read;
   }
 }
 
@@ -174,8 +184,7 @@ class LazyUpdate {
     return this.#images.read().before;
   }
   get after(): Row {
-    const { before, also } = this.#images.read();
-    this.#after ??= afterOf(before, this.columns, this.cells, also);
+    this.#after ??= this.#images.read().after(this.columns, this.cells);
     return this.#after;
   }
 }

@@ -3,6 +3,7 @@ import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { PlanItem, SeqRange } from '../../model/store.ts';
 import { bytesOf, type ChunkBuilder, chunkItems, linesOf, pack, unpackNow } from '../chunk.ts';
+import { areColumns, columnBytes, columnHeads, columnItems } from '../item-columns.ts';
 import { type ImageLines, imagesAt, itemParser } from '../item-line.ts';
 import { inRanges, mergeRanges, toMultirange } from '../ranges.ts';
 import type { Connection, Database, Rows } from './database.ts';
@@ -50,19 +51,21 @@ interface Chunk {
   readonly images: Buffer | null;
 }
 
-/** Stores the lines gathered; `last` is the number of the last one. */
+/** Stores the lines gathered, which are those of `items`. */
 export const storeChunk = async (
   connection: Connection,
   plan: string,
   { lines, keys }: Pick<ReturnType<ChunkBuilder['cut']>, 'lines' | 'keys'>,
-  last: number,
+  items: readonly PlanItem[],
   o: Cancel,
 ): Promise<Chunk> => {
-  const first = last - lines.length + 1;
+  const first = items[0]!.seq;
+  const last = first + lines.length - 1;
   const places = lines.map(imagesAt);
   const apart = places.some((at) => at >= 0);
-  const heads = apart ? lines.map((line, i) => (places[i]! < 0 ? line : line.slice(0, places[i]))) : lines;
-  const body = await pack(bytesOf(heads));
+  const heads = (): string[] => lines.map((line, i) => (places[i]! < 0 ? line : line.slice(0, places[i])));
+  const columns = places.every((at) => at >= 0) ? columnBytes(items) : undefined;
+  const body = await pack(columns ?? bytesOf(apart ? heads() : lines));
   const images = apart
     ? await pack(bytesOf(lines.map((line, i) => (places[i]! < 0 ? '' : line.slice(places[i])))))
     : null;
@@ -98,7 +101,14 @@ export const wholeLines = (plan: string, chunk: Chunk): Buffer => {
   const body = unpacked(plan, chunk.body);
   if (chunk.images === null) return body;
   const ends = linesOf(unpacked(plan, chunk.images));
-  return bytesOf(linesOf(body).map((head, i) => head + (ends[i] ?? '')));
+  const heads = areColumns(body) ? columnHeads(inColumns(plan, chunk, body, () => ends)) : linesOf(body);
+  return bytesOf(heads.map((head, i) => head + (ends[i] ?? '')));
+};
+
+const inColumns = (plan: string, chunk: Chunk, body: Buffer, images: ImageLines): PlanItem[] => {
+  const items = columnItems(body, { first: chunk.first, count: itemsIn(chunk) }, images);
+  if (items === undefined) throw edited(plan);
+  return items;
 };
 
 /** The items of a chunk; images are unpacked when one of them is asked for. */
@@ -109,7 +119,9 @@ const chunkItemsOf = (plan: string, chunk: Chunk, parse: ReturnType<typeof itemP
     ends ??= linesOf(unpacked(plan, chunk.images));
     return ends;
   };
-  return linesOf(unpacked(plan, chunk.body)).map((head, at) => {
+  const body = unpacked(plan, chunk.body);
+  if (areColumns(body)) return inColumns(plan, chunk, body, images);
+  return linesOf(body).map((head, at) => {
     const item = parse(head, images, at);
     if (!item) throw edited(plan);
     return item;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Plan, PlanHeader } from '../../model/store.ts';
+import type { Plan, PlanHeader, PlanItem } from '../../model/store.ts';
 import { ChunkBuilder, keyHash } from '../chunk.ts';
 import { itemLine, parseItem } from '../item-line.ts';
 import type { Database, Rows } from './database.ts';
@@ -137,11 +137,14 @@ export const importPlan = async (
     await connection.query('begin; set local idle_in_transaction_session_timeout = 0', [], o);
     const builder = new ChunkBuilder();
     let seq = 0;
+    let held: PlanItem[] = [];
     const cut = async (): Promise<void> => {
       const lines = builder.cut();
       if (lines.count === 0) return;
       sums.lines(lines.plain);
-      if (!there) sums.stored(await storeChunk(connection, header.id, lines, seq, o));
+      const items = held;
+      held = [];
+      if (!there) sums.stored(await storeChunk(connection, header.id, lines, items, o));
     };
     let footer: Record<string, unknown> | undefined;
     for await (const line of lines) {
@@ -156,6 +159,7 @@ export const importPlan = async (
       if (item.seq !== ++seq || !table || itemLine(item) !== line)
         throw notAPlan('the file', `line ${seq + 1} was changed`);
       counts[item.change.op]++;
+      held.push(item);
       builder.add(line, keyHash(table.pair, item.change.key));
       if (builder.full) await cut();
     }

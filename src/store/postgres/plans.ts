@@ -35,6 +35,7 @@ export const planWriter = async (database: Database, plan: NewPlan, o: Cancel): 
   const sums = planSums();
   const counts: Record<ChangeOp, number> = { insert: 0, update: 0, delete: 0 };
   let seq = 0;
+  let held: PlanItem[] = [];
   let open = true;
   const close = (spoilt: boolean): void => {
     open = false;
@@ -44,7 +45,9 @@ export const planWriter = async (database: Database, plan: NewPlan, o: Cancel): 
     const lines = builder.cut();
     if (lines.count === 0) return;
     sums.lines(lines.plain);
-    sums.stored(await storeChunk(connection, plan.id, lines, seq, c));
+    const items = held;
+    held = [];
+    sums.stored(await storeChunk(connection, plan.id, lines, items, c));
   };
   const seal: PlanWriter['seal'] = async (c) => {
     await cut(c);
@@ -77,7 +80,9 @@ export const planWriter = async (database: Database, plan: NewPlan, o: Cancel): 
           throw new LockstepError('INTERNAL', `plan item ${seq + 1}: there is no table ${item.table} in the plan`);
         seq++;
         counts[item.change.op]++;
-        builder.add(itemLine({ ...item, seq }), keyHash(table.pair, item.change.key));
+        const numbered = { ...item, seq };
+        held.push(numbered);
+        builder.add(itemLine(numbered), keyHash(table.pair, item.change.key));
         if (builder.full) await cut(c);
       }
     },
