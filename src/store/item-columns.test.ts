@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Change } from '../model/change.ts';
-import type { Row } from '../model/row.ts';
 import type { PlanItem } from '../model/store.ts';
 import { areColumns, columnBytes, columnHeads, columnItems } from './item-columns.ts';
 import { imagesAt, itemLine } from './item-line.ts';
@@ -36,7 +35,7 @@ const alike: fc.Arbitrary<PlanItem[]> = fc
           op === 'update'
             ? { op: 'update', key, hashes, before, after, columns }
             : { op: 'delete', key, hashes, before, after: null };
-        return { seq: first + i, group, table, change: change as Change };
+        return { seq: first + i, group, table, change: change as never };
       }),
     );
   });
@@ -82,7 +81,7 @@ test('items by columns are the items, and give the same lines', () => {
 const one = (seq: number, change: Change, table = 0): PlanItem => ({ seq, group: 1, table, change });
 const gone = (key: string, hashes?: readonly number[]): Change => {
   const hashed = hashes === undefined ? {} : { hashes };
-  return { op: 'delete', key: [key] as Row, ...hashed, before: [key, 'x'] as Row, after: null };
+  return { op: 'delete', key: [key] as never, ...hashed, before: [key, 'x'] as never, after: null };
 };
 
 test('items that are not alike are not put in columns', () => {
@@ -91,10 +90,10 @@ test('items that are not alike are not put in columns', () => {
       ['1', 'a', 'b'],
       ['1', 'A', 'B'],
     ];
-    const images = { before: before as Row, after: after as Row };
-    return { op: 'update', key: ['1'] as Row, hashes: [1, 2, 3, 4], ...images, columns };
+    const images = { before: before as never, after: after as never };
+    return { op: 'update', key: ['1'] as never, hashes: [1, 2, 3, 4], ...images, columns };
   };
-  const row = ['1'] as Row;
+  const row = ['1'] as never;
   const inserted: Change = { op: 'insert', key: row, hashes: [1, 2], before: null, after: row, columns: [0] };
   for (const items of [
     [],
