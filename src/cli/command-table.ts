@@ -48,7 +48,7 @@ export const commandTable: readonly CommandSpec[] = [
     name: 'init',
     args: '<source> <target>',
     about: 'Look at two databases and write a commented lockstep.yaml.',
-    writes: 'lockstep.yaml, .env and .env.example here; never over existing ones',
+    writes: 'lockstep.yaml, .env, .env.example and a line in .gitignore, here; never over existing ones',
     flags: ['out', 'force'],
     examples: ['lockstep init postgres://ro@old.db/app postgres://rw@new.db/app'],
     load: async () => (await import('./commands/init.ts')).init,

@@ -57,6 +57,7 @@ export interface Flags {
   readonly mode?: string;
   readonly allowDeletes?: string;
   readonly maxChanges?: string;
+  readonly emptySource?: string;
   readonly format?: string;
   readonly limit?: string;
   readonly settle?: string;

@@ -91,7 +91,7 @@ const examinePair = (
       'Name a key: `key: [column]`, or add a primary key.',
     );
     if (writes) found[found.length - 1] = { ...found.at(-1)!, exit: 20 };
-  } else add('ok', 'key', `key ${key.map((c) => c.source.name).join(', ')}, ${pair.columns.length} columns`);
+  } else add('ok', 'key', `key ${key.map((c) => c.source.name).join(', ')}, ${count(pair.columns.length, 'column')}`);
   for (const side of ['source', 'target'] as const) {
     const first = key[0]?.[side].name;
     if (first === undefined || pair[side].indexes.length === 0) continue;
@@ -147,6 +147,7 @@ export const examineJob = async (context: Context, job: Job, signal: AbortSignal
       ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
       defaults: job.defaults,
       excludeTables: job.excludeTables,
+      otherTables: job.otherTables,
       signal,
     });
   } catch (error) {

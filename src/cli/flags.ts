@@ -35,6 +35,11 @@ export const flagSpecs = {
   },
   'allow-deletes': { syntax: '--allow-deletes <n>', about: 'allow up to n deletes (default 0)' },
   'max-changes': { syntax: '--max-changes <n>', about: 'allow up to n changes (default 500 and 1 % of the rows)' },
+  'empty-source': {
+    syntax: '--empty-source <stop|keep>',
+    about: 'when a source table has no rows: stop (default), or go on and delete nothing there',
+    choices: ['stop', 'keep'],
+  },
   format: {
     syntax: '--format <format>',
     about: 'table, json, jsonl, csv, html, sql or markdown',
@@ -102,4 +107,4 @@ export const compareFlags: readonly FlagName[] = [
 /** How a result is shown. */
 export const outputFlags: readonly FlagName[] = ['format', 'json', 'limit'];
 /** What may be written. */
-export const writeFlags: readonly FlagName[] = ['mode', 'allow-deletes', 'max-changes'];
+export const writeFlags: readonly FlagName[] = ['mode', 'allow-deletes', 'max-changes', 'empty-source'];

@@ -10,24 +10,15 @@ import {
   type Sync,
 } from '../config/config.ts';
 import type { Mode } from '../config/modes.ts';
-import { durationFlag } from '../config/units.ts';
 import type { PairOptions } from '../diff/align.ts';
 import { closest } from '../lib/suggest.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { PairRequest } from '../work/compare.ts';
 import { configOf } from './config-of.ts';
 import { type Context, type Flags, tell } from './context.ts';
+import { applyWith, guardsWith, limitsOf, optionsOf } from './job-flags.ts';
 import { namesOfUrls } from './names.ts';
-import {
-  listFlag,
-  mapFlag,
-  modeFlag,
-  numberFlag,
-  pairFlag,
-  settleFlag,
-  toleranceFlag,
-  whereFlags,
-} from './read-flags.ts';
+import { modeFlag, pairFlag, settleFlag } from './read-flags.ts';
 import type { Side } from './side.ts';
 
 /** What is to be compared, and under which rules something may be written: a configured sync, or two URLs and flags. */
@@ -46,6 +37,8 @@ export interface Job {
   readonly pairs: readonly PairRequest[] | undefined;
   readonly defaults: PairOptions;
   readonly excludeTables: readonly string[];
+  /** With `pairs`: are tables in none of them told as not compared? */
+  readonly otherTables: 'report' | 'ignore';
 }
 
 const urlLike = /^[a-z][a-z0-9+.-]*:/i;
@@ -111,52 +104,6 @@ const notASide = (
   });
 };
 
-/** What the flags say about every pair. */
-const optionsOf = (flags: Flags): PairOptions => {
-  const key = listFlag(flags.key);
-  const columns = listFlag(flags.columns);
-  const exclude = listFlag(flags.exclude);
-  const map = mapFlag(flags.map);
-  const tolerances = toleranceFlag(flags.tolerance);
-  const filter = whereFlags(flags);
-  if (key?.length === 0) throw usage('--key is empty', 'Name the columns: --key a,b.');
-  return {
-    ...(key ? { key } : {}),
-    ...(columns ? { columns } : {}),
-    ...(exclude ? { exclude } : {}),
-    ...(map ? { map } : {}),
-    ...(tolerances ? { tolerances } : {}),
-    ...(filter ? { filter } : {}),
-  };
-};
-
-const guardsWith = (guards: Guards, flags: Flags): Guards => ({
-  ...guards,
-  ...(flags.maxChanges === undefined
-    ? {}
-    : { maxChanges: numberFlag('--max-changes', flags.maxChanges), maxChangeRatio: null }),
-  ...(flags.allowDeletes === undefined ? {} : { maxDeletes: numberFlag('--allow-deletes', flags.allowDeletes) }),
-});
-
-const applyWith = (apply: ApplySettings, flags: Flags): ApplySettings => ({
-  ...apply,
-  ...(flags.batchSize === undefined ? {} : { batchSize: numberFlag('--batch-size', flags.batchSize, 1) }),
-  ...(flags.atomic === undefined ? {} : { atomic: flags.atomic as 'batch' | 'run' }),
-});
-
-const limitsOf = (flags: Flags, entry?: EndpointEntry): { rowsPerSecond?: number; statementTimeoutMs?: number } => {
-  const rows =
-    flags.rowsPerSecond === undefined ? entry?.rowsPerSecond : numberFlag('--rows-per-second', flags.rowsPerSecond, 1);
-  const timeout =
-    flags.statementTimeout === undefined
-      ? entry?.statementTimeoutMs
-      : durationFlag('--statement-timeout', flags.statementTimeout);
-  return {
-    ...(rows === undefined ? {} : { rowsPerSecond: rows }),
-    ...(timeout === undefined ? {} : { statementTimeoutMs: timeout }),
-  };
-};
-
 /** A configured endpoint as one side of a job. */
 export const sideOfEntry = (config: Config, entry: EndpointEntry, flags: Flags, writable: boolean): Side => ({
   name: entry.name,
@@ -220,6 +167,8 @@ const fromSync = (config: Config, sync: Sync, only: readonly string[], flags: Fl
     pairs: only.length ? chosenPairs(sync, all, only, options) : all,
     defaults: options,
     excludeTables: [...sync.excludeTables, ...(flags.excludeTable ?? [])],
+    // Of tables that were named, nothing else is meant.
+    otherTables: only.length ? 'ignore' : sync.otherTables,
   };
 };
 
@@ -294,5 +243,6 @@ const fromSides = async (
       : undefined,
     defaults: options,
     excludeTables: flags.excludeTable ?? [],
+    otherTables: 'ignore',
   };
 };

@@ -35,6 +35,7 @@ export const planInput = async (
     ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
     defaults: job.defaults,
     excludeTables: job.excludeTables,
+    otherTables: job.otherTables,
     sync: job.sync,
     mode,
     guards: job.guards,

@@ -2,7 +2,7 @@ import { grouped } from '../lib/grouped.ts';
 import { visibleText } from '../model/canon/show.ts';
 import type { Progress } from '../model/report.ts';
 import type { Context } from './context.ts';
-import { cut, duration, short } from './output/text.ts';
+import { count, cut, duration, short } from './output/text.ts';
 
 /** Shows work as it goes: one live line on a terminal, else one line per ten seconds. Dispose before writing results. */
 export interface ProgressView extends Disposable {
@@ -30,9 +30,7 @@ const line = (p: Progress, elapsedMs: number, rate: number): string => {
   const parts = [p.pair === '' ? words[p.phase] : `${visibleText(p.pair)} · ${words[p.phase]}`];
   if (p.rows > 0 || p.total !== undefined) {
     parts.push(
-      p.total === undefined
-        ? `${grouped(p.rows)} rows`
-        : `${grouped(p.rows)} of ${grouped(Math.max(p.rows, p.total))} rows`,
+      p.total === undefined ? count(p.rows, 'row') : `${grouped(p.rows)} of ${count(Math.max(p.rows, p.total), 'row')}`,
     );
     if (p.total !== undefined && p.total > 0) parts.push(`${Math.min(100, Math.floor((100 * p.rows) / p.total))} %`);
   }

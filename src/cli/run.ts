@@ -34,14 +34,19 @@ export const runCommandLine = async (args: readonly string[], world: World): Pro
     return await command(context, asked.args, flags);
   } catch (error) {
     const stopped = world.stop.aborted && !(error instanceof LockstepError && error.code !== 'ABORTED');
-    if (stopped) return await stoppedCode(error, world, secrets);
+    if (stopped) return await stoppedCode(error, world, secrets, verbose);
     return await reportError(error, world.err, secrets, verbose);
   }
 };
 
 /** Ctrl-C is told once and in one line; what the command said about going on stands before it. */
-const stoppedCode = async (error: unknown, world: World, secrets: ReturnType<typeof redactor>): Promise<number> => {
-  if (error instanceof LockstepError) return await reportError(error, world.err, secrets, false);
+const stoppedCode = async (
+  error: unknown,
+  world: World,
+  secrets: ReturnType<typeof redactor>,
+  verbose: boolean,
+): Promise<number> => {
   await world.err.write('stopped: nothing was left half-written\n');
+  if (verbose && error instanceof LockstepError) await reportError(error, world.err, secrets, verbose);
   return exitCodes.interrupted;
 };

@@ -66,6 +66,8 @@ export interface Sync {
   /** Undefined: all tables of the default schemas. */
   readonly pairs: readonly PairEntry[] | undefined;
   readonly excludeTables: readonly string[];
+  /** With pairs: are tables in none of them told as not compared? */
+  readonly otherTables: 'report' | 'ignore';
   readonly line: number | undefined;
 }
 

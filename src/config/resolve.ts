@@ -13,7 +13,8 @@ import {
   type Sync,
 } from './config.ts';
 import type { ConfigDocument } from './places.ts';
-import { hasReference, resolveReferences, type Surroundings } from './references.ts';
+import { resolveReferences, type Surroundings } from './references.ts';
+import { inlineSecrets, withoutEffect } from './remarks.ts';
 import type { ConfigFile } from './schema.ts';
 import { parseDuration, parseShare } from './units.ts';
 import { configError } from './validate.ts';
@@ -216,6 +217,11 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
       hint: `Endpoints: ${endpoints.join(', ') || 'none'}.`,
     });
   }
+  if (sync.other_tables === 'ignore' && sync.pairs === undefined) {
+    throw configError(r.document, [...path, 'other_tables'], '`other_tables: ignore` needs pairs', {
+      hint: 'Without pairs every table is meant. Name those to leave out: exclude_tables: [a, b].',
+    });
+  }
   return {
     name,
     source: sync.source,
@@ -226,45 +232,10 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
     apply: applyOf(r, sync.apply, path),
     pairs: sync.pairs?.map((p) => pairOf(p)),
     excludeTables: sync.exclude_tables ?? [],
+    otherTables: sync.other_tables ?? 'ignore',
     line: lineOf(r, path),
   };
 };
-
-const laterSections = ['records', 'server', 'cache', 'metrics', 'alerts', 'backups'] as const;
-const laterOfSync = ['schedule', 'after', 'incremental', 'sample'] as const;
-const laterOfPair = ['validate', 'conflict'] as const;
-const laterOfEndpoint = ['breaker', 'replicas'] as const;
-
-/** Paths of settings that this version accepts and does not use. */
-const withoutEffect = (file: ConfigFile): readonly Path[] => {
-  const found: Path[] = laterSections.filter((k) => file[k] !== undefined).map((k) => [k]);
-  for (const [name, endpoint] of Object.entries(file.endpoints)) {
-    for (const key of laterOfEndpoint) if (endpoint[key] !== undefined) found.push(['endpoints', name, key]);
-    if (endpoint.limits?.concurrency !== undefined) found.push(['endpoints', name, 'limits', 'concurrency']);
-  }
-  for (const [name, sync] of Object.entries(file.syncs ?? {})) {
-    for (const key of laterOfSync) if (sync[key] !== undefined) found.push(['syncs', name, key]);
-    if (sync.mode === 'two_way' || sync.mode === 'migrate') found.push(['syncs', name, 'mode']);
-    for (const [i, pair] of (sync.pairs ?? []).entries()) {
-      if (typeof pair !== 'object') continue;
-      const fields = pair as Record<string, unknown>;
-      for (const key of laterOfPair) if (fields[key] !== undefined) found.push(['syncs', name, 'pairs', i, key]);
-      for (const [column, c] of Object.entries((fields['columns'] ?? {}) as Record<string, { map?: unknown } | null>)) {
-        if (c?.map !== undefined) found.push(['syncs', name, 'pairs', i, 'columns', column, 'map']);
-      }
-    }
-  }
-  return found;
-};
-
-const inlineSecrets = (file: ConfigFile): readonly Path[] =>
-  Object.entries(file.endpoints).flatMap(([name, e]): Path[] => [
-    ...(e.password !== undefined && !hasReference(e.password) ? [['endpoints', name, 'password']] : []),
-    ...(e.url !== undefined && /^[a-z][a-z0-9+.-]*:\/\/[^/:@]*:(?!\$\{)[^@]+@/i.test(e.url)
-      ? [['endpoints', name, 'url']]
-      : []),
-    ...(e.tls?.key !== undefined && !hasReference(e.tls.key) ? [['endpoints', name, 'tls', 'key']] : []),
-  ]);
 
 /** Fills in defaults, checks what a schema cannot, and leaves secrets to be looked up when they are used. */
 export const resolveConfig = (

@@ -182,7 +182,15 @@ const sync = z
       .describe('A difference is confirmed by reading again at least this much later. Default 1s.')
       .optional(),
     pairs: z.array(pair).describe('Tables to compare; without it, all tables of the default schemas.').optional(),
-    exclude_tables: names.describe('Tables that are not compared, by the name of either side.').optional(),
+    exclude_tables: names
+      .describe('Tables that are left out on purpose, by the name of either side. A name that neither has is an error.')
+      .optional(),
+    other_tables: z
+      .enum(['report', 'ignore'], { error: 'expected report or ignore' })
+      .describe(
+        'With pairs: tables in none of them that are not excluded either. report: told as not compared, so never green (exit 25); ignore (default): the pairs are all that is meant. Without pairs every table is meant.',
+      )
+      .optional(),
     guards: guards.describe('Limits that stop the whole apply before its first write.').optional(),
     apply: apply.optional(),
     schedule: later.describe('No effect yet.').optional(),

@@ -96,14 +96,14 @@ export const pairAllTables = (
         several.length > 0
           ? `several tables could be its partner: ${several.map(tableLabel).join(', ')}`
           : `${names.target} has no table of this name`,
-      fix: `Name the partner: ${tableLabel(s)}=<table of ${names.target}>, or name only the tables to compare.`,
+      fix: leftOutBy(tableLabel(s), `${tableLabel(s)}=<table of ${names.target}>`),
     });
   }
   for (const t of free) {
     notCompared.push({
       what: tableLabel(t),
       reason: `only ${names.target} has this table`,
-      fix: `Name the partner: <table of ${names.source}>=${tableLabel(t)}, or name only the tables to compare.`,
+      fix: leftOutBy(tableLabel(t), `<table of ${names.source}>=${tableLabel(t)}`),
     });
   }
   const pairs = source.tables.flatMap((s) => {
@@ -112,5 +112,8 @@ export const pairAllTables = (
   });
   return { pairs, notCompared };
 };
+
+const leftOutBy = (label: string, pair: string): string =>
+  `Leave it out on purpose with --exclude-table ${label} (exclude_tables in a config), or name its partner: ${pair}.`;
 
 const isDefault = (table: Table, schema: Schema): boolean => table.schema === schema.defaultSchema;

@@ -32,7 +32,7 @@ export interface PairPlanned {
 export interface Violation {
   readonly guard: 'max_changes' | 'max_change_ratio' | 'max_deletes' | 'empty_source';
   readonly message: string;
-  /** The flag that would allow it. */
+  /** The flag of `plan` and `sync` that would allow it. */
   readonly flag: string;
 }
 
@@ -45,15 +45,27 @@ const sum = (pairs: readonly PairPlanned[], of: (p: PairPlanned) => number): num
 
 const total = (p: PairPlanned): number => p.counts.insert + p.counts.update + p.counts.delete;
 
-/** What most of the changes are, e.g. `912 of 1,000 are updates of public.orders, 900 of them of column status`. */
-export const topCause = (pairs: readonly PairPlanned[]): string | undefined => {
-  const kinds = pairs.flatMap((pair) =>
-    (['insert', 'update', 'delete'] as const).map((op) => ({ pair, op, n: pair.counts[op] })),
-  );
+const words = {
+  insert: ['an insert', 'inserts', 'into'],
+  update: ['an update', 'updates', 'of'],
+  delete: ['a delete', 'deletes', 'from'],
+} as const;
+
+/** What most of the changes (or only the deletes) are, e.g. `912 of 1,000 changes are updates of public.orders, 900 of them of column status`. */
+const topCause = (
+  pairs: readonly PairPlanned[],
+  ops: readonly ChangeOp[] = ['insert', 'update', 'delete'],
+): string | undefined => {
+  const kinds = pairs.flatMap((pair) => ops.map((op) => ({ pair, op, n: pair.counts[op] })));
   const top = kinds.toSorted((a, b) => b.n - a.n)[0];
   if (top === undefined || top.n === 0) return undefined;
-  const preposition = { insert: 'inserts into', update: 'updates of', delete: 'deletes from' }[top.op];
-  const cause = `${number(top.n)} of ${number(sum(pairs, total))} are ${preposition} ${top.pair.target}`;
+  const of = plural(
+    kinds.reduce((n, kind) => n + kind.n, 0),
+    ops.length === 1 ? ops[0]! : 'change',
+  );
+  const [one, many, joined] = words[top.op];
+  const what = ops.length === 1 ? joined : `${top.n === 1 ? one : many} ${joined}`;
+  const cause = `${number(top.n)} of ${of} ${top.n === 1 ? 'is' : 'are'} ${what} ${top.pair.target}`;
   if (top.op !== 'update') return cause;
   const column = Object.entries(top.pair.columns).toSorted((a, b) => b[1] - a[1])[0];
   return column === undefined ? cause : `${cause}, ${number(column[1])} of them of column ${column[0]}`;
@@ -67,7 +79,7 @@ export const checkGuards = (pairs: readonly PairPlanned[], guards: Guards): read
       found.push({
         guard: 'empty_source',
         message: `the source of ${pair.pair} has no rows, and ${plural(pair.emptySourceDeletes, 'row')} of ${pair.target} would have to go`,
-        flag: 'guards: { empty_source: keep } goes on without deleting there',
+        flag: '--empty-source keep',
       });
     }
   }
@@ -98,19 +110,38 @@ export const checkGuards = (pairs: readonly PairPlanned[], guards: Guards): read
   return found;
 };
 
-/** The error that stops an apply; undefined when nothing is broken. */
-export const guardError = (pairs: readonly PairPlanned[], guards: Guards): LockstepError | undefined => {
+/** What most of each broken limit comes from: deletes of the deletes, anything of the changes. */
+const causes = (pairs: readonly PairPlanned[], violations: readonly Violation[]): readonly string[] => {
+  const broken = new Set(violations.map((v) => v.guard));
+  const found = [
+    broken.has('max_changes') || broken.has('max_change_ratio') ? topCause(pairs) : undefined,
+    broken.has('max_deletes') ? topCause(pairs, ['delete']) : undefined,
+  ];
+  return found.flatMap((cause) => (cause === undefined ? [] : [`${cause}.`]));
+};
+
+/**
+ * The error that stops an apply; undefined when nothing is broken. `allow` says how to go on with the flags that would
+ * allow it, in the words of the command at hand.
+ */
+export const guardError = (
+  pairs: readonly PairPlanned[],
+  guards: Guards,
+  allow: (flags: string) => string,
+): LockstepError | undefined => {
   const violations = checkGuards(pairs, guards);
   const first = violations[0];
   if (first === undefined) return undefined;
-  const cause = topCause(pairs);
-  const flags = [...new Set(violations.map((v) => v.flag))];
+  const flags = [...new Set(violations.map((v) => v.flag))].join(' ');
+  const kept = violations.some((v) => v.guard === 'empty_source')
+    ? ' (--empty-source keep goes on and deletes nothing in that table)'
+    : '';
   return new LockstepError(
     first.guard === 'empty_source' ? 'EMPTY_SOURCE' : 'GUARD',
     `Nothing was written: ${violations.map((v) => v.message).join('; ')}.`,
     {
-      hint: `Look at the differences first. If they are right: ${flags.join(' ')}`,
-      ...(cause === undefined ? {} : { details: [`Most of it: ${cause}.`] }),
+      hint: `Look at the differences first. If they are right, ${allow(flags)}${kept}`,
+      details: causes(pairs, violations),
     },
   );
 };

@@ -198,7 +198,7 @@ export const sealPlan = async (
     moved: planner.tallies.reduce((n, t) => n + t.moved, 0),
     groups,
     warnings,
-    stopped_by: checkGuards(pairs, o.guards).map((v) => `${v.message}; to allow it: ${v.flag}`),
+    stopped_by: checkGuards(pairs, o.guards).map((v) => `${v.message}; to allow it, plan with ${v.flag}`),
   };
   return writer.seal({ signal: o.signal, summary: summary as unknown as Json, guards: o.guards as unknown as Json });
 };

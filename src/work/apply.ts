@@ -164,10 +164,18 @@ export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boo
   }
 };
 
-/** Guards as they were planned, unless told otherwise. Throws before anything is written. */
-export const checkPlanGuards = (plan: Plan, given: Partial<Guards> | undefined): void => {
+/**
+ * Guards as they were planned, unless told otherwise. Throws before anything is written. `by`: a sync is given what
+ * allows it; a plan keeps the guards it was made with.
+ */
+export const checkPlanGuards = (plan: Plan, given: Partial<Guards> | undefined, by: 'sync' | 'plan'): void => {
   const guards = { ...defaultGuards, ...(plan.header.guards as Partial<Guards> | null), ...given };
-  const error = guardError(summaryOf(plan).pairs ?? [], guards);
+  const again = `lockstep plan ${plan.header.sync ?? 'SOURCE TARGET'}`;
+  const error = guardError(summaryOf(plan).pairs ?? [], guards, (flags) =>
+    by === 'sync'
+      ? `run the same command with ${flags}`
+      : `make a new plan, since a plan keeps its guards (add the tables and flags of this one, if it had some): ${again} ${flags}`,
+  );
   if (error !== undefined) throw error;
 };
 
@@ -217,7 +225,7 @@ export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
         hint: 'The target may have changed since. Make a new plan and review it.',
       });
     }
-    checkPlanGuards(plan, o.guards);
+    checkPlanGuards(plan, o.guards, 'plan');
   }
   const started = clock.now();
   // The same run, also when it had not begun to write: its lock in the target may still stand.

@@ -1,15 +1,20 @@
-import { align, type PairOptions } from '../diff/align.ts';
+import type { PairOptions } from '../diff/align.ts';
 import { both } from '../diff/concurrent.ts';
 import type { DifferenceSink } from '../diff/context.ts';
 import { type Detected, detect } from '../diff/diff-table.ts';
 import { findTable, pairAllTables } from '../diff/find-table.ts';
+import type { IncrementalRequest } from '../diff/incremental/request.ts';
 import { verdictOf } from '../diff/verdict.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Standing } from '../model/incremental.ts';
 import type { NotCompared, Pair } from '../model/pair.ts';
 import type { CompareReport, PairReport, Progress } from '../model/report.ts';
 import { type Schema, type Table, tableLabel } from '../model/schema.ts';
+import { sourceOf } from '../model/transform.ts';
+import { alignPair } from './align-pair.ts';
+import { excludedTables, otherTables, uncoveredHeirs, without } from './left-out.ts';
 
 /** A pair to compare, by the names the user gave. */
 export interface PairRequest extends PairOptions {
@@ -24,8 +29,13 @@ export interface CompareOptions {
   /** Absent: all tables of the default schemas and of `schemas`, each compared with `defaults`. */
   readonly pairs?: readonly PairRequest[];
   readonly defaults?: PairOptions;
-  /** Tables of either side that are left out on purpose when all are paired, by any name that `findTable` knows. */
+  /** Tables of either side that are left out on purpose, by any name that `findTable` knows. */
   readonly excludeTables?: readonly string[];
+  /**
+   * With `pairs`: what about tables in none of them that are not excluded either. `report`: not compared, so the verdict
+   * is never green; absent or `ignore`: the pairs are all that is meant.
+   */
+  readonly otherTables?: 'report' | 'ignore';
   readonly schemas?: { readonly source?: readonly string[]; readonly target?: readonly string[] };
   /** How long after its detection a difference is read again, milliseconds. */
   readonly settleMs: number;
@@ -37,6 +47,11 @@ export interface CompareOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Takes one way of comparing where it is possible: for measurements and tests. */
   readonly force?: 'digest' | 'hashes' | 'key_hashes' | 'rows';
+  /** Compare what has changed since an earlier comparison: where each pair starts from, and where its next one can. */
+  readonly incremental?: {
+    request(pair: Pair): Promise<IncrementalRequest>;
+    concluded(pair: Pair, standing: Standing | undefined): void;
+  };
   /** Each pair as it ends, in order: to save a run that can be resumed. Awaited. */
   readonly onPair?: (pair: Pair, report: PairReport) => void | Promise<void>;
   /** Reports of an earlier, interrupted attempt, by pair name: those pairs are not compared again. */
@@ -50,7 +65,7 @@ const waitingBytes = 64 * 1024 * 1024;
 export const alignAll = async (
   o: Pick<
     CompareOptions,
-    'source' | 'target' | 'pairs' | 'defaults' | 'excludeTables' | 'schemas' | 'signal' | 'onProgress'
+    'source' | 'target' | 'pairs' | 'defaults' | 'excludeTables' | 'otherTables' | 'schemas' | 'signal'
   >,
 ): Promise<{ readonly pairs: readonly Pair[]; readonly notCompared: readonly NotCompared[] }> => {
   const { source, target } = o;
@@ -60,44 +75,19 @@ export const alignAll = async (
     (signal) => target.inspect({ signal, ...(o.schemas?.target ? { schemas: o.schemas.target } : {}) }),
   );
   const names = { source: source.name, target: target.name };
-  const [s, t] = o.pairs
-    ? [inspectedSource, inspectedTarget]
-    : withoutTables(inspectedSource, inspectedTarget, o.excludeTables ?? [], names);
+  const [s, t] = [inspectedSource, inspectedTarget];
+  const excluded = excludedTables(s, t, o.excludeTables ?? [], names);
   const found = o.pairs
-    ? {
-        notCompared: [],
-        pairs: o.pairs.map((p) => ({
-          source: findTable(s, p.source, source.name),
-          target: findTable(t, p.target ?? p.source, target.name),
-          options: { ...o.defaults, ...p } as PairOptions,
-        })),
-      }
-    : withOptions(pairAllTables(s, t, names), o.defaults ?? {});
+    ? namedPairs(o.pairs, s, t, o, excluded)
+    : withOptions(pairAllTables(without(s, excluded), without(t, excluded), names), o.defaults ?? {});
   const pairs = found.pairs.map((p) => {
     refuseSameTable(source, target, p.source, p.target);
-    return align(p.source, p.target, p.options, names);
+    return alignPair(p, { source: s, target: t }, names);
   });
   refuseSharedNames(pairs);
   const known = new Set(found.notCompared.map((n) => n.what));
   const inherited = uncoveredHeirs(pairs).filter((n) => !known.has(n.what));
   return { pairs, notCompared: [...found.notCompared, ...inherited] };
-};
-
-/** Tables that inherit from a compared one and are not compared themselves: whoever asks the other sees their rows in it. */
-const uncoveredHeirs = (pairs: readonly Pair[]): readonly NotCompared[] => {
-  const missing = new Map<string, NotCompared>();
-  for (const side of ['source', 'target'] as const) {
-    const compared = new Set(pairs.map((p) => tableLabel(p[side])));
-    for (const pair of pairs) {
-      for (const heir of pair[side].descendants ?? []) {
-        const what = tableLabel(heir);
-        if (compared.has(what)) continue;
-        const reason = `it inherits from ${tableLabel(pair[side])}, of which only its own rows are compared`;
-        missing.set(what, { what, reason, fix: `Compare ${what} as a table of its own.` });
-      }
-    }
-  }
-  return [...missing.values()];
 };
 
 /** A pair is known by its source table, in plans, records and output: two of one name would take each other's rows. */
@@ -112,28 +102,23 @@ const refuseSharedNames = (pairs: readonly Pair[]): void => {
   }
 };
 
-/** Both schemas without the excluded tables. A name that neither side knows is an error: it would exclude nothing. */
-const withoutTables = (
+/** The pairs that were named, without those of excluded tables; and what `otherTables` makes of all others. */
+const namedPairs = (
+  requests: readonly PairRequest[],
   source: Schema,
   target: Schema,
-  excluded: readonly string[],
-  names: { readonly source: string; readonly target: string },
-): readonly [Schema, Schema] => {
-  const gone = new Set<Table>();
-  for (const name of excluded) {
-    const found = [source, target].flatMap((schema, i) => {
-      try {
-        return [findTable(schema, name, i === 0 ? names.source : names.target)];
-      } catch (error) {
-        if (error instanceof LockstepError && error.code === 'TABLE_NOT_FOUND') return [];
-        throw error;
-      }
-    });
-    if (found.length === 0) findTable(source, name, names.source);
-    for (const table of found) gone.add(table);
-  }
-  const left = (schema: Schema): Schema => ({ ...schema, tables: schema.tables.filter((table) => !gone.has(table)) });
-  return [left(source), left(target)];
+  o: Pick<CompareOptions, 'source' | 'target' | 'defaults' | 'otherTables'>,
+  excluded: ReadonlySet<Table>,
+) => {
+  const named = requests.map((p) => ({
+    source: findTable(source, p.source, o.source.name),
+    target: findTable(target, p.target ?? p.source, o.target.name),
+    options: { ...o.defaults, ...p } as PairOptions,
+  }));
+  const pairs = named.filter((p) => !excluded.has(p.source) && !excluded.has(p.target));
+  const known = new Set([...excluded, ...named.flatMap((p) => [p.source, p.target])]);
+  const names = { source: o.source.name, target: o.target.name };
+  return { pairs, notCompared: o.otherTables === 'report' ? otherTables(source, target, known, names) : [] };
 };
 
 const withOptions = (found: ReturnType<typeof pairAllTables>, options: PairOptions) => ({
@@ -157,8 +142,9 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
   const confirmLater = (pair: Pair, detected: Detected): void => {
     waiting += detected.size;
     confirmed = confirmed.then(async () => {
-      const report = await detected.confirm();
+      const { report, standing } = await detected.confirm();
       waiting -= detected.size;
+      o.incremental?.concluded(pair, standing);
       reports.push(report);
       await o.onPair?.(pair, report);
     });
@@ -172,9 +158,11 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
         confirmed = confirmed.then(() => void reports.push(earlier));
         continue;
       }
+      const incremental = await o.incremental?.request(pair);
       const detected = await detect({
         pair,
-        endpoints: { source: o.source, target: o.target },
+        ...(incremental === undefined ? {} : { incremental }),
+        endpoints: { source: sourceOf(pair, o.source, o.target), target: o.target },
         clock: o.clock,
         signal,
         settleMs: o.settleMs,

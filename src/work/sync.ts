@@ -112,10 +112,10 @@ export const sync = async (o: SyncInput): Promise<Synced> => {
   const { store, clock } = o;
   await finishInterrupted({ ...o, onProgress: () => {} });
   return recorded(store, clock, newRun('sync', o), o, async (run: Run): Promise<Synced> => {
-    const planned = await comparedPlan({ ...o, settings: o.settings as Json }, run.id);
+    const planned = await comparedPlan({ ...o, settings: o.settings as Json }, run);
     const { plan } = planned;
     await store.runs.update(run.id, { plan: plan.header.id }, o);
-    checkPlanGuards(plan, undefined);
+    checkPlanGuards(plan, undefined, 'sync');
     const some = totalOf(plan.header.counts) > 0;
     const go = some && ((await o.confirm?.(planned)) ?? true);
     const { guards: _, settings: __, onProgress, ...rest } = o;

@@ -109,7 +109,10 @@ test('guards stop before the first write and name the numbers, the flag and the 
     assert.match(e.message, /151 changes planned are 100 % of 151 rows, max_change_ratio is 1 %/);
     assert.match(e.message, /1 delete planned, max_deletes is 0/);
     assert.match(e.hint!, /--max-changes 151 --allow-deletes 1/);
-    assert.match(e.details[0]!, /150 of 151 are updates of people, 150 of them of column name/);
+    assert.deepEqual(e.details, [
+      '150 of 151 changes are updates of people, 150 of them of column name.',
+      '1 of 1 delete is from people.',
+    ]);
     return true;
   });
   assert.equal(p.right.state.steps.size, 0);

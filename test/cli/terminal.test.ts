@@ -21,6 +21,7 @@ for (const [db, v] of [
   [b, 'old'],
 ] as const) {
   await db.query('create table asked (id int primary key, v text); create table slow (id int primary key, v text)');
+  if (db === a) await db.query('create table lonely (id int primary key)');
   for (const table of ['asked', 'slow'])
     await db.query(`insert into ${table} select i, $1 from generate_series(1, 3) i`, [v]);
 }
@@ -41,6 +42,16 @@ test('sync shows the changes and asks; no, and Ctrl-D, write nothing', async () 
     assert.equal(await t.ended, 20, t.shown);
     assert.equal(await values('asked'), 'old');
   }
+});
+
+test('only the whole word writes: y is asked again', async () => {
+  using t = terminal(['sync', ...sides, 'asked']);
+  await t.until(/Type yes to go on: /);
+  t.type('y\r');
+  await t.until(/Type the whole word yes to go on: /);
+  t.type('y\r');
+  assert.equal(await t.ended, 20, t.shown);
+  assert.equal(await values('asked'), 'old');
 });
 
 test('Ctrl-C at the question ends the run, and nothing is written', async () => {
@@ -68,13 +79,14 @@ test('progress is one live line that is taken away before the result; colours ar
 
 test('a comparison fits into 80 columns as a table, and into 40 as lines', async () => {
   for (const columns of [80, 40]) {
-    using t = terminal(['diff', ...sides, 'asked', 'slow', '--quiet'], columns);
+    using t = terminal(['diff', ...sides, '--quiet'], columns);
     assert.equal(await t.ended, 2, t.shown);
     const lines = t.shown.replaceAll(new RegExp(`${esc}\\[\\d+m`, 'g'), '').split('\r\n');
     const wide = lines.filter((line) => line.length > columns && !line.includes('next:'));
     assert.deepEqual(wide, []);
     assert.match(t.shown, columns === 80 ? /PAIR +IDENTICAL +DIFFERENT/ : /0 identical · 3 different/);
     assert.match(t.shown, /old.*new|new.*old/);
+    assert.match(t.shown, /1\s+not compared/);
   }
 });
 

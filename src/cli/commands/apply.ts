@@ -1,4 +1,3 @@
-import { grouped } from '../../lib/grouped.ts';
 import { apply as applyWork, findPlan } from '../../work/apply.ts';
 import { summaryOf } from '../../work/make-plan.ts';
 import { factsOf } from '../../work/recorded.ts';
@@ -9,6 +8,7 @@ import { type Command, tell } from '../context.ts';
 import { askedBy, openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';
 import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
+import { count } from '../output/text.ts';
 import { progressView } from '../progress.ts';
 import { formatOf, limitFlag } from '../read-flags.ts';
 import { announceStop } from '../stopping.ts';
@@ -27,7 +27,7 @@ export const apply: Command = async (context, [name, address], flags) => {
     throw withTargetHint(error, address, `apply ${name}`);
   });
   const changes = header.counts.insert + header.counts.update + header.counts.delete;
-  const question = `Apply ${grouped(changes)} changes of ${header.id} to ${header.target.name} (${header.target.description})?`;
+  const question = `Apply ${count(changes, 'change')} of ${header.id} to ${header.target.name} (${header.target.description})?`;
   if (changes > 0 && !(await confirm(context, flags, question))) {
     await tell(context, 'Nothing was written.');
     return exitCodes.usage;

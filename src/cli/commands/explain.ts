@@ -1,3 +1,4 @@
+import { visibleCell } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { alignAll } from '../../work/compare.ts';
 import { explain as explainWork } from '../../work/explain.ts';
@@ -30,6 +31,7 @@ export const explain: Command = async (context, [what, ...key], flags) => {
     ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
     defaults: job.defaults,
     excludeTables: job.excludeTables,
+    otherTables: job.otherTables,
     signal,
   });
   if (pairs.length !== 1) {
@@ -45,6 +47,15 @@ export const explain: Command = async (context, [what, ...key], flags) => {
     store,
     signal,
   });
+  const { differences, planned, written } = explained.trace;
+  const recorded = differences.length + planned.length + written.length;
+  if (explained.source === null && explained.target === null && recorded === 0) {
+    const { columns, keyWidth, name } = explained.pair;
+    const parts = columns.slice(0, keyWidth).map((c, i) => `${c.source.name} ${visibleCell(explained.key[i] ?? null)}`);
+    throw new LockstepError('NOT_FOUND', `${name} has no row with the key ${parts.join(', ')}`, {
+      hint: `It is on neither side (${sides.source.name}, ${sides.target.name}), and no run has seen it. Check the key: one value per column, in this order.`,
+    });
+  }
   const names = { source: sides.source.name, target: sides.target.name };
   if (format === 'json') await explainedJson(context.out, explained, names);
   else await explainedTable(context.out, explained, names);

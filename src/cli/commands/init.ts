@@ -1,12 +1,13 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { LockstepError } from '../../model/errors.ts';
-import type { Pair } from '../../model/pair.ts';
+import type { NotCompared, Pair } from '../../model/pair.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { alignAll } from '../../work/compare.ts';
 import { connectBoth } from '../connect.ts';
 import { type Command, type Context, tell } from '../context.ts';
 import { jobOf } from '../job.ts';
+import { count } from '../output/text.ts';
 
 /** One side as the config will name it. */
 interface InitSide {
@@ -62,10 +63,48 @@ const pairLines = (pair: Pair): readonly string[] => {
 
 const oneLine = (text: string): string => text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?');
 
-const configText = (source: InitSide, target: InitSide, pairs: readonly Pair[], left: readonly string[]): string => {
+/** A config in a project that installed us names the schema there; elsewhere a path would lead nowhere. */
+const schemaLines = (dir: string): readonly string[] => {
+  const path = 'node_modules/lockstep/schema/lockstep.config.draft07.json';
+  for (let at = dir, up = './'; ; at = dirname(at), up = up === './' ? '../' : `${up}../`) {
+    if (existsSync(join(at, path))) return [`# yaml-language-server: $schema=${up}${path}`];
+    if (at === dirname(at)) break;
+  }
+  return [
+    '# An editor completes and checks this file when you run `lockstep schema > lockstep.schema.json` here',
+    '# and change the next line to: yaml-language-server: $schema=./lockstep.schema.json',
+    '#',
+  ];
+};
+
+/** Tables without a partner are told by every comparison, until the user has decided. */
+const otherTableLines = (left: readonly NotCompared[], paired: boolean): readonly string[] => [
+  ...(paired
+    ? [
+        '    # What is neither in a pair nor in exclude_tables is told as not compared, and is never green (exit code 25).',
+        '    # `other_tables: ignore` means that only the pairs count.',
+        '    other_tables: report',
+      ]
+    : []),
+  ...(left.length === 0
+    ? []
+    : [
+        '    # On one side only. Leave them out on purpose, or give them a partner in a pair:',
+        ...left.map((n) => `    #   ${oneLine(`${n.what}: ${n.reason}`)}`),
+        `    # exclude_tables: [${left.map((n) => oneLine(yamlText(n.what))).join(', ')}]`,
+      ]),
+];
+
+const configText = (
+  dir: string,
+  source: InitSide,
+  target: InitSide,
+  pairs: readonly Pair[],
+  left: readonly NotCompared[],
+): string => {
   const sync = `${source.name}-${target.name}`;
   return `${[
-    '# yaml-language-server: $schema=./node_modules/lockstep/schema/lockstep.config.draft07.json',
+    ...schemaLines(dir),
     '# Written by `lockstep init`. Check it with `lockstep check`, compare with `lockstep diff`.',
     "# The same in TypeScript: lockstep.config.ts with `import { defineConfig } from 'lockstep'`.",
     'version: 1',
@@ -90,7 +129,7 @@ const configText = (source: InitSide, target: InitSide, pairs: readonly Pair[], 
           '    # pairs:',
           '    #   - { source: a, target: b }',
         ]),
-    ...left.map((name) => `      # only on one side, not compared: ${oneLine(name)}`),
+    ...otherTableLines(left, pairs.length > 0),
     '',
   ].join('\n')}`;
 };
@@ -127,19 +166,10 @@ export const init: Command = async (context, args, flags) => {
   const source = sideOf(args[0]!, first);
   const target = sideOf(args[1]!, second);
   const { pairs, notCompared } = await alignAll({ source: sides.source, target: sides.target, signal });
-  writeNew(
-    file,
-    configText(
-      source,
-      target,
-      pairs,
-      notCompared.map((n) => n.what),
-    ),
-    flags.force === true,
-  );
+  writeNew(file, configText(dirname(file), source, target, pairs, notCompared), flags.force === true);
   await tell(
     context,
-    `wrote ${flags.out ?? 'lockstep.yaml'}: ${pairs.length} pairs${notCompared.length ? `, ${notCompared.length} tables without a partner` : ''}`,
+    `wrote ${flags.out ?? 'lockstep.yaml'}: ${count(pairs.length, 'pair')}${notCompared.length ? `, ${count(notCompared.length, 'table')} without a partner: see other_tables in it` : ''}`,
   );
   await keepSecrets(context, dirname(file), [source, target]);
   await context.out.write(`next: lockstep check, then lockstep diff ${source.name}-${target.name}\n`);
@@ -155,16 +185,21 @@ const keepSecrets = async (context: Context, dir: string, sides: readonly InitSi
   const example = join(dir, '.env.example');
   const has = (path: string, name: string): boolean =>
     existsSync(path) && new RegExp(`^\\s*(export\\s+)?${name}\\s*=`, 'm').test(readFileSync(path, 'utf8'));
+  const kept: string[] = [];
   for (const side of sides) {
     if (side.url !== undefined) {
       if (has(env, side.variable)) await tell(context, `.env sets ${side.variable} already; left as it is`);
-      else appendFileSync(env, separator(env) + envLine(side.variable, side.url), { mode: 0o600 });
+      else {
+        appendFileSync(env, separator(env) + envLine(side.variable, side.url), { mode: 0o600 });
+        kept.push(side.variable);
+      }
     }
     if (!has(example, side.variable)) appendFileSync(example, `${separator(example)}${side.variable}=\n`);
   }
   const ignore = join(dir, '.gitignore');
   const ignored = existsSync(ignore) && /^\/?\.env$/m.test(readFileSync(ignore, 'utf8'));
   if (!ignored && existsSync(env)) appendFileSync(ignore, `${separator(ignore)}.env\n`);
+  if (kept.length > 0) await tell(context, `wrote .env: ${kept.join(', ')} (.gitignore keeps it out of git)`);
 };
 
 /** A line end that is missing at the end of a file. */

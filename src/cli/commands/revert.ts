@@ -13,6 +13,7 @@ import { exitCodes } from '../exit.ts';
 import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
 import { countsLine } from '../output/changes.ts';
 import { jsonText } from '../output/json-text.ts';
+import { count } from '../output/text.ts';
 import { progressView } from '../progress.ts';
 import { formatOf, numberFlag } from '../read-flags.ts';
 import { inert } from '../report-error.ts';
@@ -51,7 +52,7 @@ export const revert: Command = async (context, [id, address], flags) => {
       const { counts } = planned.plan.header;
       const n = counts.insert + counts.update + counts.delete;
       if (!flags.yes) await keptLines(context, planned);
-      const go = await confirm(context, flags, `Take back ${grouped(n)} changes of ${run.id} in ${side.name}?`);
+      const go = await confirm(context, flags, `Take back ${count(n, 'change')} of ${run.id} in ${side.name}?`);
       declined = !go;
       return go;
     },
@@ -81,7 +82,7 @@ const guard = (planned: RevertPlan, flags: Flags): void => {
   if (counts.delete > deletes) {
     throw new LockstepError(
       'GUARD',
-      `The revert would delete ${grouped(counts.delete)} rows, max_deletes is ${deletes}. Nothing was written.`,
+      `The revert would delete ${count(counts.delete, 'row')}, max_deletes is ${deletes}. Nothing was written.`,
       {
         hint: `These are rows that the run inserted. To allow it: --allow-deletes ${counts.delete}`,
       },
@@ -91,7 +92,7 @@ const guard = (planned: RevertPlan, flags: Flags): void => {
   if (changes > most) {
     throw new LockstepError(
       'GUARD',
-      `The revert has ${grouped(changes)} changes, max_changes is ${grouped(most)}. Nothing was written.`,
+      `The revert has ${count(changes, 'change')}, max_changes is ${grouped(most)}. Nothing was written.`,
       {
         hint: `To allow it: --max-changes ${changes}`,
       },
@@ -120,7 +121,7 @@ const revertedTable = async (context: Context, done: Reverted): Promise<void> =>
   const { out } = context;
   const style = styleOf(out.color);
   await out.write(`  reverting ${style.bold(done.reverts)}   ${countsLine(done.plan.header.counts, style)}\n`);
-  if (done.gone) await out.write(`  ${grouped(done.gone)} need no taking back any more\n`);
+  if (done.gone) await out.write(`  ${count(done.gone, 'change needs', 'changes need')} no taking back any more\n`);
   if (done.keptCount) {
     await out.write(`  ${style.yellow(`? kept ${grouped(done.keptCount)}`)}: changed again since, and not by us\n`);
     for (const k of done.kept.slice(0, 20)) {

@@ -1,4 +1,3 @@
-import { grouped } from '../../lib/grouped.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Store } from '../../model/store.ts';
 import type { Planned } from '../../work/make-plan.ts';
@@ -12,6 +11,7 @@ import { jobOf } from '../job.ts';
 import { leftOver } from '../output/applied-view.ts';
 import { firstItems, planTable } from '../output/plan-view.ts';
 import { syncJson, syncTable } from '../output/sync-view.ts';
+import { count } from '../output/text.ts';
 import { planInput } from '../planning.ts';
 import { progressView } from '../progress.ts';
 import { formatOf, limitFlag } from '../read-flags.ts';
@@ -63,6 +63,6 @@ const review = async (context: Context, flags: Flags, store: Store, planned: Pla
   const { plan } = planned;
   const { counts, target } = plan.header;
   await planTable(context.err, { plan, limit: 20, run: null, next: [] }, firstItems(store, plan, 20, context.now));
-  const question = `Apply ${grouped(counts.insert + counts.update + counts.delete)} changes to ${target.name} (${target.description})?`;
+  const question = `Apply ${count(counts.insert + counts.update + counts.delete, 'change')} to ${target.name} (${target.description})?`;
   return confirm(context, flags, question);
 };

@@ -8,6 +8,7 @@ import { styleOf } from '../style.ts';
 import { shownChange } from './changes.ts';
 import { jsonText } from './json-text.ts';
 import { missingParents } from './missing-parents.ts';
+import { besideOrBelow } from './text.ts';
 
 /** A finished apply, or the apply of a revert. */
 type Applied = Pick<AppliedPlan, 'run' | 'plan' | 'result' | 'resumed'>;
@@ -123,5 +124,7 @@ export const appliedTable = async (out: Out, a: Applied, left: readonly Settled[
       `  ${style.yellow('!')} no right to create our marker table in the target: repeats are recognised by the rows only\n`,
     );
   }
-  await out.write(`\n  run ${style.bold(a.run)}      undo: lockstep revert ${a.run}\n`);
+  const undo = total(numbers.applied) > 0 ? [`undo: lockstep revert ${a.run}`] : [];
+  const width = out.isTTY ? out.columns : Number.POSITIVE_INFINITY;
+  await out.write(`\n${besideOrBelow([`run ${style.bold(a.run)}`, ...undo], width)}\n`);
 };

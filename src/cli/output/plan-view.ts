@@ -113,7 +113,7 @@ const remarksOf = (summary: Summary, style: Style): readonly string[] => {
   const hidden = total(summary.unfit) - summary.unfit_examples.length;
   if (hidden > 0) lines.push(['does not fit', `${grouped(hidden)} more`]);
   if (summary.moved > 0)
-    lines.push(['moved', `${grouped(summary.moved)} rows changed while the plan was made; left for the next one`]);
+    lines.push(['moved', `${count(summary.moved, 'row')} changed while the plan was made; left for the next one`]);
   for (const w of summary.warnings) lines.push(['warning', w]);
   for (const s of summary.stopped_by) lines.push(['guard', s]);
   return columnsOf(

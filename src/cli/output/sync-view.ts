@@ -11,7 +11,7 @@ import { missingParents } from './missing-parents.ts';
 import { pairLines } from './pair-lines.ts';
 import { unfitLines, withoutKey } from './plan-view.ts';
 import { workDone } from './summary.ts';
-import { count } from './text.ts';
+import { besideOrBelow, count } from './text.ts';
 
 export const syncJson = (out: Out, synced: Synced): Promise<void> => out.write(`${jsonText(synced.sync)}\n`);
 
@@ -91,6 +91,7 @@ export const syncTable = async (
       : s.verdict === 'differs'
         ? style.red('✗ DIFFERS')
         : style.yellow(`! INCOMPLETE${s.in_flight ? `: ${count(s.in_flight, 'row')} in flight` : ''}`);
-  const undo = total(s.applied) > 0 ? `      undo: lockstep revert ${s.run}` : '';
-  await out.write(`\n  ${verdict}      run ${style.bold(s.run)}${undo}\n`);
+  const undo = total(s.applied) > 0 ? [`undo: lockstep revert ${s.run}`] : [];
+  const width = out.isTTY ? out.columns : Number.POSITIVE_INFINITY;
+  await out.write(`\n${besideOrBelow([verdict, `run ${style.bold(s.run)}`, ...undo], width)}\n`);
 };

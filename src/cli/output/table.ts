@@ -9,7 +9,7 @@ import { type ShownPair, shownDifference, shownKey } from './difference.ts';
 import { pairLines } from './pair-lines.ts';
 import { Sections } from './sections.ts';
 import { explainLines, histogram, pairLabel, remarks, verdictLine, workDone } from './summary.ts';
-import { columnsOf, count, cut, cutPair, displayWidth, labelled, padEnd, wrapped } from './text.ts';
+import { besideOrBelow, columnsOf, count, cut, cutPair, displayWidth, labelled, padEnd, wrapped } from './text.ts';
 
 interface Layout {
   readonly style: Style;
@@ -126,10 +126,8 @@ export const tableOutput = (
             .map((l) => `  ${l}`)
             .join('\n')}\n`,
         );
-      const verdict = verdictLine(report);
-      const run = facts.run === null ? '' : `run ${facts.run}`;
-      const beside = displayWidth(verdict) + run.length + 8 <= layout.wrap;
-      await out.write(`\n  ${colored(verdict)}${run === '' ? '' : beside ? `      ${run}` : `\n  ${run}`}\n`);
+      const run = facts.run === null ? [] : [`run ${facts.run}`];
+      await out.write(`\n${besideOrBelow([colored(verdictLine(report)), ...run], layout.wrap)}\n`);
       for (const next of facts.next) await out.write(`  ${style.dim('next:')} ${next}\n`);
     },
     async [Symbol.asyncDispose]() {

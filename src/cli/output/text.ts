@@ -56,6 +56,13 @@ export const labelled = (label: string, text: string, room: number, width: numbe
   return [padEnd(label, room) + first, ...rest.map((l) => ' '.repeat(room) + l)].join('\n');
 };
 
+/** Parts on one line where they fit into `width` columns, else one below the other, each wrapped. */
+export const besideOrBelow = (parts: readonly string[], width: number): string => {
+  const line = `  ${parts.join('      ')}`;
+  if (displayWidth(line) <= width) return line;
+  return parts.map((part) => `  ${wrapped(part, width - 4).join('\n    ')}`).join('\n');
+};
+
 /** `850 ms`, `11.8 s`, `3 min 20 s`, `2 h 5 min`. */
 export const duration = (ms: number): string => {
   if (ms < 1000) return `${Math.round(ms)} ms`;

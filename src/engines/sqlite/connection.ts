@@ -52,7 +52,7 @@ const fromWire = (error: WireError, side: string): LockstepError =>
 export const abortError = (signal: AbortSignal, side: string): LockstepError =>
   signal.reason instanceof LockstepError
     ? signal.reason
-    : new LockstepError('ABORTED', `${side}: stopped.`, { side, cause: signal.reason });
+    : new LockstepError('ABORTED', `${side}: the statement was stopped`, { side, cause: signal.reason });
 
 /**
  * One SQLite connection in a process of its own: `node:sqlite` blocks and cannot be interrupted, so that killing the

@@ -1,0 +1,43 @@
+import { hasReference } from './references.ts';
+import type { ConfigFile } from './schema.ts';
+
+/** What a valid config file makes us say of it. */
+
+type Path = readonly PropertyKey[];
+
+const laterSections = ['records', 'server', 'cache', 'metrics', 'alerts', 'backups'] as const;
+const laterOfSync = ['schedule', 'after', 'incremental', 'sample'] as const;
+const laterOfPair = ['validate', 'conflict'] as const;
+const laterOfEndpoint = ['breaker', 'replicas'] as const;
+
+/** Paths of settings that this version accepts and does not use. */
+export const withoutEffect = (file: ConfigFile): readonly Path[] => {
+  const found: Path[] = laterSections.filter((k) => file[k] !== undefined).map((k) => [k]);
+  for (const [name, endpoint] of Object.entries(file.endpoints)) {
+    for (const key of laterOfEndpoint) if (endpoint[key] !== undefined) found.push(['endpoints', name, key]);
+    if (endpoint.limits?.concurrency !== undefined) found.push(['endpoints', name, 'limits', 'concurrency']);
+  }
+  for (const [name, sync] of Object.entries(file.syncs ?? {})) {
+    for (const key of laterOfSync) if (sync[key] !== undefined) found.push(['syncs', name, key]);
+    if (sync.mode === 'two_way' || sync.mode === 'migrate') found.push(['syncs', name, 'mode']);
+    for (const [i, pair] of (sync.pairs ?? []).entries()) {
+      if (typeof pair !== 'object') continue;
+      const fields = pair as Record<string, unknown>;
+      for (const key of laterOfPair) if (fields[key] !== undefined) found.push(['syncs', name, 'pairs', i, key]);
+      for (const [column, c] of Object.entries((fields['columns'] ?? {}) as Record<string, { map?: unknown } | null>)) {
+        if (c?.map !== undefined) found.push(['syncs', name, 'pairs', i, 'columns', column, 'map']);
+      }
+    }
+  }
+  return found;
+};
+
+/** Paths of secrets that are written into the file. */
+export const inlineSecrets = (file: ConfigFile): readonly Path[] =>
+  Object.entries(file.endpoints).flatMap(([name, e]): Path[] => [
+    ...(e.password !== undefined && !hasReference(e.password) ? [['endpoints', name, 'password']] : []),
+    ...(e.url !== undefined && /^[a-z][a-z0-9+.-]*:\/\/[^/:@]*:(?!\$\{)[^@]+@/i.test(e.url)
+      ? [['endpoints', name, 'url']]
+      : []),
+    ...(e.tls?.key !== undefined && !hasReference(e.tls.key) ? [['endpoints', name, 'tls', 'key']] : []),
+  ]);
