@@ -1,19 +1,15 @@
-import type { PairOptions } from '../diff/align.ts';
+import { align, type PairOptions } from '../diff/align.ts';
 import { both } from '../diff/concurrent.ts';
 import type { DifferenceSink } from '../diff/context.ts';
 import { type Detected, detect } from '../diff/diff-table.ts';
 import { findTable, pairAllTables } from '../diff/find-table.ts';
-import type { IncrementalRequest } from '../diff/incremental/request.ts';
 import { verdictOf } from '../diff/verdict.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { Standing } from '../model/incremental.ts';
 import type { NotCompared, Pair } from '../model/pair.ts';
 import type { CompareReport, PairReport, Progress } from '../model/report.ts';
 import { type Schema, type Table, tableLabel } from '../model/schema.ts';
-import { sourceOf } from '../model/transform.ts';
-import { alignPair } from './align-pair.ts';
 import { excludedTables, otherTables, uncoveredHeirs, without } from './left-out.ts';
 
 /** A pair to compare, by the names the user gave. */
@@ -47,11 +43,6 @@ export interface CompareOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Takes one way of comparing where it is possible: for measurements and tests. */
   readonly force?: 'digest' | 'hashes' | 'key_hashes' | 'rows';
-  /** Compare what has changed since an earlier comparison: where each pair starts from, and where its next one can. */
-  readonly incremental?: {
-    request(pair: Pair): Promise<IncrementalRequest>;
-    concluded(pair: Pair, standing: Standing | undefined): void;
-  };
   /** Each pair as it ends, in order: to save a run that can be resumed. Awaited. */
   readonly onPair?: (pair: Pair, report: PairReport) => void | Promise<void>;
   /** Reports of an earlier, interrupted attempt, by pair name: those pairs are not compared again. */
@@ -82,7 +73,7 @@ export const alignAll = async (
     : withOptions(pairAllTables(without(s, excluded), without(t, excluded), names), o.defaults ?? {});
   const pairs = found.pairs.map((p) => {
     refuseSameTable(source, target, p.source, p.target);
-    return alignPair(p, { source: s, target: t }, names);
+    return align(p.source, p.target, p.options, names);
   });
   refuseSharedNames(pairs);
   const known = new Set(found.notCompared.map((n) => n.what));
@@ -142,9 +133,8 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
   const confirmLater = (pair: Pair, detected: Detected): void => {
     waiting += detected.size;
     confirmed = confirmed.then(async () => {
-      const { report, standing } = await detected.confirm();
+      const report = await detected.confirm();
       waiting -= detected.size;
-      o.incremental?.concluded(pair, standing);
       reports.push(report);
       await o.onPair?.(pair, report);
     });
@@ -158,11 +148,9 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
         confirmed = confirmed.then(() => void reports.push(earlier));
         continue;
       }
-      const incremental = await o.incremental?.request(pair);
       const detected = await detect({
         pair,
-        ...(incremental === undefined ? {} : { incremental }),
-        endpoints: { source: sourceOf(pair, o.source, o.target), target: o.target },
+        endpoints: { source: o.source, target: o.target },
         clock: o.clock,
         signal,
         settleMs: o.settleMs,

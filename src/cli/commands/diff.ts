@@ -11,9 +11,6 @@ import { type ProgressView, progressView } from '../progress.ts';
 import { formatFlag, limitFlag } from '../read-flags.ts';
 import { differencesFound, limitedSink, shownCount } from '../shown-limit.ts';
 
-/** All of a comparison but where it starts from. */
-type Plain = Omit<CompareOptions, 'incremental'>;
-
 export const diff: Command = async (context, args, flags) => {
   const format = formatFlag(flags);
   const limit = limitFlag(flags, format);
@@ -28,7 +25,7 @@ export const diff: Command = async (context, args, flags) => {
   });
   const sink = limitedSink(output, limit, { shared: sharesLimit(format) });
   using progress = progressView(context);
-  const options: Plain = {
+  const options: CompareOptions = {
     source: sides.source,
     target: sides.target,
     ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
@@ -64,7 +61,7 @@ const compareAndSave = async (
   context: Context,
   job: Job,
   flags: Flags,
-  options: Plain,
+  options: CompareOptions,
   open: { readonly sides: ConnectedSides; readonly progress: ProgressView },
 ): Promise<{ readonly report: CompareReport; readonly run: string }> => {
   const { keptMost, saveDiff } = await import('../../work/save-diff.ts');
