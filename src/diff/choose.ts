@@ -120,16 +120,17 @@ export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice
 
 /**
  * Can rows be paired by the hashes of their keys alone? Keys must be unique for certain; a filter needs each key that
- * is missing on one side looked up there, so that keys are wanted at once.
+ * is missing on one side looked up there, so that keys are wanted at once; and keys that are kept open are keys.
  */
 const pairableByHash = (work: Work, { source, target }: Sides<Reader>, { soft }: CommonHash): boolean =>
   source.hashing?.byKeyHash !== undefined &&
   target.hashing?.byKeyHash !== undefined &&
   work.pair.filter === undefined &&
+  work.open === undefined &&
   ![...soft].some((i) => i < work.pair.keyWidth);
 
 /** About how many rows the larger side has; counted where the engine has no estimate. */
-const tableRows = async (work: Work, readers: Sides<Reader>): Promise<number> => {
+export const tableRows = async (work: Work, readers: Sides<Reader>): Promise<number> => {
   const [s, t] = await both(
     work.signal,
     async (signal) => work.pair.source.estimatedRows ?? readers.source.count(work.selections.source, { signal }),
@@ -176,7 +177,7 @@ const probeSides = async (work: Work, readers: Sides<Reader>, { spec, soft }: Co
 };
 
 /** Ranges of a single integer key where rows are spread evenly over it, else buckets of the key's hash. */
-const cut = async (
+export const cut = async (
   work: Work,
   readers: Sides<Reader>,
   rows: number,

@@ -38,10 +38,12 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
   const values: Reading = { form: { kind: 'rows' }, types: reading.types };
   const sample: Difference[] = [];
 
-  const count = (sides: number): void => {
-    if (sides === inSource) tally.onlyInSource++;
-    else if (sides === inTarget) tally.onlyInTarget++;
+  const count = ({ key, sides }: Candidate): void => {
+    const kind = sides === inSource ? 'only_in_source' : sides === inTarget ? 'only_in_target' : 'different';
+    if (kind === 'only_in_source') tally.onlyInSource++;
+    else if (kind === 'only_in_target') tally.onlyInTarget++;
     else tally.different++;
+    work.open?.add(asKey(key, width), kind);
   };
 
   const handOn = async (differences: readonly Difference[]): Promise<void> => {
@@ -64,10 +66,10 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
       }
       tally.examined++;
       for (const column of verdict.columns) tally.columns[column]!++;
-      count(entry.sides);
+      count(entry);
       return { kind: 'different', key, source, target, columns: verdict.columns };
     }
-    count(entry.sides);
+    count(entry);
     return source
       ? { kind: 'only_in_source', key, source, target: null }
       : { kind: 'only_in_target', key, source: null, target: target! };
@@ -111,7 +113,7 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
       for (const c of entries) {
         if (hidden.has(c)) continue;
         if (fetches(c)) fetched.push(c);
-        else count(c.sides);
+        else count(c);
       }
       if (fetched.length === 0) continue;
       const [source, target] = await both(
@@ -154,7 +156,7 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
     const fetched = new Candidates(1);
     for (const c of list.entries()) {
       if (fetches(c)) fetched.add(c.key, c.sides, c.source, c.target, c.steady, c.soft);
-      else count(c.sides);
+      else count(c);
     }
     let batch: Difference[] = [];
     await findByKeyHash(work, readers, spec, fetched, (entry, key, source, target) => {
@@ -185,6 +187,7 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
       alone.forEach((c, i) => {
         if (!found[i]) return;
         hidden.add(c);
+        work.open?.add(keys[i]!, 'apart');
         tally.outsideFilter++;
         tally.apart[side]++;
       });

@@ -3,6 +3,8 @@ import type { Difference } from '../model/change.ts';
 import type { Endpoint, QueryReport, Reader, Selection } from '../model/endpoint.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Progress } from '../model/report.ts';
+import type { IncrementalRequest } from './incremental/request.ts';
+import { type OpenKeys, openKeys } from './incremental/open-keys.ts';
 
 /** One of each, for the two sides of a pair. */
 export interface Sides<T> {
@@ -36,6 +38,8 @@ export interface DiffOptions {
   readonly seed: bigint;
   readonly sink: DifferenceSink;
   readonly onProgress?: (progress: Progress) => void;
+  /** Compare what has changed since an earlier comparison, where that is possible. */
+  readonly incremental?: IncrementalRequest;
   /** Takes this way where it is possible, whatever the probe says: for measurements and tests. */
   readonly force?: 'digest' | 'hashes' | 'key_hashes' | 'rows';
 }
@@ -47,6 +51,8 @@ const keptQueries = 200;
 export interface Work extends DiffOptions {
   readonly selections: Sides<Selection>;
   readonly queries: QueryReport[];
+  /** Is told every key that does not agree. Present where the next comparison starts from this one. */
+  readonly open?: OpenKeys;
   snapshot(side: Side, signal: AbortSignal): Promise<Reader>;
 }
 
@@ -59,6 +65,7 @@ export const startWork = (options: DiffOptions, selections: Sides<Selection>): W
     ...options,
     selections,
     queries,
+    ...(options.incremental === undefined || options.pair.keyWidth === 0 ? {} : { open: openKeys() }),
     snapshot: (side, signal) => options.endpoints[side].snapshot({ signal, onQuery }),
   };
 };

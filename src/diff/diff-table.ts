@@ -1,10 +1,13 @@
 import { grouped } from '../lib/grouped.ts';
+import type { Standing } from '../model/incremental.ts';
 import type { PairReport } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
 import { pairSelection } from '../model/selection.ts';
 import { choose } from './choose.ts';
 import { both } from './concurrent.ts';
 import { type DiffOptions, startWork, type Work } from './context.ts';
+import { conclude, scanKeys } from './incremental/detect.ts';
+import { prepare } from './incremental/prepare.ts';
 import { findPatterns } from './patterns.ts';
 import { type Scanned, scan, scanMultiset } from './scan.ts';
 import { newTally, rowsOf, type Tally } from './tally.ts';
@@ -16,7 +19,13 @@ export interface Detected {
   /** The snapshots that were compared, where the engine names them. */
   readonly positions: { readonly source?: string; readonly target?: string };
   /** Waits until the differences have settled, reads them again and reports. To be called once. */
-  confirm(): Promise<PairReport>;
+  confirm(): Promise<Compared>;
+}
+
+export interface Compared {
+  readonly report: PairReport;
+  /** Where the next incremental comparison can start; absent: nowhere. */
+  readonly standing?: Standing | undefined;
 }
 
 /**
@@ -36,10 +45,14 @@ export const detect = async (options: DiffOptions): Promise<Detected> => {
   await using _target = target;
   const readers = { source, target };
   const tally = newTally(pair.columns.length);
+  const { incremental } = work;
+  const prepared = incremental === undefined ? undefined : await prepare(work, readers, incremental);
   const scanned =
-    pair.keyWidth === 0
-      ? await scanMultiset(work, readers, tally)
-      : await scan(work, readers, await choose(work, readers), tally);
+    prepared?.keys !== undefined
+      ? await scanKeys(work, readers, { ...prepared, keys: prepared.keys }, tally)
+      : pair.keyWidth === 0
+        ? await scanMultiset(work, readers, tally)
+        : await scan(work, readers, await choose(work, readers), tally);
   const { confirmation } = scanned;
   const detectMs = clock.elapsed() - began - (confirmation?.spentMs() ?? 0);
   return {
@@ -50,7 +63,9 @@ export const detect = async (options: DiffOptions): Promise<Detected> => {
     },
     confirm: async () => {
       await confirmation?.finish();
-      return toReport(work, scanned, tally, detectMs);
+      const report = toReport(work, scanned, tally, detectMs);
+      if (incremental === undefined || prepared === undefined) return { report };
+      return await conclude(work, prepared, incremental, report);
     },
   };
 };

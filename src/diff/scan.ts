@@ -2,6 +2,7 @@ import { grouped } from '../lib/grouped.ts';
 import type { Partition, Reader, Segment } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
+import type { PairReport } from '../model/report.ts';
 import type { Key, Row } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
 import { keyTypes } from '../model/selection.ts';
@@ -19,7 +20,7 @@ import type { Tally } from './tally.ts';
 
 /** How a pair was scanned; its suspected differences wait in `confirmation` (absent: there are none). */
 export interface Scanned {
-  readonly strategy: 'digest' | 'merge';
+  readonly strategy: PairReport['strategy'];
   readonly why: string;
   readonly confirmation: Confirmation | undefined;
   /** Keys that could not be compared, with examples, for people. */
@@ -118,7 +119,7 @@ const drillDown = async (
 };
 
 /** Ranges are read a thousand at a time, in key order; buckets in one pass, since each pass reads the whole table. */
-const segmentsOf = (partition: Partition, parts: readonly number[]): readonly Segment[] => {
+export const segmentsOf = (partition: Partition, parts: readonly number[]): readonly Segment[] => {
   if (partition.by === 'hash') return [{ kind: 'parts', partition, parts }];
   const segments: Segment[] = [];
   for (let i = 0; i < parts.length; i += 1000)
@@ -127,7 +128,7 @@ const segmentsOf = (partition: Partition, parts: readonly number[]): readonly Se
 };
 
 /** Merges segments of both sides, one after the other in key order; returns the rows each side delivered. */
-const mergeSides = async (
+export const mergeSides = async (
   work: Work,
   readers: Sides<Reader>,
   form: Form,
@@ -230,7 +231,7 @@ interface Remarks {
 }
 
 /** Counts keys that cannot be compared, with examples. */
-const remarksOn = (work: Work, tally: Tally): Remarks => {
+export const remarksOn = (work: Work, tally: Tally): Remarks => {
   const { pair: table, endpoints } = work;
   const duplicates: string[] = [];
   const nulls = { source: 0, target: 0 };
@@ -244,6 +245,7 @@ const remarksOn = (work: Work, tally: Tally): Remarks => {
       tally.duplicateKeys++;
       tally.apart.source += source;
       tally.apart.target += target;
+      work.open?.add(asKey(key, table.keyWidth), 'apart');
       if (duplicates.length >= shownKeys) return;
       const places = [
         source > 1 ? `${grouped(source)} times in ${endpoints.source.name}` : '',

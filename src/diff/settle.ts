@@ -7,7 +7,7 @@ import type { Sides, Work } from './context.ts';
 import { sharedHash } from './key-hashes.ts';
 import { hashKeys, keyBatches, wholeRange } from './lists.ts';
 import { type Hit, rereadAll } from './reread.ts';
-import { type AnyKey, countIn, type Print, printOf, type Reading, type Run } from './runs.ts';
+import { type AnyKey, asKey, countIn, type Print, printOf, type Reading, type Run } from './runs.ts';
 import type { Tally } from './tally.ts';
 
 /** Memory for suspected differences of one pair; more are confirmed before the scan goes on. */
@@ -117,7 +117,7 @@ export const startConfirmation = (
     const still = new Candidates(width);
     await readAgain(readers, selections, list, dense, (c, s, t) => {
       if (!multiset && ((s?.rows ?? 0) > 1 || (t?.rows ?? 0) > 1)) {
-        duplicate(s?.rows ?? 0, t?.rows ?? 0);
+        duplicate(c.key, s?.rows ?? 0, t?.rows ?? 0);
         return;
       }
       if (s) printOf(reading.form, s.run, s.i, print.source);
@@ -151,8 +151,9 @@ export const startConfirmation = (
       });
   };
 
-  const duplicate = (source: number, target: number): void => {
+  const duplicate = (key: AnyKey, source: number, target: number): void => {
     if (byHash) sharedHash(pair.name);
+    work.open?.add(asKey(key, width), 'apart');
     live = true;
     tally.duplicateKeys++;
     tally.apart.source += source;
@@ -160,6 +161,7 @@ export const startConfirmation = (
   };
 
   const inFlight = (c: Candidate): void => {
+    work.open?.add(asKey(c.key, width), 'apart');
     tally.inFlight++;
     if (c.sides & inSource) tally.apart.source += multiset ? countIn(c.source) : 1;
     if (c.sides & inTarget) tally.apart.target += multiset ? countIn(c.target) : 1;

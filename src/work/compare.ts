@@ -3,10 +3,12 @@ import { both } from '../diff/concurrent.ts';
 import type { DifferenceSink } from '../diff/context.ts';
 import { type Detected, detect } from '../diff/diff-table.ts';
 import { findTable, pairAllTables } from '../diff/find-table.ts';
+import type { IncrementalRequest } from '../diff/incremental/request.ts';
 import { verdictOf } from '../diff/verdict.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Standing } from '../model/incremental.ts';
 import type { NotCompared, Pair } from '../model/pair.ts';
 import type { CompareReport, PairReport, Progress } from '../model/report.ts';
 import { type Schema, type Table, tableLabel } from '../model/schema.ts';
@@ -43,6 +45,11 @@ export interface CompareOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Takes one way of comparing where it is possible: for measurements and tests. */
   readonly force?: 'digest' | 'hashes' | 'key_hashes' | 'rows';
+  /** Compare what has changed since an earlier comparison: where each pair starts from, and where its next one can. */
+  readonly incremental?: {
+    request(pair: Pair): Promise<IncrementalRequest>;
+    concluded(pair: Pair, standing: Standing | undefined): void;
+  };
   /** Each pair as it ends, in order: to save a run that can be resumed. Awaited. */
   readonly onPair?: (pair: Pair, report: PairReport) => void | Promise<void>;
   /** Reports of an earlier, interrupted attempt, by pair name: those pairs are not compared again. */
@@ -133,8 +140,9 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
   const confirmLater = (pair: Pair, detected: Detected): void => {
     waiting += detected.size;
     confirmed = confirmed.then(async () => {
-      const report = await detected.confirm();
+      const { report, standing } = await detected.confirm();
       waiting -= detected.size;
+      o.incremental?.concluded(pair, standing);
       reports.push(report);
       await o.onPair?.(pair, report);
     });
@@ -148,6 +156,7 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
         confirmed = confirmed.then(() => void reports.push(earlier));
         continue;
       }
+      const incremental = await o.incremental?.request(pair);
       const detected = await detect({
         pair,
         endpoints: { source: o.source, target: o.target },
@@ -157,6 +166,7 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
         seed: o.seed,
         sink: o.sink,
         ...(o.onProgress ? { onProgress: o.onProgress } : {}),
+        ...(incremental === undefined ? {} : { incremental }),
         ...(o.force ? { force: o.force } : {}),
       });
       Object.assign(positions, aligned.pairs.length === 1 ? detected.positions : {});

@@ -4,7 +4,7 @@ import type { Difference } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
 import type { CompareReport, PairReport } from '../model/report.ts';
-import type { EndpointFacts, Json, Plan, Store } from '../model/store.ts';
+import type { EndpointFacts, Json, Plan, Run, Store } from '../model/store.ts';
 import type { Guards } from '../plan/guards.ts';
 import { imageHashes, planHash } from '../plan/image-hashes.ts';
 import { openPlanner } from '../plan/planner.ts';
@@ -12,11 +12,14 @@ import { type PlanSummary, sealPlan } from '../plan/seal.ts';
 import { byMode, type WritingMode } from '../resolve/decide.ts';
 import { alignAll, type CompareOptions, compare } from './compare.ts';
 import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
+import { type Incremental, runStandings } from './standings.ts';
 
-export interface PlanInput extends Asked, Omit<CompareOptions, 'sink' | 'onPair' | 'done'> {
+export interface PlanInput extends Asked, Omit<CompareOptions, 'sink' | 'onPair' | 'done' | 'incremental'> {
   readonly store: Store;
   /** The configured sync; null for two URLs. */
   readonly sync: string | null;
+  /** Of a configured sync: compare what has changed. */
+  readonly incremental?: Incremental;
   readonly mode: WritingMode;
   readonly guards: Guards;
   /** Kept with the plan and used when it is applied, e.g. batch size. */
@@ -54,8 +57,12 @@ const refuseWithoutKeys = (pairs: readonly Pair[]): void => {
   });
 };
 
+/** Guards are about whole tables, of which an incremental comparison looks at a few rows. */
+const wholeTables = (report: PairReport): PairReport =>
+  report.incremental?.table_rows === undefined ? report : { ...report, rows: report.incremental.table_rows };
+
 /** Compares, and turns every confirmed difference into a change of a sealed plan. Writes nothing to the endpoints. */
-export const comparedPlan = async (o: PlanInput, run: string): Promise<Planned> => {
+export const comparedPlan = async (o: PlanInput, { id: run, started }: Run): Promise<Planned> => {
   const { store, signal, clock } = o;
   if (o.target.writer === undefined) {
     throw new LockstepError('NOT_WRITABLE', `${o.target.name} is read-only: nothing can be planned for it.`, {
@@ -98,8 +105,14 @@ export const comparedPlan = async (o: PlanInput, run: string): Promise<Planned> 
   );
   const place = new Map(pairs.map((pair, i) => [pair.name, i]));
   const reports = new Map<string, PairReport>();
+  const { incremental, ...plain } = o;
+  const standings =
+    incremental === undefined || o.sync === null
+      ? undefined
+      : runStandings({ ...o, sync: o.sync, incremental }, { id: run, started });
   const report = await compare({
-    ...o,
+    ...plain,
+    ...(standings === undefined ? {} : { incremental: standings.incremental }),
     sink: {
       wanted: () => Number.POSITIVE_INFINITY,
       write: async (pair, differences) => {
@@ -112,11 +125,13 @@ export const comparedPlan = async (o: PlanInput, run: string): Promise<Planned> 
   o.onProgress?.({ pair: '', phase: 'plan', rows: 0 });
   const plan = await sealPlan(planner, writer, {
     signal,
-    reports: pairs.map((p) => reports.get(p.name)!),
+    reports: pairs.map((p) => wholeTables(reports.get(p.name)!)),
     guards: o.guards,
     mode: o.mode,
     hashes: imageHashes(hashing, tables),
   });
+  // What is planned and not written after all stays among the keys that the next comparison looks at.
+  await standings?.keep();
   return { plan, summary: summaryOf(plan), report, pairs };
 };
 
@@ -131,7 +146,7 @@ export const planExit = ({ plan, summary, report }: Planned): number => {
 /** `lockstep plan`: a run that ends in a sealed plan. */
 export const makePlan = async (o: PlanInput): Promise<Planned & Ended & { readonly run: string }> => {
   return recorded(o.store, o.clock, newRun('plan', o), o, async (run) => {
-    const planned = await comparedPlan(o, run.id);
+    const planned = await comparedPlan(o, run);
     await o.store.runs.update(run.id, { plan: planned.plan.header.id }, o);
     return { ...planned, run: run.id, exit: planExit(planned), report: planned.report as CompareReport & Json };
   });

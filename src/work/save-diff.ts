@@ -6,12 +6,15 @@ import { tableLabel } from '../model/schema.ts';
 import type { DifferencePair, EndpointFacts, Json, Run, Store } from '../model/store.ts';
 import { alignAll, type CompareOptions, compare } from './compare.ts';
 import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
+import { type Incremental, runStandings } from './standings.ts';
 
-export interface SaveDiffInput extends Asked, Omit<CompareOptions, 'onPair' | 'done'> {
+export interface SaveDiffInput extends Asked, Omit<CompareOptions, 'onPair' | 'done' | 'incremental'> {
   readonly store: Store;
   /** The configured sync; null for two URLs. */
   readonly sync: string | null;
   readonly facts: { readonly source: EndpointFacts; readonly target: EndpointFacts };
+  /** Of a configured sync: compare what has changed. */
+  readonly incremental?: Incremental;
   /** An interrupted run to go on with: its finished pairs are not compared again. */
   readonly resume?: string;
   /** Told the run's id as soon as it has one. */
@@ -97,8 +100,12 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
         count += some.length;
         if (some.length > 0) await writer.add(pair.name, some, o);
       });
+    const { incremental, ...plain } = o;
+    const standings =
+      incremental === undefined || o.sync === null ? undefined : runStandings({ ...o, sync: o.sync, incremental }, run);
     const compared = await compare({
-      ...o,
+      ...plain,
+      ...(standings === undefined ? {} : { incremental: standings.incremental }),
       done,
       sink: {
         wanted: (pair) => Math.max(o.sink.wanted(pair), keptMost - count),
@@ -116,6 +123,7 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
         }),
     });
     await inTurn(() => writer.flush(o));
+    await standings?.keep();
     const found = compared.pairs.reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
     const before = [...done.values()].reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
     const report = { ...compared, pairs: compared.pairs.map(kept), kept: Math.min(found, before + count) };

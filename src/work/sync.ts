@@ -112,7 +112,7 @@ export const sync = async (o: SyncInput): Promise<Synced> => {
   const { store, clock } = o;
   await finishInterrupted({ ...o, onProgress: () => {} });
   return recorded(store, clock, newRun('sync', o), o, async (run: Run): Promise<Synced> => {
-    const planned = await comparedPlan({ ...o, settings: o.settings as Json }, run.id);
+    const planned = await comparedPlan({ ...o, settings: o.settings as Json }, run);
     const { plan } = planned;
     await store.runs.update(run.id, { plan: plan.header.id }, o);
     checkPlanGuards(plan, undefined, 'sync');

@@ -11,6 +11,9 @@ import { type ProgressView, progressView } from '../progress.ts';
 import { formatFlag, limitFlag } from '../read-flags.ts';
 import { differencesFound, limitedSink, shownCount } from '../shown-limit.ts';
 
+/** All of a comparison but where it starts from. */
+type Plain = Omit<CompareOptions, 'incremental'>;
+
 export const diff: Command = async (context, args, flags) => {
   const format = formatFlag(flags);
   const limit = limitFlag(flags, format);
@@ -25,7 +28,7 @@ export const diff: Command = async (context, args, flags) => {
   });
   const sink = limitedSink(output, limit, { shared: sharesLimit(format) });
   using progress = progressView(context);
-  const options: CompareOptions = {
+  const options: Plain = {
     source: sides.source,
     target: sides.target,
     ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
@@ -61,7 +64,7 @@ const compareAndSave = async (
   context: Context,
   job: Job,
   flags: Flags,
-  options: CompareOptions,
+  options: Plain,
   open: { readonly sides: ConnectedSides; readonly progress: ProgressView },
 ): Promise<{ readonly report: CompareReport; readonly run: string }> => {
   const { keptMost, saveDiff } = await import('../../work/save-diff.ts');

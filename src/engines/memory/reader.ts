@@ -3,6 +3,7 @@ import { convert } from '../../model/canon/convert.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
 import type {
   Cancel,
+  Changes,
   Digest,
   HashBatch,
   Hashing,
@@ -20,6 +21,7 @@ import { compareKeys } from '../../model/order.ts';
 import type { Batch, Key, Row, Text } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { keyTypes } from '../../model/selection.ts';
+import { changesOf } from './changed.ts';
 import { parseFilter } from './filter.ts';
 import type { MemoryDatabase, State } from './store.ts';
 
@@ -38,6 +40,7 @@ const rangePart = (p: Extract<Partition, { by: 'range' }>, key: bigint): number 
 export class MemoryReader implements Reader {
   readonly position: Position;
   readonly hashing: Hashing;
+  readonly changes: Changes;
   readonly #database: MemoryDatabase;
   readonly #state: State;
   readonly #batchRows: number;
@@ -55,6 +58,7 @@ export class MemoryReader implements Reader {
     this.#batchRows = o.batchRows;
     this.#onQuery = o.onQuery;
     this.position = o.position as Position;
+    this.changes = changesOf(database, (table) => this.#state.rows.get(table)!);
     this.hashing = {
       forms: ['bytes', 'hex'],
       supports: (c) => (c.as.kind === 'json' ? 'jsonb' : 'exact'),
