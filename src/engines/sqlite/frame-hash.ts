@@ -32,6 +32,7 @@ import {
 import { type FrameColumn, nullMark, oddMark, separator } from './frame.ts';
 import { BrokenFrame, type Cursor, cellAt, isToken, locateSized, separatorAfter } from './frame-cursor.ts';
 import { writeJsonb, writtenView } from './json-bytes.ts';
+import { JsonMemo } from './json-memo.ts';
 
 /**
  * How a framed cell is hashed in place. One number per column and one switch: calls that differ per column would not
@@ -92,6 +93,8 @@ export interface FrameHashing {
   readonly ways: readonly number[];
   readonly seeds: readonly PackedSeeds[];
   readonly slow: readonly CellHasher[];
+  /** Of the columns that hold JSON. */
+  readonly memos: readonly (JsonMemo | undefined)[];
   readonly form: HashSpec['form'];
 }
 
@@ -102,12 +105,14 @@ export const frameHashing = (
   hash: HashSpec,
 ): FrameHashing => {
   const seeds = columns.map((_, i) => packedSeeds(hash.seed, i, purpose));
+  const all = columns.map((c, i) => wayOf(c, frames[i]!));
   return {
     columns,
     frames: frames.slice(0, columns.length),
     sized: columns.map((_, i) => frames[i]!.kind === 'sized'),
     numeric: columns.map((_, i) => frames[i]!.kind === 'number'),
-    ways: columns.map((c, i) => ways.indexOf(wayOf(c, frames[i]!))),
+    ways: all.map((way) => ways.indexOf(way)),
+    memos: all.map((way) => (way === 'json' ? new JsonMemo() : undefined)),
     seeds,
     slow: columns.map((c, i) => cellHasher(c.as, seeds[i]!, hash.form)),
     form: hash.form,
@@ -154,7 +159,7 @@ const hashEnded = (c: Cursor, h: FrameHashing, i: number): void => {
   c.at = end + 1;
   if (way === 1) hashBytesAt(seeds, c.view, start, end - start);
   else if (way === 2) hashPadded(c, seeds, start, end);
-  else if (way !== 12 || !hashJson(c, seeds, start, end)) hashSlow(c, h, i, start, end);
+  else if (way !== 12 || !hashJson(c, h, i, start, end)) hashSlow(c, h, i, start, end);
 };
 
 /** A cell behind its length. */
@@ -168,7 +173,7 @@ const hashSized = (c: Cursor, h: FrameHashing, i: number): void => {
   else if (way === 2) hashPadded(c, seeds, start, end);
   else if (way === 7) hashRaw(seeds, h.form, c.view, start, end - start);
   else if (way === 12) {
-    if (!hashJson(c, seeds, start, end)) hashSlow(c, h, i, start, end);
+    if (!hashJson(c, h, i, start, end)) hashSlow(c, h, i, start, end);
   } else if (way > 2 && read(way, c, start, false) === end) hashRead(way, c, seeds, h.form, start, end);
   else hashSlow(c, h, i, start, end);
 };
@@ -180,10 +185,14 @@ const hashSlow = (c: Cursor, h: FrameHashing, i: number, start: number, end: num
 };
 
 /** JSON that is plain. */
-const hashJson = (c: Cursor, seeds: PackedSeeds, start: number, end: number): boolean => {
+const hashJson = (c: Cursor, h: FrameHashing, i: number, start: number, end: number): boolean => {
+  const memo = h.memos[i]!;
+  if (memo.find(c.view, start, end)) return true;
   const length = writeJsonb(c.bytes, start, end);
-  if (length >= 0) hashBytesAt(seeds, writtenView, 0, length);
-  return length >= 0;
+  if (length < 0) return false;
+  hashBytesAt(h.seeds[i]!, writtenView, 0, length);
+  memo.keep(c.view, start, end);
+  return true;
 };
 
 const hashPadded = (c: Cursor, seeds: PackedSeeds, start: number, last: number): void => {
