@@ -3,8 +3,8 @@ import type { Difference } from '../model/change.ts';
 import type { Endpoint, QueryReport, Reader, Selection } from '../model/endpoint.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Progress } from '../model/report.ts';
-import type { IncrementalRequest } from './incremental/request.ts';
 import { type OpenKeys, openKeys } from './incremental/open-keys.ts';
+import type { IncrementalRequest } from './incremental/request.ts';
 
 /** One of each, for the two sides of a pair. */
 export interface Sides<T> {

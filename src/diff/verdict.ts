@@ -12,9 +12,6 @@ export const differencesOf = (pair: PairReport): number => pair.different + pair
 export const verdictOf = (pairs: readonly PairReport[], notCompared: readonly NotCompared[]): Verdict => {
   if (pairs.some((p) => differencesOf(p) > 0)) return 'differs';
   const open = (p: PairReport): boolean =>
-    p.not_compared.length > 0 ||
-    p.duplicate_key > 0 ||
-    p.in_flight > 0 ||
-    p.outside_filter > 0;
+    p.not_compared.length > 0 || p.duplicate_key > 0 || p.in_flight > 0 || p.outside_filter > 0;
   return notCompared.length > 0 || pairs.length === 0 || pairs.some(open) ? 'incomplete' : 'agrees';
 };

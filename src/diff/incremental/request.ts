@@ -3,7 +3,6 @@ import type { Endpoint } from '../../model/endpoint.ts';
 import type { IncrementalRule, Standing } from '../../model/incremental.ts';
 import type { Pair } from '../../model/pair.ts';
 import type { Table } from '../../model/schema.ts';
-import type { Sides } from '../context.ts';
 
 /** An incremental comparison of one pair, as it is asked for. */
 export interface IncrementalRequest {
@@ -26,7 +25,11 @@ const passing = ({ estimatedRows: _, indexes: __, triggers: ___, foreignKeys: __
  * A hash of all that decides whether two rows agree, and of where they are: tables with their columns and types,
  * conditions, key, tolerances, the way changed rows are told, and the two databases.
  */
-export const settingsOf = (pair: Pair, rule: IncrementalRule, endpoints: Sides<Endpoint>): string => {
+export const settingsOf = (
+  pair: Pair,
+  rule: IncrementalRule,
+  endpoints: { readonly source: Endpoint; readonly target: Endpoint },
+): string => {
   const { source, target, warnings: _, ...rest } = pair;
   const text = JSON.stringify(
     {
