@@ -30,6 +30,8 @@ export interface SyncReport {
   readonly already: number;
   readonly skipped: { readonly moved: number; readonly already_synced: number };
   readonly rejected: number;
+  /** Of the rejected: never in the plan, since the target cannot hold them or their table has no key. */
+  readonly does_not_fit: number;
   readonly rolled_back: number;
   /** Not tried: the run was stopped before. */
   readonly pending: number;
@@ -93,6 +95,7 @@ const syncReport = (
     already: n?.already ?? 0,
     skipped: { moved: n?.moved ?? 0, already_synced: report.pairs.reduce((sum, p) => sum + p.identical, 0) },
     rejected: (n?.rejected ?? 0) + unfit,
+    does_not_fit: unfit,
     rolled_back: n?.rolled_back ?? 0,
     pending,
     conflicts: 0,

@@ -154,3 +154,49 @@ test('explain of a key that nobody has ever seen is a mistake, of one that is go
   assert.equal(gone.code, 0, gone.stderr);
   assert.match(gone.stdout, /on neither side now/);
 });
+
+test('plan and sync count rows without a key alike', async () => {
+  const keyless = (msg: string): string => `create table log (msg text); insert into log values ('${msg}')`;
+  const f = folder('keyless', table('t', 'new') + keyless('here'), table('t', 'old') + keyless('there'));
+  const two = ['sqlite:a.db', 'sqlite:b.db', '--settle', '0'];
+  const plan = JSON.parse((await f.run('plan', ...two, '--format', 'json')).stdout);
+  assert.deepEqual([plan.planned, plan.does_not_fit], [{ insert: 0, update: 1, delete: 0, withheld: 0 }, 2]);
+  const shown = await f.run('plan', ...two);
+  assert.match(shown.stdout, /\+ insert 0 +~ update 1 +- delete 0/);
+  assert.match(shown.stdout, /not planned +2 rows/);
+  const sync = await f.run('sync', ...two, '--yes');
+  assert.equal(sync.code, 2);
+  assert.match(sync.stdout, /planned +1 +\+ 0 +~ 1 +- 0/);
+  assert.match(sync.stdout, /not planned +2 /);
+  assert.doesNotMatch(sync.stdout, /rejected/);
+  const again = JSON.parse((await f.run('sync', ...two, '--yes', '--format', 'json')).stdout);
+  assert.deepEqual([again.planned.insert, again.planned.delete, again.rejected, again.does_not_fit], [1, 1, 2, 2]);
+});
+
+test('SQLite: spellings of one value are equal and stay, and what is written is canonical, as its page says', async () => {
+  const create = 'create table t (id integer primary key, v text, at timestamp, z timestamptz, u uuid, b boolean);';
+  const row = (id: number, v: string, spelled: boolean): string =>
+    `insert into t values (${id}, '${v}', ${spelled ? "'2024-01-01T00:00:00Z', '2024-01-01T02:00:00+02:00', '550E8400-E29B-41D4-A716-446655440000', 'true'" : "'2024-01-01 00:00:00.000', '2024-01-01 00:00:00', '{550e8400e29b41d4a716446655440000}', 1"});`;
+  const f = folder(
+    'spelled',
+    create + row(1, 'same', true) + row(2, 'new', true) + row(3, 'only here', true),
+    create + row(1, 'same', false) + row(2, 'old', false),
+  );
+  const two = ['sqlite:a.db', 'sqlite:b.db', '--settle', '0'];
+  const found = JSON.parse((await f.run('diff', ...two, '--format', 'json')).stdout);
+  assert.deepEqual(found.pairs[0].columns, { v: 1 });
+  assert.equal((await f.run('sync', ...two, '--yes')).code, 0);
+  using db = new DatabaseSync(join(f.dir, 'b.db'));
+  const untouched = ['2024-01-01 00:00:00.000', '2024-01-01 00:00:00', '{550e8400e29b41d4a716446655440000}', 1];
+  assert.deepEqual(
+    db
+      .prepare('select v, at, z, u, b from t order by id')
+      .all()
+      .map((r) => Object.values(r)),
+    [
+      ['same', ...untouched],
+      ['new', ...untouched],
+      ['only here', '2024-01-01 00:00:00', '2024-01-01 00:00:00', '550e8400-e29b-41d4-a716-446655440000', 1],
+    ],
+  );
+});

@@ -107,6 +107,11 @@ const remarksOf = (summary: Summary, style: Style): readonly string[] => {
   for (const [op, n] of Object.entries(summary.withheld)) {
     if (n > 0) lines.push(['withheld', `${grouped(n)} ${op}${n === 1 ? '' : 's'} that the mode leaves out`]);
   }
+  if (total(summary.unfit) > 0)
+    lines.push([
+      'not planned',
+      `${count(total(summary.unfit), 'row')} that the target cannot hold, or whose table has no key`,
+    ]);
   for (const text of unfitLines(summary)) lines.push(['does not fit', text]);
   for (const pair of withoutKey(summary))
     lines.push(['no key', `${pair}: its rows can be compared, not written; name a key with --key, or add one`]);

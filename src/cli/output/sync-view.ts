@@ -35,11 +35,12 @@ export const syncTable = async (
   const line = (mark: string, label: string, n: number, rest = ''): Promise<void> =>
     out.write(`  ${mark} ${label.padEnd(12)}${grouped(n).padStart(9)}${rest === '' ? '' : `     ${rest}`}\n`);
   const { insert, update, delete: gone } = s.applied;
+  const { counts } = header;
   await line(
     '·',
     'planned',
-    s.planned.insert + s.planned.update + s.planned.delete,
-    `+ ${grouped(s.planned.insert)}   ~ ${grouped(s.planned.update)}   - ${grouped(s.planned.delete)}`,
+    total(counts),
+    `+ ${grouped(counts.insert)}   ~ ${grouped(counts.update)}   - ${grouped(counts.delete)}`,
   );
   await line(
     style.green('✓'),
@@ -51,7 +52,10 @@ export const syncTable = async (
   if (s.already) await line('·', 'already', s.already);
   if (s.skipped.moved)
     await line(style.yellow('↷'), 'skipped', s.skipped.moved, 'changed after the plan; not overwritten');
-  if (s.rejected) await line(style.red('✗'), 'rejected', s.rejected, 'refused, or the target cannot hold them');
+  const refused = s.rejected - s.does_not_fit;
+  if (refused) await line(style.red('✗'), 'rejected', refused, 'refused by the database');
+  if (s.does_not_fit)
+    await line(style.red('✗'), 'not planned', s.does_not_fit, 'the target cannot hold them, or the table has no key');
   if (s.rolled_back) await line(style.red('↶'), 'rolled back', s.rolled_back, inert(result?.rolledBack ?? ''));
   if (s.pending) await line(style.yellow('…'), 'pending', s.pending, 'not written');
   for (const settled of left) {
