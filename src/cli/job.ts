@@ -124,6 +124,7 @@ const requestOf = (pair: PairEntry): PairRequest => ({
   map: pair.map,
   tolerances: pair.tolerances,
   ...(pair.where === undefined ? {} : { filter: pair.where }),
+  ...(pair.transform === undefined ? {} : { transform: pair.transform }),
 });
 
 /** Flags beside a configured pair: they add to lists and maps, and replace key, columns and conditions. */

@@ -1,4 +1,5 @@
 import type { Tolerance } from '../model/pair.ts';
+import type { TransformSettings } from '../model/transform.ts';
 import type { Mode } from './modes.ts';
 
 /** The configuration as the program uses it: defaults filled in, durations in milliseconds, shares from 0 to 1. */
@@ -82,6 +83,8 @@ export interface PairEntry {
   readonly exclude: readonly string[];
   readonly tolerances: Readonly<Record<string, Tolerance>>;
   readonly where?: { readonly source?: string; readonly target?: string };
+  /** What is done with source rows before they are compared. */
+  readonly transform?: TransformSettings;
 }
 
 export const defaultGuards: Guards = { maxChanges: 500, maxChangeRatio: 0.01, maxDeletes: 0, emptySource: 'stop' };

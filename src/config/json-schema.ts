@@ -23,7 +23,7 @@ export const configJsonSchema = (): JsonSchema => {
   made ??= {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'lockstep.yaml',
-    ...(z.toJSONSchema(configSchema, { target: 'draft-07', io: 'input' }) as object),
+    ...(z.toJSONSchema(configSchema, { target: 'draft-07', io: 'input', unrepresentable: 'any' }) as object),
   } as JsonSchema;
   return made;
 };

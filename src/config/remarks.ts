@@ -7,7 +7,7 @@ type Path = readonly PropertyKey[];
 
 const laterSections = ['records', 'server', 'cache', 'metrics', 'alerts', 'backups'] as const;
 const laterOfSync = ['schedule', 'after', 'incremental', 'sample'] as const;
-const laterOfPair = ['validate', 'conflict'] as const;
+const laterOfPair = ['conflict'] as const;
 const laterOfEndpoint = ['breaker', 'replicas'] as const;
 
 /** Paths of settings that this version accepts and does not use. */
@@ -24,9 +24,6 @@ export const withoutEffect = (file: ConfigFile): readonly Path[] => {
       if (typeof pair !== 'object') continue;
       const fields = pair as Record<string, unknown>;
       for (const key of laterOfPair) if (fields[key] !== undefined) found.push(['syncs', name, 'pairs', i, key]);
-      for (const [column, c] of Object.entries((fields['columns'] ?? {}) as Record<string, { map?: unknown } | null>)) {
-        if (c?.map !== undefined) found.push(['syncs', name, 'pairs', i, 'columns', column, 'map']);
-      }
     }
   }
   return found;

@@ -1,5 +1,6 @@
 import { closest } from '../lib/suggest.ts';
 import type { Tolerance } from '../model/pair.ts';
+import type { ColumnSteps, Validation } from './column-schema.ts';
 import {
   type ApplySettings,
   type Config,
@@ -16,6 +17,7 @@ import type { ConfigDocument } from './places.ts';
 import { resolveReferences, type Surroundings } from './references.ts';
 import { inlineSecrets, withoutEffect } from './remarks.ts';
 import type { ConfigFile } from './schema.ts';
+import { transformOf } from './transform-of.ts';
 import { parseDuration, parseShare } from './units.ts';
 import { configError } from './validate.ts';
 
@@ -132,13 +134,14 @@ const plainNumber = (value: number | string): string => {
     .replace(/\.?0+$/, '');
 };
 
-const pairOf = (pair: FilePair): PairEntry => {
+const pairOf = (r: Reading, pair: FilePair, path: Path): PairEntry => {
   if (typeof pair === 'string') return { source: pair, map: {}, exclude: [], tolerances: {} };
   const p = pair as Exclude<FilePair, string> & {
     source: string;
     target?: string;
     key?: string[] | Record<string, string>;
-    columns?: Record<string, { to?: string; tolerance?: unknown } | null>;
+    columns?: Record<string, ({ to?: string; tolerance?: unknown } & ColumnSteps) | null>;
+    validate?: Validation;
     only?: string[];
     exclude?: string[];
     where?: string | { source?: string; target?: string };
@@ -152,6 +155,7 @@ const pairOf = (pair: FilePair): PairEntry => {
         ? p.key.map((k) => [k, map[k] ?? k] as const)
         : Object.entries(p.key);
   const where = typeof p.where === 'string' ? { source: p.where, target: p.where } : p.where;
+  const transform = transformOf(p.columns, p.validate, r.document, path);
   return {
     source: p.source,
     ...(p.target === undefined ? {} : { target: p.target }),
@@ -163,6 +167,7 @@ const pairOf = (pair: FilePair): PairEntry => {
       columns.flatMap(([from, c]) => (c?.tolerance === undefined ? [] : [[from, toleranceOf(c.tolerance)]])),
     ),
     ...(where === undefined ? {} : { where }),
+    ...(transform === undefined ? {} : { transform }),
   };
 };
 
@@ -230,7 +235,7 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
     settleMs: sync.settle === undefined ? defaultSettleMs : durationAt(r, sync.settle as string, [...path, 'settle']),
     guards: guardsOf(r, sync.guards, path),
     apply: applyOf(r, sync.apply, path),
-    pairs: sync.pairs?.map((p) => pairOf(p)),
+    pairs: sync.pairs?.map((p, i) => pairOf(r, p, [...path, 'pairs', i])),
     excludeTables: sync.exclude_tables ?? [],
     otherTables: sync.other_tables ?? 'ignore',
     line: lineOf(r, path),

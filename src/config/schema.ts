@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { columnSteps, validation } from './column-schema.ts';
 import { modes } from './modes.ts';
 import { durationPattern, percentPattern } from './units.ts';
 
@@ -120,7 +121,7 @@ const column = z
   .strictObject({
     to: name.describe('The target column; default: the same name.').optional(),
     tolerance: tolerance.describe('Differences that do not count. Each one that hid something is printed.').optional(),
-    map: z.record(z.string(), z.unknown()).describe('No effect yet.').optional(),
+    ...columnSteps,
   })
   .nullable();
 
@@ -144,7 +145,7 @@ const pair = one(
     where: one('a condition in SQL, or { source: …, target: … }', text, perSide)
       .describe('A condition in SQL of its side, run read-only.')
       .optional(),
-    validate: later.describe('No effect yet.').optional(),
+    validate: validation.optional(),
     conflict: later.describe('No effect yet.').optional(),
   }),
 );

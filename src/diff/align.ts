@@ -3,6 +3,7 @@ import { commonType } from '../model/canon/common.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { ColumnPair, NotCompared, Pair, Tolerance } from '../model/pair.ts';
 import { type Column, type Table, tableLabel } from '../model/schema.ts';
+import type { TransformSettings } from '../model/transform.ts';
 import type { Sides } from './context.ts';
 import { chooseKey, type MatchedColumn } from './key.ts';
 
@@ -18,6 +19,8 @@ export interface PairOptions {
   readonly map?: Readonly<Record<string, string>>;
   readonly filter?: { readonly source?: string; readonly target?: string };
   readonly tolerances?: Readonly<Record<string, Tolerance>>;
+  /** What is done with source rows before they are compared: `align` is given the table as it is afterwards. */
+  readonly transform?: TransformSettings;
 }
 
 /**
@@ -33,8 +36,10 @@ export const align = (source: Table, target: Table, options: PairOptions, names:
   const keyNames = options.key?.map(
     (part) => findColumn(source, typeof part === 'string' ? part : part[0], labels.source, target).name,
   );
-  const excluded = excludedColumns(source, target, options.exclude ?? [], labels);
   const matched = matchColumns(source, target, map, labels);
+  const excluded = excludedColumns(source, target, options.exclude ?? [], labels, (column) =>
+    keyNames?.includes(column) ? matched.get(column)?.name : undefined,
+  );
   const wanted = options.columns && new Set(options.columns.map((c) => findColumn(source, c, labels.source).name));
 
   const notCompared: NotCompared[] = [];
@@ -88,6 +93,7 @@ export const align = (source: Table, target: Table, options: PairOptions, names:
   }
   if (!wanted) {
     const taken = new Set([...matched.values()].map((c) => c.name));
+    for (const own of keyNames ? ownKey(target, taken) : []) taken.add(own);
     for (const column of target.columns)
       if (!taken.has(column.name) && !excluded.target.has(column.name))
         notCompared.push(
@@ -106,6 +112,7 @@ export const align = (source: Table, target: Table, options: PairOptions, names:
       throw new LockstepError('USAGE', `${name}.${part.source.name} is a key column and cannot have a tolerance`, {
         hint: 'Rows are paired by their exact key. Choose another key or drop the tolerance.',
       });
+  if (keyNames) warnings.push(...unguarded(target, key, labels.target));
   const rest = columns.filter((c) => !c.optional && !chosen.key.includes(c.pair.source.name)).map((c) => c.pair);
   const all: readonly ColumnPair[] = [...key, ...rest];
   if (all.length === 0)
@@ -133,6 +140,27 @@ const toleranceOf = (options: PairOptions, source: Table, column: Column, label:
   for (const [name, tolerance] of Object.entries(options.tolerances ?? {}))
     if (findColumn(source, name, label).name === column.name) return tolerance;
   return undefined;
+};
+
+/**
+ * The target's own primary key, where rows are matched by another column and the database makes it: no column of the
+ * source is meant by it, and it stays as it is.
+ */
+const ownKey = (target: Table, taken: ReadonlySet<string>): readonly string[] => {
+  const primary = target.uniques.find((u) => u.primary)?.columns ?? [];
+  const own = primary.map((name) => target.columns.find((c) => c.name === name));
+  const made = own.every((c) => c && !taken.has(c.name) && (c.serial || c.generated !== undefined || c.hasDefault));
+  return made ? primary : [];
+};
+
+/** What no index keeps unique may occur twice: such rows are told and never written. */
+const unguarded = (target: Table, key: readonly ColumnPair[], label: string): readonly string[] => {
+  const names = key.map((c) => c.target.name);
+  if (target.kind === 'view' || target.uniques.some((u) => u.columns.every((c) => names.includes(c)))) return [];
+  const columns = names.join(', ');
+  return [
+    `${label} has no unique index on ${columns}: two of its rows may carry one key, and one row may be written twice. Better: create a unique index on (${columns})`,
+  ];
 };
 
 const onlyIn = (
@@ -167,12 +195,16 @@ const excludedColumns = (
   target: Table,
   names: readonly string[],
   labels: Sides<string>,
+  keyPartner: (column: string) => string | undefined,
 ): { readonly source: ReadonlySet<string>; readonly target: ReadonlySet<string> } => {
   const excluded = { source: new Set<string>(), target: new Set<string>() };
   for (const name of names) {
     const inTarget = resembling(target, name);
     const inSource = resembling(source, name);
-    if (inSource) excluded.source.add(inSource.name);
+    // Of a key that is called otherwise in the target, the name can only mean another column there.
+    const partner = inSource && keyPartner(inSource.name);
+    const onlyTarget = inTarget !== undefined && partner !== undefined && partner !== inTarget.name;
+    if (inSource && !onlyTarget) excluded.source.add(inSource.name);
     if (inTarget) excluded.target.add(inTarget.name);
     if (!inSource && !inTarget) findColumn(source, name, labels.source);
   }

@@ -49,6 +49,8 @@ const count = (n: number): string => grouped(Math.round(n));
 
 /** The hash both sides can make of every column, or why they cannot. */
 export const commonHash = (work: Work, readers: Sides<Reader>): CommonHash | string => {
+  const { transform } = work.pair;
+  if (transform) return `they are transformed or validated first (${transform.description})`;
   const [s, t] = [readers.source.hashing, readers.target.hashing];
   if (!s || !t) return `${work.endpoints[s ? 'target' : 'source'].name} has no row hashes`;
   const form = (['bytes', 'hex'] as const).find((f) => s.forms.includes(f) && t.forms.includes(f));

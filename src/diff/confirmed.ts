@@ -2,7 +2,9 @@ import type { Difference } from '../model/change.ts';
 import type { Reader } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
+import type { Pair } from '../model/pair.ts';
 import type { Key, Row } from '../model/row.ts';
+import { type Rejected, rejectionOf } from '../model/transform.ts';
 import { type Candidate, Candidates, inSource, inTarget } from './candidates.ts';
 import { both } from './concurrent.ts';
 import { otherSide, type Side, type Sides, type Work } from './context.ts';
@@ -17,6 +19,8 @@ import type { Tally } from './tally.ts';
 const examinedRows = 5000;
 /** Confirmed differences kept for the patterns. */
 const sampled = 500;
+/** Invalid rows that are named in the report. */
+const examplesMost = 5;
 
 /** Counts confirmed differences, fetches the values of those that are wanted or must be judged, and hands them on. */
 export interface ConfirmedReport {
@@ -37,6 +41,8 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
   const width = reading.types.length;
   const values: Reading = { form: { kind: 'rows' }, types: reading.types };
   const sample: Difference[] = [];
+  /** Invalid rows that wait to be handed on. */
+  let rejected: Rejected[] = [];
 
   const count = ({ key, sides }: Candidate): void => {
     const kind = sides === inSource ? 'only_in_source' : sides === inTarget ? 'only_in_target' : 'different';
@@ -47,6 +53,9 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
   };
 
   const handOn = async (differences: readonly Difference[]): Promise<void> => {
+    const invalid = rejected;
+    rejected = [];
+    if (invalid.length > 0) await sink.quarantine?.(pair, invalid);
     if (sample.length < sampled) sample.push(...differences.slice(0, sampled - sample.length));
     const wanted = sink.wanted(pair);
     const sent = differences.length <= wanted ? differences : differences.slice(0, wanted);
@@ -57,6 +66,17 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
   const decide = (f: Fetched): Difference | undefined => {
     const { key, source, target, entry } = f;
     if ((entry.sides & inSource && !source) || (entry.sides & inTarget && !target)) throw vanished(pair.name);
+    const rejection = source && pair.transform ? rejectionOf(source, pair.columns.length) : undefined;
+    if (rejection) {
+      rejected.push({ key, ...rejection });
+      work.open?.add(key, 'apart');
+      tally.quarantined++;
+      if (tally.invalid.length < examplesMost)
+        tally.invalid.push(`${named(pair, key)}: ${rejection.reasons.join('; ')}`);
+      tally.apart.source++;
+      if (target) tally.apart.target++;
+      return undefined;
+    }
     if (source && target) {
       const verdict = judge(pair.columns, source, target);
       for (const column of verdict.tolerated) tally.tolerated[column]!++;
@@ -80,7 +100,8 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
     let wanted = sink.wanted(pair);
     let examined = tally.examined;
     return (c) => {
-      const fetched = c.soft || wanted > 0 || (c.sides === 3 && examined < examinedRows);
+      const fetched =
+        c.soft || pair.transform !== undefined || wanted > 0 || (c.sides === 3 && examined < examinedRows);
       if (fetched && !c.soft) wanted--;
       if (fetched && c.sides === 3) examined++;
       return fetched;
@@ -142,12 +163,12 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
         target: row(inTarget, t),
       });
       if (difference) batch.push(difference);
-      if (batch.length < valueKeys) return undefined;
+      if (batch.length + rejected.length < valueKeys) return undefined;
       const full = batch;
       batch = [];
       return handOn(full);
     });
-    if (batch.length > 0) await handOn(batch);
+    await handOn(batch);
   };
 
   /** Values of those whose keys are known by their hashes only, in key order. */
@@ -223,7 +244,8 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
       if (reading.form.kind === 'multiset') return multiset(list);
       if (reading.form.kind === 'key_hash') return byHashes(readers, list, reading.form.spec);
       // A filter needs look-ups between the rows, which one reader cannot do while it scans.
-      const most = sink.wanted(pair) * 2 > list.count || (list.count > 0 && allSoft(list));
+      const most =
+        pair.transform !== undefined || sink.wanted(pair) * 2 > list.count || (list.count > 0 && allSoft(list));
       if (dense && most && pair.filter === undefined && list.count > valueKeys) return byScan(readers, list);
       return byKeys(readers, list);
     },
@@ -234,6 +256,10 @@ const allSoft = (list: Candidates): boolean => {
   for (const c of list.entries()) if (!c.soft) return false;
   return true;
 };
+
+/** `id=17`, for people. */
+const named = (pair: Pair, key: Key): string =>
+  key.map((cell, i) => `${pair.columns[i]!.source.name}=${cell ?? 'NULL'}`).join(', ');
 
 const bit = (side: Side): number => (side === 'source' ? inSource : inTarget);
 

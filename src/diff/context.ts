@@ -3,6 +3,7 @@ import type { Difference } from '../model/change.ts';
 import type { Endpoint, QueryReport, Reader, Selection } from '../model/endpoint.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Progress } from '../model/report.ts';
+import type { Rejected } from '../model/transform.ts';
 import { type OpenKeys, openKeys } from './incremental/open-keys.ts';
 import type { IncrementalRequest } from './incremental/request.ts';
 
@@ -24,6 +25,8 @@ export interface DifferenceSink {
   wanted(pair: Pair): number;
   /** Back-pressure: the comparison waits for it. Never more than `wanted` at a time. */
   write(pair: Pair, differences: readonly Difference[]): Promise<void>;
+  /** Source rows that are invalid by the pair's rules: all of them, once each, and never as differences. */
+  quarantine?(pair: Pair, rows: readonly Rejected[]): Promise<void>;
 }
 
 /** What comparing one pair needs. */

@@ -1,5 +1,6 @@
 import { grouped } from '../lib/grouped.ts';
 import type { Standing } from '../model/incremental.ts';
+import type { NotCompared, Pair } from '../model/pair.ts';
 import type { PairReport } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
 import { pairSelection } from '../model/selection.ts';
@@ -70,6 +71,18 @@ export const detect = async (options: DiffOptions): Promise<Detected> => {
   };
 };
 
+/** Invalid rows are compared with nothing, so no run that has some is green. */
+const quarantined = (pair: Pair, { quarantined: rows }: Tally): readonly NotCompared[] =>
+  rows === 0
+    ? []
+    : [
+        {
+          what: pair.name,
+          reason: `${grouped(rows)} ${rows === 1 ? 'row is' : 'rows are'} quarantined: invalid by the pair’s rules`,
+          fix: 'See them with their reasons: lockstep quarantine list.',
+        },
+      ];
+
 const toReport = (work: Work, scanned: Scanned, tally: Tally, detectMs: number): PairReport => {
   const { pair } = work;
   const settleMs = scanned.confirmation?.spentMs() ?? 0;
@@ -87,6 +100,8 @@ const toReport = (work: Work, scanned: Scanned, tally: Tally, detectMs: number):
     only_in_target: tally.onlyInTarget,
     duplicate_key: tally.duplicateKeys,
     in_flight: tally.inFlight,
+    ...(pair.transform ? { quarantined: tally.quarantined } : {}),
+    ...(pair.transform && tally.unkeyed > 0 ? { unkeyed: tally.unkeyed } : {}),
     outside_filter: tally.outsideFilter,
     apart: { ...tally.apart },
     not_compared: [
@@ -100,12 +115,13 @@ const toReport = (work: Work, scanned: Scanned, tally: Tally, detectMs: number):
             },
           ]
         : []),
+      ...quarantined(pair, tally),
     ],
     columns: perColumn(tally.columns),
     ...(tally.examined < tally.different ? { columns_of: tally.examined } : {}),
     tolerated: perColumn(tally.tolerated),
     patterns: findPatterns(pair, scanned.confirmation?.sample ?? []),
-    warnings: [...pair.warnings, ...scanned.remarks],
+    warnings: [...pair.warnings, ...scanned.remarks, ...tally.invalid.map((text) => `quarantined: ${text}`)],
     elapsed_ms: Math.round(detectMs + settleMs),
     settle_ms: Math.round(settleMs),
     explain: { decision: scanned.why, queries: work.queries },

@@ -213,6 +213,8 @@ const sameRows = (work: Work, form: Form, tally: Tally): ((a: Row, b: Row) => bo
   const { columns } = work.pair;
   const tolerant = columns.some((c) => c.tolerance);
   return (a, b) => {
+    // What was found invalid has a cell more, and is equal to nothing.
+    if (a.length !== b.length) return false;
     let i = 0;
     while (i < columns.length && a[i] === b[i]) i++;
     if (i === columns.length) return true;
@@ -259,6 +261,7 @@ export const remarksOn = (work: Work, tally: Tally): Remarks => {
       examples[side] ??= describe(example);
       nulls[side] += rows;
       tally.nullKeys += rows;
+      if (side === 'source') tally.unkeyed += rows;
       tally.apart[side] += rows;
     },
     list: () => [

@@ -1,6 +1,7 @@
 /**
  * What became of every row, kept so that the numbers add up on each side:
- * rows = identical + different + only on that side + apart (duplicate or null keys, in flight, outside the filter).
+ * rows = identical + different + only on that side + apart (duplicate or null keys, in flight, outside the filter,
+ * quarantined).
  */
 export interface Tally {
   identical: number;
@@ -15,6 +16,12 @@ export interface Tally {
   outsideFilter: number;
   /** Rows whose key holds a NULL. */
   nullKeys: number;
+  /** Those of the source among them. */
+  unkeyed: number;
+  /** Source rows that are invalid by the pair's rules. */
+  quarantined: number;
+  /** The first of them, for people. */
+  readonly invalid: string[];
   /** Rows of each side that took part in none of the four plain outcomes. */
   readonly apart: { source: number; target: number };
   /** Per column index: rows in which it differs, of the `examined` rows. */
@@ -34,6 +41,9 @@ export const newTally = (columns: number): Tally => ({
   inFlight: 0,
   outsideFilter: 0,
   nullKeys: 0,
+  unkeyed: 0,
+  quarantined: 0,
+  invalid: [],
   apart: { source: 0, target: 0 },
   columns: new Array<number>(columns).fill(0),
   examined: 0,

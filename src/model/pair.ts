@@ -1,4 +1,5 @@
 import type { Column, ColumnType, Table } from './schema.ts';
+import type { PairTransform } from './transform.ts';
 
 /** Differences that the user declared not to count. Judged on fetched cells, never in a digest, and counted. */
 export interface Tolerance {
@@ -44,6 +45,8 @@ export interface Pair {
   readonly filter?: { readonly source?: string; readonly target?: string };
   /** Columns (or the whole pair) left out, other than by the user's own `exclude`. */
   readonly notCompared: readonly NotCompared[];
+  /** Source rows are transformed or validated before they are compared: `source` is the table as it is afterwards. */
+  readonly transform?: PairTransform;
   /** Things worth saying, e.g. a lossy match. */
   readonly warnings: readonly string[];
 }

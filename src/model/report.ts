@@ -16,9 +16,13 @@ export interface PairReport {
   readonly only_in_target: number;
   readonly duplicate_key: number;
   readonly in_flight: number;
+  /** Source rows that are invalid by the pair's rules: kept apart with the reason, never compared. Absent where nothing is validated. */
+  readonly quarantined?: number;
+  /** Source rows whose key cannot be made: any row of the target may be theirs, so none is deleted. */
+  readonly unkeyed?: number;
   /** Rows that only left the filter on the other side: told apart from missing ones. */
   readonly outside_filter: number;
-  /** Rows of each side in none of the plain outcomes: with a duplicate or NULL key, in flight, outside the filter. */
+  /** Rows of each side in none of the plain outcomes: with a duplicate or NULL key, in flight, outside the filter, quarantined. */
   readonly apart?: { readonly source: number; readonly target: number };
   readonly not_compared: readonly NotCompared[];
   /** How often each (source) column differs. */

@@ -1,4 +1,4 @@
-import { align, type PairOptions } from '../diff/align.ts';
+import type { PairOptions } from '../diff/align.ts';
 import { both } from '../diff/concurrent.ts';
 import type { DifferenceSink } from '../diff/context.ts';
 import { type Detected, detect } from '../diff/diff-table.ts';
@@ -12,6 +12,8 @@ import type { Standing } from '../model/incremental.ts';
 import type { NotCompared, Pair } from '../model/pair.ts';
 import type { CompareReport, PairReport, Progress } from '../model/report.ts';
 import { type Schema, type Table, tableLabel } from '../model/schema.ts';
+import { sourceOf } from '../model/transform.ts';
+import { alignPair } from './align-pair.ts';
 import { excludedTables, otherTables, uncoveredHeirs, without } from './left-out.ts';
 
 /** A pair to compare, by the names the user gave. */
@@ -80,7 +82,7 @@ export const alignAll = async (
     : withOptions(pairAllTables(without(s, excluded), without(t, excluded), names), o.defaults ?? {});
   const pairs = found.pairs.map((p) => {
     refuseSameTable(source, target, p.source, p.target);
-    return align(p.source, p.target, p.options, names);
+    return alignPair(p, { source: s, target: t }, names);
   });
   refuseSharedNames(pairs);
   const known = new Set(found.notCompared.map((n) => n.what));
@@ -159,7 +161,7 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
       const incremental = await o.incremental?.request(pair);
       const detected = await detect({
         pair,
-        endpoints: { source: o.source, target: o.target },
+        endpoints: { source: sourceOf(pair, o.source, o.target), target: o.target },
         clock: o.clock,
         signal,
         settleMs: o.settleMs,

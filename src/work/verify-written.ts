@@ -5,6 +5,7 @@ import type { Pair } from '../model/pair.ts';
 import type { Cell, Key, Row } from '../model/row.ts';
 import { pairSelection } from '../model/selection.ts';
 import type { Plan, Settled, Store } from '../model/store.ts';
+import { rejectionOf, sourceOf } from '../model/transform.ts';
 
 /** What both sides show, read fresh, for the keys that a run touched. */
 export interface Verification {
@@ -34,6 +35,24 @@ const rowsByKey = async (reader: Reader, pair: Pair, side: 'source' | 'target', 
   return found;
 };
 
+/** Snapshots of the source, opened when they are needed: one for all pairs, and one for each that is transformed. */
+const sourceReaders = (o: Cancel & { readonly source: Endpoint; readonly target: Endpoint }) => {
+  const open = new Map<Pair | undefined, Reader>();
+  return {
+    of: async (pair: Pair): Promise<Reader> => {
+      const shared = pair.transform ? pair : undefined;
+      const known = open.get(shared);
+      if (known) return known;
+      const reader = await sourceOf(pair, o.source, o.target).snapshot(o);
+      open.set(shared, reader);
+      return reader;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const reader of open.values()) await reader[Symbol.asyncDispose]();
+    },
+  };
+};
+
 /** Reads every key that a run wrote, or found already written, again from both sides. */
 export const verifyWritten = async (
   o: Cancel & {
@@ -45,25 +64,27 @@ export const verifyWritten = async (
     readonly target: Endpoint;
   },
 ): Promise<Verification> => {
-  await using source = await o.source.snapshot(o);
+  await using sources = sourceReaders(o);
   await using target = await o.target.snapshot(o);
   let verified = 0;
   let unverified = 0;
   const examples: { pair: string; key: Key; columns: readonly string[] }[] = [];
   const check = async (pair: Pair, settled: readonly Settled[]): Promise<void> => {
     const keys = settled.map((s) => commonKey(pair, s.item.change.key));
-    const left = await rowsByKey(source, pair, 'source', keys, o);
+    const left = await rowsByKey(await sources.of(pair), pair, 'source', keys, o);
     const right = await rowsByKey(target, pair, 'target', keys, o);
     for (const key of keys) {
       const a = left.get(JSON.stringify(key));
       const b = right.get(JSON.stringify(key));
       const names = pair.columns.map((c) => c.source.name);
       const columns =
-        a !== undefined && b !== undefined
-          ? judge(pair.columns, a, b).columns.map((i) => names[i]!)
-          : a === undefined && b === undefined
-            ? []
-            : names;
+        a !== undefined && rejectionOf(a, names.length)
+          ? names
+          : a !== undefined && b !== undefined
+            ? judge(pair.columns, a, b).columns.map((i) => names[i]!)
+            : a === undefined && b === undefined
+              ? []
+              : names;
       if (columns.length === 0) verified++;
       else {
         unverified++;

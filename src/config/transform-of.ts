@@ -1,0 +1,93 @@
+import type { ColumnSettings, Literal, LookupSettings, RuleSettings, TransformSettings } from '../model/transform.ts';
+import type { ColumnSteps, Validation } from './column-schema.ts';
+import { namedType } from './column-type.ts';
+import type { ConfigDocument } from './places.ts';
+import { configError } from './validate.ts';
+
+type Path = readonly PropertyKey[];
+type Scalar = string | number | boolean;
+
+/** A number as it was written, without an exponent. */
+const plainNumber = (n: number): string => {
+  const text = String(n);
+  return /e/.test(text) ? n.toFixed(20).replace(/\.?0+$/, '') : text;
+};
+const textOf = (value: Scalar): string => (typeof value === 'number' ? plainNumber(value) : String(value));
+const literalOf = (value: Scalar | null): Literal => (value === null ? null : textOf(value));
+
+const lookupOf = (lookup: NonNullable<ColumnSteps['lookup']>): LookupSettings => ({
+  endpoint: lookup.endpoint ?? 'source',
+  table: lookup.table,
+  by: lookup.by,
+  value: lookup.value,
+  missing: lookup.missing ?? 'quarantine',
+});
+
+const unmappedOf = (steps: ColumnSteps, document: ConfigDocument, path: Path): Pick<ColumnSettings, 'unmapped'> => {
+  const { map, otherwise, unmapped } = steps;
+  const given = otherwise === undefined ? 'unmapped' : 'otherwise';
+  if (map === undefined && (otherwise !== undefined || unmapped !== undefined))
+    throw configError(document, [...path, given], `\`${given}\` needs a map`, { of: 'key' });
+  if (otherwise !== undefined && unmapped !== undefined)
+    throw configError(document, [...path, 'unmapped'], '`otherwise` and `unmapped` answer the same question', {
+      of: 'key',
+      hint: 'Keep one of them.',
+    });
+  if (otherwise !== undefined) return { unmapped: { value: literalOf(otherwise) } };
+  return unmapped === undefined ? {} : { unmapped };
+};
+
+/** Undefined: the column is compared as it is stored. */
+const columnOf = (steps: ColumnSteps, document: ConfigDocument, path: Path): ColumnSettings | undefined => {
+  const { value, expr, transform, lookup, map, default: fallback, as } = steps;
+  const settings: ColumnSettings = {
+    ...(value === undefined ? {} : { constant: { value: literalOf(value) } }),
+    ...(expr === undefined ? {} : { expr }),
+    ...(transform === undefined ? {} : { transform }),
+    ...(lookup === undefined ? {} : { lookup: lookupOf(lookup) }),
+    ...(map === undefined
+      ? {}
+      : { map: new Map(Object.entries(map).map(([from, to]) => [from, literalOf(to)] as const)) }),
+    ...unmappedOf(steps, document, path),
+    ...(fallback === undefined ? {} : { default: textOf(fallback) }),
+    ...(as === undefined ? {} : { as: { type: namedType(as), native: as } }),
+  };
+  return Object.keys(settings).length === 0 ? undefined : settings;
+};
+
+const ruleOf = (rule: Validation[string]): RuleSettings => ({
+  ...(rule.in === undefined ? {} : { in: rule.in.map(literalOf) }),
+  ...(rule.not_null ? { notNull: true as const } : {}),
+  ...(rule.min === undefined ? {} : { min: textOf(rule.min) }),
+  ...(rule.max === undefined ? {} : { max: textOf(rule.max) }),
+  ...(rule.pattern === undefined ? {} : { pattern: rule.pattern }),
+  ...(rule.length === undefined
+    ? {}
+    : {
+        length:
+          typeof rule.length === 'number'
+            ? { max: rule.length }
+            : {
+                ...(rule.length.min === undefined ? {} : { min: rule.length.min }),
+                ...(rule.length.max === undefined ? {} : { max: rule.length.max }),
+              },
+      }),
+  ...(rule.check === undefined ? {} : { check: rule.check }),
+  ...(rule.message === undefined ? {} : { message: rule.message }),
+});
+
+/** What a pair does with its source rows before they are compared; undefined: nothing. Throws CONFIG. */
+export const transformOf = (
+  columns: Readonly<Record<string, ColumnSteps | null>> | undefined,
+  validate: Validation | undefined,
+  document: ConfigDocument,
+  path: Path,
+): TransformSettings | undefined => {
+  const made = Object.entries(columns ?? {}).flatMap(([name, steps]) => {
+    const settings = steps === null ? undefined : columnOf(steps, document, [...path, 'columns', name]);
+    return settings === undefined ? [] : [[name, settings] as const];
+  });
+  const rules = Object.entries(validate ?? {}).map(([name, rule]) => [name, ruleOf(rule)] as const);
+  if (made.length === 0 && rules.length === 0) return undefined;
+  return { columns: Object.fromEntries(made), validate: Object.fromEntries(rules) };
+};
