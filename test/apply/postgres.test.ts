@@ -102,3 +102,32 @@ test('circles with deferred checks, trees, identities, computed columns and casc
   const next = await target.query('insert into emp (dept_id) values (1) returning id');
   assert.equal(next.rows[0].id > 30, true, 'the identity stands past what was written');
 });
+
+test('a trigger that only one partition has is known, and what it changes after the write is told', async () => {
+  await using source = await testDatabase();
+  await using target = await testDatabase();
+  const create = `create table t (id int primary key, a text) partition by range (id);
+    create table low partition of t for values from (0) to (10); create table high partition of t default;`;
+  await source.query(`${create} insert into t values (1, 'new'), (11, 'new')`);
+  await target.query(`${create} insert into t values (1, 'old'), (11, 'old');
+    create function shout() returns trigger language plpgsql as $$ begin
+      update public.t set a = upper(new.a) where id = new.id and a <> upper(new.a); return null; end $$;
+    create trigger only_here after update on low for each row execute function shout();
+    create trigger statement after update on low for each statement execute function shout();
+    create trigger everywhere before insert on t for each row execute function shout();
+    alter table t disable trigger everywhere`);
+  await using left = await open(source.url, false);
+  await using right = await open(target.url, true);
+  const { tables } = await right.inspect({ signal });
+  assert.deepEqual(tables[0]!.triggers, ['only_here of public.low']);
+  const done = await synced(b.store, { source: left, target: right });
+  assert.equal(done.sync.changed_by_target, 1);
+  assert.deepEqual(
+    done.result!.altered.map((x) => [x.key, x.column, x.written, x.stored]),
+    [[['1'], 'a', 'new', 'NEW']],
+  );
+  assert.equal(done.exit, 2);
+  await target.query('alter table t enable trigger everywhere');
+  const again = await right.inspect({ signal });
+  assert.deepEqual(again.tables[0]!.triggers, ['everywhere', 'only_here of public.low']);
+});

@@ -81,10 +81,21 @@ join pg_catalog.pg_namespace fn on fn.oid = f.relnamespace
 where k.conrelid = any($1::oid[]) and k.contype = 'f' and k.conparentid = 0
 order by k.conrelid, k.conname collate "C"`;
 
+/** With those that only a partition has: its rows are written through the parent, and they act on them. */
 const triggers = `
-select t.tgrelid::text, t.tgname from pg_catalog.pg_trigger t
-where t.tgrelid = any($1::oid[]) and not t.tgisinternal and t.tgenabled <> 'D'
-order by t.tgrelid, t.tgname collate "C"`;
+select x.oid, x.name from (
+  select t.tgrelid::text, t.tgname::text from pg_catalog.pg_trigger t
+  where t.tgrelid = any($1::oid[]) and not t.tgisinternal and t.tgenabled <> 'D'
+  union all
+  select c.oid::text, t.tgname || ' of ' || n.nspname || '.' || d.relname
+  from pg_catalog.pg_class c
+  cross join lateral pg_catalog.pg_partition_tree(c.oid) p
+  join pg_catalog.pg_class d on d.oid = p.relid
+  join pg_catalog.pg_namespace n on n.oid = d.relnamespace
+  join pg_catalog.pg_trigger t on t.tgrelid = d.oid
+  where c.oid = any($1::oid[]) and c.relkind = 'p' and p.relid <> c.oid
+    and not t.tgisinternal and t.tgenabled <> 'D' and t.tgparentid = 0 and t.tgtype & 1 = 1) x(oid, name)
+order by x.oid, x.name collate "C"`;
 
 const tableKinds: Readonly<Record<string, Table['kind']>> = {
   r: 'table',
