@@ -5,6 +5,7 @@ import type { Difference } from '../src/model/change.ts';
 import { compare } from '../src/work/compare.ts';
 import type { Harness, KitTable } from './conformance/harness.ts';
 import { firebirdHarness } from './conformance/harnesses/firebird.ts';
+import { httpHarness } from './conformance/harnesses/http.ts';
 import { memoryHarness } from './conformance/harnesses/memory.ts';
 import { mysqlHarness } from './conformance/harnesses/mysql.ts';
 import { postgresHarness } from './conformance/harnesses/postgres.ts';
@@ -97,6 +98,7 @@ const engines = [
   postgresHarness,
   ...(isMariadbMissing ? [] : [mysqlHarness]),
   ...(isFirebirdMissing ? [] : [firebirdHarness]),
+  httpHarness,
 ];
 
 const words = (kit: KitTable, d: Difference): string => {

@@ -6,6 +6,7 @@ const engines: Readonly<Record<string, () => Promise<Engine>>> = {
   mysql: async () => (await import('./mysql/index.ts')).mysql as Engine,
   firebird: async () => (await import('./firebird/index.ts')).firebird as Engine,
   sqlite: async () => (await import('./sqlite/index.ts')).sqlite as Engine,
+  http: async () => (await import('./http/index.ts')).http as Engine,
 };
 
 /** URL scheme -> engine name. */
@@ -16,6 +17,8 @@ const schemes: Readonly<Record<string, string>> = {
   mariadb: 'mysql',
   firebird: 'firebird',
   sqlite: 'sqlite',
+  http: 'http',
+  https: 'http',
 };
 
 export const engineNames = Object.keys(engines);

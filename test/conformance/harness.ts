@@ -63,6 +63,8 @@ export interface Harness {
   sameKey?(text: string): string;
   /** A condition of the kit as this database writes it; absent: as it is. */
   condition?(sql: string): string;
+  /** Why a case of the kit cannot be asked of this engine, and what is tested instead; absent: all can. */
+  cannot?(name: string): string | undefined;
   database(tables: readonly KitTable[]): Promise<KitDatabase>;
   /** URL of a table `big` (id bigint key, name text, amount numeric, at timestamp) of `rows` rows; absent: in memory. */
   bigTable?(rows: number): Promise<AsyncDisposable & { readonly url: string }>;

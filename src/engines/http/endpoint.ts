@@ -1,0 +1,129 @@
+import type { Clock } from '../../lib/clock.ts';
+import type {
+  Cancel,
+  ConnectOptions,
+  Endpoint,
+  Finding,
+  Fingerprint,
+  QueryReport,
+  Reader,
+  Writer,
+} from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import { type Schema, type Table, type TableName, tableLabel } from '../../model/schema.ts';
+import { type Throttle, throttle } from '../sql/throttle.ts';
+import { type ApiClient, openClient } from './client.ts';
+import { describeConfig, type HttpConfig } from './config.ts';
+import { examineResource, examineWhole } from './examine.ts';
+import type { Json } from './json.ts';
+import { machineLock } from './lock.ts';
+import { pages } from './pages.ts';
+import { HttpReader } from './reader.ts';
+import type { Resource } from './resource.ts';
+import { type Shape, shapeOf } from './shape.ts';
+import { openWriter } from './writer.ts';
+
+const defaultTimeoutMs = 30_000;
+
+/** One API. Its resources are its tables; what is not declared of them is inferred once, from the first page. */
+export class HttpEndpoint implements Endpoint {
+  readonly engine = 'http';
+  readonly version = 'HTTP API';
+  readonly name: string;
+  readonly fingerprint: Fingerprint;
+  readonly writer?: Writer;
+  readonly #config: HttpConfig;
+  readonly #client: ApiClient;
+  readonly #clock: Clock;
+  readonly #throttle: Throttle;
+  readonly #shapes = new Map<string, Promise<Shape>>();
+
+  constructor(
+    config: HttpConfig,
+    o: ConnectOptions,
+    outside: { readonly clock: Clock; readonly random: () => number },
+  ) {
+    this.name = o.name;
+    this.#config = config;
+    this.#clock = outside.clock;
+    this.#client = openClient(config, {
+      side: o.name,
+      timeoutMs: o.statementTimeoutMs ?? defaultTimeoutMs,
+      ...outside,
+    });
+    this.#throttle = throttle(o.rowsPerSecond, outside.clock);
+    const address = describeConfig(config);
+    this.fingerprint = { server: `http:${config.base.origin}`, database: config.base.pathname, address };
+    if (o.writable)
+      this.writer = openWriter({
+        client: this.#client,
+        clock: outside.clock,
+        lock: machineLock(o.name, this.fingerprint, outside.clock),
+        shape: (name, cancel) => this.#shape(name, cancel),
+      });
+  }
+
+  #resource(name: TableName): Resource {
+    const found = this.#config.resources.find((r) => r.name === name.name && name.schema === undefined);
+    if (found) return found;
+    throw new LockstepError('TABLE_NOT_FOUND', `${this.name}: the API declares no resource ${tableLabel(name)}`, {
+      side: this.name,
+      hint: `Resources: ${this.#config.resources.map((r) => r.name).join(', ')}.`,
+    });
+  }
+
+  #shape(name: TableName, { signal }: Cancel): Promise<Shape> {
+    const resource = this.#resource(name);
+    const known = this.#shapes.get(resource.name);
+    if (known) return known;
+    const shape = this.#learn(resource, signal);
+    this.#shapes.set(resource.name, shape);
+    shape.catch(() => this.#shapes.delete(resource.name));
+    return shape;
+  }
+
+  async #learn(resource: Resource, signal: AbortSignal): Promise<Shape> {
+    if (resource.columns !== undefined && resource.key !== undefined) return shapeOf(resource, []);
+    return shapeOf(resource, await this.#firstPage(resource, signal));
+  }
+
+  async #firstPage({ list }: Resource, signal: AbortSignal): Promise<readonly Json[]> {
+    for await (const { items } of pages(this.#client, list, { signal, cached: true })) return items;
+    return [];
+  }
+
+  async inspect({ signal }: Cancel): Promise<Schema> {
+    signal.throwIfAborted();
+    const tables: Table[] = [];
+    for (const resource of this.#config.resources) tables.push((await this.#shape(resource, { signal })).table);
+    return { tables };
+  }
+
+  async snapshot({ signal, onQuery }: Cancel & { readonly onQuery?: (q: QueryReport) => void }): Promise<Reader> {
+    signal.throwIfAborted();
+    return new HttpReader({
+      client: this.#client,
+      clock: this.#clock,
+      throttle: this.#throttle,
+      shape: (name, cancel) => this.#shape(name, cancel),
+      onQuery,
+    });
+  }
+
+  async examine(
+    o: Cancel & { readonly tables: readonly Table[]; readonly writable: boolean },
+  ): Promise<readonly Finding[]> {
+    const found: Finding[] = [...examineWhole(this.#config)];
+    for (const table of o.tables) {
+      const shape = await this.#shape(table, o);
+      const sample = await this.#firstPage(shape.resource, o.signal);
+      const reading = { client: this.#client, clock: this.#clock };
+      found.push(...(await examineResource(reading, shape, sample, o)));
+    }
+    return found;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client[Symbol.dispose]();
+  }
+}
