@@ -1,3 +1,4 @@
+import { secretsOf } from './http-entry.ts';
 import { hasReference } from './references.ts';
 import type { ConfigFile } from './schema.ts';
 
@@ -37,4 +38,5 @@ export const inlineSecrets = (file: ConfigFile): readonly Path[] =>
       ? [['endpoints', name, 'url']]
       : []),
     ...(e.tls?.key !== undefined && !hasReference(e.tls.key) ? [['endpoints', name, 'tls', 'key']] : []),
+    ...secretsOf(e.http).flatMap((s) => (hasReference(s.value) ? [] : [['endpoints', name, ...s.path]])),
   ]);

@@ -13,6 +13,7 @@ import {
   type Retry,
   type Sync,
 } from './config.ts';
+import { httpEntry, secretsOf } from './http-entry.ts';
 import type { ConfigDocument } from './places.ts';
 import { resolveReferences, type Surroundings } from './references.ts';
 import { inlineSecrets, withoutEffect } from './remarks.ts';
@@ -65,7 +66,9 @@ const endpointOf = (r: Reading, name: string, entry: FileEndpoint): EndpointEntr
     });
   }
   const clash = (['host', 'port', 'user', 'password', 'database', 'path', 'engine'] as const).find(
-    (k) => rest[k] !== undefined,
+    // an API has both: its address is a url, and `engine: http` says what it is
+    (k) =>
+      rest[k] !== undefined && !(k === 'engine' && rest.engine === 'http' && /^(https?:|\$\{)/i.test(rest.url ?? '')),
   );
   if (rest.url !== undefined && clash !== undefined) {
     throw configError(r.document, [...path, clash], `endpoint \`${name}\` has both url and ${clash}`, {
@@ -79,13 +82,19 @@ const endpointOf = (r: Reading, name: string, entry: FileEndpoint): EndpointEntr
     const values = resolveReferences(settings, path, r.document, r.around) as Record<string, unknown>;
     const port = values['port'];
     if (port !== undefined) values['port'] = numberAt(r, port, [...path, 'port'], 1);
+    if (values['http'] !== undefined)
+      values['http'] = httpEntry(values['http'], {
+        retry: retry === undefined ? undefined : retryOf(r, retry, path),
+        wrong: (key, what) => configError(r.document, [...path, 'http', key], `${key}: ${what}`),
+        secret: (value) => r.around.onSecret?.(value),
+      });
     return values['url'] !== undefined && Object.keys(values).length === 1 ? (values['url'] as string) : values;
   };
   return {
     name,
     writable: writable === undefined ? false : flagAt(r, writable, [...path, 'writable']),
     connection,
-    credentials: references([rest.url, rest.password]),
+    credentials: references([rest.url, rest.password, ...secretsOf(rest.http).map((s) => s.value)]),
     line: lineOf(r, path),
     ...(retry === undefined ? {} : { retry: retryOf(r, retry, path) }),
     ...(limits?.rows_per_second === undefined

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { columnSteps, validation } from './column-schema.ts';
+import { httpSchema } from './http-schema.ts';
 import { modes } from './modes.ts';
 import { durationPattern, percentPattern } from './units.ts';
 
@@ -57,7 +58,7 @@ const tls = z.strictObject({
 
 const endpoint = z
   .strictObject({
-    url: text.describe('postgres://…, mysql://…, firebird://…, sqlite:path. Instead of parts.').optional(),
+    url: text.describe('postgres://…, mysql://…, firebird://…, sqlite:path, https://…. Instead of parts.').optional(),
     engine: text.describe('Engine, when written by parts.').optional(),
     host: text.optional(),
     port: one(
@@ -93,6 +94,7 @@ const endpoint = z
       .optional(),
     breaker: later.describe('No effect yet.').optional(),
     replicas: z.array(text).describe('No effect yet.').optional(),
+    http: httpSchema.optional(),
   })
   .describe('A database or API: by url, or by engine and parts. Read-only unless writable.');
 
