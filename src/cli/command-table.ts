@@ -1,5 +1,5 @@
 import type { CommandSpec } from './command-spec.ts';
-import { compareFlags, outputFlags, writeFlags } from './flags.ts';
+import { compareFlags, outputFlags, startFlags, writeFlags } from './flags.ts';
 
 const what = '[sync | source target] [table[=table]...]';
 
@@ -9,7 +9,7 @@ export const commandTable: readonly CommandSpec[] = [
     args: what,
     about: 'Compare two databases: by two URLs without any configuration, or a configured sync.',
     writes: 'nothing',
-    flags: [...compareFlags, ...outputFlags, 'explain', 'save', 'resume'],
+    flags: [...compareFlags, ...startFlags, ...outputFlags, 'explain', 'save', 'resume'],
     examples: [
       'lockstep diff postgres://ro@old.db/app postgres://ro@new.db/app',
       'lockstep diff sqlite:app.db postgres://localhost/app users orders=sales_orders',
@@ -22,7 +22,7 @@ export const commandTable: readonly CommandSpec[] = [
     args: what,
     about: 'Say exactly what apply would do.',
     writes: 'nothing (the plan is kept in the control store)',
-    flags: [...compareFlags, ...writeFlags, ...outputFlags, 'out'],
+    flags: [...compareFlags, ...startFlags, ...writeFlags, ...outputFlags, 'out'],
     examples: ['lockstep plan subscriptions', 'lockstep plan $OLD $NEW --mode upsert --out fix.plan'],
     load: async () => (await import('./commands/plan.ts')).plan,
   },
@@ -40,7 +40,7 @@ export const commandTable: readonly CommandSpec[] = [
     args: what,
     about: 'Compare, plan, apply and verify in one go, under guards.',
     writes: 'the target',
-    flags: [...compareFlags, ...writeFlags, ...outputFlags, 'batch-size', 'atomic'],
+    flags: [...compareFlags, ...startFlags, ...writeFlags, ...outputFlags, 'batch-size', 'atomic'],
     examples: ['lockstep sync subscriptions --yes', 'lockstep sync $OLD $NEW customers --allow-deletes 10'],
     load: async () => (await import('./commands/sync.ts')).sync,
   },

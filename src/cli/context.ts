@@ -65,6 +65,8 @@ export interface Flags {
   readonly statementTimeout?: string;
   readonly batchSize?: string;
   readonly atomic?: string;
+  readonly incremental?: boolean;
+  readonly full?: boolean;
   readonly explain?: boolean;
   readonly save?: boolean;
   readonly resume?: string;

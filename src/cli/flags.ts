@@ -57,6 +57,12 @@ export const flagSpecs = {
   'statement-timeout': { syntax: '--statement-timeout <duration>', about: 'no statement may take longer' },
   'batch-size': { syntax: '--batch-size <n>', about: 'rows per transaction (default 5000)' },
   atomic: { syntax: '--atomic <batch|run>', about: 'run: one transaction, all or nothing', choices: ['batch', 'run'] },
+  incremental: {
+    syntax: '--incremental',
+    about:
+      'compare what has changed since the last comparison of this sync (default where the config says incremental)',
+  },
+  full: { syntax: '--full', about: 'compare all rows this time, although the config says incremental' },
   explain: { syntax: '--explain', about: 'show strategy, queries and timing' },
   save: { syntax: '--save', about: 'keep this comparison as a run' },
   resume: { syntax: '--resume <run>', about: 'go on with an interrupted run' },
@@ -104,6 +110,8 @@ export const compareFlags: readonly FlagName[] = [
   'rows-per-second',
   'statement-timeout',
 ];
+/** Where a configured sync starts from. */
+export const startFlags: readonly FlagName[] = ['incremental', 'full'];
 /** How a result is shown. */
 export const outputFlags: readonly FlagName[] = ['format', 'json', 'limit'];
 /** What may be written. */

@@ -1,7 +1,10 @@
 import type { ApplySettings, EndpointEntry, Guards } from '../config/config.ts';
+import { defaultIncremental } from '../config/incremental.ts';
 import { durationFlag } from '../config/units.ts';
 import type { PairOptions } from '../diff/align.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { IncrementalRule } from '../model/incremental.ts';
+import type { Incremental } from '../work/standings.ts';
 import type { Flags } from './context.ts';
 import { listFlag, mapFlag, numberFlag, toleranceFlag, whereFlags } from './read-flags.ts';
 
@@ -58,4 +61,10 @@ export const limitsOf = (
     ...(rows === undefined ? {} : { rowsPerSecond: rows }),
     ...(timeout === undefined ? {} : { statementTimeoutMs: timeout }),
   };
+};
+
+/** Incrementally, where the config or a flag says so; `--full` compares all rows and keeps where that ended. */
+export const incrementalWith = (rule: IncrementalRule | undefined, flags: Flags): Incremental | undefined => {
+  if (rule === undefined && !flags.incremental) return undefined;
+  return { rule: rule ?? defaultIncremental, ...(flags.full ? { full: 'asked for by --full' } : {}) };
 };

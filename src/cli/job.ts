@@ -14,9 +14,10 @@ import type { PairOptions } from '../diff/align.ts';
 import { closest } from '../lib/suggest.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { PairRequest } from '../work/compare.ts';
+import type { Incremental } from '../work/standings.ts';
 import { configOf } from './config-of.ts';
 import { type Context, type Flags, tell } from './context.ts';
-import { applyWith, guardsWith, limitsOf, optionsOf } from './job-flags.ts';
+import { applyWith, guardsWith, incrementalWith, limitsOf, optionsOf } from './job-flags.ts';
 import { namesOfUrls } from './names.ts';
 import { modeFlag, pairFlag, settleFlag } from './read-flags.ts';
 import type { Side } from './side.ts';
@@ -33,6 +34,8 @@ export interface Job {
   readonly guards: Guards;
   readonly apply: ApplySettings;
   readonly retry: Retry | undefined;
+  /** Compare what has changed; undefined: all rows, and nothing is kept of where this comparison stood. */
+  readonly incremental: Incremental | undefined;
   /** Undefined: all tables of the default schemas, each with `defaults`. */
   readonly pairs: readonly PairRequest[] | undefined;
   readonly defaults: PairOptions;
@@ -162,6 +165,7 @@ const fromSync = (config: Config, sync: Sync, only: readonly string[], flags: Fl
     target: sideOfEntry(config, target, flags, writes),
     mode,
     settleMs: settleFlag(flags) ?? sync.settleMs,
+    incremental: incrementalWith(sync.incremental, flags),
     guards: guardsWith(sync.guards, flags),
     apply: applyWith(sync.apply, flags),
     retry: target.retry,
@@ -223,6 +227,11 @@ const fromSides = async (
     }
     return { ...sideOfText(context, text, name, writable), ...limitsOf(flags) };
   };
+  if (flags.incremental)
+    throw usage(
+      '--incremental needs a sync of a config file: it starts from where its last comparison ended',
+      '`lockstep init SOURCE TARGET` writes one; then: lockstep diff SYNC --incremental.',
+    );
   const options = optionsOf(flags);
   const mode = flags.mode === undefined ? 'mirror' : modeFlag(flags.mode);
   if (writes && mode === 'compare') throw usage('--mode compare writes nothing', 'Use lockstep diff.');
@@ -233,6 +242,7 @@ const fromSides = async (
     target: side(target, names[1], writes),
     mode,
     settleMs: settleFlag(flags) ?? defaultSettleMs,
+    incremental: undefined,
     guards: guardsWith(defaultGuards, flags),
     apply: applyWith({}, flags),
     retry: undefined,

@@ -42,6 +42,7 @@ export const planInput = async (
     settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) } as Json,
     facts: { source: factsOf(open.sides.source, source), target: factsOf(open.sides.target, target) },
     settleMs: job.settleMs,
+    ...(job.incremental === undefined ? {} : { incremental: job.incremental }),
     clock: context.clock,
     seed: randomSeed(),
     signal: open.signal,

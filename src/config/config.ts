@@ -1,3 +1,4 @@
+import type { IncrementalRule } from '../model/incremental.ts';
 import type { Tolerance } from '../model/pair.ts';
 import type { TransformSettings } from '../model/transform.ts';
 import type { Mode } from './modes.ts';
@@ -62,6 +63,8 @@ export interface Sync {
   readonly target: string;
   readonly mode: Mode;
   readonly settleMs: number;
+  /** Undefined: all rows are compared each time. */
+  readonly incremental?: IncrementalRule;
   readonly guards: Guards;
   readonly apply: ApplySettings;
   /** Undefined: all tables of the default schemas. */

@@ -7,7 +7,7 @@ import type { ConfigFile } from './schema.ts';
 type Path = readonly PropertyKey[];
 
 const laterSections = ['records', 'server', 'cache', 'metrics', 'alerts', 'backups'] as const;
-const laterOfSync = ['schedule', 'after', 'incremental', 'sample'] as const;
+const laterOfSync = ['schedule', 'after', 'sample'] as const;
 const laterOfPair = ['conflict'] as const;
 const laterOfEndpoint = ['breaker', 'replicas'] as const;
 

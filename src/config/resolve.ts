@@ -14,6 +14,7 @@ import {
   type Sync,
 } from './config.ts';
 import { httpEntry, secretsOf } from './http-entry.ts';
+import { incrementalOf } from './incremental.ts';
 import type { ConfigDocument } from './places.ts';
 import { resolveReferences, type Surroundings } from './references.ts';
 import { inlineSecrets, withoutEffect } from './remarks.ts';
@@ -244,6 +245,13 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
     settleMs: sync.settle === undefined ? defaultSettleMs : durationAt(r, sync.settle as string, [...path, 'settle']),
     guards: guardsOf(r, sync.guards, path),
     apply: applyOf(r, sync.apply, path),
+    ...(sync.incremental === undefined
+      ? {}
+      : {
+          incremental: incrementalOf(sync.incremental, (value, key) =>
+            durationAt(r, value, [...path, 'incremental', key]),
+          ),
+        }),
     pairs: sync.pairs?.map((p, i) => pairOf(r, p, [...path, 'pairs', i])),
     excludeTables: sync.exclude_tables ?? [],
     otherTables: sync.other_tables ?? 'ignore',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { columnSteps, validation } from './column-schema.ts';
 import { httpSchema } from './http-schema.ts';
+import { incrementalSchema } from './incremental-schema.ts';
 import { modes } from './modes.ts';
 import { durationPattern, percentPattern } from './units.ts';
 
@@ -198,7 +199,7 @@ const sync = z
     apply: apply.optional(),
     schedule: later.describe('No effect yet.').optional(),
     after: name.describe('No effect yet.').optional(),
-    incremental: later.describe('No effect yet.').optional(),
+    incremental: incrementalSchema.optional(),
     sample: share.describe('No effect yet.').optional(),
   })
   .describe('Two endpoints and the tables that should agree.');

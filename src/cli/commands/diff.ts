@@ -82,6 +82,7 @@ const compareAndSave = async (
       ...askedBy(context),
       store,
       sync: job.sync,
+      ...(job.incremental === undefined ? {} : { incremental: job.incremental }),
       facts,
       exitOf: compareExit,
       onRun: (run) => {

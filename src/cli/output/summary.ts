@@ -80,7 +80,9 @@ export const verdictLine = (report: CompareReport): string => {
     return `✗ DIFFERS: ${count(differing, 'row')} of ${grouped(rowsOf(report))} (${percent} %)${left.length ? `; ${left.join(', ')}` : ''}`;
   }
   if (report.verdict === 'agrees')
-    return `✓ AGREES: ${count(rowsOf(report), 'row')} in ${count(report.pairs.length, 'pair')}, nothing in them left out`;
+    return report.pairs.some((p) => p.incremental?.mode === 'changes')
+      ? `✓ AGREES: ${count(rowsOf(report), 'row')} that may have changed in ${count(report.pairs.length, 'pair')}, and by them all others`
+      : `✓ AGREES: ${count(rowsOf(report), 'row')} in ${count(report.pairs.length, 'pair')}, nothing in them left out`;
   if (report.pairs.length === 0 && left.length === 0) return '! INCOMPLETE: nothing was compared';
   return `! INCOMPLETE: no confirmed difference, but ${left.join(', ') || 'the comparison did not cover everything'}`;
 };
@@ -94,6 +96,15 @@ export const histogram = (p: PairReport): string =>
     .join(' · ')
     .concat(p.columns_of === undefined ? '' : ` (of ${grouped(p.columns_of)} looked at)`);
 
+/** What stands for the rows that were not looked at. */
+const lookedAt = (p: PairReport, i: NonNullable<PairReport['incremental']>): string => {
+  const rows = Math.max(p.rows.source, p.rows.target);
+  const of = Math.max(i.table_rows?.source ?? 0, i.table_rows?.target ?? 0);
+  const by = [...new Set([i.by.source, i.by.target])].filter((name) => name !== null).join(' and ');
+  const keys = i.deletes === 'keys' ? ' The keys of all rows were compared.' : '';
+  return `${pairLabel(p)}: ${grouped(rows)} of ${count(of, 'row')} looked at; by ${by}, the others have not changed since run ${i.since?.run}, when they agreed.${keys} All rows were last compared in run ${i.full?.run}, ${i.full?.at}`;
+};
+
 /** Labelled remarks below the differences: patterns, what was not compared and why, tolerances, warnings. */
 export const remarks = (report: CompareReport): readonly (readonly [label: string, text: string])[] => {
   const found: (readonly [string, string])[] = [];
@@ -101,6 +112,7 @@ export const remarks = (report: CompareReport): readonly (readonly [label: strin
   for (const p of report.pairs)
     for (const pattern of p.patterns ?? [])
       add('pattern', `${pairLabel(p)}: ${pattern.message}${pattern.fix === undefined ? '' : `. Try: ${pattern.fix}`}`);
+  for (const p of report.pairs) if (p.incremental?.mode === 'changes') add('incremental', lookedAt(p, p.incremental));
   for (const p of report.pairs) {
     if (p.in_flight)
       add('in flight', `${pairLabel(p)}: ${count(p.in_flight, 'key')} kept changing while being read; run it again`);

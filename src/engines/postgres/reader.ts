@@ -5,6 +5,7 @@ import { tableLabel } from '../../model/schema.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { tableId } from '../sql/quote.ts';
 import type { Throttle } from '../sql/throttle.ts';
+import { changesOf } from './changed.ts';
 import { type ColumnSql, columnsSql, type TableFacts, tableFacts } from './columns.ts';
 import { textRows } from './copy-rows.ts';
 import { hashingOf } from './hashing.ts';
@@ -158,6 +159,7 @@ export const openReader = (x: ReaderContext): Reader => {
       return min == null || max == null ? undefined : { min: BigInt(min), max: BigInt(max) };
     },
     ...(hashing ? { hashing } : {}),
+    changes: changesOf({ session, scan, statement }),
     raw: rawRowsOf({ session, columnsOf, statement, paced }, x.validUtf8),
     [Symbol.asyncDispose]: () => x.release(),
   };

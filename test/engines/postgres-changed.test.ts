@@ -1,0 +1,310 @@
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import pg from 'pg';
+import { writtenSince } from '../../src/engines/postgres/changed.ts';
+import type { Endpoint, Reader, SelectedColumn, Selection } from '../../src/model/endpoint.ts';
+import type { Text } from '../../src/model/row.ts';
+import { nativeSelection } from '../../src/model/selection.ts';
+import { startCluster, stopCluster } from '../../src/store/embedded/cluster.ts';
+import { incrementalRuns, rule } from '../diff/incremental-runs.ts';
+import { startPostgres, type TestDatabase, testDatabase } from '../servers/postgres.ts';
+import { connect, never, tableOf } from './postgres-support.ts';
+
+const o = { signal: never };
+const byXmin = rule('xmin');
+
+/** A session of another program. */
+const client = async (database: TestDatabase): Promise<pg.Client> => {
+  const session = new pg.Client(database.url);
+  await session.connect();
+  return session;
+};
+
+describe('rows that changed in PostgreSQL', async () => {
+  const source = await testDatabase();
+  const target = await testDatabase();
+  const left = await connect(source.url, { name: 'left' });
+  const right = await connect(target.url, { name: 'right' });
+  after(async () => {
+    for (const x of [left, right, source, target]) await x[Symbol.asyncDispose]();
+  });
+  const both = async (sql: string): Promise<void> => {
+    await source.query(sql);
+    await target.query(sql);
+  };
+  const only = (table: string) => ({ pairs: [{ source: table }] });
+  const filled = async (name: string): Promise<void> => {
+    await both(`create table ${name} (id int primary key, v text, at timestamptz default now());
+                insert into ${name} select i, 'v' || i, '2024-05-01' from generate_series(1, 50) i`);
+  };
+
+  const keysOf = async (reader: Reader, table: string, mark: string): Promise<string[] | string> => {
+    const selection = await keySelection(left, table);
+    const found = await reader.changes!.version!.since(selection, mark, o);
+    if ('unable' in found) return found.unable;
+    const keys: string[] = [];
+    for await (const rows of found) keys.push(...rows.map((row) => row.join(',')));
+    return keys.sort();
+  };
+  const keySelection = async (endpoint: Endpoint, table: string): Promise<Selection> => {
+    const selection = nativeSelection(await tableOf(endpoint, table), ['id']);
+    return { ...selection, columns: selection.columns.slice(0, 1) };
+  };
+  const markIn = async (table: string): Promise<string> => {
+    await using reader = await left.snapshot(o);
+    const mark = await reader.changes!.version!.mark({ schema: 'public', name: table }, o);
+    assert.equal(typeof mark, 'string');
+    return mark as string;
+  };
+  const since = async (table: string, mark: string): Promise<string[] | string> => {
+    await using reader = await left.snapshot(o);
+    return await keysOf(reader, table, mark);
+  };
+
+  test('a transaction that began before a snapshot and commits after it is seen, its subtransactions too', async () => {
+    await filled('late');
+    const [early, other] = [await client(source), await client(source)];
+    try {
+      await early.query(
+        `begin; update late set v = 'early' where id = 1; savepoint s; update late set v = 'sub' where id = 2; release s`,
+      );
+      // Later numbers that commit first, so that the snapshot's greatest number is far behind the early one's.
+      for (let i = 0; i < 5; i++) await other.query(`update late set v = 'other${i}' where id = 3`);
+      const mark = await markIn('late');
+      await early.query(
+        `savepoint t; update late set v = 'sub too' where id = 4; rollback to t; update late set v = 'last' where id = 5; commit`,
+      );
+      const found = await since('late', mark);
+      assert.deepEqual(
+        found,
+        ['1', '2', '3', '5'],
+        'what was committed before may be shown again, what was rolled back is not',
+      );
+      assert.deepEqual(await since('late', await markIn('late')), []);
+    } finally {
+      await early.end();
+      await other.end();
+    }
+  });
+
+  test('locking a row changes nothing, an update that changes nothing counts', async () => {
+    await filled('locked');
+    const mark = await markIn('locked');
+    await source.query(
+      `begin; select * from locked where id = 7 for update; select * from locked where id = 8 for key share; commit`,
+    );
+    assert.deepEqual(await since('locked', mark), []);
+    await source.query(`update locked set v = v where id = 9`);
+    assert.deepEqual(await since('locked', mark), ['9']);
+  });
+
+  test('frozen rows keep their numbers: those written since are seen, the others are not', async () => {
+    await filled('frozen');
+    const mark = await markIn('frozen');
+    await source.query(`update frozen set v = 'new' where id in (3, 4)`);
+    await source.query('vacuum (freeze, analyze) frozen');
+    assert.deepEqual(await since('frozen', mark), ['3', '4']);
+    assert.deepEqual(await since('frozen', await markIn('frozen')), []);
+  });
+
+  test('a table that is rewritten or emptied shows all its rows; one that took its name is another', async () => {
+    await filled('moved');
+    const mark = await markIn('moved');
+    await source.query('vacuum full moved');
+    assert.deepEqual(await since('moved', mark), [], 'a copy keeps the numbers');
+    await source.query(`truncate moved; insert into moved values (77, 'x')`);
+    assert.deepEqual(await since('moved', mark), ['77']);
+    await source.query(`create table moved2 (like moved including all); insert into moved2 values (1, 'swapped in')`);
+    await source.query('alter table moved rename to moved_old; alter table moved2 rename to moved');
+    assert.match((await since('moved', mark)) as string, /is another table now/);
+  });
+
+  test('partitions that are attached later bring rows that nobody wrote', async () => {
+    await source.query(`create table parted (id int primary key, v text) partition by range (id);
+      create table parted_1 partition of parted for values from (0) to (100); insert into parted values (1, 'a'), (2, 'b');
+      create table parted_2 (id int primary key, v text); insert into parted_2 values (150, 'old')`);
+    const mark = await markIn('parted');
+    await source.query(`update parted set v = 'c' where id = 2`);
+    assert.deepEqual(await since('parted', mark), ['2']);
+    await source.query('alter table parted attach partition parted_2 for values from (100) to (200)');
+    assert.match((await since('parted', mark)) as string, /has other partitions/);
+  });
+
+  test('views have no versions, and row security hides some', async () => {
+    await filled('plain');
+    const role = `lockstep_${source.name}`;
+    await source.query(`create view seen as select * from plain; create role ${role} login password 'x';
+      grant select on plain to ${role}; alter table plain enable row level security; create policy p on plain using (id < 10)`);
+    try {
+      const url = new URL(source.url);
+      [url.username, url.password] = [role, 'x'];
+      await using limited = await connect(url.href);
+      for (const [endpoint, name, why] of [
+        [left, 'seen', /is a view, whose rows have no xmin/],
+        [limited, 'plain', /row security hides rows of public.plain from this user/],
+      ] as const) {
+        await using reader = await endpoint.snapshot(o);
+        const mark = await reader.changes!.version!.mark({ schema: 'public', name }, o);
+        assert.match((mark as { unable: string }).unable, why);
+      }
+    } finally {
+      await source.query(`drop owned by ${role}; drop role ${role}`);
+    }
+  });
+
+  test('a mark of another server, timeline, start or of the future says nothing', async () => {
+    await filled('odd');
+    const mark = await markIn('odd');
+    const facts = JSON.parse(mark) as Record<string, string>;
+    const with_ = (more: Record<string, string>): Promise<string[] | string> =>
+      since('odd', JSON.stringify({ ...facts, ...more }));
+    assert.deepEqual(await with_({}), []);
+    assert.match((await with_({ timeline: '00000002' })) as string, /promoted or restored/);
+    assert.match((await with_({ started: '1' })) as string, /the server was started since/);
+    assert.match(
+      (await with_({ next: String(BigInt(facts['next']!) + 1000n) })) as string,
+      /gone back to an earlier state/,
+    );
+    assert.match((await with_({ xmin: String(BigInt(facts['xmin']!) - 2n ** 32n) })) as string, /two billion/);
+  });
+
+  test('numbers of 32 bits are counted back over the end of their ring', async () => {
+    const epoch = 2n ** 32n;
+    /** What the condition says of a row with these low bits, as the server counts. */
+    const holds = async (condition: string, xid: bigint): Promise<boolean> => {
+      const { rows } = await source.query(`select ${condition.replace('xmin', `(xid8 '${xid}')::xid`)} as is`);
+      return (rows[0] as { is: boolean }).is;
+    };
+    for (const next of [1_000_000n, 3n * epoch + 5n, 3n * epoch - 5n, epoch + 2n ** 31n, 7n * epoch]) {
+      const xmin = next - 1000n;
+      const condition = writtenSince(xmin, next)!;
+      assert.equal(await holds(condition, xmin), true, `${next}: the oldest`);
+      assert.equal(await holds(condition, next - 1n), true, `${next}: the last`);
+      assert.equal(await holds(condition, xmin - 1n), false, `${next}: one before`);
+      assert.equal(await holds(condition, next - 900_000n), false, `${next}: long before`);
+      if (next > epoch)
+        assert.equal(await holds(condition, xmin + 1n - epoch), true, 'a whole ring ago: shown once too often');
+    }
+    assert.equal(writtenSince(5n, 5n + 2n ** 31n), undefined);
+    assert.notEqual(writtenSince(5n, 4n + 2n ** 31n), undefined);
+    assert.equal(writtenSince(6n, 5n), undefined);
+  });
+
+  test('by a column: the greatest value in UTC, times and dates from a bound on, NULL, infinity', async () => {
+    await source.query(`create table timed (id int primary key, at timestamptz, local timestamp, day date, n int);
+      insert into timed values (1, '2024-05-01 12:00:00.123456+02', '2024-05-01 12:00', '2024-05-01', 5), (2, null, null, null, null),
+        (3, '2024-05-01 10:00:00.123455Z', '2024-05-01 11:59:59.999999', '2024-04-30', 4), (4, 'infinity', '-infinity', '0044-03-15 BC', -7)`);
+    const selection = await keySelection(left, 'timed');
+    const table = await tableOf(left, 'timed');
+    await using reader = await left.snapshot(o);
+    const columns = reader.changes!.columns!;
+    const of = (name: string): SelectedColumn => {
+      const { type } = table.columns.find((c) => c.name === name)!;
+      return { name, stored: type, as: type };
+    };
+    const latest = async (name: string) => (await columns.latest(selection.table, of(name), o)).value;
+    assert.deepEqual(
+      [await latest('at'), await latest('local'), await latest('day'), await latest('n')],
+      ['infinity', '2024-05-01 12:00:00', '2024-05-01', '5'],
+    );
+    const { now } = await columns.latest(selection.table, of('at'), o);
+    assert.match(now!, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/);
+    const from = async (name: string, bound: string): Promise<string> => {
+      const keys: string[] = [];
+      for await (const rows of columns.since(selection, of(name), bound as Text, o))
+        keys.push(...rows.map((r) => r[0]!));
+      return keys.sort().join();
+    };
+    assert.equal(await from('at', '2024-05-01 10:00:00.123456'), '1,2,4');
+    assert.equal(await from('at', '2024-05-01 10:00:00.123455'), '1,2,3,4');
+    assert.equal(await from('local', '2024-05-01 12:00:00'), '1,2');
+    assert.equal(await from('day', '2024-05-01'), '1,2');
+    assert.equal(await from('n', '5'), '1,2');
+    assert.equal(await from('n', '-7'), '1,2,3,4');
+  });
+
+  test('two databases compared by xmin: edits and deletes on either side, a target edited alone, nothing missed', async () => {
+    await filled('whole');
+    const runs = incrementalRuns(left, right);
+    assert.equal((await runs.run(byXmin, only('whole'))).facts.mode, 'full');
+    const quiet = await runs.run(byXmin, only('whole'));
+    assert.equal(quiet.pair.strategy, 'incremental');
+    assert.equal(quiet.report.verdict, 'agrees');
+    assert.equal(quiet.pair.rows.source, 0);
+    assert.deepEqual(quiet.facts.by, { source: 'xmin', target: 'xmin' });
+    const early = await client(source);
+    await early.query(`begin; update whole set v = 'early' where id = 10`);
+    await source.query(
+      `update whole set v = 'a' where id = 1; delete from whole where id = 2; insert into whole values (60, 'new')`,
+    );
+    await target.query(`update whole set v = 'alone' where id = 3; delete from whole where id = 4`);
+    const found = await runs.run(byXmin, only('whole'));
+    assert.deepEqual(found.keys, ['1', '2', '3', '4', '60']);
+    await early.query('commit');
+    await early.end();
+    assert.deepEqual((await runs.run(byXmin, only('whole'))).keys, ['1', '2', '3', '4', '10', '60']);
+    const full = await runs.run(byXmin, { ...only('whole'), full: 'asked for' });
+    assert.deepEqual([full.keys.length, full.facts.missed], [6, 0]);
+  });
+
+  test('more than a thousand keys on one side only are found by digests of the keys', async () => {
+    await both(
+      `create table big (id bigint primary key, v text); insert into big select i, 'v' || i from generate_series(1, 40000) i; analyze big`,
+    );
+    await both(
+      `create table named (id uuid primary key, v text); insert into named select md5(i::text)::uuid, 'v' || i from generate_series(1, 40000) i; analyze named`,
+    );
+    const runs = incrementalRuns(left, right);
+    for (const table of ['big', 'named']) {
+      await runs.run(byXmin, only(table));
+      await source.query(`delete from ${table} where id::text like '%77%'`);
+      await target.query(`delete from ${table} where id::text like '%88%'`);
+      const counted = async (db: TestDatabase): Promise<number> =>
+        (await db.query(`select count(*)::int as n from ${table}`)).rows[0].n;
+      const [n, m] = [await counted(source), await counted(target)];
+      const found = await runs.run(byXmin, only(table));
+      assert.deepEqual(found.facts.table_rows, { source: n, target: m });
+      const full = await runs.run(byXmin, { ...only(table), full: 'asked for' });
+      assert.deepEqual(found.keys.sort(), full.keys.sort());
+      assert.ok(found.keys.length > 1000);
+    }
+  });
+});
+
+test('a server that was started again, and another database in its place, are compared whole', async () => {
+  await using server = await startPostgres();
+  const make = async (url: string): Promise<void> => {
+    const session = new pg.Client(url);
+    await session.connect();
+    await session.query(`create table t (id int primary key, v text); insert into t values (1, 'a')`);
+    await session.end();
+  };
+  await make(server.url());
+  await using target = await testDatabase();
+  await make(target.url);
+  await using other = await testDatabase();
+  await make(other.url);
+  await using right = await connect(target.url, { name: 'right' });
+  let first: ReturnType<typeof incrementalRuns>;
+  {
+    await using left = await connect(server.url(), { name: 'left' });
+    first = incrementalRuns(left, right);
+    await first.run(byXmin);
+    assert.equal((await first.run(byXmin)).facts.mode, 'changes');
+  }
+  await stopCluster(server);
+  const { dataDir, port, user, password } = server;
+  const started = await startCluster(dataDir, { port, user, password, settings: { fsync: 'off' } });
+  await using _started = { [Symbol.asyncDispose]: () => stopCluster(started, 'immediate') };
+  await using left = await connect(server.url(), { name: 'left' });
+  const again = incrementalRuns(left, right);
+  for (const [key, standing] of first.standings) again.standings.set(key, standing);
+  const restarted = await again.run(byXmin);
+  assert.equal(restarted.facts.mode, 'full');
+  assert.match(restarted.facts.why!, /left: the server was started since/);
+  assert.equal((await again.run(byXmin)).facts.mode, 'changes');
+  await using stranger = await connect(other.url, { name: 'right' });
+  const moved = incrementalRuns(left, stranger);
+  for (const [key, standing] of again.standings) moved.standings.set(key, standing);
+  assert.match((await moved.run(byXmin)).facts.why!, /no earlier comparison of the same/);
+});
