@@ -9,10 +9,10 @@ export interface DeclaredType {
 }
 
 const plain: Readonly<Record<string, DeclaredType>> = {
-  integer: { type: { kind: 'int', bits: 64 } },
+  int: { type: { kind: 'int', bits: 64 } },
   decimal: { type: { kind: 'decimal' } },
   float: { type: { kind: 'float', bits: 64 } },
-  boolean: { type: { kind: 'bool' } },
+  bool: { type: { kind: 'bool' } },
   text: { type: { kind: 'text' } },
   uuid: { type: { kind: 'uuid' } },
   date: { type: { kind: 'date' } },
@@ -27,14 +27,14 @@ const plain: Readonly<Record<string, DeclaredType>> = {
 };
 
 const others: Readonly<Record<string, string>> = {
-  int: 'integer',
-  bigint: 'integer',
-  smallint: 'integer',
+  integer: 'int',
+  bigint: 'int',
+  smallint: 'int',
   numeric: 'decimal',
   number: 'decimal',
   double: 'float',
   real: 'float',
-  bool: 'boolean',
+  boolean: 'bool',
   string: 'text',
   varchar: 'text',
   datetime: 'timestamp',
@@ -46,7 +46,7 @@ const others: Readonly<Record<string, string>> = {
 /** Names that messages offer. */
 export const typeNames = [...Object.keys(plain), 'decimal(p,s)', 'text(n)'];
 
-/** What a declared type such as `integer`, `decimal(10,2)` or `text(40)` means; undefined when it is none. */
+/** What a declared type such as `int`, `decimal(10,2)` or `text(40)` means; undefined when it is none. */
 export const declaredType = (text: string): DeclaredType | undefined => {
   const found = /^\s*([a-z_]+(?:64)?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*$/i.exec(text);
   if (found === null) return undefined;

@@ -16,8 +16,10 @@ export interface Page {
 /** The target of `rel="next"` in a Link header (RFC 8288). */
 const linkNext = (header: string | readonly string[] | undefined): string | undefined => {
   const text = Array.isArray(header) ? header.join(', ') : ((header as string | undefined) ?? '');
-  for (const [, target, parameters] of text.matchAll(/<([^>]*)>((?:\s*;\s*[^;,"]+(?:="[^"]*"|=[^;,"]*)?)*)/g))
-    if (/;\s*rel\s*=\s*("(?:[^"]*\s)?next(?:\s[^"]*)?"|next\b)/i.test(parameters!)) return target;
+  for (const [, target, parameters] of text.matchAll(/<([^>]*)>([^<]*)/g)) {
+    const rel = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))/i.exec(parameters!);
+    if (rel !== null && (rel[1] ?? rel[2]!).toLowerCase().split(/\s+/).includes('next')) return target;
+  }
   return undefined;
 };
 

@@ -26,8 +26,8 @@ const patterns: readonly (readonly [string, RegExp])[] = [
 const inferredType = (values: readonly Json[]): string => {
   const given = values.filter((v) => v !== null);
   const every = (is: (v: Json) => boolean): boolean => given.length > 0 && given.every(is);
-  if (every((v) => typeof v === 'boolean')) return 'boolean';
-  if (every((v) => isNumber(v) && /^-?\d{1,18}$/.test(v.rawJSON))) return 'integer';
+  if (every((v) => typeof v === 'boolean')) return 'bool';
+  if (every((v) => isNumber(v) && /^-?\d{1,18}$/.test(v.rawJSON))) return 'int';
   if (every((v) => isNumber(v))) return 'decimal';
   if (every((v) => typeof v === 'string'))
     return (

@@ -6,11 +6,9 @@ import type { Edit, Harness, KitRow, KitTable } from '../harness.ts';
 const declared = (t: ColumnType): string => {
   switch (t.kind) {
     case 'int':
-      return 'integer';
+      return 'int';
     case 'decimal':
       return t.precision === undefined ? 'decimal' : `decimal(${t.precision}, ${t.scale ?? 0})`;
-    case 'bool':
-      return 'boolean';
     case 'bytes':
       return 'base64';
     default:
