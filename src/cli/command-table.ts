@@ -45,6 +45,29 @@ export const commandTable: readonly CommandSpec[] = [
     load: async () => (await import('./commands/sync.ts')).sync,
   },
   {
+    name: 'copy',
+    args: '<source> <target> [table[=table]...]',
+    about: 'Make the tables that are missing, load every row, compare rows and schema, and certify the result.',
+    writes: 'the target: new tables, and rows into empty ones',
+    flags: [
+      'table',
+      'exclude-table',
+      'type',
+      'settle',
+      'rows-per-second',
+      'statement-timeout',
+      'format',
+      'json',
+      'out',
+      'resume',
+    ],
+    examples: [
+      'lockstep copy sqlite:app.db postgres://localhost/app --yes --out certificate.json',
+      'lockstep copy $OLD $NEW orders customers=clients --type orders.paid=bool',
+    ],
+    load: async () => (await import('./commands/copy.ts')).copy,
+  },
+  {
     name: 'init',
     args: '<source> <target>',
     about: 'Look at two databases and write a commented lockstep.yaml.',
@@ -138,7 +161,6 @@ export const commandTable: readonly CommandSpec[] = [
 
 /** Commands that are announced and not there yet. */
 export const laterCommands: readonly string[] = [
-  'copy',
   'follow',
   'verify',
   'serve',

@@ -54,6 +54,7 @@ export interface Flags {
   readonly whereSource?: string;
   readonly whereTarget?: string;
   readonly tolerance?: readonly string[];
+  readonly type?: readonly string[];
   readonly mode?: string;
   readonly allowDeletes?: string;
   readonly maxChanges?: string;

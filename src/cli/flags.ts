@@ -28,6 +28,11 @@ export const flagSpecs = {
     about: 'differences that do not count: a number, fraction:3, ignore_case, trim, null_equals_empty',
     repeat: true,
   },
+  type: {
+    syntax: '--type <table.column=type>',
+    about: 'the type that a column gets in the target, e.g. orders.paid=bool, people.born=date, notes.text=text(200)',
+    repeat: true,
+  },
   mode: {
     syntax: '--mode <mode>',
     about: 'what may be written: mirror (default), upsert, insert_only, update_only',

@@ -16,6 +16,8 @@ const linesMs = 10_000;
 
 const words: Readonly<Record<Progress['phase'], string>> = {
   inspect: 'looking at tables',
+  make: 'making tables, keys and indexes',
+  load: 'loading',
   probe: 'probing',
   digest: 'comparing digests',
   scan: 'comparing rows',

@@ -46,12 +46,14 @@ export interface OtherPart {
   readonly name: string;
   /** As its engine writes it, where it can be had. */
   readonly definition?: string;
+  /** The statement that makes it again on an engine of the same kind, with `{table}` for the table. */
+  readonly again?: string;
 }
 
 /** What a table is made of beyond what comparing needs (`Table`). */
 export interface TableDetails {
   readonly columns: ReadonlyMap<string, ColumnDetails>;
-  /** Plain indexes over whole columns, without the primary key and the unique keys. */
+  /** Unique keys and plain indexes, over whole columns; without the primary key. */
   readonly indexes: readonly IndexDefinition[];
   readonly others: readonly OtherPart[];
 }
@@ -77,6 +79,8 @@ export interface TableDefinition extends TableName {
   /** Unique keys and plain indexes. */
   readonly indexes: readonly IndexDefinition[];
   readonly foreignKeys: readonly ForeignKey[];
+  /** What else to make again: of a table of the target's own engine. */
+  readonly others: readonly OtherPart[];
 }
 
 /** A statement, and what it makes: `unique key orders_no_key on (no)`. */
@@ -93,8 +97,13 @@ export interface TableDraft {
   readonly after: readonly DraftStatement[];
   /** Made when every table has its rows and keys. */
   readonly foreignKeys: readonly DraftStatement[];
-  /** Each column as this engine writes it after its name, and the type that it will be. */
-  readonly columns: readonly { readonly name: string; readonly sql: string; readonly type: ColumnType }[];
+  /** Each column as this engine writes it after its name, its type alone, and the type that it will be read as. */
+  readonly columns: readonly {
+    readonly name: string;
+    readonly sql: string;
+    readonly native: string;
+    readonly type: ColumnType;
+  }[];
   /** What is made in another way than asked, or not at all: full sentences. */
   readonly notes: readonly string[];
 }
@@ -115,11 +124,13 @@ export interface SchemaBuilder {
   run(statement: DraftStatement, o: Cancel): Promise<void>;
 }
 
-export interface Loaded {
-  readonly status: 'done' | 'already';
-  /** Rows that are in the table now because of this step; 0 when it had been done before. */
-  readonly rows: number;
-}
+export type Loaded =
+  /** Rows that are in the table now because of this step. */
+  | { readonly status: 'done'; readonly rows: number }
+  /** The marker was there: an earlier attempt had committed. Nothing written now. */
+  | { readonly status: 'already' }
+  /** Bytes only: the database would not take them, nothing was written. Rows tell which of them it is. */
+  | { readonly status: 'refused'; readonly reason: string };
 
 export interface LoadOptions extends Cancel {
   /** A row the database would not take, and its words: the row is left out, the others go on. Inside the transaction. */

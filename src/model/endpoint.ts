@@ -204,7 +204,10 @@ export interface Reader extends AsyncDisposable {
   keyBounds(selection: Selection, o: Cancel): Promise<{ readonly min: bigint; readonly max: bigint } | undefined>;
   readonly hashing?: Hashing;
   readonly raw?: RawRows;
+  readonly bulk?: BulkRows;
   readonly changes?: Changes;
+  /** One more reader of the same snapshot, to read beside this one. Dispose it first. */
+  share?(o: Cancel): Promise<Reader>;
 }
 
 /** Identifies one transaction of a run in the target. */

@@ -1,12 +1,15 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { randomSeed } from '../../lib/ids.ts';
-import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Hashing, Position } from '../../model/endpoint.ts';
+import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Hashing, Position, Reader } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { id } from '../sql/quote.ts';
 import { throttle } from '../sql/throttle.ts';
+import { openLoader } from './bulk-load.ts';
 import type { PostgresConfig } from './config.ts';
 import { openClient } from './connect.ts';
+import { schemaBuilder } from './create-table.ts';
+import { tableDetails } from './details.ts';
 import { examine } from './examine.ts';
 import { hashVectors } from './hash-sql.ts';
 import { inspectSchema } from './inspect.ts';
@@ -153,6 +156,26 @@ export const connectPostgres = async (
     }
   };
 
+  const readerOf = (
+    session: Session,
+    position: Position,
+    c: Parameters<Endpoint['snapshot']>[0],
+    share?: (again: Cancel) => Promise<Reader>,
+  ): Reader =>
+    openReader({
+      session,
+      throttle: pace,
+      position,
+      validUtf8: facts.encoding !== 'SQL_ASCII',
+      hashForms: facts.hashForms,
+      onQuery: c.onQuery,
+      release: () => release(session),
+      share,
+    });
+  const writer = o.writable
+    ? openWriter({ room: connections, clock, side: o.name, hash: writingHash(facts.hashForms) })
+    : undefined;
+
   return {
     name: o.name,
     engine: 'postgres',
@@ -180,25 +203,42 @@ export const connectPostgres = async (
           undefined,
           at,
         );
-        return openReader({
-          session,
-          throttle: pace,
-          position: `lsn ${row![0]} snapshot ${row![1]}` as Position,
-          validUtf8: facts.encoding !== 'SQL_ASCII',
-          hashForms: facts.hashForms,
-          onQuery: c.onQuery,
-          release: () => release(session),
+        const position = `lsn ${row![0]} snapshot ${row![1]}` as Position;
+        let exported: Promise<string> | undefined;
+        return readerOf(session, position, c, async (again) => {
+          exported ??= session
+            .query('select pg_catalog.pg_export_snapshot()', undefined, { ...at, signal: again.signal })
+            .then((rows) => rows[0]![0]!);
+          const snapshot = await exported;
+          const other = await lend(again);
+          try {
+            await other.begin('read', { ...at, signal: again.signal }, snapshot);
+            return readerOf(other, position, c);
+          } catch (error) {
+            await release(other);
+            throw error;
+          }
         });
       } catch (error) {
         await release(session);
         throw error;
       }
     },
-    ...(o.writable
-      ? {
-          writer: openWriter({ room: connections, clock, side: o.name, hash: writingHash(facts.hashForms) }),
-        }
-      : {}),
+    details: (c) => within('reading the catalogue', c, (session, at) => tableDetails(session, c.tables, at)),
+    ...(writer === undefined
+      ? {}
+      : {
+          writer,
+          builder: schemaBuilder(connections),
+          loader: openLoader({
+            side: o.name,
+            room: connections,
+            // one holds the lock, one makes tables and looks up markers
+            lanes: Math.max(1, Math.min(4, config.poolMax - 2)),
+            utf8: facts.encoding === 'UTF8',
+            prepare: writer.prepare,
+          }),
+        }),
     examine: (c) =>
       within('examining', c, (session, at) => examine(session, config, { tables: c.tables, writable: c.writable }, at)),
     [Symbol.asyncDispose]: async () => {

@@ -5,6 +5,7 @@ import { tableLabel } from '../../model/schema.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { tableId } from '../sql/quote.ts';
 import type { Throttle } from '../sql/throttle.ts';
+import { bulkRowsOf } from './bulk-rows.ts';
 import { changesOf } from './changed.ts';
 import { type ColumnSql, columnsSql, type TableFacts, tableFacts } from './columns.ts';
 import { textRows } from './copy-rows.ts';
@@ -30,6 +31,8 @@ export interface ReaderContext {
   readonly onQuery: ((q: QueryReport) => void) | undefined;
   /** Gives the session back; the transaction is over. */
   release(): Promise<void>;
+  /** One more session that sees the same snapshot, where this reader is one that can be shared. */
+  readonly share?: ((o: Cancel) => Promise<Reader>) | undefined;
 }
 
 /** Reads through the open transaction of a session. */
@@ -161,6 +164,8 @@ export const openReader = (x: ReaderContext): Reader => {
     ...(hashing ? { hashing } : {}),
     changes: changesOf({ session, scan, statement }),
     raw: rawRowsOf({ session, columnsOf, statement, paced }, x.validUtf8),
+    ...(x.validUtf8 ? { bulk: bulkRowsOf({ session, columnsOf, statement, paced }) } : {}),
+    ...(x.share === undefined ? {} : { share: x.share }),
     [Symbol.asyncDispose]: () => x.release(),
   };
 };

@@ -9,6 +9,7 @@ import { requestCancel } from './cancel.ts';
 import type { PostgresConfig } from './config.ts';
 import { CopyIn } from './copy-in.ts';
 import { CopyOut, type RowSink } from './copy-out.ts';
+import type { CopyStream } from './copy-stream.ts';
 import { explainFailure, type FailureContext } from './failures.ts';
 
 /** Facts that every session of an endpoint shares. */
@@ -130,6 +131,14 @@ export class Session implements AsyncDisposable {
     });
   }
 
+  /** Sends bytes to `COPY … FROM STDIN`; how many rows the server took. Rejects as `raw` does. */
+  copyStream(copy: CopyStream, source: AsyncIterable<Buffer>, o: StatementOptions): Promise<number> {
+    return this.#cancelled(o, () => {
+      this.client.query(copy);
+      return copy.send(source);
+    });
+  }
+
   /** Aborting cancels the statement at the server and waits for its answer. */
   async #cancelled<T>(o: StatementOptions, work: () => Promise<T>): Promise<T> {
     if (o.signal.aborted)
@@ -211,8 +220,11 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** Begins a transaction in which every value has one text, and checks that the server took each setting. */
-  async begin(mode: 'read' | 'write', o: StatementOptions): Promise<void> {
+  /**
+   * Begins a transaction in which every value has one text, and checks that the server took each setting. `snapshot`: of
+   * another session's, exported there.
+   */
+  async begin(mode: 'read' | 'write', o: StatementOptions, snapshot?: string): Promise<void> {
     const timeout = String(this.context.statementTimeoutMs ?? 0);
     const settings: readonly (readonly [string, string])[] = [
       ['TimeZone', 'UTC'],
@@ -232,9 +244,10 @@ export class Session implements AsyncDisposable {
       ['idle_in_transaction_session_timeout', '0'],
       ['search_path', this.context.searchPath],
     ];
+    const shared = snapshot === undefined ? '' : `; set transaction snapshot ${literal(snapshot)}`;
     const begin =
       mode === 'read'
-        ? 'begin isolation level repeatable read, read only'
+        ? `begin isolation level repeatable read, read only${shared}`
         : 'begin isolation level read committed, read write';
     const sets = settings.map(([name, value]) =>
       name === 'search_path' ? `set local search_path to ${value}` : `set local ${name} to ${literal(value)}`,

@@ -1,5 +1,6 @@
 import { realpathSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
+import type { Loader, SchemaBuilder, TableDetails } from '../../model/build.ts';
 import type {
   Cancel,
   ConnectOptions,
@@ -36,6 +37,8 @@ export class SqliteEndpoint implements Endpoint {
   readonly #open: OpenArgs;
   readonly #timeoutMs: number | undefined;
   readonly writer?: Writer;
+  readonly builder?: SchemaBuilder;
+  readonly loader?: Loader;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
   readonly #closed = new AbortController();
@@ -54,11 +57,14 @@ export class SqliteEndpoint implements Endpoint {
     this.name = name;
     this.version = version;
     if (o.writable) {
-      this.writer = sqliteWriter(async (cancel) => {
+      const { writer, builder, loader } = sqliteWriter(async (cancel) => {
         const { connection } = await Connection.open({ ...open, readOnly: false }, timeoutMs, cancel);
         this.#all.add(connection);
         return connection;
       }, this.#closed.signal);
+      this.writer = writer;
+      this.builder = builder;
+      this.loader = loader;
     }
     this.fingerprint = fingerprintOf(open.path);
     this.#open = open;
@@ -127,6 +133,10 @@ export class SqliteEndpoint implements Endpoint {
 
   inspect(o: Cancel): Promise<Schema> {
     return this.#with(o, (connection) => connection.call('inspect', null, o));
+  }
+
+  details(o: Cancel & { tables: readonly Table[] }): Promise<readonly TableDetails[]> {
+    return this.#with(o, (connection) => connection.call('details', o.tables, o));
   }
 
   examine(o: Cancel & { tables: readonly Table[]; writable: boolean }): Promise<readonly Finding[]> {

@@ -1,3 +1,4 @@
+import type { TableDetails } from '../../model/build.ts';
 import type { Change } from '../../model/change.ts';
 import type { Digest, Finding, HashBatch, Partition, Segment, Selection, StepMark } from '../../model/endpoint.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
@@ -49,6 +50,13 @@ export interface BatchArgs {
   readonly changes: readonly Change[];
 }
 
+/** Rows to insert; cells in the order of `columns`. */
+export interface LoadArgs {
+  readonly table: Table;
+  readonly columns: readonly string[];
+  readonly rows: readonly Row[];
+}
+
 /** What a batch came to: stored rows, or the outcome that ends the step (nothing is left written). */
 export type BatchResult =
   | { readonly stored: readonly (Row | null)[] }
@@ -80,7 +88,13 @@ export interface Operations {
   renew: { args: { readonly token: bigint; readonly untilMs: number }; value: boolean };
   unlock: { args: { readonly token: bigint }; value: null };
   /** `already`: nothing was begun. */
-  beginStep: { args: { readonly mark: StepMark }; value: 'begun' | 'already' };
+  /** `unlinked`: foreign keys are not looked at until the step has ended. */
+  beginStep: { args: { readonly mark: StepMark; readonly unlinked?: true }; value: 'begun' | 'already' };
+  /** Which rows were not taken. */
+  loadRows: { args: LoadArgs; value: readonly { readonly index: number; readonly reason: string }[] };
+  details: { args: readonly Table[]; value: readonly TableDetails[] };
+  /** Runs one definition. */
+  define: { args: string; value: null };
   batch: { args: BatchArgs; value: BatchResult };
   /** Null when committed; else the refusal, with the transaction still open. */
   commitStep: {

@@ -1,13 +1,15 @@
 import type { HashBatch } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Row } from '../../model/row.ts';
-import { inspectDatabase } from './catalogue.ts';
+import { type CatalogueTable, inspectDatabase } from './catalogue.ts';
 import { type Database, openDatabase, requireTransaction } from './database.ts';
+import { define, tableDetails } from './details.ts';
 import { digestOfRows } from './digest.ts';
 import { examineDatabase } from './examine.ts';
 import { isSqliteFailure, resultCode, resultCodes } from './failures.ts';
 import { digestOfFrames } from './frame-digest.ts';
 import { hashesOfFrames } from './frame-stream.ts';
+import { loadRows } from './load-rows.ts';
 import type { OpenArgs, Operations, StreamArgs, Work } from './operations.ts';
 import type { Orders } from './read-plan.ts';
 import { countRows, hashesOfRows, keyBounds, type Snapshot, sampleKeys } from './reading.ts';
@@ -75,6 +77,7 @@ export const openSession = (): Session => {
   let orders: Orders = new Map();
   let knownVersion: string | undefined;
   const written = new Set<string>();
+  const loaded = new Map<string, CatalogueTable>();
   const streams = new Map<number, Stream>();
   let nextStream = 1;
 
@@ -168,9 +171,17 @@ export const openSession = (): Session => {
         giveLock(database(), token);
         return null;
       },
-      beginStep: ({ mark }) => {
+      details: (tables) => tableDetails(database(), tables),
+      define: (sql) => {
+        define(database(), sql);
+        loaded.clear();
+        return null;
+      },
+      loadRows: (rows) => loadRows(database(), rows, loaded),
+      beginStep: ({ mark, unlinked }) => {
         const version = String(database().get('pragma data_version')![0]);
-        const begun = beginStep(database(), mark);
+        const begun = beginStep(database(), mark, unlinked);
+        loaded.clear();
         // What is known of the keys holds until another connection writes.
         const now = String(database().get('pragma data_version')![0]);
         if (version !== knownVersion || now !== version) orders = new Map();

@@ -98,7 +98,9 @@ export const isApplied = (db: Database, mark: Pick<StepMark, 'run' | 'step'> & {
 };
 
 /** Begins a step's transaction, unless it has been applied. Throws FENCED when a later holder has the lock. */
-export const beginStep = (db: Database, mark: StepMark): 'begun' | 'already' => {
+export const beginStep = (db: Database, mark: StepMark, unlinked = false): 'begun' | 'already' => {
+  // outside of a transaction: inside, SQLite does not listen
+  db.exec(`pragma foreign_keys = ${unlinked ? 'off' : 'on'}`);
   db.exec('begin immediate');
   try {
     db.exec('pragma defer_foreign_keys = on');

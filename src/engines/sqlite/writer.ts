@@ -1,7 +1,10 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { Loader, SchemaBuilder } from '../../model/build.ts';
 import type { Applied, Cancel, StepMark, TableChanges, Writer, WriterLock, Written } from '../../model/endpoint.ts';
 import type { Table } from '../../model/schema.ts';
+import { sqliteLoader } from './bulk-load.ts';
 import type { Connection } from './connection.ts';
+import { schemaBuilder } from './create-table.ts';
 import type { BatchResult, Holder } from './operations.ts';
 
 /** A dead holder's lock runs out after this. */
@@ -19,7 +22,7 @@ export const sqliteWriter = (
   connect: (o: Cancel) => Promise<Connection>,
   closed: AbortSignal,
   clock: Clock = systemClock,
-): Writer => {
+): { readonly writer: Writer; readonly builder: SchemaBuilder; readonly loader: Loader } => {
   let open: Connection | undefined;
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -37,7 +40,7 @@ export const sqliteWriter = (
     return mine;
   };
 
-  return {
+  const writer: Writer = {
     maxBatch: 1000,
     prepare: (o) => alone(o, (c) => c.call('prepareTarget', null, o)),
     applied: (mark, o) => alone(o, (c) => c.call('applied', mark, o)),
@@ -68,6 +71,11 @@ export const sqliteWriter = (
       };
     },
     apply: (mark, batches, o) => alone(o, (c) => applyStep(c, clock, mark, batches, o)),
+  };
+  return {
+    writer,
+    builder: schemaBuilder((sql, o) => alone(o, (c) => c.call('define', sql, o))),
+    loader: sqliteLoader(alone, clock),
   };
 };
 

@@ -1,0 +1,92 @@
+import { grouped } from '../../lib/grouped.ts';
+import { visibleText } from '../../model/canon/show.ts';
+import type { Certificate } from '../../work/certificate.ts';
+import type { Out } from '../io.ts';
+import { duration } from './text.ts';
+
+const headline: Readonly<Record<Certificate['verdict'], string>> = {
+  certified: 'CERTIFIED: every row and every part of the schema was compared and agrees.',
+  incomplete: 'INCOMPLETE: no difference was found, but not everything could be compared.',
+  differs: 'NOT CERTIFIED: the target is not what the source is.',
+};
+
+const table = (t: Certificate['tables'][number]): string => {
+  const parts = [
+    `${grouped(t.rows.source)} rows, ${grouped(t.identical)} identical`,
+    ...(t.different + t.only_in_source + t.only_in_target > 0
+      ? [
+          `${grouped(t.different)} different, ${grouped(t.only_in_source)} missing, ${grouped(t.only_in_target)} only in the target`,
+        ]
+      : []),
+    ...(t.refused > 0 ? [`${grouped(t.refused)} refused`] : []),
+    ...(t.in_flight > 0 ? [`${grouped(t.in_flight)} in flight`] : []),
+    ...(t.digest === null ? [] : [`digest ${t.digest.sum.target}`]),
+    `loaded as ${t.loaded.as} in ${duration(t.loaded.elapsed_ms)}`,
+  ];
+  const to = t.target === t.source ? '' : ` -> ${visibleText(t.target)}`;
+  return `  ${visibleText(t.source)}${to}: ${parts.join(' · ')}`;
+};
+
+/** A refused value may be long or odd: the reason is already cut and neutralised. */
+const keyText = (key: Readonly<Record<string, string | null>>): string =>
+  Object.entries(key)
+    .map(([name, cell]) => `${visibleText(name)}=${cell === null ? 'NULL' : visibleText(cell)}`)
+    .join(' ');
+
+const section = (title: string, lines: readonly string[]): readonly string[] =>
+  lines.length === 0 ? [] : ['', title, ...lines];
+
+/** Views in one line, everything else one by one. */
+const carriedNot = ({ not_carried }: Certificate): Certificate['not_carried'] => {
+  const views = not_carried.filter((n) => n.kind === 'view');
+  const [first] = views;
+  if (first === undefined || views.length === 1) return not_carried;
+  const name = views.map((v) => v.name).join(', ');
+  return [
+    { ...first, kind: `${views.length} views`, name, table: name },
+    ...not_carried.filter((n) => n.kind !== 'view'),
+  ];
+};
+
+/** The certificate for people. */
+export const certificateText = async (out: Out, c: Certificate): Promise<void> => {
+  const lines = [
+    headline[c.verdict],
+    `run ${c.run} · Lockstep ${c.lockstep} · ${c.started} to ${c.finished}`,
+    `source ${c.source.name}: ${c.source.version}, ${c.source.description}`,
+    `target ${c.target.name}: ${c.target.version}, ${c.target.description}`,
+    ...section('Tables', c.tables.map(table)),
+    ...section(
+      'Refused rows (the target cannot hold them exactly, so they are not there)',
+      c.refused.flatMap((r) => [
+        `  ${visibleText(r.table)}: ${grouped(r.count)}`,
+        ...r.examples.slice(0, 5).map((e) => `    ${keyText(e.key)}: ${visibleText(e.reason)}`),
+      ]),
+    ),
+    ...section(
+      'Schema differences',
+      c.schema.differences.flatMap((d) => [
+        `  ${visibleText(d.what)}${d.reason === undefined ? '' : ` (${visibleText(d.reason)})`}`,
+        `    ${d.fix};`,
+      ]),
+    ),
+    ...section(
+      'Not compared',
+      c.coverage.not_compared.map((n) => `  ${visibleText(n.what)}: ${visibleText(n.reason)}`),
+    ),
+    ...section(
+      'Not carried over',
+      carriedNot(c).map(
+        (n) =>
+          `  ${n.kind} ${visibleText(n.name)}${n.table === n.name ? '' : ` of ${visibleText(n.table)}`}: ${n.reason}${n.definition === undefined ? '' : `\n    ${visibleText(n.definition)}`}`,
+      ),
+    ),
+    ...section(
+      'Made in another way',
+      c.notes.map((n) => `  ${visibleText(n)}`),
+    ),
+    '',
+    `Never carried over: ${c.never_carried.join('; ')}.`,
+  ];
+  await out.write(`${lines.join('\n')}\n`);
+};
