@@ -104,6 +104,20 @@ export const commandTable: readonly CommandSpec[] = [
     load: async () => (await import('./commands/runs.ts')).runs,
   },
   {
+    name: 'quarantine',
+    args: '<action> [sync/pair] [key...]',
+    about:
+      'Source rows that break their pair’s rules: list them, retry (look at them again now), or drop (forget) them. An action is list, retry or drop; a key is given as its cells.',
+    writes: 'the control store only',
+    flags: ['format', 'json', 'limit'],
+    examples: [
+      'lockstep quarantine list',
+      'lockstep quarantine retry subscriptions',
+      'lockstep quarantine drop subscriptions/public.subscriptions 42',
+    ],
+    load: async () => (await import('./commands/quarantine.ts')).quarantine,
+  },
+  {
     name: 'show',
     args: '<run|plan>',
     about: 'Show a run or a plan again.',
@@ -166,7 +180,7 @@ export const laterCommands: readonly string[] = [
   'serve',
   'worker',
   'conflicts',
-  'quarantine',
+
   'backup',
   'audit',
   'token',

@@ -71,6 +71,8 @@ export interface PairTransform {
   reading(source: Endpoint, target: Endpoint): Endpoint;
   /** What is done, for people: `status: map · total: expr`. */
   readonly description: string;
+  /** All that decides what becomes of a row, as text: two of the same do the same, as far as the text of a function tells. */
+  readonly signature: string;
   /** Columns whose target values do not tell the source's: the reverse direction cannot write them. */
   readonly oneWay: readonly { readonly column: string; readonly why: string }[];
 }

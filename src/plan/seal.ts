@@ -135,8 +135,9 @@ export const sealPlan = async (
     readonly hashes: ImageHashes;
   },
 ): Promise<Plan> => {
-  // An empty source never causes deletes, whatever the guards allow.
-  const dropped = new Set(planner.shapes.flatMap((_, i) => (o.reports[i]!.rows.source === 0 ? [i] : [])));
+  // An empty source never causes deletes, whatever the guards allow; nor does one with rows whose keys are not known.
+  const unkeyed = (i: number): boolean => (o.reports[i]!.unkeyed ?? 0) > 0;
+  const dropped = new Set(planner.shapes.flatMap((_, i) => (o.reports[i]!.rows.source === 0 || unkeyed(i) ? [i] : [])));
   const linked = await linkRows(planner, dropped);
   for (const [pair, count] of linked.parks) planner.tallies[pair]!.planned.update += count;
   const pairs = planner.shapes.map((shape, i): PairPlanned => {
@@ -151,7 +152,7 @@ export const sealPlan = async (
         : { ...tally.planned },
       rows: report.rows,
       columns: tally.columns,
-      emptySourceDeletes: dropped.has(i) ? tally.planned.delete : 0,
+      emptySourceDeletes: dropped.has(i) && !unkeyed(i) ? tally.planned.delete : 0,
     };
   });
   const groups: Record<string, GroupKind> = {};
@@ -188,6 +189,14 @@ export const sealPlan = async (
       warnings.push(`the source of ${pair.pair} has no rows: no row of ${pair.target} is deleted`);
     }
   }
+  planner.shapes.forEach(({ pair }, i) => {
+    const { planned, withheld } = planner.tallies[i]!;
+    if (!unkeyed(i) || planned.delete === 0) return;
+    withheld.delete += planned.delete;
+    warnings.push(
+      `${pair.name} has ${o.reports[i]!.unkeyed} rows whose key cannot be made: any row of the target may be theirs, so none is deleted`,
+    );
+  });
   const withheld = sum(planner.tallies.map((t) => t.withheld));
   withheld.delete += pairs.reduce((n, p) => n + p.emptySourceDeletes, 0);
   const summary: PlanSummary = {

@@ -172,6 +172,7 @@ export const transformedReader = (
 
   return {
     ...(inner.position === undefined ? {} : { position: inner.position }),
+    ...changesOf(inner, program),
     scan: async function* (selection, segment, o) {
       const plan = planFor(selection);
       if (plan === undefined) yield* inner.scan(selection, segment, o);
@@ -196,6 +197,45 @@ export const transformedReader = (
         inner[Symbol.asyncDispose](),
       ]);
       for (const one of closed) if (one.status === 'rejected') throw one.reason;
+    },
+  };
+};
+
+/**
+ * Rows that have changed are those whose stored rows have: but for look-ups, whose rows change by themselves. Where keys
+ * are made, nobody knows the key of a changed row before it is read.
+ */
+const changesOf = ({ changes }: Reader, { lookups, made }: Program): Pick<Reader, 'changes'> => {
+  if (changes === undefined || lookups.length > 0) return {};
+  const names = new Set(made.map((m) => m.column.name));
+  const stored = <T extends SelectedColumn | Selection>(what: T): T => {
+    const used: readonly SelectedColumn[] = 'columns' in what ? what.columns : [what];
+    const one = used.find((c) => names.has(c.name));
+    if (one === undefined) return what;
+    throw new LockstepError(
+      'USAGE',
+      `${one.name} is made of other columns: rows that have changed cannot be told by it`,
+      {
+        hint: 'Compare all rows of this sync: leave incremental out, or name a column that is stored.',
+      },
+    );
+  };
+  const { columns, version } = changes;
+  return {
+    changes: {
+      ...(columns && {
+        columns: {
+          latest: async (table, column, o) => columns.latest(table, stored(column), o),
+          since: (selection, column, from, o) => columns.since(stored(selection), stored(column), from, o),
+        },
+      }),
+      ...(version && {
+        version: {
+          name: version.name,
+          mark: (table, o) => version.mark(table, o),
+          since: async (selection, mark, o) => version.since(stored(selection), mark, o),
+        },
+      }),
     },
   };
 };

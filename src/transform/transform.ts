@@ -64,7 +64,7 @@ export const transformed = (o: Options): Transformed | undefined => {
     checks,
     lookups: made.flatMap((m) => (m.lookup ? [m.lookup] : [])),
   };
-  return { table: tableAfter(o, made), transform: transformOf(program) };
+  return { table: tableAfter(o, made), transform: transformOf(program, settings) };
 };
 
 const checkOf = (source: Table, made: readonly MadeColumn[], name: string, settings: RuleSettings): Check => {
@@ -138,10 +138,16 @@ const tableAfter = (o: Options, made: readonly MadeColumn[]): Table => {
   };
 };
 
-const transformOf = (program: Program): PairTransform => {
+const signatureOf = (settings: TransformSettings): string =>
+  JSON.stringify(settings, (_key, value: unknown) =>
+    typeof value === 'function' ? String(value) : value instanceof Map ? [...value] : value,
+  );
+
+const transformOf = (program: Program, settings: TransformSettings): PairTransform => {
   const { raw, made, checks } = program;
   return {
     raw,
+    signature: signatureOf(settings),
     oneWay: made.flatMap((m) => (m.oneWay === undefined ? [] : [{ column: m.column.name, why: m.oneWay }])),
     description: [
       ...made.map((m) => `${m.column.name}: ${m.how}`),

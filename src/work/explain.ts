@@ -3,9 +3,11 @@ import { canonical } from '../model/canon/canonical.ts';
 import type { Cancel, Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
-import type { Key, Row } from '../model/row.ts';
+import type { Cell, Key, Row } from '../model/row.ts';
+import type { Column } from '../model/schema.ts';
 import { pairSelection } from '../model/selection.ts';
 import type { Store, Trace } from '../model/store.ts';
+import { rejectionOf, sourceOf } from '../model/transform.ts';
 
 /** The whole story of one row: what both sides show now, and everything recorded of it. */
 export interface Explained {
@@ -17,6 +19,10 @@ export interface Explained {
   readonly columns: readonly string[];
   /** Within a declared tolerance. */
   readonly tolerated: readonly string[];
+  /** The source row as it is stored, where the pair transforms it and its key is stored. */
+  readonly stored?: readonly { readonly column: string; readonly cell: Cell }[];
+  /** Why the source row is invalid by the pair's rules. */
+  readonly quarantined?: readonly string[];
   readonly trace: Trace;
 }
 
@@ -45,6 +51,31 @@ const rowOf = async (endpoint: Endpoint, pair: Pair, side: 'source' | 'target', 
   return null;
 };
 
+/** The row as it is stored, before it is transformed; undefined where its key is made of other columns. */
+const storedRow = async (endpoint: Endpoint, pair: Pair, key: Key, o: Cancel): Promise<Explained['stored']> => {
+  const raw = pair.transform?.raw;
+  if (raw === undefined) return undefined;
+  const keys = pair.columns.slice(0, pair.keyWidth);
+  const isStored = (c: Column): boolean => raw.columns.includes(c);
+  if (!keys.every((c) => isStored(c.source))) return undefined;
+  const { filter: _, ...made } = pairSelection(pair, 'source');
+  const rest = raw.columns.filter((c) => c.unreadable === undefined && !keys.some((k) => k.source === c));
+  const columns = [
+    ...made.columns.slice(0, pair.keyWidth),
+    ...rest.map(({ name, type, loose }) => ({
+      name,
+      stored: type,
+      as: type,
+      ...(loose ? { loose: true as const } : {}),
+    })),
+  ];
+  await using reader = await endpoint.snapshot(o);
+  for await (const [row] of reader.scan({ ...made, columns }, { kind: 'keys', keys: [key] }, o)) {
+    if (row) return columns.map(({ name }, i) => ({ column: name, cell: row[i]! }));
+  }
+  return undefined;
+};
+
 /** `lockstep explain SYNC/PAIR KEY`. Without a store: only what both sides show. */
 export const explain = async (
   o: Cancel & {
@@ -57,7 +88,10 @@ export const explain = async (
 ): Promise<Explained> => {
   const { pair } = o;
   const key = parseKey(pair, o.key);
-  const source = await rowOf(o.source, pair, 'source', key, o);
+  const found = await rowOf(sourceOf(pair, o.source, o.target), pair, 'source', key, o);
+  const rejection = found === null ? undefined : rejectionOf(found, pair.columns.length);
+  const source = rejection ? null : found;
+  const stored = await storedRow(o.source, pair, key, o);
   const target = await rowOf(o.target, pair, 'target', key, o);
   const judged =
     source !== null && target !== null ? judge(pair.columns, source, target) : { columns: [], tolerated: [] };
@@ -69,6 +103,8 @@ export const explain = async (
     target,
     columns: judged.columns.map(name),
     tolerated: judged.tolerated.map(name),
+    ...(stored ? { stored } : {}),
+    ...(rejection ? { quarantined: rejection.reasons } : {}),
     trace: (await o.store?.trace(pair.name, key, o)) ?? { differences: [], planned: [], written: [] },
   };
 };

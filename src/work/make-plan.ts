@@ -11,6 +11,7 @@ import { openPlanner } from '../plan/planner.ts';
 import { type PlanSummary, sealPlan } from '../plan/seal.ts';
 import { byMode, type WritingMode } from '../resolve/decide.ts';
 import { alignAll, type CompareOptions, compare } from './compare.ts';
+import { runQuarantine } from './quarantine.ts';
 import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
 import { type Incremental, runStandings } from './standings.ts';
 
@@ -110,6 +111,7 @@ export const comparedPlan = async (o: PlanInput, { id: run, started }: Run): Pro
     incremental === undefined || o.sync === null
       ? undefined
       : runStandings({ ...o, sync: o.sync, incremental }, { id: run, started });
+  const invalid = runQuarantine(o, run);
   const report = await compare({
     ...plain,
     ...(standings === undefined ? {} : { incremental: standings.incremental }),
@@ -119,8 +121,12 @@ export const comparedPlan = async (o: PlanInput, { id: run, started }: Run): Pro
         await o.onDifferences?.(pair, differences);
         await planner.add(place.get(pair.name)!, differences, o);
       },
+      quarantine: invalid.quarantine,
     },
-    onPair: (pair, pairReport) => void reports.set(pair.name, pairReport),
+    onPair: async (pair, pairReport) => {
+      reports.set(pair.name, pairReport);
+      await invalid.ended(pair, pairReport);
+    },
   });
   o.onProgress?.({ pair: '', phase: 'plan', rows: 0 });
   const plan = await sealPlan(planner, writer, {

@@ -5,6 +5,7 @@ import type { CompareReport, PairReport } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
 import type { DifferencePair, EndpointFacts, Json, Run, Store } from '../model/store.ts';
 import { alignAll, type CompareOptions, compare } from './compare.ts';
+import { runQuarantine } from './quarantine.ts';
 import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
 import { type Incremental, runStandings } from './standings.ts';
 
@@ -103,6 +104,7 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
     const { incremental, ...plain } = o;
     const standings =
       incremental === undefined || o.sync === null ? undefined : runStandings({ ...o, sync: o.sync, incremental }, run);
+    const invalid = runQuarantine(o, run.id);
     const compared = await compare({
       ...plain,
       ...(standings === undefined ? {} : { incremental: standings.incremental }),
@@ -113,9 +115,11 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
           await keep(pair, differences);
           await o.sink.write(pair, differences);
         },
+        quarantine: invalid.quarantine,
       },
-      onPair: (_pair, report) =>
+      onPair: (pair, report) =>
         inTurn(async () => {
+          await invalid.ended(pair, report);
           reports.push(kept(report));
           await writer.flush(o);
           const all = [...done.values(), ...reports];

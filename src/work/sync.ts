@@ -40,6 +40,8 @@ export interface SyncReport {
   readonly unverified: number;
   /** Rows that the target changed while they were written (a trigger). */
   readonly changed_by_target: number;
+  /** Source rows that are invalid by their pair's rules: not written, and their rows in the target left as they are. */
+  readonly quarantined: number;
   /** Differences that moved before they could be planned. */
   readonly in_flight: number;
   readonly verdict: Verdict;
@@ -102,6 +104,7 @@ const syncReport = (
     verified: verification?.verified ?? 0,
     unverified: verification?.unverified ?? 0,
     changed_by_target: n?.changed_by_target ?? 0,
+    quarantined: report.pairs.reduce((sum, p) => sum + (p.quarantined ?? 0), 0),
     in_flight: inFlight,
     verdict: left > 0 ? 'differs' : complete ? 'agrees' : 'incomplete',
     guarded_by: result?.guardedBy ?? 'marker',

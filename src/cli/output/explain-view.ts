@@ -73,6 +73,7 @@ const events = (trace: Trace): readonly Event[] => {
 };
 
 const stateOf = (e: Explained): string => {
+  if (e.quarantined) return 'is quarantined: its source row is invalid';
   if (e.source === null && e.target === null) return 'is on neither side now';
   if (e.target === null) return 'is only in the source now';
   if (e.source === null) return 'is only in the target now';
@@ -92,11 +93,28 @@ export const explainedJson = (out: Out, e: Explained, names: Names): Promise<voi
       names,
       source: object(e.source),
       target: object(e.target),
+      ...(e.stored ? { stored: Object.fromEntries(e.stored.map(({ column, cell }) => [column, cell])) } : {}),
+      ...(e.pair.transform ? { transform: e.pair.transform.description, one_way: e.pair.transform.oneWay } : {}),
+      ...(e.quarantined ? { quarantined: e.quarantined } : {}),
       different: e.columns,
       tolerated: e.tolerated,
       history: events(e.trace).map((x) => ({ at: utc(x.at), run: x.run, what: x.what, cells: x.cells })),
     })}\n`,
   );
+};
+
+/** What is stored in the source, what is made of it, and why it is invalid. */
+const transformLines = async (out: Out, e: Explained, names: Names): Promise<void> => {
+  const { transform } = e.pair;
+  if (transform === undefined) return;
+  const style = styleOf(out.color);
+  for (const reason of e.quarantined ?? []) await out.write(`  ${style.yellow('!')} ${inert(reason)}\n`);
+  const how = transform.description === '' ? '' : `   ${inert(transform.description)}`;
+  await out.write(`\n  ${style.bold(`stored in ${visibleText(names.source)}`)}${style.dim(how)}\n`);
+  const rows = (e.stored ?? []).map(({ column, cell }) => [`  ${visibleText(column)}`, cut(visibleCell(cell), 60)]);
+  await out.write(rows.length > 0 ? `${columnsOf(rows, () => false).join('\n')}\n` : '  its key is not stored\n');
+  for (const { column, why } of transform.oneWay)
+    await out.write(`  ${style.dim(`one way only: ${visibleText(column)}, ${inert(why)}`)}\n`);
 };
 
 export const explainedTable = async (out: Out, e: Explained, names: Names): Promise<void> => {
@@ -124,6 +142,7 @@ export const explainedTable = async (out: Out, e: Explained, names: Names): Prom
     const lines = columnsOf([['  column', names.source, names.target, '', 'type'], ...rows], () => false);
     await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
   }
+  await transformLines(out, e, names);
   const history = events(e.trace);
   await out.write(`\n  ${style.bold('history')}${history.length === 0 ? '   nothing is recorded of this row' : ''}\n`);
   for (const x of history) {

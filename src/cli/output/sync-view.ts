@@ -56,6 +56,8 @@ export const syncTable = async (
   if (refused) await line(style.red('✗'), 'rejected', refused, 'refused by the database');
   if (s.does_not_fit)
     await line(style.red('✗'), 'not planned', s.does_not_fit, 'the target cannot hold them, or the table has no key');
+  if (s.quarantined)
+    await line(style.yellow('!'), 'quarantined', s.quarantined, 'invalid in the source; see lockstep quarantine list');
   if (s.rolled_back) await line(style.red('↶'), 'rolled back', s.rolled_back, inert(result?.rolledBack ?? ''));
   if (s.pending) await line(style.yellow('…'), 'pending', s.pending, 'not written');
   for (const settled of left) {

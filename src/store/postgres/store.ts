@@ -9,6 +9,7 @@ import { storeError } from './errors.ts';
 import { journalOf } from './journal.ts';
 import { migrate } from './migrate.ts';
 import { plansOf } from './plans.ts';
+import { quarantineOf } from './quarantine.ts';
 import { runsOf } from './runs.ts';
 import { standingsOf } from './standings.ts';
 import { traceOf } from './trace.ts';
@@ -33,6 +34,7 @@ export const openPostgresStore = async (connector: Connector, o: Cancel): Promis
     journal: journalOf(database),
     differences: differencesOf(database),
     standings: standingsOf(database),
+    quarantine: quarantineOf(database),
     trace: (pair, key, c) => traceOf(database, runs, pair, key, c),
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import type { Quarantine, QuarantinedRow, QuarantineFilter } from '../../model/quarantine.ts';
+import type { Key } from '../../model/row.ts';
+import type { Database, Rows } from './database.ts';
+import { fromJson, fromTime, plainText, toTime } from './values.ts';
+
+const hashOf = (key: Key): Buffer => createHash('sha256').update(JSON.stringify(key)).digest();
+
+/** Rows per statement. */
+const atOnce = 500;
+
+const where = `($1::text is null or sync = $1) and ($2::text is null or pair = $2) and ($3::bytea[] is null or hash = any ($3))`;
+
+const valuesOf = ({ sync, pair, keys }: QuarantineFilter): readonly unknown[] => [
+  sync === undefined ? null : plainText(sync),
+  pair === undefined ? null : plainText(pair),
+  keys === undefined ? null : keys.map(hashOf),
+];
+
+const toRow = (row: Rows[number]): QuarantinedRow => ({
+  sync: row['sync'] as string,
+  pair: row['pair'] as string,
+  columns: fromJson<readonly string[]>(row['columns']),
+  key: fromJson<Key>(row['key']),
+  reasons: fromJson<readonly string[]>(row['reasons']),
+  row: fromJson<QuarantinedRow['row']>(row['image']),
+  firstRun: row['first_run'] as string,
+  firstSeen: fromTime(row['first_seen'])!,
+  lastRun: row['last_run'] as string,
+  lastSeen: fromTime(row['last_seen'])!,
+  attempts: row['attempts'] as number,
+});
+
+export const quarantineOf = (database: Database): Quarantine => ({
+  record: async ({ sync, pair, columns, run, at }, rows, o) => {
+    for (let i = 0; i < rows.length; i += atOnce) {
+      // One entry per key and statement.
+      const some = [...new Map(rows.slice(i, i + atOnce).map((row) => [JSON.stringify(row.key), row])).values()];
+      await database.query(
+        `insert into lockstep_control.quarantine as q
+           (sync, pair, columns, hash, key, reasons, image, first_run, first_seen, last_run, last_seen, attempts)
+         select $1, $2, $3, x.hash, x.key, x.reasons, x.image, coalesce($8, ''), $9, coalesce($8, ''), $9, 1
+         from unnest($4::bytea[], $5::text[], $6::text[], $7::text[]) as x (hash, key, reasons, image)
+         on conflict (sync, pair, hash) do update set
+           columns = excluded.columns, reasons = excluded.reasons, image = excluded.image, last_seen = excluded.last_seen,
+           last_run = coalesce($8, q.last_run),
+           attempts = q.attempts + case when q.last_run is not distinct from $8 then 0 else 1 end`,
+        [
+          plainText(sync),
+          plainText(pair),
+          JSON.stringify(columns),
+          some.map((row) => hashOf(row.key)),
+          some.map((row) => JSON.stringify(row.key)),
+          some.map((row) => JSON.stringify(row.reasons)),
+          some.map((row) => JSON.stringify(row.row)),
+          run ?? null,
+          toTime(at),
+        ],
+        o,
+      );
+    }
+  },
+  list: async function* (filter, o) {
+    let after: Rows[number] | undefined;
+    for (;;) {
+      const rows = await database.query(
+        `select * from lockstep_control.quarantine
+         where ${where} and ($4::text is null or (sync, pair, first_seen, hash) > ($4, $5, $6, $7))
+         order by sync, pair, first_seen, hash limit ${atOnce}`,
+        [
+          ...valuesOf(filter),
+          after?.['sync'] ?? null,
+          after?.['pair'] ?? null,
+          after?.['first_seen'] ?? null,
+          after?.['hash'] ?? null,
+        ],
+        o,
+      );
+      if (rows.length > 0) yield rows.map(toRow);
+      if (rows.length < atOnce) return;
+      after = rows.at(-1);
+    }
+  },
+  count: async (filter, o) => {
+    const [row] = await database.query(
+      `select count(*) as n from lockstep_control.quarantine where ${where}`,
+      valuesOf(filter),
+      o,
+    );
+    return Number(row!['n']);
+  },
+  drop: async (filter, o) => {
+    const [row] = await database.query(
+      `with gone as (delete from lockstep_control.quarantine
+         where ${where} and ($4::text is null or last_run <> $4) returning 1)
+       select count(*) as n from gone`,
+      [...valuesOf(filter), filter.except ?? null],
+      o,
+    );
+    return Number(row!['n']);
+  },
+});
