@@ -127,6 +127,15 @@ export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boo
     ...((plan.header.settings ?? {}) as Partial<ApplySettings>),
     ...o.settings,
   };
+  if (settings.atomic === 'run' && writer.maxBatch === 1)
+    throw new LockstepError(
+      'CONFIG',
+      `${o.target.name} writes one row at a time, so a run cannot be all or nothing there. Nothing was written.`,
+      {
+        side: o.target.name,
+        hint: 'Leave `atomic: run` out for this target; an interrupted run is finished by the same command.',
+      },
+    );
   await o.store.plans.claim(plan.header.id, run.id, o.clock.now(), o);
   let begun = resumed;
   const marked = resumed ? (run.checkpoint as { marked?: readonly string[] } | null)?.marked : undefined;
