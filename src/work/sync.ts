@@ -1,6 +1,6 @@
 import type { ApplyResult } from '../apply/apply-plan.ts';
 import { totalOf } from '../apply/numbers.ts';
-import type { Verdict } from '../model/report.ts';
+import type { IncrementalFacts, Verdict } from '../model/report.ts';
 import type { Json, Run } from '../model/store.ts';
 import { type ApplyWork, applyExit, checkPlanGuards, underLock } from './apply.ts';
 import { finishInterrupted } from './interrupted.ts';
@@ -46,6 +46,8 @@ export interface SyncReport {
   readonly in_flight: number;
   readonly verdict: Verdict;
   readonly guarded_by: 'marker' | 'state';
+  /** Of a sync that is compared incrementally: what was looked at of each pair. */
+  readonly incremental?: readonly ({ readonly pair: string } & IncrementalFacts)[];
   readonly not_compared: readonly { readonly what: string; readonly reason: string }[];
   readonly warnings: readonly string[];
 }
@@ -82,6 +84,7 @@ const syncReport = (
     (n?.rolled_back ?? 0) +
     (verification?.unverified ?? 0);
   const unseen = (n?.applied.update ?? 0) > 0 ? changedByTarget(pairs) : [];
+  const incremental = report.pairs.flatMap((p) => (p.incremental ? [{ pair: p.source, ...p.incremental }] : []));
   const complete = report.coverage.complete && inFlight === 0 && unseen.length === 0;
   return {
     schema_version: 1,
@@ -108,6 +111,7 @@ const syncReport = (
     in_flight: inFlight,
     verdict: left > 0 ? 'differs' : complete ? 'agrees' : 'incomplete',
     guarded_by: result?.guardedBy ?? 'marker',
+    ...(incremental.length > 0 ? { incremental } : {}),
     not_compared: [...report.coverage.not_compared, ...unseen].map(({ what, reason }) => ({ what, reason })),
     warnings: [...summary.warnings, ...report.pairs.flatMap((p) => p.warnings)],
   };

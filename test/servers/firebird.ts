@@ -142,6 +142,8 @@ export interface FirebirdDatabase extends AsyncDisposable {
   readonly url: string;
   /** Runs statements in one transaction of a connection of its own, committed when it returns; rows of the last one. */
   run(...statements: readonly (string | SqlQuery)[]): Promise<RawRow[]>;
+  /** Closes that connection: a tool may want the database for itself. The next `run` opens another. */
+  away(): Promise<void>;
 }
 
 const patient = new AbortController().signal;
@@ -215,6 +217,10 @@ export const firebirdDatabase = async (): Promise<FirebirdDatabase> => {
         await s.rollback();
       }
       return rows;
+    },
+    away: async () => {
+      await (await session)?.[Symbol.asyncDispose]();
+      session = undefined;
     },
     [Symbol.asyncDispose]: async () => {
       await (await session)?.[Symbol.asyncDispose]();

@@ -2,6 +2,7 @@ import { grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
 import { inert } from '../report-error.ts';
+import { incrementalLines, tableRows } from './incremental.ts';
 import { columnsOf, count, duration, short } from './text.ts';
 
 /** The result of a comparison in words and numbers: what table, markdown and html share. */
@@ -75,9 +76,10 @@ export const verdictLine = (report: CompareReport): string => {
   ] as const;
   const left = open.filter(([n]) => n > 0).map(([n, what]) => `${grouped(n)} ${what}`);
   if (report.verdict === 'differs') {
-    const share = (100 * differing) / Math.max(1, rowsOf(report));
+    const all = report.pairs.reduce((n, p) => n + tableRows(p), 0);
+    const share = (100 * differing) / Math.max(1, all);
     const percent = share >= 0.01 ? share.toFixed(2) : share.toPrecision(1);
-    return `✗ DIFFERS: ${count(differing, 'row')} of ${grouped(rowsOf(report))} (${percent} %)${left.length ? `; ${left.join(', ')}` : ''}`;
+    return `✗ DIFFERS: ${count(differing, 'row')} of ${grouped(all)} (${percent} %)${left.length ? `; ${left.join(', ')}` : ''}`;
   }
   if (report.verdict === 'agrees')
     return report.pairs.some((p) => p.incremental?.mode === 'changes')
@@ -96,15 +98,6 @@ export const histogram = (p: PairReport): string =>
     .join(' · ')
     .concat(p.columns_of === undefined ? '' : ` (of ${grouped(p.columns_of)} looked at)`);
 
-/** What stands for the rows that were not looked at. */
-const lookedAt = (p: PairReport, i: NonNullable<PairReport['incremental']>): string => {
-  const rows = Math.max(p.rows.source, p.rows.target);
-  const of = Math.max(i.table_rows?.source ?? 0, i.table_rows?.target ?? 0);
-  const by = [...new Set([i.by.source, i.by.target])].filter((name) => name !== null).join(' and ');
-  const keys = i.deletes === 'keys' ? ' The keys of all rows were compared.' : '';
-  return `${pairLabel(p)}: ${grouped(rows)} of ${count(of, 'row')} looked at; by ${by}, the others have not changed since run ${i.since?.run}, when they agreed.${keys} All rows were last compared in run ${i.full?.run}, ${i.full?.at}`;
-};
-
 /** Labelled remarks below the differences: patterns, what was not compared and why, tolerances, warnings. */
 export const remarks = (report: CompareReport): readonly (readonly [label: string, text: string])[] => {
   const found: (readonly [string, string])[] = [];
@@ -112,7 +105,7 @@ export const remarks = (report: CompareReport): readonly (readonly [label: strin
   for (const p of report.pairs)
     for (const pattern of p.patterns ?? [])
       add('pattern', `${pairLabel(p)}: ${pattern.message}${pattern.fix === undefined ? '' : `. Try: ${pattern.fix}`}`);
-  for (const p of report.pairs) if (p.incremental?.mode === 'changes') add('incremental', lookedAt(p, p.incremental));
+  for (const line of incrementalLines(report)) add('incremental', line);
   for (const p of report.pairs) {
     if (p.in_flight)
       add('in flight', `${pairLabel(p)}: ${count(p.in_flight, 'key')} kept changing while being read; run it again`);

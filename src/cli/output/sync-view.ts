@@ -6,6 +6,7 @@ import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { shownChange } from './changes.ts';
+import { incrementalLines } from './incremental.ts';
 import { jsonText } from './json-text.ts';
 import { missingParents } from './missing-parents.ts';
 import { pairLines } from './pair-lines.ts';
@@ -32,6 +33,8 @@ export const syncTable = async (
   );
   await out.write(`  compared   ${workDone(planned.report, elapsedMs)}\n\n`);
   await out.write(`${pairLines(planned.report, out.isTTY ? out.columns : 120, style).join('\n')}\n\n`);
+  for (const text of incrementalLines(planned.report))
+    await out.write(`  ${style.cyan('incremental')}  ${inert(text)}\n`);
   const line = (mark: string, label: string, n: number, rest = ''): Promise<void> =>
     out.write(`  ${mark} ${label.padEnd(12)}${grouped(n).padStart(9)}${rest === '' ? '' : `     ${rest}`}\n`);
   const { insert, update, delete: gone } = s.applied;

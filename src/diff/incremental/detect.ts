@@ -65,11 +65,7 @@ export const conclude = async (
   let notKept = facts.not_kept;
   if (marks !== undefined && open === undefined)
     notKept = `more than ${grouped(mostOpen)} keys do not agree: until they do, the next comparison starts where this one did`;
-  if (!incremental)
-    warnings.push(
-      `all rows were compared: ${facts.why}${notKept === undefined || notKept === facts.why ? '' : `; ${notKept}`}`,
-    );
-  else if (notKept !== undefined) warnings.push(notKept);
+  if (notKept !== undefined && notKept !== facts.not_kept) warnings.push(notKept);
   const self = { run: request.run, at: request.at };
   const standing: Standing | undefined =
     marks === undefined || open === undefined

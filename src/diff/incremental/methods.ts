@@ -64,7 +64,9 @@ export const methodOf = (
   }
   if (changes?.columns === undefined)
     return { kind: 'none', reason: `${engine} cannot read rows by ${word}`, fix: 'Compare all rows: --full.' };
-  if (!isWatermark(column.type) || column.unreadable !== undefined)
+  // Where anything can stand in a column, it is read as what it is compared as.
+  const as = column.loose ? (pair.columns.find((c) => c[side] === column)?.as ?? column.type) : column.type;
+  if (!isWatermark(as) || column.unreadable !== undefined)
     return {
       kind: 'none',
       reason: `${label}.${column.name} is ${column.native}: only times and whole numbers tell what came later`,
@@ -76,7 +78,7 @@ export const methodOf = (
     column: {
       name: column.name,
       stored: column.type,
-      as: column.type,
+      as,
       ...(column.loose ? { loose: true as const } : {}),
     },
   };

@@ -1,4 +1,5 @@
 import { dateOfDay, momentText, plainDay } from '../../model/canon/calendar.ts';
+import { isMisfit } from '../../model/canon/misfit.ts';
 import { parts, timestampParts } from '../../model/canon/timestamp.ts';
 import { compareCells } from '../../model/order.ts';
 import type { Cell, Text } from '../../model/row.ts';
@@ -20,7 +21,7 @@ export const isWatermark = (type: ColumnType): boolean => type.kind === 'int' ||
  * change until then. Undefined: nothing to go by, and the next comparison looks at all rows.
  */
 export const markOf = (type: ColumnType, greatest: Cell, now: Text | undefined): Text | undefined => {
-  if (greatest === null) return undefined;
+  if (greatest === null || isMisfit(greatest)) return undefined;
   if (now === undefined || !times.has(type.kind)) return greatest;
   const latest = type.kind === 'date' ? (now.slice(0, 10) as Text) : now;
   return compareCells(type, greatest, latest) <= 0 ? greatest : latest;

@@ -1,5 +1,6 @@
 import type {
   Cancel,
+  Changes,
   HashBatch,
   Hashing,
   Position,
@@ -16,6 +17,7 @@ import { tableLabel } from '../../model/schema.ts';
 import { id } from '../sql/quote.ts';
 import type { Throttle } from '../sql/throttle.ts';
 import { type TableFacts, tableFacts } from './catalogue.ts';
+import { changesOf } from './changed.ts';
 import { type ColumnSql, columnsSql, rowReader } from './columns.ts';
 import { scaled } from './decode.ts';
 import { digestRows, hashBatches, joined } from './hash-rows.ts';
@@ -43,6 +45,7 @@ export interface ReaderContext {
 export class FirebirdReader implements Reader {
   readonly position: Position;
   readonly hashing: Hashing;
+  readonly changes: Changes;
   readonly #x: ReaderContext;
   readonly #facts = new Map<string, Promise<TableFacts>>();
   readonly #least = new Map<string, Promise<boolean>>();
@@ -51,6 +54,12 @@ export class FirebirdReader implements Reader {
   constructor(x: ReaderContext) {
     this.#x = x;
     this.position = x.position;
+    this.changes = changesOf({
+      session: x.session,
+      scan: (selection, segment, o) => this.scan(selection, segment, o),
+      isView: async (selection, o) => (await this.#tableOf(selection, o)).isView,
+      statement: (selection, doing, o) => this.#statement(selection, doing, o),
+    });
     this.hashing = {
       forms: ['bytes', 'hex'],
       supports: (c) => (c.as.kind === 'json' ? 'weak' : 'exact'),

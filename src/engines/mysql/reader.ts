@@ -1,5 +1,6 @@
 import type { Position, Reader } from '../../model/endpoint.ts';
 import type { Key } from '../../model/row.ts';
+import { changesOf } from './changed.ts';
 import { hashingOf } from './hashing.ts';
 import { render } from './render.ts';
 import { rowSink } from './row-sinks.ts';
@@ -42,6 +43,7 @@ export const openReader = (x: ReaderContext): Reader => {
       return min == null || max == null ? undefined : { min: BigInt(min), max: BigInt(max) };
     },
     hashing: hashingOf(rows),
+    changes: changesOf(rows),
     [Symbol.asyncDispose]: () => x.release(),
   };
 };

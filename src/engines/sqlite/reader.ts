@@ -1,6 +1,16 @@
-import type { Cancel, HashBatch, Hashing, QueryReport, Reader, Segment, Selection } from '../../model/endpoint.ts';
+import type {
+  Cancel,
+  Changes,
+  HashBatch,
+  Hashing,
+  QueryReport,
+  Reader,
+  Segment,
+  Selection,
+} from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
+import { changesOf } from './changed.ts';
 import type { Connection } from './connection.ts';
 import type { Chunk, StreamArgs, Work } from './operations.ts';
 
@@ -10,6 +20,7 @@ const ahead = 2;
 /** One read transaction of an SQLite process. */
 export class SqliteReader implements Reader {
   readonly hashing: Hashing;
+  readonly changes: Changes;
   readonly #side: string;
   readonly #connection: Connection;
   readonly #release: (connection: Connection) => Promise<void>;
@@ -27,6 +38,7 @@ export class SqliteReader implements Reader {
     this.#connection = o.connection;
     this.#release = o.release;
     this.#onQuery = o.onQuery;
+    this.changes = changesOf((selection, segment, cancel) => this.scan(selection, segment, cancel));
     this.hashing = {
       forms: ['bytes', 'hex'],
       supports: (c) => (c.as.kind === 'json' ? 'jsonb' : 'exact'),
