@@ -40,7 +40,7 @@ export const lockstepDiff = async (
   const run = await runProcess(process.execPath, args);
   const pair = run.stdout === '' ? undefined : (JSON.parse(run.stdout) as { pairs: ReportedPair[] }).pairs[0];
   if (pair === undefined || (!live && run.code !== (differences === 0 ? 0 : 2)))
-    throw new Error(`diff ${tables} ended with ${run.code}: ${run.stderr}`);
+    throw new Error(`diff ${tables} ended with ${run.code}: ${run.stderr} ${run.stdout.slice(0, 3000)}`);
   if (pair.different !== differences)
     throw new Error(`${tables}: ${pair.different} differences found, not ${differences}`);
   return {

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --rows 200000,1000000,5000000 --only diff,merge,sqlite,apply,memory --keys bigint,uuid,text --quick]`:
+ * `npm run bench [-- --rows 200000,1000000,5000000 --only diff,merge,sqlite,drivers,apply,memory --keys bigint,uuid,text --quick]`:
  * measures the rows of the speed table on servers of its own, prints them, and appends them to `history.jsonl`.
  */
 import { parseArgs } from 'node:util';
@@ -13,11 +13,12 @@ import {
   measureSettled,
   prepareTables,
 } from './diff.ts';
+import { measureDrivers } from './drivers.ts';
 import { type Figure, header, lineOf, record } from './figures.ts';
 import { startBenchServer } from './servers.ts';
 import { measureSqlite } from './sqlite.ts';
 
-const parts = ['diff', 'merge', 'sqlite', 'apply', 'memory'] as const;
+const parts = ['diff', 'merge', 'sqlite', 'drivers', 'apply', 'memory'] as const;
 const { values } = parseArgs({
   options: {
     rows: { type: 'string' },
@@ -77,7 +78,7 @@ if (only.some((part) => part !== 'apply')) {
         ? [0, 100, rows / 100, rows / 2]
         : only.includes('memory')
           ? [100, rows / 2]
-          : bigint
+          : bigint && (only.includes('merge') || only.includes('sqlite'))
             ? [100]
             : [];
       if (differences.length === 0) continue;
@@ -93,6 +94,8 @@ if (only.some((part) => part !== 'apply')) {
         for (const figure of await measureSqlite(urls[0], rows, rounds)) show(figure);
       await dropTables(urls, kind, differences);
     }
+    if (only.includes('drivers'))
+      for (const figure of await measureDrivers(urls[0], rows, Math.min(rounds, 3))) show(figure);
     if (figures.length > from) show(memoryFigure(rows, figures.slice(from)));
   }
 }

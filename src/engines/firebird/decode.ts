@@ -55,6 +55,16 @@ const int64 = (buffer: Buffer, at: number): string => {
     : buffer.readBigInt64BE(at).toString();
 };
 
+/** ASCII is the same in every character set that is read here; views of single cells would be most of the work. */
+const textAt = (buffer: Buffer, from: number, to: number, text: BytesReader): string => {
+  if (text !== hexReader) {
+    let i = from;
+    while (i < to && buffer[i]! < 0x80) i++;
+    if (i === to) return buffer.toString('latin1', from, to);
+  }
+  return text(buffer.subarray(from, to));
+};
+
 /** Reads the server's own bytes of a column: the driver's readers go through doubles, local time and milliseconds. */
 const decoderOf = (c: OutputColumn, text: BytesReader): ((data: XdrReader) => RawCell) => {
   const { type, scale, length } = c;
@@ -63,13 +73,13 @@ const decoderOf = (c: OutputColumn, text: BytesReader): ((data: XdrReader) => Ra
     case sql.text:
       return (d) => {
         const at = take(d, padded(length));
-        return text(d.buffer.subarray(at, at + length));
+        return textAt(d.buffer, at, at + length, text);
       };
     case sql.varying:
       return (d) => {
         const size = d.buffer.readInt32BE(take(d, 4));
         const at = take(d, padded(size));
-        return text(d.buffer.subarray(at, at + size));
+        return textAt(d.buffer, at, at + size, text);
       };
     case sql.short:
     case sql.long:
