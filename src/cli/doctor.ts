@@ -157,7 +157,7 @@ export const examineJob = async (context: Context, job: Job, signal: AbortSignal
   found.push(
     ...(await examineEndpoint(
       source.endpoint,
-      pairs.map((p) => p.source),
+      pairs.map((p) => p.transform?.raw ?? p.source),
       job.source.writable,
       signal,
     )),

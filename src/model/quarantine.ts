@@ -38,7 +38,7 @@ export interface Quarantine {
     rows: Batch<Rejected>,
     o: Cancel,
   ): Promise<void>;
-  /** By sync, pair and the time they were first seen; flat in memory. */
+  /** By sync and pair, in the order they were first seen; flat in memory. */
   list(filter: QuarantineFilter, o: Cancel): AsyncIterable<Batch<QuarantinedRow>>;
   count(filter: QuarantineFilter, o: Cancel): Promise<number>;
   /** Forgets them; `except`: but those that this run has seen. Returns how many. */

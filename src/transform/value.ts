@@ -75,7 +75,9 @@ export const cellOf = (value: unknown): { readonly cell: Cell; readonly type: Co
         type: { kind: 'float', bits: 64 },
       };
     default:
-      throw new Invalid(`it gives ${Array.isArray(value) ? 'a list' : `a ${typeof value}`}, not a value`);
+      throw new Invalid(
+        `it gives ${Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `a ${typeof value}`}, not a value`,
+      );
   }
 };
 

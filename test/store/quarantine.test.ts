@@ -30,7 +30,10 @@ test('an entry is kept per key with what was last seen of it, until it is droppe
   await quarantine.record(at('r_2', 2500), [row(key('1'), 'last reason')], o);
   await quarantine.record(at(undefined, 3000), [row(key('1'), 'last reason')], o);
   const found = await all({ sync: 's', pair: 'p' });
-  assert.deepEqual(new Set(found.map((r) => r.key[0])), new Set(['1', odd[0], long[0]]));
+  assert.deepEqual(
+    found.map((r) => r.key[0]),
+    ['1', odd[0], long[0]],
+  );
   assert.deepEqual(
     found.find((r) => r.key[0] === '1'),
     {
@@ -63,7 +66,8 @@ test('many entries are listed once each', async () => {
   const seen: string[] = [];
   for await (const batch of store.quarantine.list({}, o)) seen.push(...batch.map((r) => r.key[0]!));
   assert.deepEqual(
-    seen.map(Number).toSorted((a, b) => a - b),
-    rows.map((_, i) => i),
+    seen,
+    rows.map((_, i) => String(i)),
+    'in the order they came',
   );
 });

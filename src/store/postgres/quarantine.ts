@@ -65,15 +65,9 @@ export const quarantineOf = (database: Database): Quarantine => ({
     for (;;) {
       const rows = await database.query(
         `select * from lockstep_control.quarantine
-         where ${where} and ($4::text is null or (sync, pair, first_seen, hash) > ($4, $5, $6, $7))
-         order by sync, pair, first_seen, hash limit ${atOnce}`,
-        [
-          ...valuesOf(filter),
-          after?.['sync'] ?? null,
-          after?.['pair'] ?? null,
-          after?.['first_seen'] ?? null,
-          after?.['hash'] ?? null,
-        ],
+         where ${where} and ($4::text is null or (sync, pair, seq) > ($4, $5, $6))
+         order by sync, pair, seq limit ${atOnce}`,
+        [...valuesOf(filter), after?.['sync'] ?? null, after?.['pair'] ?? null, after?.['seq'] ?? null],
         o,
       );
       if (rows.length > 0) yield rows.map(toRow);

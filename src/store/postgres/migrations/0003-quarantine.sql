@@ -14,5 +14,7 @@ create table lockstep_control.quarantine (
   last_run text not null,
   last_seen timestamptz not null,
   attempts integer not null,
+  -- in the order they came
+  seq bigint generated always as identity,
   primary key (sync, pair, hash)
 );

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { project } from './project.ts';
+
+const pairs = `
+- source: licence
+  target: licence
+  key: { code: number }
+  columns:
+    code: { to: number, expr: 'int(code.substring(2))' }
+    name: {}
+  exclude: [id]
+`;
+
+test('a key may be made: rows are sorted anew, duplicates and rows without a key are told, and nothing is deleted in doubt', async () => {
+  await using p = await project('postgres', 'postgres');
+  await p.source.run('create table licence (id bigint primary key, code text not null, name text)');
+  await p.source.run(
+    `insert into licence select i, 'L-' || (5001 - i), 'name ' || (5001 - i) from generate_series(1, 5000) i`,
+  );
+  await p.target.run(
+    'create table licence (id bigint generated always as identity primary key, number bigint not null unique, name text)',
+  );
+  await p.target.run(`insert into licence (number, name) select i, 'name ' || i from generate_series(1, 5000) i`);
+  p.pairs(pairs);
+  const diff = (): ReturnType<typeof p.json> => p.json('diff', 's');
+  const same = await diff();
+  assert.equal(same.code, 0, same.stderr + JSON.stringify(same.json));
+  assert.equal(same.json.pairs[0].identical, 5000);
+  assert.match(JSON.stringify((await p.json('diff', 's', '--explain')).json.pairs[0].explain.decision), /transformed/);
+
+  await p.source.run(`update licence set name = 'new' where code = 'L-42'; delete from licence where code = 'L-43'`);
+  const differs = await diff();
+  assert.deepEqual(
+    differs.json.differences.map((d: { key: { code: string }; kind: string }) => [d.key.code, d.kind]),
+    [
+      ['42', 'different'],
+      ['43', 'only_in_target'],
+    ],
+  );
+
+  await p.source.run(`insert into licence values (6000, 'L-0042', 'double'), (6001, 'L-x7', 'no number')`);
+  const odd = await diff();
+  const [pair] = odd.json.pairs;
+  assert.equal(odd.code, 2);
+  assert.deepEqual([pair.duplicate_key, pair.unkeyed, pair.only_in_target, pair.different], [1, 1, 1, 0]);
+  assert.equal(pair.rows.source, 5001);
+  assert.match(odd.json.coverage.not_compared[0].reason, /1 row .*key/);
+
+  const kept = await p.json('sync', 's', '--yes');
+  assert.equal(kept.code, 2, kept.stderr);
+  assert.deepEqual(kept.json.applied, { insert: 0, update: 0, delete: 0 }, 'row 43 may be the one with the odd code');
+  assert.match(kept.json.warnings.join('\n'), /key cannot be made.*none is deleted/);
+  assert.equal((await p.target.rows('select * from licence')).length, 5000);
+
+  await p.source.run(`delete from licence where id >= 6000`);
+  const synced = await p.json('sync', 's', '--yes');
+  assert.equal(synced.code, 0, synced.stderr);
+  assert.deepEqual(synced.json.applied, { insert: 0, update: 1, delete: 1 });
+  assert.equal(synced.json.verified, 2, 'keys that are made are found again');
+});
+
+test('a made key without a key to read the source by is refused', async () => {
+  await using p = await project('sqlite', 'sqlite');
+  await p.source.run('create table licence (id integer, code text not null, name text)');
+  await p.target.run('create table licence (id integer primary key, number integer not null unique, name text)');
+  p.pairs(pairs);
+  const { code, stderr } = await p.run('diff', 's');
+  assert.equal(code, 20);
+  assert.match(stderr, /made of other columns, and it has no key of its own/);
+});
+
+test('a condition stays one on what is stored, and what it hides is not deleted', async () => {
+  await using p = await project('postgres', 'sqlite');
+  await p.source.run(`create table t (id bigint primary key, state text, n int)`);
+  await p.source.run(`insert into t values (1, 'draft', 1), (2, 'open', 2), (3, 'odd', 3)`);
+  await p.target.run(`create table t (id integer primary key, state text, n integer)`);
+  await p.target.run(`insert into t values (1, 'x', 9), (2, 'OPEN', 2), (3, 'kept', 3)`);
+  p.pairs(`
+- source: t
+  columns: { state: { map: { open: OPEN } } }
+  validate: { state: { in: [open, draft] } }
+  where: { source: "state <> 'draft'" }
+`);
+  const { code, json, stderr } = await p.json('sync', 's', '--yes');
+  assert.equal(code, 25, stderr);
+  assert.deepEqual(json.planned, { insert: 0, update: 0, delete: 0, withheld: 0 });
+  assert.deepEqual((await p.target.rows('select state from t order by id')).flat(), ['x', 'OPEN', 'kept']);
+});
+
+test('a table of its key alone, and a row that is invalid by it', async () => {
+  await using p = await project('sqlite', 'sqlite');
+  for (const db of [p.source, p.target]) {
+    await db.run('create table k (id integer primary key)');
+    await db.run('insert into k values (1), (2)');
+  }
+  p.pairs(`
+- source: k
+  validate: { id: { max: 1 } }
+`);
+  const { code, json } = await p.json('diff', 's');
+  assert.equal(code, 25, 'an invalid row is not identical to anything');
+  assert.deepEqual([json.pairs[0].identical, json.pairs[0].quarantined], [1, 1]);
+});
+
+test('without a key nothing can be set apart: refused', async () => {
+  await using p = await project('sqlite', 'sqlite');
+  for (const db of [p.source, p.target]) await db.run('create table k (a integer, b text)');
+  p.pairs(`
+- source: k
+  validate: { a: { max: 1 } }
+`);
+  const { code, stderr } = await p.run('diff', 's');
+  assert.equal(code, 20);
+  assert.match(stderr, /has no key on both sides/);
+});
