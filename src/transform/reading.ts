@@ -233,7 +233,13 @@ const changesOf = ({ changes }: Reader, { lookups, made }: Program): Pick<Reader
         version: {
           name: version.name,
           mark: (table, o) => version.mark(table, o),
-          since: async (selection, mark, o) => version.since(stored(selection), mark, o),
+          since: async (selection, mark, o) => {
+            const made = selection.columns.find((c) => names.has(c.name));
+            if (made === undefined) return version.since(selection, mark, o);
+            return {
+              unable: `${made.name} of the key is made of other columns, so nobody knows the key of a changed row`,
+            };
+          },
         },
       }),
     },

@@ -263,7 +263,7 @@ test('what cannot be compared incrementally is compared whole each time, and why
   }
 });
 
-test('other settings start from nowhere: columns, condition, tolerance, key, and the databases themselves', async () => {
+test('other settings start from nowhere: columns, condition, tolerance, the way changes are told', async () => {
   const s = sides();
   await s.run(byAt);
   for (const defaults of [
@@ -332,4 +332,60 @@ test('an empty table has nothing to start from, and is compared whole', async ()
   assert.equal(next.facts.mode, 'full');
   assert.match(next.facts.why!, /had no at to start from/);
   assert.deepEqual(next.keys, ['1']);
+});
+
+test('transformed rows: what is done with them is part of the settings, and look-ups change by themselves', async () => {
+  const s = sides(
+    hundred((id) => (id === 1 ? { v: 'due' } : {})),
+    hundred((id) => (id === 1 ? { v: 'past' } : {})),
+  );
+  const mapped = (to: string) => ({
+    pairs: [{ source: 't', key: ['id'], transform: { columns: { v: { map: new Map([['due', to]]) } }, validate: {} } }],
+  });
+  assert.equal((await s.run(byAt, mapped('past'))).report.verdict, 'agrees');
+  assert.equal((await s.run(byAt, mapped('past'))).facts.mode, 'changes');
+  const other = await s.run(byAt, mapped('late'));
+  assert.equal(other.facts.mode, 'full');
+  assert.deepEqual(other.keys, ['1']);
+  const lookup = {
+    endpoint: 'source' as const,
+    table: 't',
+    by: { id: 'id' },
+    value: 'v',
+    missing: 'null' as const,
+  };
+  const looking = { pairs: [{ source: 't', key: ['id'], transform: { columns: { v: { lookup } }, validate: {} } }] };
+  for (let i = 0; i < 2; i++) {
+    const { facts } = await s.run(byAt, looking);
+    assert.equal(facts.mode, 'full');
+    assert.match(facts.why!, /made with values of other tables/);
+  }
+});
+
+test('invalid rows stay open: one that a comparison set apart is looked at again', async () => {
+  const s = sides();
+  const options = {
+    pairs: [{ source: 't', key: ['id'], transform: { columns: {}, validate: { v: { pattern: '^v' } } } }],
+  };
+  await s.run(byAt, options);
+  s.setLeft(5, ['wrong', at(1)]);
+  s.later(60);
+  for (let i = 0; i < 3; i++) {
+    const { pair, report } = await s.run(byAt, options);
+    assert.equal(pair.strategy, 'incremental');
+    assert.equal(pair.quarantined, 1);
+    assert.equal(report.verdict, 'incomplete');
+    s.later(60);
+    s.setLeft(100 - i, [`v${100 - i}`, at(60 * (i + 2))]);
+    s.setRight(100 - i, [`v${100 - i}`, at(60 * (i + 2))]);
+  }
+});
+
+test('another database in the place of one starts from nowhere', async () => {
+  const first = sides();
+  await first.run(byAt);
+  const second = sides();
+  for (const [key, standing] of first.standings) second.standings.set(key, standing);
+  const { facts } = await second.run(byAt);
+  assert.match(facts.why!, /no earlier comparison of the same/);
 });

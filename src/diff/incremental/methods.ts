@@ -32,6 +32,15 @@ const timesOf = (table: Table): string => {
   return names.length === 0 ? '' : ` (${names.map((c) => c.name).join(', ')}?)`;
 };
 
+const unknown = (pair: Pair, side: Side, engine: string): Method =>
+  side === 'source' && pair.transform !== undefined
+    ? {
+        kind: 'none',
+        reason: `its rows are made with values of other tables (${pair.transform.description}), which change by themselves`,
+        fix: 'All its rows are compared each time.',
+      }
+    : { kind: 'none', reason: `${engine} cannot tell them`, fix: 'All its rows are compared each time.' };
+
 export const methodOf = (
   pair: Pair,
   rule: IncrementalRule,
@@ -44,6 +53,7 @@ export const methodOf = (
   const word = nameOn(pair, rule, side);
   if (!isColumnWord(word)) {
     if (changes?.version !== undefined) return { kind: 'version', name: changes.version.name };
+    if (changes === undefined) return unknown(pair, side, engine);
     return {
       kind: 'none',
       reason: `${engine} keeps no version of its rows`,
@@ -62,8 +72,7 @@ export const methodOf = (
       fix: meant === undefined ? `Name a column${timesOf(table)} that every write sets.` : `Did you mean ${meant}?`,
     };
   }
-  if (changes?.columns === undefined)
-    return { kind: 'none', reason: `${engine} cannot read rows by ${word}`, fix: 'Compare all rows: --full.' };
+  if (changes?.columns === undefined) return unknown(pair, side, engine);
   // Where anything can stand in a column, it is read as what it is compared as.
   const as = column.loose ? (pair.columns.find((c) => c[side] === column)?.as ?? column.type) : column.type;
   if (!isWatermark(as) || column.unreadable !== undefined)

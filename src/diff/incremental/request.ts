@@ -23,19 +23,20 @@ const passing = ({ estimatedRows: _, indexes: __, triggers: ___, foreignKeys: __
 
 /**
  * A hash of all that decides whether two rows agree, and of where they are: tables with their columns and types,
- * conditions, key, tolerances, the way changed rows are told, and the two databases.
+ * conditions, key, tolerances, what is done with source rows first, the way changed rows are told, the two databases.
  */
 export const settingsOf = (
   pair: Pair,
   rule: IncrementalRule,
   endpoints: { readonly source: Endpoint; readonly target: Endpoint },
 ): string => {
-  const { source, target, warnings: _, ...rest } = pair;
+  const { source, target, transform, warnings: _, ...rest } = pair;
   const text = JSON.stringify(
     {
       ...rest,
       source: passing(source),
       target: passing(target),
+      ...(transform === undefined ? {} : { transform: transform.signature, raw: passing(transform.raw) }),
       by: rule.by,
       sameColumn: rule.sameColumn,
       at: [
