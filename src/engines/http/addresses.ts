@@ -62,7 +62,7 @@ export const refusedAddress = (side: string, host: string, address: string, why:
       side,
       hint:
         why === 'private'
-          ? 'If it is meant, write `allow_private: true` under `http` of this endpoint.'
+          ? 'If it is meant, write `allow_private: true` under `http` of this endpoint, or #allow_private=true behind a URL.'
           : 'Such an address is never asked, also not with `allow_private: true`.',
     },
   );

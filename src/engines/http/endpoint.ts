@@ -14,7 +14,7 @@ import { type Schema, type Table, type TableName, tableLabel } from '../../model
 import { type Throttle, throttle } from '../sql/throttle.ts';
 import { type ApiClient, openClient } from './client.ts';
 import { describeConfig, type HttpConfig } from './config.ts';
-import { examineResource, examineWhole } from './examine.ts';
+import { examineResource, examineWhole, failureFinding } from './examine.ts';
 import type { Json } from './json.ts';
 import { machineLock } from './lock.ts';
 import { pages } from './pages.ts';
@@ -114,11 +114,14 @@ export class HttpEndpoint implements Endpoint {
     o: Cancel & { readonly tables: readonly Table[]; readonly writable: boolean },
   ): Promise<readonly Finding[]> {
     const found: Finding[] = [...examineWhole(this.#config)];
+    const reading = { client: this.#client, clock: this.#clock };
     for (const table of o.tables) {
-      const shape = await this.#shape(table, o);
-      const sample = await this.#firstPage(shape.resource, o.signal);
-      const reading = { client: this.#client, clock: this.#clock };
-      found.push(...(await examineResource(reading, shape, sample, o)));
+      try {
+        const shape = await this.#shape(table, o);
+        found.push(...(await examineResource(reading, shape, await this.#firstPage(shape.resource, o.signal), o)));
+      } catch (error) {
+        found.push(failureFinding(error));
+      }
     }
     return found;
   }

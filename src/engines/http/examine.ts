@@ -40,6 +40,12 @@ const finding = (level: Finding['level'], code: string, message: string, fix?: s
   ...(fix === undefined ? {} : { fix }),
 });
 
+/** A failure as the doctor tells it; what is no message of ours is thrown on. */
+export const failureFinding = (error: unknown): Finding => {
+  if (!(error instanceof LockstepError) || error.code === 'ABORTED') throw error;
+  return finding('error', error.code.toLowerCase(), error.message, error.hint);
+};
+
 /** Does the address of one item show what the list shows? Comparisons are confirmed there. */
 const examineItem = async (
   r: Reading,
@@ -164,8 +170,7 @@ export const examineResource = async (
   try {
     found.push(...(await examineItem(r, shape, sample, o)));
   } catch (error) {
-    if (!(error instanceof LockstepError)) throw error;
-    found.push(finding('error', error.code.toLowerCase(), error.message, error.hint));
+    found.push(failureFinding(error));
   }
   return found;
 };

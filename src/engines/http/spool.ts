@@ -9,7 +9,7 @@ export interface Item {
 }
 
 /** Memory of one spool before its pages go to the disk, kB. */
-const cacheKb = 24 * 1024;
+const cacheKb = 16 * 1024;
 export const chunkRows = 1000;
 
 /**

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { http } from '../../../src/engines/http/index.ts';
 import type { ColumnType } from '../../../src/model/schema.ts';
 import { number, startVendorApi, type Value, type VendorItem, type VendorResource } from '../../servers/vendor-api.ts';
@@ -122,6 +124,30 @@ export const httpHarness: Harness = {
       expireLocks: async () => {},
       markers: async () => 0,
       [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
+    };
+  },
+  bigRows: 200_000,
+  bigTable: async (rows) => {
+    const size = 5000;
+    const server = createServer((req, res) => {
+      const from = Number(new URL(req.url!, 'http://vendor').searchParams.get('from') ?? 0);
+      const to = Math.min(from + size, rows);
+      const items: string[] = [];
+      for (let n = from + 1; n <= to; n++)
+        items.push(
+          `{"id":${n},"name":"row ${n}","amount":${n}.25,"at":"${new Date(946684800000 + n * 1000).toISOString()}"}`,
+        );
+      res.setHeader('content-type', 'application/json');
+      if (to < rows) res.setHeader('link', `</v2/big?from=${to}>; rel="next"`);
+      res.end(`[${items.join(',')}]`);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return {
+      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v2/big#allow_private=true`,
+      [Symbol.asyncDispose]: async () => {
+        server.closeAllConnections();
+        await new Promise((resolve) => server.close(resolve));
+      },
     };
   },
 };
