@@ -4,6 +4,7 @@ import { LockstepError } from '../model/errors.ts';
 import type { Journal, Plan, PlanItem, Plans } from '../model/store.ts';
 import { hashOf } from '../plan/image-hashes.ts';
 import type { GroupKind } from '../plan/seal.ts';
+import { abreast } from './abreast.ts';
 import { type Batches, batches } from './batches.ts';
 import { type Altered, type ApplyContext, type ApplySettings, weightMost, weightOf } from './context.ts';
 import type { ApplyTable } from './images.ts';
@@ -170,6 +171,7 @@ export const applyPlan = async (
     token: o.token,
     guardedBy: o.guardedBy,
     settings: i.settings,
+    abreast: abreast(i.settings.atomic === 'batch' && i.settings.concurrency > 1),
     clock: i.clock,
     random: i.random,
     signal,

@@ -6,6 +6,7 @@ import type { HashSpec } from '../model/hash/spec.ts';
 import type { Cell, Key } from '../model/row.ts';
 import type { Journal, Outcome, Plan, PlanItem, Plans, SeqRange } from '../model/store.ts';
 import type { GroupKind } from '../plan/seal.ts';
+import type { Abreast } from './abreast.ts';
 import type { ApplyTable } from './images.ts';
 import { asPlanned, changedByTarget } from './images.ts';
 import { defaultRetry, type RetryPolicy, retrying } from './retry.ts';
@@ -57,6 +58,7 @@ export interface ApplyContext {
   readonly token: bigint;
   readonly guardedBy: 'marker' | 'state';
   readonly settings: ApplySettings;
+  readonly abreast: Abreast;
   readonly clock: Clock;
   readonly random: () => number;
   /** Aborts at once; the transaction under way is rolled back. */
@@ -143,10 +145,11 @@ export interface Attempt {
 }
 
 /**
- * One transaction, repeated while a repeat may cure it. A lost reply is settled by the marker, never by looking at
+ * One transaction, repeated while a repeat may cure it; one that could not be written beside others is tried once more
+ * alone, and so is everything after it. A lost reply is settled by the marker, never by looking at
  * rows. `again`: the step was begun before, by a process that may have got as far as the commit.
  */
-export const attemptStep = (
+export const attemptStep = async (
   ctx: ApplyContext,
   step: number,
   o: {
@@ -157,7 +160,7 @@ export const attemptStep = (
   },
 ): Promise<Attempt> => {
   const mark = { run: ctx.plan.header.id, step, token: ctx.token };
-  return retrying(ctx.settings.retry, ctx, async (attempt): Promise<Attempt> => {
+  const once = async (attempt: number): Promise<Attempt> => {
     const again = o.again || attempt > 0;
     if (again && ctx.guardedBy === 'marker' && (await ctx.writer.applied(mark, ctx))) {
       return { result: { status: 'already' }, altered: 0 };
@@ -201,5 +204,19 @@ export const attemptStep = (
     }
     if (result.status === 'done') ctx.altered.push(...examples);
     return { result, altered: result.status === 'done' ? altered : 0 };
-  });
+  };
+  let wasAlone = false;
+  const attempt = (n: number): Promise<Attempt> =>
+    ctx.abreast.enter((alone) => {
+      wasAlone = alone;
+      return once(n);
+    });
+  try {
+    return await retrying(ctx.settings.retry, ctx, attempt);
+  } catch (error) {
+    const contended = error instanceof LockstepError && error.code === 'CONTENTION';
+    if (!contended || wasAlone || ctx.signal.aborted) throw error;
+    ctx.abreast.narrow();
+    return await attempt(ctx.settings.retry.attempts);
+  }
 };
