@@ -1,3 +1,4 @@
+import { timestampText } from '../../model/canon/timestamp.ts';
 import type { Reader, Selection, Unable } from '../../model/endpoint.ts';
 import type { Standing } from '../../model/incremental.ts';
 import { compareKeys } from '../../model/order.ts';
@@ -67,7 +68,9 @@ export const markNow = async (
     signal,
     ...(before == null ? {} : { from: before }),
   });
-  return markOf(method.column.as, value, now) ?? before ?? null;
+  // Where the database does not tell the time, ours will do.
+  const present = now ?? (timestampText(new Date(work.clock.now()).toISOString()) as Text);
+  return markOf(method.column.as, value, present) ?? before ?? null;
 };
 
 /** All of them, ascending, each once. */
