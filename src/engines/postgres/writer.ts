@@ -117,25 +117,17 @@ export const openWriter = (x: WriterContext): Writer => {
       await written?.(result.stored === undefined ? storedAsPlanned(batch) : { batch, stored: result.stored });
     }
     try {
-      await session.raw('set constraints all immediate', undefined, at);
-    } catch (error) {
-      const refused = refusalReason(error);
-      if (refused === undefined || last === undefined) throw session.explain(error, at);
-      return { status: 'rejected', table: last, ...refused };
-    }
-    await commit(session, mark, at);
-    return { status: 'done' };
-  };
-
-  const commit = async (session: Session, mark: StepMark, at: StatementOptions): Promise<void> => {
-    try {
-      const { command } = await session.raw('commit', undefined, at);
+      // together: what a constraint refuses now is not committed
+      const { command } = await session.raw('set constraints all immediate; commit', undefined, at);
       // the server answers a commit of a failed transaction with its roll-back, and without an error
       if (command !== 'COMMIT')
         throw new LockstepError('INTERNAL', `${x.side}: step ${mark.step} was rolled back at its commit`);
     } catch (error) {
+      const refused = refusalReason(error);
+      if (refused !== undefined && last !== undefined) return { status: 'rejected', table: last, ...refused };
       throw commitFailure(x.side, mark, session.explain(error, at), session.broken, error);
     }
+    return { status: 'done' };
   };
 
   return {

@@ -175,12 +175,42 @@ export async function* planChunks(database: Database, plan: string, o: Which): A
   }
 }
 
+/** Chunks that were read to check a plan's seal, for the reading that follows: each is given once. */
+export interface SealedChunks {
+  readonly plan: string;
+  /** By the number of their first item. */
+  readonly chunks: Map<number, Chunk>;
+}
+
+/** Most bytes of chunks that are kept from the check to the reading. */
+const keptBytes = 32 * 2 ** 20;
+
+/** The whole plan from what is kept, where nothing of it has been taken yet. */
+async function* keptOr(database: Database, plan: string, o: Which, kept: SealedChunks | undefined) {
+  const whole = o.backwards !== true && (o.after ?? 0) === 0 && (o.only === undefined || o.only.length === 1);
+  if (!whole || kept?.plan !== plan || !kept.chunks.has(1)) {
+    yield* planChunks(database, plan, o);
+    return;
+  }
+  const [from, to] = o.only?.[0] ?? [1, Number.MAX_SAFE_INTEGER];
+  for (const [first, chunk] of kept.chunks) {
+    o.signal.throwIfAborted();
+    kept.chunks.delete(first);
+    if (chunk.last >= from && first <= to) yield chunk;
+  }
+}
+
 /** Items of a plan by batch; backwards: greatest seq first. */
-export async function* planItems(database: Database, plan: string, o: Which): AsyncGenerator<readonly PlanItem[]> {
+export async function* planItems(
+  database: Database,
+  plan: string,
+  o: Which,
+  kept?: SealedChunks,
+): AsyncGenerator<readonly PlanItem[]> {
   const only = o.only && mergeRanges(o.only);
   const after = o.after ?? 0;
   const parse = itemParser();
-  for await (const chunk of planChunks(database, plan, o)) {
+  for await (const chunk of keptOr(database, plan, o, kept)) {
     const all = chunkItemsOf(plan, chunk, parse);
     const items = after === 0 && !only ? all : all.filter(({ seq }) => seq > after && (!only || inRanges(only, seq)));
     if (o.backwards) items.reverse();
@@ -189,13 +219,24 @@ export async function* planItems(database: Database, plan: string, o: Which): As
 }
 
 /** Throws PLAN_EDITED unless the stored bytes are those that were sealed. `row`: the plan's. */
-export const verifySeal = async (database: Database, plan: string, row: Rows[number], o: Cancel): Promise<void> => {
+export const verifySeal = async (
+  database: Database,
+  plan: string,
+  row: Rows[number],
+  o: Cancel,
+): Promise<SealedChunks | undefined> => {
   const sum = createHash('sha256');
+  const chunks = new Map<number, Chunk>();
   let items = 0;
+  let bytes = 0;
   for await (const chunk of planChunks(database, plan, o)) {
     sealChunk(sum, chunk);
     items += itemsIn(chunk);
+    bytes += chunk.body.length + (chunk.images?.length ?? 0);
+    if (bytes <= keptBytes) chunks.set(chunk.first, chunk);
+    else chunks.clear();
   }
   const seal = sealEnd(sum, row['header'] as string, row['hash'] as string);
   if (seal !== row['seal'] || String(items) !== row['items']) throw edited(plan);
+  return bytes <= keptBytes ? { plan, chunks } : undefined;
 };

@@ -12,6 +12,7 @@ import {
   planChunks,
   planItems,
   planSums,
+  type SealedChunks,
   storeChunk,
   verifySeal,
   wholeLines,
@@ -124,6 +125,7 @@ export const itemsOfKey = async (
 };
 
 export const plansOf = (database: Database): Plans => {
+  let sealed: SealedChunks | undefined;
   const get = async (id: string, o: Cancel): Promise<Plan | undefined> => {
     const rows = await database.query(
       `select ${columns} from lockstep_control.plan where id = $1 or starts_with(id, $1) order by id = $1 desc limit 2`,
@@ -155,10 +157,13 @@ export const plansOf = (database: Database): Plans => {
       );
       return rows.map(toPlan);
     },
-    items: (id, o) => planItems(database, id, o),
+    items: (id, o) => planItems(database, id, o, sealed),
     find: async (id, pair, key, o) =>
       (await itemsOfKey(database, pair, key, { ...o, plan: id })).map(({ item }) => item),
-    verify: async (id, o) => verifySeal(database, id, await mustGet(id, o), o),
+    verify: async (id, o) => {
+      sealed = undefined;
+      sealed = await verifySeal(database, id, await mustGet(id, o), o);
+    },
     claim: async (id, run, at, o) => {
       const [row] = await database.query(
         `update lockstep_control.plan set used_by = $2, used_at = coalesce(used_at, $3) where id = $1 and (used_by is null or used_by = $2)
