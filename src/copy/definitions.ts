@@ -46,6 +46,9 @@ export interface Defined {
   readonly leftOut: readonly LeftOut[];
 }
 
+/** A counter that has come to its end has no next value. */
+const greatest = 2n ** 63n - 1n;
+
 const columnOf = (c: Column, t: CopyTable, o: DefineOptions, leftOut: LeftOut[]): ColumnDefinition => {
   const table = tableLabel(t.source);
   const details = t.details.columns.get(c.name);
@@ -72,8 +75,12 @@ const columnOf = (c: Column, t: CopyTable, o: DefineOptions, leftOut: LeftOut[])
     ...(native === undefined || native === '' ? {} : { native }),
     ...(expression === undefined ? {} : { expression }),
     ...(identity === undefined ? {} : { identity }),
-    ...(identity === undefined || details?.position === undefined ? {} : { position: details.position }),
-    ...(portable && identity === undefined && !computed && declared === undefined ? { default: value } : {}),
+    ...(identity === undefined || details?.position === undefined || details.position > greatest
+      ? {}
+      : { position: details.position }),
+    ...(portable && identity === undefined && !computed && (declared ?? c.type).kind === c.type.kind
+      ? { default: value }
+      : {}),
   };
 };
 
@@ -122,7 +129,13 @@ export const defineTables = (tables: readonly CopyTable[], o: DefineOptions): re
     defined.map((d) => d.definition),
     same,
   );
-  return defined.map((d, i) => ({ ...d, definition: wide[i]! }));
+  return defined.map((d, i) => {
+    const definition = wide[i]!;
+    const referenced = wide.flatMap((p) =>
+      p.foreignKeys.flatMap((k) => (isSame(definition, k.references) ? [k.referencedColumns] : [])),
+    );
+    return { ...d, definition: { ...definition, referenced } };
+  });
 };
 
 type Give = (wanted: string | undefined, made: readonly string[]) => string;
@@ -146,12 +159,11 @@ const defineTable = (
   const primaryKey: IndexDefinition | undefined =
     primary === undefined || !primary.total
       ? undefined
-      : { name: give(primaryName(primary.name), [t.target.name, 'pkey']), columns: primary.columns, unique: true };
+      : { name: give(ownName(primary.name), [t.target.name, 'pkey']), columns: primary.columns, unique: true };
   if (primary !== undefined && !primary.total)
     lost('primary key', primary.name, 'some of its rows hold NULL in it, which only SQLite allows');
   const indexes = details.indexes.map((i): IndexDefinition => {
-    const own = /^sqlite_autoindex_/.test(i.name) ? undefined : i.name;
-    return { ...i, name: give(own, [t.target.name, ...i.columns, i.unique ? 'key' : 'idx']) };
+    return { ...i, name: give(ownName(i.name), [t.target.name, ...i.columns, i.unique ? 'key' : 'idx']) };
   });
   const foreignKeys = source.foreignKeys.flatMap((key): ForeignKey[] => {
     const parent = all.find(
@@ -172,7 +184,7 @@ const defineTable = (
     return [
       {
         ...key,
-        name: giveKey(key.name, [t.target.name, ...key.columns, 'fkey']),
+        name: giveKey(ownName(key.name), [t.target.name, ...key.columns, 'fkey']),
         references: parent.target,
       },
     ];
@@ -189,14 +201,16 @@ const defineTable = (
       ...(primaryKey === undefined ? {} : { primaryKey }),
       indexes,
       foreignKeys,
+      referenced: [],
       others,
     },
     leftOut,
   };
 };
 
-/** A primary key that every table of MySQL calls the same. */
-const primaryName = (name: string): string | undefined => (name === 'PRIMARY' ? undefined : name);
+/** A name that somebody gave; undefined: an engine made it up. */
+const ownName = (name: string): string | undefined =>
+  /^(sqlite_autoindex_.*|PRIMARY|INTEG_\d+|RDB\$.*)$/.test(name) ? undefined : name;
 
 const reasons: Readonly<Record<TableDetails['others'][number]['kind'], string>> = {
   check: 'its condition is in the words of its own engine',

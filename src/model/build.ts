@@ -79,6 +79,8 @@ export interface TableDefinition extends TableName {
   /** Unique keys and plain indexes. */
   readonly indexes: readonly IndexDefinition[];
   readonly foreignKeys: readonly ForeignKey[];
+  /** Columns that foreign keys of other tables refer to. */
+  readonly referenced: readonly (readonly string[])[];
   /** What else to make again: of a table of the target's own engine. */
   readonly others: readonly OtherPart[];
 }
@@ -116,6 +118,8 @@ export interface SchemaBuilder {
   readonly longestName: number;
   /** Where the name of an index must be the only one of its kind. */
   readonly indexNames: 'table' | 'schema';
+  /** Digits of the widest decimal, where that is less than others have; absent: no matter. */
+  readonly widestDecimal?: number;
   /** Pure: nothing is asked of the database. */
   draft(table: TableDefinition): TableDraft;
   /** The statement that gives an existing table a column, or a column the type it should have. */

@@ -1,5 +1,6 @@
 import { type CopyTable, type Defined, defineTables, type LeftOut } from '../copy/definitions.ts';
 import { columnDrift, type Drift, partDrift } from '../copy/drift.ts';
+import { observedDecimals } from '../copy/observe.ts';
 import { findTable } from '../diff/find-table.ts';
 import type { Loader, SchemaBuilder, TableDetails, TableDraft } from '../model/build.ts';
 import type { Cancel, Endpoint, Writer } from '../model/endpoint.ts';
@@ -121,11 +122,18 @@ export const planCopy = async (
           hint: 'Write it as table.column, as the source has it.',
         },
       );
+  const types = new Map(request.types);
+  const widest = target.builder.widestDecimal;
+  if (widest !== undefined && source.engine !== target.engine) {
+    await using reader = await source.snapshot(o);
+    for (const [column, type] of await observedDecimals(reader, tables, widest, tableLabel, o))
+      if (!types.has(column)) types.set(column, type);
+  }
   const defined = defineTables(tables, {
     sourceEngine: source.engine,
     targetEngine: target.engine,
     builder: target.builder,
-    types: request.types,
+    types,
   });
   const planned = tables.map((t, i): PlannedTable => {
     const d = defined[i]!;

@@ -95,7 +95,9 @@ test('values that lie are refused row by row with a reason, the rest goes in, an
     certificate.refused.map((r) => [r.table, r.count]),
     [['t', 10]],
   );
-  const reasons = new Map(certificate.refused[0]!.examples.map((e) => [String(e.key['id']), `${e.column}: ${e.reason}`]));
+  const reasons = new Map(
+    certificate.refused[0]!.examples.map((e) => [String(e.key['id']), `${e.column}: ${e.reason}`]),
+  );
   assert.match(reasons.get('2')!, /^n: .*two.*bigint/);
   assert.match(reasons.get('3')!, /^day: .*31\.01\.2024.*date/);
   assert.match(reasons.get('4')!, /^at: .*1706695200.*timestamp/);

@@ -7,7 +7,8 @@ import { engineOfUrl, loadEngine } from '../../src/engines/registry.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
 import type { Store } from '../../src/model/store.ts';
-import { type Copied, type CopyInput, copy } from '../../src/work/copy.ts';
+import { type Copied, copy } from '../../src/work/copy.ts';
+import type { CopyInput } from '../../src/work/copy-input.ts';
 import { factsOf } from '../../src/work/recorded.ts';
 
 export const signal = new AbortController().signal;

@@ -2,9 +2,13 @@ import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Position } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { throttle } from '../sql/throttle.ts';
+import { openLoader } from './bulk-load.ts';
 import { inspectSchema } from './catalogue.ts';
+import type { Limits } from './column-type.ts';
 import type { FirebirdConfig } from './config.ts';
 import { openConnection } from './connect.ts';
+import { schemaBuilder } from './create-table.ts';
+import { tableDetails } from './details.ts';
 import { examine } from './examine.ts';
 import { FirebirdReader } from './reader.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
@@ -15,6 +19,7 @@ const keptIdle = 2;
 
 interface ServerFacts {
   readonly version: string;
+  readonly limits: Limits;
   readonly fingerprint: Fingerprint;
 }
 
@@ -23,10 +28,10 @@ const readFacts = async (session: Session, o: StatementOptions): Promise<ServerF
   await session.begin('read', o);
   try {
     const [row] = await session.query(
-      `select rdb$get_context('SYSTEM', 'ENGINE_VERSION'), mon$database_name, mon$creation_date, mon$sql_dialect from mon$database`,
+      `select rdb$get_context('SYSTEM', 'ENGINE_VERSION'), mon$database_name, mon$creation_date, mon$sql_dialect, mon$page_size from mon$database`,
       o,
     );
-    const [version, path, created, dialect] = row! as string[];
+    const [version, path, created, dialect, pageSize] = row! as string[];
     if (dialect !== '3')
       throw new LockstepError(
         'CONFIG',
@@ -38,6 +43,7 @@ const readFacts = async (session: Session, o: StatementOptions): Promise<ServerF
       );
     return {
       version: `Firebird ${version}`,
+      limits: { major: Number.parseInt(version!, 10), pageSize: Number(pageSize) },
       fingerprint: {
         server: `firebird created ${created}`,
         database: path!,
@@ -97,6 +103,9 @@ export const connectFirebird = async (
     await release(first);
   }
   const pace = throttle(o.rowsPerSecond, clock);
+  const writer = o.writable
+    ? openWriter({ side: o.name, clock, noneCharset: config.noneCharset, lend, release })
+    : undefined;
 
   return {
     name: o.name,
@@ -124,9 +133,20 @@ export const connectFirebird = async (
     },
     examine: (c) =>
       within('examining', c, (session, at) => examine(session, { tables: c.tables, writable: c.writable }, at)),
-    ...(o.writable
-      ? { writer: openWriter({ side: o.name, clock, noneCharset: config.noneCharset, lend, release }) }
-      : {}),
+    details: (c) => within('reading the catalogue', c, (session, at) => tableDetails(session, c.tables, at)),
+    ...(writer === undefined
+      ? {}
+      : {
+          writer,
+          builder: schemaBuilder({ limits: facts.limits, lend, release }),
+          loader: openLoader({
+            side: o.name,
+            noneCharset: config.noneCharset,
+            lend,
+            release,
+            prepare: writer.prepare,
+          }),
+        }),
     [Symbol.asyncDispose]: async () => {
       closed = true;
       await Promise.all([...held].map(release));

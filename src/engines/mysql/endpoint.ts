@@ -1,8 +1,11 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Cancel, ConnectOptions, Endpoint, Position } from '../../model/endpoint.ts';
 import { throttle } from '../sql/throttle.ts';
+import { openLoader } from './bulk-load.ts';
 import { addressOf, type MysqlConfig } from './config.ts';
 import { openClient } from './connect.ts';
+import { schemaBuilder } from './create-table.ts';
+import { tableDetails } from './details.ts';
 import { examine } from './examine.ts';
 import { inspectSchema } from './inspect.ts';
 import { openReader } from './reader.ts';
@@ -65,6 +68,17 @@ export const connectMysql = async (
     }
   };
 
+  const writer = o.writable
+    ? openWriter({
+        lend: (c) => lend('write', c),
+        release,
+        clock,
+        facts,
+        side: o.name,
+        random: Math.random,
+      })
+    : undefined;
+
   return {
     name: o.name,
     engine: 'mysql',
@@ -96,18 +110,21 @@ export const connectMysql = async (
         throw error;
       }
     },
-    ...(o.writable
-      ? {
-          writer: openWriter({
+    details: (c) =>
+      within('reading the catalogue', c, (session, at) => tableDetails(session, c.tables, facts.mariadb, at)),
+    ...(writer === undefined
+      ? {}
+      : {
+          writer,
+          builder: schemaBuilder({ mariadb: facts.mariadb, lend: (c) => lend('write', c), release }),
+          loader: openLoader({
+            side: o.name,
+            facts,
             lend: (c) => lend('write', c),
             release,
-            clock,
-            facts,
-            side: o.name,
-            random: Math.random,
+            prepare: writer.prepare,
           }),
-        }
-      : {}),
+        }),
     examine: (c) =>
       within('examining', c, (session, at) => examine(session, facts, { tables: c.tables, writable: c.writable }, at)),
     [Symbol.asyncDispose]: async () => {

@@ -93,7 +93,7 @@ const portableDefault = (sql: string, type: ColumnType): DefaultValue | undefine
 
 const position = async (session: Session, sequence: string, o: StatementOptions): Promise<bigint | undefined> => {
   const [row] = await session.query(
-    `select (case when s.is_called then s.last_value + q.seqincrement else s.last_value end)::text
+    `select (case when s.is_called then s.last_value::pg_catalog.numeric + q.seqincrement else s.last_value end)::text
      from ${sequence} s, pg_catalog.pg_sequence q where q.seqrelid = pg_catalog.to_regclass($1)`,
     [sequence],
     o,
