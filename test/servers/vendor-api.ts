@@ -146,7 +146,7 @@ export const startVendorApi = async (o: {
     const size = Number(url.searchParams.get('limit') ?? r.pageSize ?? 100);
     let items = data.get(name)!;
     for (const [param, value] of url.searchParams) {
-      if (param === r.since) items = items.filter((item) => textOf(item[param]) >= value);
+      if (param === r.since) items = items.filter((item) => Date.parse(textOf(item[param])) >= Date.parse(value));
       else if (param.startsWith('by_')) items = items.filter((item) => textOf(item[param.slice(3)]) === value);
     }
     const at = (n: number): Value[] => items.slice(n, n + size) as Value[];

@@ -1,3 +1,4 @@
+import { canonical } from '../../model/canon/canonical.ts';
 import { convert } from '../../model/canon/convert.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
 import type { Cancel, Changes, SelectedColumn } from '../../model/endpoint.ts';
@@ -22,6 +23,12 @@ const sinceQuery = (shape: Shape, column: SelectedColumn, from: Text): Readonly<
   const text = 'refused' in sent ? undefined : scalarText(sent.value);
   return text === undefined ? undefined : { [since.param]: text };
 };
+
+/** The API's own time, as a column of times would hold it. */
+const nowAs = ({ as }: SelectedColumn, clockMs: number | undefined): Text | undefined =>
+  clockMs === undefined || (as.kind !== 'instant' && as.kind !== 'timestamp' && as.kind !== 'date')
+    ? undefined
+    : canonical({ kind: 'instant', fraction: 6 }, new Date(clockMs).toISOString());
 
 /** Changed rows by a column: the API's own `since` parameter where one is declared, else a look through the whole list. */
 export const changesOver = (
@@ -80,7 +87,11 @@ export const changesOver = (
   return {
     columns: {
       latest: (table, column, { signal, from }) =>
-        o.alone({ signal }, async () => ({ value: await latest(table, column, from, signal) })),
+        o.alone({ signal }, async () => {
+          const value = await latest(table, column, from, signal);
+          const now = nowAs(column, x.client.clockMs);
+          return now === undefined ? { value } : { value, now };
+        }),
       since: async function* (selection, column, from, { signal }) {
         const shape = await x.shape(selection.table, { signal });
         const read = await o.alone({ signal }, () => reading(shape, column, from, signal));

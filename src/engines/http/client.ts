@@ -41,6 +41,8 @@ export interface ApiClient extends Disposable {
    * leaves open if it was done is CONNECTION_LOST.
    */
   write(w: Write): Promise<Reply>;
+  /** The API's clock at its last answer (the Date header), milliseconds since 1970. */
+  readonly clockMs: number | undefined;
   /** The address of a path under the base, or of a link in an answer; throws when it leads to another host. */
   locate(target: string, from?: URL): URL;
 }
@@ -65,6 +67,7 @@ class HttpClient implements ApiClient {
   readonly #transport: Transport;
   readonly #credentials: Credentials;
   readonly #pace: Pace;
+  clockMs: number | undefined;
   readonly #cache = new Map<string, { readonly etag: string; readonly answer: Answer }>();
 
   constructor(
@@ -133,6 +136,8 @@ class HttpClient implements ApiClient {
         ...(body === undefined ? {} : { body }),
       });
       const now = this.#clock.now();
+      const date = Date.parse(reply.headers.date ?? '');
+      if (!Number.isNaN(date)) this.clockMs = date;
       const window = windowMs(reply.headers, now);
       if (window !== undefined) this.#pace.pause(Math.min(window, waitMostMs));
       if (reply.status === 429 || reply.status === 503) this.#obey(reply, url, now);

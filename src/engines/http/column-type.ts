@@ -23,7 +23,7 @@ const plain: Readonly<Record<string, DeclaredType>> = {
   hex: { type: { kind: 'bytes' }, spelling: 'hex' },
   base64: { type: { kind: 'bytes' }, spelling: 'base64' },
   epoch_seconds: { type: { kind: 'instant', fraction: 6 }, spelling: 'epoch_seconds' },
-  epoch_millis: { type: { kind: 'instant', fraction: 3 }, spelling: 'epoch_millis' },
+  epoch_millis: { type: { kind: 'instant', fraction: 6 }, spelling: 'epoch_millis' },
 };
 
 const others: Readonly<Record<string, string>> = {

@@ -1,5 +1,6 @@
 import { LockstepError } from '../../model/errors.ts';
-import { type Resource, type ResourceEntry, readResource } from './resource.ts';
+import { type Resource, readResource } from './resource.ts';
+import type { ResourceEntry } from './resource-entry.ts';
 
 export type Auth =
   | { readonly kind: 'bearer'; readonly token: string }

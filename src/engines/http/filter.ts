@@ -56,9 +56,11 @@ export const matching = async (
   }
   try {
     db.exec('pragma query_only = on');
-    const rows = db.prepare(`select lockstep_item as n from ${name} as ${label} where (${filter})`).all() as {
-      n: number;
-    }[];
+    const sql = `select lockstep_item as n from ${name} as ${label} where (${filter})`;
+    const statement = db.prepare(sql);
+    // SQLite takes the first statement and leaves what follows it.
+    if (statement.sourceSQL !== sql) throw new Error('it is more than one condition');
+    const rows = statement.all() as { n: number }[];
     return new Set(rows.map(({ n }) => n));
   } catch (error) {
     throw new LockstepError(

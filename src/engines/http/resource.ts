@@ -2,6 +2,7 @@ import { LockstepError } from '../../model/errors.ts';
 import type { ColumnType } from '../../model/schema.ts';
 import { declaredType, type Spelling, typeNames } from './column-type.ts';
 import { type Pointer, readPointer } from './pointer.ts';
+import type { PageEntry, ResourceEntry, RouteEntry } from './resource-entry.ts';
 import { readTemplate, type Template } from './template.ts';
 
 /** How the next page of a list is found. */
@@ -75,60 +76,6 @@ export interface Resource {
   readonly idempotencyHeader?: string;
 }
 
-type RouteEntry =
-  | string
-  | {
-      readonly method?: string;
-      readonly path: string;
-      readonly item?: string;
-      readonly wrap?: string;
-      readonly send?: 'changes' | 'item';
-    };
-
-export interface ResourceEntry {
-  readonly list:
-    | string
-    | {
-        readonly path: string;
-        readonly query?: Readonly<Record<string, string | number | boolean>>;
-        readonly items?: string;
-        readonly total?: string;
-        readonly total_header?: string;
-        readonly page?: {
-          readonly by: Paging['by'];
-          readonly next?: string;
-          readonly field?: string;
-          readonly param?: string;
-          readonly start?: number;
-          readonly size_param?: string;
-          readonly size?: number;
-          readonly more?: string;
-        };
-      };
-  readonly read?: RouteEntry;
-  readonly find?: string;
-  readonly create?: RouteEntry;
-  readonly update?: RouteEntry;
-  readonly delete?: RouteEntry;
-  readonly key?: readonly string[];
-  readonly columns?: Readonly<
-    Record<
-      string,
-      | string
-      | {
-          readonly type: string;
-          readonly field?: string;
-          readonly nullable?: boolean;
-          readonly read_only?: boolean;
-          readonly as?: 'text' | 'number';
-        }
-    >
-  >;
-  readonly since?: { readonly param: string; readonly column: string };
-  readonly if_match?: boolean;
-  readonly idempotency_key?: string | false;
-}
-
 const wrong = (message: string, hint: string): LockstepError => new LockstepError('CONFIG', message, { hint });
 
 const pointerAt = (text: string, where: string): Pointer => {
@@ -146,8 +93,6 @@ const pathAt = (path: string, where: string): string => {
     );
   return path;
 };
-
-type PageEntry = NonNullable<Exclude<ResourceEntry['list'], string>['page']>;
 
 /** What each way of paging needs and may have. */
 const pagingFields: Readonly<Record<Paging['by'], readonly (readonly [keyof PageEntry, boolean])[]>> = {
