@@ -114,3 +114,40 @@ test('without a key nothing can be set apart: refused', async () => {
   assert.equal(code, 20);
   assert.match(stderr, /has no key on both sides/);
 });
+
+test('rows that the target has for itself, and a matching column that nothing keeps unique', async () => {
+  await using p = await project('postgres', 'postgres');
+  await p.source.run(
+    `create table s (id bigint primary key, name text); insert into s values (1, 'a'), (2, 'b'), (3, 'c')`,
+  );
+  await p.target.run(`create table t (id bigint generated always as identity primary key, ext bigint, name text);
+    insert into t (ext, name) values (1, 'a'), (null, 'own'), (2, 'twice'), (2, 'twice')`);
+  const pair = `
+- source: s
+  target: t
+  key: { id: ext }
+  where: { target: "ext is not null" }
+`;
+  p.pairs(pair);
+  const loose = await p.json('sync', 's', '--yes');
+  assert.match(loose.json.warnings.join('\n'), /no unique index on ext/);
+  assert.deepEqual(loose.json.applied, { insert: 1, update: 0, delete: 0 });
+  const rows = (): Promise<unknown> => p.target.rows('select ext, name from t order by id');
+  const left = [
+    ['1', 'a'],
+    [null, 'own'],
+    ['2', 'twice'],
+    ['2', 'twice'],
+    ['3', 'c'],
+  ];
+  assert.deepEqual(await rows(), left, 'a key that two rows carry is not written');
+  await p.target.run(`delete from t where id = 4; create unique index on t (ext)`);
+  const guarded = await p.json('sync', 's', '--yes');
+  assert.equal(guarded.code, 0, guarded.stderr + JSON.stringify(guarded.json));
+  assert.deepEqual(guarded.json.warnings, []);
+  assert.deepEqual(await rows(), [...left.slice(0, 2), ['2', 'b'], left[4]]);
+  const undone = await p.run('revert', guarded.json.run, '--yes');
+  assert.equal(undone.code, 0, undone.stderr);
+  p.pairs(pair.replace('- source', '- exclude: [id]\n  source'));
+  assert.equal((await p.json('diff', 's')).code, 2, 'id is left out in the target; in the source it is the key');
+});
