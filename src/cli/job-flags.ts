@@ -1,9 +1,11 @@
 import type { ApplySettings, EndpointEntry, Guards } from '../config/config.ts';
+import type { ShownDifferences } from '../config/differences.ts';
 import { defaultIncremental } from '../config/incremental.ts';
 import { durationFlag } from '../config/units.ts';
 import type { PairOptions } from '../diff/align.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { IncrementalRule } from '../model/incremental.ts';
+import type { SqlDifferences } from '../work/save-diff.ts';
 import type { Incremental } from '../work/standings.ts';
 import type { Flags } from './context.ts';
 import { listFlag, mapFlag, numberFlag, toleranceFlag, whereFlags } from './read-flags.ts';
@@ -67,4 +69,15 @@ export const limitsOf = (
 export const incrementalWith = (rule: IncrementalRule | undefined, flags: Flags): Incremental | undefined => {
   if (rule === undefined && !flags.incremental) return undefined;
   return { rule: rule ?? defaultIncremental, ...(flags.full ? { full: 'asked for by --full' } : {}) };
+};
+
+/** Differences are shown in SQL as configured: flags that narrow or widen what counts would make rows come and go. */
+export const publishWith = (
+  shown: ShownDifferences | undefined,
+  flags: Flags,
+  whole: boolean,
+): SqlDifferences | 'flags' | undefined => {
+  if (shown === undefined) return undefined;
+  const asConfigured = Object.keys(optionsOf(flags)).length === 0 && !flags.excludeTable?.length;
+  return asConfigured ? { ...shown, whole } : 'flags';
 };

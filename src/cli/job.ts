@@ -14,10 +14,11 @@ import type { PairOptions } from '../diff/align.ts';
 import { closest } from '../lib/suggest.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { PairRequest } from '../work/compare.ts';
+import type { SqlDifferences } from '../work/save-diff.ts';
 import type { Incremental } from '../work/standings.ts';
 import { configOf } from './config-of.ts';
 import { type Context, type Flags, tell } from './context.ts';
-import { applyWith, guardsWith, incrementalWith, limitsOf, optionsOf } from './job-flags.ts';
+import { applyWith, guardsWith, incrementalWith, limitsOf, optionsOf, publishWith } from './job-flags.ts';
 import { namesOfUrls } from './names.ts';
 import { modeFlag, pairFlag, settleFlag } from './read-flags.ts';
 import type { Side } from './side.ts';
@@ -36,6 +37,8 @@ export interface Job {
   readonly retry: Retry | undefined;
   /** Compare what has changed; undefined: all rows, and nothing is kept of where this comparison stood. */
   readonly incremental: Incremental | undefined;
+  /** Differences are shown in SQL. `flags`: not those of this comparison, which flags made another one than configured. */
+  readonly publish: SqlDifferences | 'flags' | undefined;
   /** Undefined: all tables of the default schemas, each with `defaults`. */
   readonly pairs: readonly PairRequest[] | undefined;
   readonly defaults: PairOptions;
@@ -166,6 +169,7 @@ const fromSync = (config: Config, sync: Sync, only: readonly string[], flags: Fl
     mode,
     settleMs: settleFlag(flags) ?? sync.settleMs,
     incremental: incrementalWith(sync.incremental, flags),
+    publish: publishWith(sync.differences, flags, only.length === 0),
     guards: guardsWith(sync.guards, flags),
     apply: applyWith(sync.apply, flags),
     retry: target.retry,
@@ -243,6 +247,7 @@ const fromSides = async (
     mode,
     settleMs: settleFlag(flags) ?? defaultSettleMs,
     incremental: undefined,
+    publish: undefined,
     guards: guardsWith(defaultGuards, flags),
     apply: applyWith({}, flags),
     retry: undefined,

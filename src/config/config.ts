@@ -1,6 +1,7 @@
 import type { IncrementalRule } from '../model/incremental.ts';
 import type { Tolerance } from '../model/pair.ts';
 import type { TransformSettings } from '../model/transform.ts';
+import type { ShownDifferences } from './differences.ts';
 import type { Mode } from './modes.ts';
 
 /** The configuration as the program uses it: defaults filled in, durations in milliseconds, shares from 0 to 1. */
@@ -65,6 +66,8 @@ export interface Sync {
   readonly settleMs: number;
   /** Undefined: all rows are compared each time. */
   readonly incremental?: IncrementalRule;
+  /** Undefined: SQL shows no differences of it. */
+  readonly differences: ShownDifferences | undefined;
   readonly guards: Guards;
   readonly apply: ApplySettings;
   /** Undefined: all tables of the default schemas. */

@@ -13,6 +13,7 @@ import {
   type Retry,
   type Sync,
 } from './config.ts';
+import { differencesOf } from './differences.ts';
 import { httpEntry, secretsOf } from './http-entry.ts';
 import { incrementalOf } from './incremental.ts';
 import type { ConfigDocument } from './places.ts';
@@ -252,6 +253,7 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
             durationAt(r, value, [...path, 'incremental', key]),
           ),
         }),
+    differences: differencesOf(sync.differences, (value) => durationAt(r, value, [...path, 'differences', 'history'])),
     pairs: sync.pairs?.map((p, i) => pairOf(r, p, [...path, 'pairs', i])),
     excludeTables: sync.exclude_tables ?? [],
     otherTables: sync.other_tables ?? 'ignore',

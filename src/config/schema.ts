@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { columnSteps, validation } from './column-schema.ts';
+import { differencesSchema } from './differences-schema.ts';
 import { httpSchema } from './http-schema.ts';
 import { incrementalSchema } from './incremental-schema.ts';
 import { modes } from './modes.ts';
@@ -200,6 +201,7 @@ const sync = z
     schedule: later.describe('No effect yet.').optional(),
     after: name.describe('No effect yet.').optional(),
     incremental: incrementalSchema.optional(),
+    differences: differencesSchema.optional(),
     sample: share.describe('No effect yet.').optional(),
   })
   .describe('Two endpoints and the tables that should agree.');

@@ -3,6 +3,7 @@ import type { Cancel, Fingerprint } from './endpoint.ts';
 import type { ErrorCode } from './errors.ts';
 import type { HashSpec } from './hash/spec.ts';
 import type { Standing } from './incremental.ts';
+import type { PublishedDifferences } from './published.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { Batch, Key, Row } from './row.ts';
 import type { ColumnType, Table } from './schema.ts';
@@ -18,6 +19,7 @@ export interface Store extends AsyncDisposable {
   readonly plans: Plans;
   readonly journal: Journal;
   readonly differences: Differences;
+  readonly published: PublishedDifferences;
   readonly standings: Standings;
   readonly quarantine: Quarantine;
   /** Everything known of one key, newest first. `key` as canonical cells, as the pair or the target's native key renders it. */

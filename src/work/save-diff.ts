@@ -1,6 +1,7 @@
 import type { Difference } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
+import type { Published } from '../model/published.ts';
 import type { CompareReport, PairReport } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
 import type { DifferencePair, EndpointFacts, Json, Run, Store } from '../model/store.ts';
@@ -16,6 +17,8 @@ export interface SaveDiffInput extends Asked, Omit<CompareOptions, 'onPair' | 'd
   readonly facts: { readonly source: EndpointFacts; readonly target: EndpointFacts };
   /** Of a configured sync: compare what has changed. */
   readonly incremental?: Incremental;
+  /** Of a configured sync that was compared as configured: its differences are shown in SQL. */
+  readonly publish?: SqlDifferences;
   /** An interrupted run to go on with: its finished pairs are not compared again. */
   readonly resume?: string;
   /** Told the run's id as soon as it has one. */
@@ -24,15 +27,52 @@ export interface SaveDiffInput extends Asked, Omit<CompareOptions, 'onPair' | 'd
   exitOf(report: CompareReport): number;
 }
 
+/** How the differences of a sync are shown in SQL. */
+export interface SqlDifferences {
+  /** A comparison that finds more is not shown. */
+  readonly max: number;
+  readonly historyMs: number;
+  /** All pairs of the sync are compared, not only some of them. */
+  readonly whole: boolean;
+}
+
 export interface SavedDiff extends Ended {
   readonly run: string;
   readonly compared: CompareReport;
   /** Differences that were found and not kept. */
   readonly notKept: number;
+  /** What became of showing them in SQL; undefined: not asked for. */
+  readonly published?: Published;
 }
 
-/** Differences of one run that are kept with their values; all are counted. */
-export const keptMost = 100_000;
+/** Differences of one run that are kept with their values, unless SQL shows more; all are counted. */
+const usuallyKept = 100_000;
+
+const publish = (
+  o: SaveDiffInput,
+  run: string,
+  compared: CompareReport,
+  { whole, max, historyMs }: SqlDifferences,
+): Promise<Published> =>
+  o.store.published.publish(
+    {
+      run,
+      sync: o.sync!,
+      at: o.clock.now(),
+      verdict: compared.verdict,
+      complete: compared.coverage.complete,
+      whole,
+      pairs: compared.pairs.map((p) => ({
+        name: p.source,
+        new: p.only_in_source,
+        modified: p.different,
+        deleted: p.only_in_target,
+      })),
+      max,
+      historyMs,
+    },
+    o,
+  );
 
 const differencePair = (pair: Pair): DifferencePair => ({
   name: pair.name,
@@ -78,6 +118,7 @@ const donePairs = (run: Run): ReadonlyMap<string, PairReport> => {
  */
 export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
   const { store, clock } = o;
+  const keptMost = Math.max(usuallyKept, o.publish?.max ?? 0);
   const earlier = o.resume === undefined ? undefined : await resumable(o, o.resume);
   const begin = earlier === undefined ? newRun('diff', o) : { resume: earlier.id };
   return recorded(store, clock, begin, o, async (run): Promise<SavedDiff> => {
@@ -128,6 +169,7 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
     });
     await inTurn(() => writer.flush(o));
     await standings?.keep();
+    const published = o.publish && o.sync !== null ? await publish(o, run.id, compared, o.publish) : undefined;
     const found = compared.pairs.reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
     const before = [...done.values()].reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
     const report = { ...compared, pairs: compared.pairs.map(kept), kept: Math.min(found, before + count) };
@@ -135,6 +177,7 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
       run: run.id,
       compared,
       notKept: Math.max(0, found - before - count),
+      ...(published === undefined ? {} : { published }),
       exit: o.exitOf(compared),
       report: report as unknown as Json,
     };

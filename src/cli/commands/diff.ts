@@ -1,6 +1,7 @@
 import { randomSeed } from '../../lib/ids.ts';
 import type { CompareReport } from '../../model/report.ts';
 import { type CompareOptions, compare } from '../../work/compare.ts';
+import type { SavedDiff } from '../../work/save-diff.ts';
 import { type ConnectedSides, connectBoth, describeSide } from '../connect.ts';
 import { type Command, type Context, type Flags, tell } from '../context.ts';
 import { compareExit } from '../exit.ts';
@@ -67,7 +68,7 @@ const compareAndSave = async (
   options: Plain,
   open: { readonly sides: ConnectedSides; readonly progress: ProgressView },
 ): Promise<{ readonly report: CompareReport; readonly run: string }> => {
-  const { keptMost, saveDiff } = await import('../../work/save-diff.ts');
+  const { saveDiff } = await import('../../work/save-diff.ts');
   const { factsOf } = await import('../../work/recorded.ts');
   const { askedBy, openControl } = await import('../control.ts');
   await using store = await openControl(context, flags, job.config, options.signal);
@@ -88,14 +89,12 @@ const compareAndSave = async (
       onRun: (run) => {
         begun.run = run;
       },
+      ...(typeof job.publish === 'object' ? { publish: job.publish } : {}),
       ...(flags.resume === undefined ? {} : { resume: flags.resume }),
     });
-    if (saved.notKept > 0) {
+    for (const remark of remarks(job, saved)) {
       open.progress.clear();
-      await tell(
-        context,
-        `run ${saved.run} keeps the first ${keptMost} differences; ${saved.notKept} more were counted`,
-      );
+      await tell(context, remark);
     }
     return { report: saved.compared, run: saved.run };
   } catch (error) {
@@ -105,6 +104,21 @@ const compareAndSave = async (
     }
     throw error;
   }
+};
+
+/** What the record of a run does not hold, and what SQL does not show of it. */
+const remarks = (job: Job, saved: SavedDiff): readonly string[] => {
+  const { run, notKept, published } = saved;
+  const first = differencesFound(saved.compared) - notKept;
+  const lines = notKept > 0 ? [`run ${run} keeps the first ${first} differences; ${notKept} more were counted`] : [];
+  if (job.publish === 'flags')
+    lines.push('not shown in SQL: flags made this another comparison than the configured one');
+  if (published?.status === 'not_whole')
+    lines.push(
+      `not shown in SQL: ${published.found} differences, more than \`differences.max\` or than were kept; the views show the comparison before`,
+    );
+  if (published?.status === 'older') lines.push(`not shown in SQL: run ${published.run} began later`);
+  return lines;
 };
 
 const nextSteps = (job: Job, args: readonly string[], flags: Flags, verdict: string): readonly string[] => {

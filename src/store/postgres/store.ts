@@ -9,6 +9,7 @@ import { storeError } from './errors.ts';
 import { journalOf } from './journal.ts';
 import { migrate } from './migrate.ts';
 import { plansOf } from './plans.ts';
+import { publishedOf } from './published.ts';
 import { quarantineOf } from './quarantine.ts';
 import { runsOf } from './runs.ts';
 import { standingsOf } from './standings.ts';
@@ -27,12 +28,14 @@ export const openPostgresStore = async (connector: Connector, o: Cancel): Promis
     throw error;
   }
   const runs = runsOf(database);
+  const differences = differencesOf(database);
   return {
     description: connector.description,
     runs,
     plans: plansOf(database),
     journal: journalOf(database),
-    differences: differencesOf(database),
+    differences,
+    published: publishedOf(database, differences),
     standings: standingsOf(database),
     quarantine: quarantineOf(database),
     trace: (pair, key, c) => traceOf(database, runs, pair, key, c),
