@@ -1,38 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { SslOptions } from 'mysql2';
 import { LockstepError } from '../../model/errors.ts';
+import { tlsMaterial } from '../sql/tls.ts';
 import { addressOf, type MysqlConfig } from './config.ts';
 
-const pem = (given: string, baseDir: string, what: string): string => {
-  if (given.includes('-----BEGIN')) return given;
-  const path = resolve(baseDir, given);
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new LockstepError('TLS', `cannot read the ${what} ${path}`, {
-      hint: 'Give a readable PEM file, or its text in tls.ca of the endpoint.',
-      cause,
-    });
-  }
-};
-
 /** What the driver's TLS gets; undefined: no TLS. Throws TLS when a file cannot be read. */
-export const tlsOptions = (c: MysqlConfig, baseDir: string): SslOptions | undefined => {
-  const { tls } = c;
-  if (tls.mode === 'disable') return undefined;
-  const given = tls.ca ?? tls.caFile;
-  const ca = given === undefined ? undefined : pem(given, baseDir, 'CA certificate');
-  return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(tls.cert === undefined ? {} : { cert: pem(tls.cert, baseDir, 'client certificate') }),
-    ...(tls.key === undefined ? {} : { key: pem(tls.key, baseDir, 'client key') }),
-    // `require` asks for encryption only, unless there is a CA to check against
-    rejectUnauthorized: tls.mode !== 'require' || ca !== undefined,
-    verifyIdentity: tls.mode === 'verify-full',
-    minVersion: 'TLSv1.2',
-  };
-};
+export const tlsOptions = ({ tls }: MysqlConfig, baseDir: string): SslOptions | undefined =>
+  tls.mode === 'disable' ? undefined : { ...tlsMaterial(tls, baseDir), verifyIdentity: tls.mode === 'verify-full' };
 
 const trust =
   'Get the CA certificate from whoever runs the server and add the line `tls: { ca: "${file:/path/ca.pem}" }` to the endpoint, or `sslrootcert=/path/ca.pem` to the URL.';

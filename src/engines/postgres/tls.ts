@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { resolve } from 'node:path';
 import {
   type ConnectionOptions,
   checkServerIdentity,
@@ -9,38 +7,18 @@ import {
   type PeerCertificate,
 } from 'node:tls';
 import { LockstepError } from '../../model/errors.ts';
+import { tlsMaterial } from '../sql/tls.ts';
 import type { PostgresConfig } from './config.ts';
 
-const pem = (given: string, baseDir: string, what: string): string => {
-  if (given.includes('-----BEGIN')) return given;
-  const path = resolve(baseDir, given);
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new LockstepError('TLS', `cannot read the ${what} ${path}`, {
-      hint: 'Give a readable PEM file, or its text in tls.ca of the endpoint.',
-      cause,
-    });
-  }
-};
-
 /** What Node's TLS gets; undefined: no TLS. Throws TLS when a file cannot be read. */
-export const tlsOptions = (c: PostgresConfig, baseDir: string): ConnectionOptions | undefined => {
-  const { tls, host } = c;
+export const tlsOptions = ({ tls, host }: PostgresConfig, baseDir: string): ConnectionOptions | undefined => {
   if (tls.mode === 'disable') return undefined;
-  const given = tls.ca ?? tls.caFile;
-  const ca = given === undefined ? undefined : pem(given, baseDir, 'CA certificate');
   const name = tls.serverName ?? host;
   return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(tls.cert === undefined ? {} : { cert: pem(tls.cert, baseDir, 'client certificate') }),
-    ...(tls.key === undefined ? {} : { key: pem(tls.key, baseDir, 'client key') }),
+    ...tlsMaterial(tls, baseDir),
     ...(isIP(name) === 0 ? { servername: name } : {}),
-    // as libpq does: `require` asks for encryption only, unless there is a CA to check against
-    rejectUnauthorized: tls.mode !== 'require' || ca !== undefined,
     checkServerIdentity: (_host: string, cert: PeerCertificate) =>
       tls.mode === 'verify-full' ? checkServerIdentity(name, cert) : undefined,
-    minVersion: 'TLSv1.2',
   };
 };
 
