@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --rows 200000,1000000,5000000 --only diff,merge,sqlite,drivers,apply,memory --keys bigint,uuid,text --quick]`:
+ * `npm run bench [-- --rows 200000,1000000,5000000 --only diff,merge,incremental,sqlite,drivers,apply,memory --keys bigint,uuid,text --quick]`:
  * measures the rows of the speed table on servers of its own, prints them, and appends them to `history.jsonl`.
  */
 import { parseArgs } from 'node:util';
@@ -15,10 +15,11 @@ import {
 } from './diff.ts';
 import { measureDrivers } from './drivers.ts';
 import { type Figure, header, lineOf, record } from './figures.ts';
+import { measureIncremental } from './incremental.ts';
 import { startBenchServer } from './servers.ts';
 import { measureSqlite } from './sqlite.ts';
 
-const parts = ['diff', 'merge', 'sqlite', 'drivers', 'apply', 'memory'] as const;
+const parts = ['diff', 'merge', 'incremental', 'sqlite', 'drivers', 'apply', 'memory'] as const;
 const { values } = parseArgs({
   options: {
     rows: { type: 'string' },
@@ -94,9 +95,10 @@ if (only.some((part) => part !== 'apply')) {
         for (const figure of await measureSqlite(urls[0], rows, rounds)) show(figure);
       await dropTables(urls, kind, differences);
     }
+    if (only.includes('incremental')) for (const figure of await measureIncremental(urls, rows, rounds)) show(figure);
     if (only.includes('drivers'))
       for (const figure of await measureDrivers(urls[0], rows, Math.min(rounds, 3))) show(figure);
-    if (figures.length > from) show(memoryFigure(rows, figures.slice(from)));
+    if (figures.slice(from).some((f) => f.rss !== null)) show(memoryFigure(rows, figures.slice(from)));
   }
 }
 if (only.includes('apply')) {

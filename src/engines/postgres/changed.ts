@@ -17,8 +17,13 @@ interface Mark {
   readonly relation: string;
 }
 
+/** The same of this snapshot, and where its transaction counts ages from. */
+interface Now extends Mark {
+  readonly three: string;
+}
+
 const factsSql = `
-select pg_catalog.pg_snapshot_xmin(s.s)::text, pg_catalog.pg_snapshot_xmax(s.s)::text,
+select pg_catalog.pg_snapshot_xmin(s.s)::text, pg_catalog.pg_snapshot_xmax(s.s)::text, pg_catalog.age('3'::pg_catalog.xid)::text,
        pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())::text,
        case when pg_catalog.pg_is_in_recovery() then null
             else pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) end,
@@ -36,20 +41,20 @@ where c.oid = pg_catalog.to_regclass($1)`;
 
 const kinds: Readonly<Record<string, string>> = { v: 'a view', f: 'a foreign table' };
 
-/** Transaction numbers of rows have 32 bits; a mark that is further away than half of them says nothing any more. */
+/** `age` counts back at most half of the ring that transaction numbers of 32 bits go round. */
 const farthest = 2n ** 31n;
-const ring = 2n ** 32n - 1n;
 
 /**
  * Rows written by a transaction that a snapshot did not see: those whose number is not before the oldest one that was
  * running then (a later one may have committed earlier; numbers of subtransactions are greater than their parent's).
- * `xmin` shows 32 bits of the number, and keeps them when the row is frozen, so the distance back from `next` is exact
- * for every row written since; a row that is older than 2^32 transactions may be shown, too.
+ * `xmin` shows 32 bits of the number and keeps them when the row is frozen, and `age` counts back from a number that
+ * stays the same for a transaction (`three`: the age of number 3), so it is exact for every row written since; a row
+ * that is older by the whole ring may be shown, too. Undefined: the mark is too far away.
  */
-export const writtenSince = (xmin: bigint, next: bigint): string | undefined => {
-  const back = next - xmin;
-  if (back < 0n || back >= farthest) return undefined;
-  return `((${next & ring} - xmin::pg_catalog.text::pg_catalog.int8) & ${ring}) <= ${back}`;
+export const writtenSince = (xmin: bigint, next: bigint, three: bigint): string | undefined => {
+  const latest = next + BigInt.asUintN(32, 3n + three - next);
+  const back = latest - xmin;
+  return xmin > next || back >= farthest ? undefined : `pg_catalog.age(xmin) between 0 and ${back}`;
 };
 
 /** A canonical value of the column in SQL. */
@@ -72,13 +77,13 @@ export const changesOf = (x: {
   readonly statement: (selection: Selection, doing: string, o: Cancel) => StatementOptions;
 }): Changes => {
   const { session } = x;
-  const known = new Map<string, Promise<Mark | Unable>>();
+  const known = new Map<string, Promise<Now | Unable>>();
   const at = (table: TableName, doing: string, o: Cancel) => x.statement({ table, columns: [], keyWidth: 0 }, doing, o);
 
-  const facts = async (table: TableName, o: Cancel): Promise<Mark | Unable> => {
+  const facts = async (table: TableName, o: Cancel): Promise<Now | Unable> => {
     const asked = at(table, 'asking for the transactions of', o);
     const [row] = await session.query(factsSql, [tableId(table)], asked);
-    const [xmin, next, started, timeline, kind, secured, heap, relation] = row ?? [];
+    const [xmin, next, three, started, timeline, kind, secured, heap, relation] = row ?? [];
     const label = tableLabel(table);
     if (kind == null) return { unable: `there is no table ${label}` };
     if (kinds[kind] !== undefined) return { unable: `${label} is ${kinds[kind]}, whose rows have no xmin` };
@@ -86,6 +91,7 @@ export const changesOf = (x: {
     if (secured === 'true') return { unable: `row security hides rows of ${label} from this user` };
     return {
       xmin: xmin!,
+      three: three!,
       next: next!,
       started: started!,
       timeline: timeline ?? (await replayed(asked)),
@@ -109,7 +115,7 @@ export const changesOf = (x: {
     return `standby ${row![0]}`;
   };
 
-  const markOf = (table: TableName, o: Cancel): Promise<Mark | Unable> => {
+  const markOf = (table: TableName, o: Cancel): Promise<Now | Unable> => {
     const name = tableId(table);
     let found = known.get(name);
     if (!found) {
@@ -128,7 +134,9 @@ export const changesOf = (x: {
       name: 'xmin',
       mark: async (table, o) => {
         const mark = await markOf(table, o);
-        return 'unable' in mark ? mark : JSON.stringify(mark);
+        if ('unable' in mark) return mark;
+        const { three: _, ...kept } = mark;
+        return JSON.stringify(kept satisfies Mark);
       },
       since: async (selection, text, o) => {
         const now = await markOf(selection.table, o);
@@ -142,7 +150,7 @@ export const changesOf = (x: {
         if (then.relation !== now.relation)
           return { unable: `${label} is another table now, has other partitions or computes its columns anew` };
         if (BigInt(now.next) < BigInt(then.next)) return { unable: 'the server has gone back to an earlier state' };
-        const condition = writtenSince(BigInt(then.xmin), BigInt(now.next));
+        const condition = writtenSince(BigInt(then.xmin), BigInt(now.next), BigInt(now.three));
         if (condition === undefined) return { unable: 'more than two billion transactions lie between' };
         return keys(selection, condition, o);
       },
