@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { defaultApplySettings } from '../src/apply/context.ts';
 import { columnsSql, tableFacts } from '../src/engines/postgres/columns.ts';
 import { CopyIn } from '../src/engines/postgres/copy-in.ts';
 import { postgres } from '../src/engines/postgres/index.ts';
@@ -47,16 +48,18 @@ export interface ApplyOptions {
   readonly onRound?: (line: string) => void;
 }
 
-/** Ways of writing, each with what it adds to the one before. */
-const layers = ['bare', 'writer', 'everything'] as const;
+/** Ways of writing, each with what it adds to the one before; all but the first as many batches at a time as the product. */
+const layers = ['alone', 'bare', 'writer', 'everything'] as const;
 type Layer = (typeof layers)[number];
 
 const names: Readonly<Record<Layer, string>> = {
+  alone: 'bare writer, one connection',
   bare: 'bare writer',
   writer: 'with guard, read-back and marker',
   everything: 'with everything: and plan and journal',
 };
 const goals: Readonly<Record<Layer, Readonly<Record<Work, number>> | undefined>> = {
+  alone: undefined,
   bare: { insert: 0.9, update: 1.8, delete: 3 },
   writer: undefined,
   everything: { insert: 0.5, update: 1, delete: 1.5 },
@@ -109,11 +112,31 @@ const keyArrays = (key: readonly string[], changes: readonly Change[]): string[]
 const cellArrays = (changes: readonly Change[], written: readonly number[]): string[] =>
   written.map((_, i) => textArray(changes.map((c) => (c.op === 'update' ? c.cells![i]! : null))));
 
+/** The batches, taken in turns by this many at a time. */
+const inTurns = async (
+  batches: readonly (readonly Change[])[],
+  at: number,
+  write: (changes: readonly Change[], i: number) => Promise<void>,
+): Promise<void> => {
+  const left = [...batches.entries()].values();
+  await Promise.all(
+    Array.from({ length: at }, async () => {
+      for (const [i, changes] of left) await write(changes, i);
+    }),
+  );
+};
+
 /** Only the statements, one transaction each: no guard, no read-back, no record. Not a mode of the product. */
-const writeBare = async (sides: Sides, plan: Plan, batches: readonly (readonly Change[])[]): Promise<number> => {
+const writeBare = async (
+  target: string,
+  plan: Plan,
+  batches: readonly (readonly Change[])[],
+  connections: number,
+): Promise<number> => {
   const { table, key } = plan.header.tables[0]!;
-  const client = new pg.Client({ connectionString: sides.target('bare') });
-  await client.connect();
+  const clients = Array.from({ length: connections }, () => new pg.Client({ connectionString: target }));
+  await Promise.all(clients.map((client) => client.connect()));
+  const [client] = clients as [pg.Client];
   try {
     const query = async (sql: string, values: readonly unknown[]) =>
       (await client.query({ text: sql, values: [...values], rowMode: 'array' })).rows;
@@ -126,46 +149,52 @@ const writeBare = async (sides: Sides, plan: Plan, batches: readonly (readonly C
     const written = first.op === 'delete' ? [] : first.columns;
     const sides = [columns.slice(0, key.length), written.map((i) => columns[i]!)] as const;
     const sql = first.op === 'insert' ? copySql(table, sides[1]) : bareSql(first.op, table, ...sides);
-    const copied = (changes: readonly Change[]): Promise<number> => {
+    const copied = (on: pg.Client, changes: readonly Change[]): Promise<number> => {
       const copy = new CopyIn(sql, copyPieces(changes, written)!);
-      client.query(copy);
+      on.query(copy);
       return copy.rows;
     };
-    return await timed(async () => {
-      const arrays = (changes: readonly Change[]) => [...keyArrays(key, changes), ...cellArrays(changes, written)];
-      let values = first.op === 'insert' ? [] : arrays(batches[0]!);
-      for (const [i, changes] of batches.entries()) {
-        await client.query(`begin${byIndex}`);
-        const sent = first.op === 'insert' ? copied(changes) : client.query(sql, values).then((r) => r.rowCount);
-        // as with two batches on their way: the next one is made while the server works
-        if (first.op !== 'insert') values = arrays(batches[i + 1] ?? []);
-        const count = await sent;
+    const idle = [...clients];
+    return await timed(() =>
+      inTurns(batches, connections, async (changes) => {
+        const on = idle.pop()!;
+        await on.query(`begin${byIndex}`);
+        const count =
+          first.op === 'insert'
+            ? await copied(on, changes)
+            : (await on.query(sql, [...keyArrays(key, changes), ...cellArrays(changes, written)])).rowCount;
         if (count !== changes.length) throw new Error(`${first.op}: ${count} of ${changes.length} rows`);
-        await client.query('commit');
-      }
-    });
+        await on.query('commit');
+        idle.push(on);
+      }),
+    );
   } finally {
-    await client.end();
+    await Promise.all(clients.map((c) => c.end()));
   }
 };
 
 /** Guard, read-back and marker: the writer of the engine, without plan and journal. */
-const writeSteps = async (sides: Sides, plan: Plan, batches: readonly (readonly Change[])[]): Promise<number> => {
+const writeSteps = async (
+  url: string,
+  plan: Plan,
+  batches: readonly (readonly Change[])[],
+  connections: number,
+): Promise<number> => {
   const { table, key } = plan.header.tables[0]!;
-  await using target = await connect(sides.target('writer'), 'target');
+  await using target = await connect(url, 'target');
   const writer = target.writer!;
   const hash = hashOf(plan.header);
   await writer.prepare({ signal });
   await using lock = await writer.lock({ run: plan.header.id, pair: '*' }, { signal });
-  return await timed(async () => {
-    for (const [i, changes] of batches.entries()) {
+  return await timed(() =>
+    inTurns(batches, connections, async (changes, i) => {
       const mark = { run: plan.header.id, step: i + 1, token: lock.token };
       const { status } = await writer.apply(mark, [{ table, key, changes, ...(hash === undefined ? {} : { hash }) }], {
         signal,
       });
       if (status !== 'done') throw new Error(`a step ended as ${status}`);
-    }
-  });
+    }),
+  );
 };
 
 const applyAll = async (store: Store, plan: Plan, target: Endpoint, rows: number): Promise<number> =>
@@ -201,7 +230,8 @@ const shown = (m: Measured): string =>
 
 /** Measures every way in turns, round by round, after one round to warm up. */
 export const applyScenarios = async (o: ApplyOptions): Promise<readonly ApplyFigures[]> => {
-  const size = o.batchSize ?? 5000;
+  const size = o.batchSize ?? defaultApplySettings.batchSize;
+  const connections = o.concurrency ?? defaultApplySettings.concurrency;
   await using sides = await openSides(o.rows, layers, o.servers);
   await using store = await openStore({ controlUrl: sides.control, dir: '.', clock: systemClock, signal });
   const figures = new Map<string, Measured[]>();
@@ -226,11 +256,11 @@ export const applyScenarios = async (o: ApplyOptions): Promise<readonly ApplyFig
       for (const layer of layers.toReversed()) {
         if (layer !== 'everything' && batches.length === 0) batches = await batchesOf(store, plan, size);
         const m = await measured(() =>
-          layer === 'bare'
-            ? writeBare(sides, plan, batches)
+          layer === 'everything'
+            ? applyAll(store, plan, target, o.rows)
             : layer === 'writer'
-              ? writeSteps(sides, plan, batches)
-              : applyAll(store, plan, target, o.rows),
+              ? writeSteps(sides.target(layer), plan, batches, connections)
+              : writeBare(sides.target(layer), plan, batches, layer === 'alone' ? 1 : connections),
         );
         line.push(`${layer} ${shown(m)} ${(yardstick.seconds / m.seconds).toFixed(2)} x`);
         if (round === 0) continue;
