@@ -83,6 +83,17 @@ const quarantined = (pair: Pair, { quarantined: rows }: Tally): readonly NotComp
         },
       ];
 
+const unkeyed = (pair: Pair, { unkeyed: rows }: Tally): readonly NotCompared[] =>
+  rows === 0
+    ? []
+    : [
+        {
+          what: pair.name,
+          reason: `the key of ${grouped(rows)} ${rows === 1 ? 'row' : 'rows'} cannot be made, or is NULL`,
+          fix: 'Until it can, no row of the target is deleted.',
+        },
+      ];
+
 const toReport = (work: Work, scanned: Scanned, tally: Tally, detectMs: number): PairReport => {
   const { pair } = work;
   const settleMs = scanned.confirmation?.spentMs() ?? 0;
@@ -101,11 +112,12 @@ const toReport = (work: Work, scanned: Scanned, tally: Tally, detectMs: number):
     duplicate_key: tally.duplicateKeys,
     in_flight: tally.inFlight,
     ...(pair.transform ? { quarantined: tally.quarantined } : {}),
-    ...(pair.transform && tally.unkeyed > 0 ? { unkeyed: tally.unkeyed } : {}),
+    ...(tally.unkeyed > 0 ? { unkeyed: tally.unkeyed } : {}),
     outside_filter: tally.outsideFilter,
     apart: { ...tally.apart },
     not_compared: [
       ...pair.notCompared,
+      ...unkeyed(pair, tally),
       ...(tally.nullKeys > 0
         ? [
             {

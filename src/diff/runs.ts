@@ -46,7 +46,7 @@ export interface Reading {
   readonly form: Form;
   /** Types of the key's cells; of all cells without a key. */
   readonly types: readonly ColumnType[];
-  /** Present where a key may hold a NULL: such rows cannot be paired, so they are taken out and counted. */
+  /** Present where a key may hold a NULL: such rows cannot be paired, so they are taken out and counted. The example may have more cells than its key. */
   readonly onNullKey?: (rows: number, example: Key) => void;
 }
 
@@ -91,7 +91,7 @@ const withoutNullKeys = (run: Run, reading: Reading): Run => {
   for (let i = run.start; i < run.end; i++) {
     if (hasNull(keys[i]!, width)) {
       nulls++;
-      example ??= keys[i]!.slice(0, width);
+      example ??= keys[i]!;
     } else {
       kept.push(keys[i]!);
       if (hashes) keptHashes.push(hashes[2 * i]!, hashes[2 * i + 1]!);

@@ -6,6 +6,7 @@ import type { PairReport } from '../model/report.ts';
 import type { Key, Row } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
 import { keyTypes } from '../model/selection.ts';
+import { keyIsMade, rejectionOf } from '../model/transform.ts';
 import { type Choice, commonHash, tolerant } from './choose.ts';
 import type { Side, Sides, Work } from './context.ts';
 import { compareDigests } from './digest.ts';
@@ -258,10 +259,10 @@ export const remarksOn = (work: Work, tally: Tally): Remarks => {
       );
     },
     nullKey: (side) => (rows, example) => {
-      examples[side] ??= describe(example);
+      examples[side] ??= rejectionOf(example, table.columns.length)?.reasons.join('; ') ?? describe(example);
       nulls[side] += rows;
-      tally.nullKeys += rows;
-      if (side === 'source') tally.unkeyed += rows;
+      if (side === 'source' && keyIsMade(table)) tally.unkeyed += rows;
+      else tally.nullKeys += rows;
       tally.apart[side] += rows;
     },
     list: () => [

@@ -16,7 +16,7 @@ export interface Tally {
   outsideFilter: number;
   /** Rows whose key holds a NULL. */
   nullKeys: number;
-  /** Those of the source among them. */
+  /** Source rows whose key is made of other columns and is NULL, or cannot be made. */
   unkeyed: number;
   /** Source rows that are invalid by the pair's rules. */
   quarantined: number;

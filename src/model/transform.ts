@@ -1,6 +1,6 @@
 import type { Endpoint } from './endpoint.ts';
 import type { Cell, Key, Row, Text } from './row.ts';
-import type { ColumnType, Table } from './schema.ts';
+import type { Column, ColumnType, Table } from './schema.ts';
 
 /** A value as a config file writes it, exactly. Null: SQL NULL. */
 export type Literal = string | null;
@@ -102,3 +102,16 @@ export const rejectionOf = (row: Row, width: number): Rejection | undefined =>
 /** The source as a pair's comparison reads it. */
 export const sourceOf = (pair: { readonly transform?: PairTransform }, source: Endpoint, target: Endpoint): Endpoint =>
   pair.transform?.reading(source, target) ?? source;
+
+/** Is a part of the pair's key made of other columns? Then a row may have none. */
+export const keyIsMade = (pair: {
+  readonly transform?: PairTransform;
+  readonly columns: readonly { readonly source: Column }[];
+  readonly keyWidth: number;
+}): boolean => {
+  const { transform } = pair;
+  return (
+    transform !== undefined &&
+    pair.columns.slice(0, pair.keyWidth).some((c) => !transform.raw.columns.includes(c.source))
+  );
+};

@@ -55,6 +55,7 @@ test('numbers are exact: 64-bit integers, 12 digits after the point, no binary f
     ['round(amount, 2)', '0.12'],
     ['-cents % 10', '-7'],
     ['decimal("1.10") * 2', '2.2'],
+    ['int(cents)', '9223372036854775807'],
   ] as const)
     assert.equal(shown(result(text)), value, text);
 });

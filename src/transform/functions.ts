@@ -20,11 +20,11 @@ const comparisons: Readonly<Record<string, (order: number) => boolean>> = {
 };
 const operands = ['Decimal Decimal', 'Decimal int', 'int Decimal'].map((pair) => pair.split(' ') as [string, string]);
 
-/** A whole number for an index or a count. */
-const whole = (n: Number_): number => {
-  if (typeof n === 'bigint') return Number(n);
-  if (n.truncated().compare(n) !== 0) throw new Error(`${n} is not a whole number`);
-  return Number(n.truncated().digits);
+/** A whole number, exactly. */
+const integer = (n: Decimal): bigint => {
+  const cut = n.truncated();
+  if (cut.compare(n) !== 0) throw new Error(`${n} is not a whole number`);
+  return cut.digits;
 };
 
 const longest = 1_000_000;
@@ -64,7 +64,7 @@ export const registerFunctions = (env: Environment): void => {
     return value.digits < 0n ? value.negated() : value;
   });
   env.registerFunction('string(Decimal): string', (n: Decimal) => String(n));
-  env.registerFunction('int(Decimal): int', (n: Decimal) => BigInt(whole(n)));
+  env.registerFunction('int(Decimal): int', integer);
 
   env.registerFunction('coalesce(dyn, dyn): dyn', (a: unknown, b: unknown) => a ?? b);
   env.registerFunction('coalesce(dyn, dyn, dyn): dyn', (a: unknown, b: unknown, c: unknown) => a ?? b ?? c);
@@ -88,8 +88,10 @@ export const registerFunctions = (env: Environment): void => {
   env.registerFunction('string.like(string): bool', (text: string, pattern: string) =>
     linearPattern(pattern).test(text),
   );
-  env.registerFunction('string.substring(Decimal): string', (text: string, from: Decimal) => text.slice(whole(from)));
+  env.registerFunction('string.substring(Decimal): string', (text: string, from: Decimal) =>
+    text.slice(Number(integer(from))),
+  );
   env.registerFunction('string.substring(int, Decimal): string', (text: string, from: bigint, to: Decimal) =>
-    text.slice(Number(from), whole(to)),
+    text.slice(Number(from), Number(integer(to))),
   );
 };

@@ -1,3 +1,4 @@
+import { canonical } from '../model/canon/canonical.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Cell, Text } from '../model/row.ts';
 import type { Column, ColumnType, Table } from '../model/schema.ts';
@@ -38,6 +39,8 @@ interface Origin {
   readonly inputs: readonly string[];
   readonly lookup?: Lookup;
   read(row: StoredRow): Made;
+  /** Of what is read, where it is known before. */
+  readonly type?: ColumnType;
   readonly how?: string;
   readonly oneWay?: string;
 }
@@ -62,6 +65,7 @@ const originOf = (
       inputs: lookup.inputs,
       lookup,
       read: (row) => ({ cell: row.lookedUp(lookup), type: lookup.type }),
+      type: lookup.type,
       how: 'lookup',
       oneWay: 'it is looked up',
     };
@@ -96,7 +100,8 @@ const originOf = (
       },
     );
   }
-  return { inputs: [stored.name], read: (row) => ({ cell: row.cell(stored.name), type: stored.type }) };
+  const { type } = stored;
+  return { inputs: [stored.name], type, read: (row) => ({ cell: row.cell(stored.name), type }) };
 };
 
 /** Calls a function of the config with a row. What it throws makes the row invalid. */
@@ -139,9 +144,15 @@ export const callFunction = (call: (row: never) => unknown, columns: readonly Co
   return result;
 };
 
-const mapped = (settings: ColumnSettings, name: string): ((made: Made) => Made) => {
-  const { map, unmapped } = settings;
-  if (map === undefined) return (made) => made;
+/** Values as they are written, by the text that the column's type gives them: `1.50` names 1.5. */
+const keysOf = (map: ReadonlyMap<string, Literal>, type: ColumnType | undefined): ReadonlyMap<string, Literal> =>
+  type === undefined ? map : new Map([...map].map(([key, value]) => [canonical(type, key), value]));
+
+/** `type`: of the values, where it is the same for all. */
+const mapped = (settings: ColumnSettings, name: string, type: ColumnType | undefined): ((made: Made) => Made) => {
+  const { unmapped } = settings;
+  if (settings.map === undefined) return (made) => made;
+  const map = keysOf(settings.map, type);
   return (made) => {
     if (made.cell === null) return made;
     const found = map.get(made.cell);
@@ -186,7 +197,7 @@ export const makeColumn = (o: {
     });
   }
   const column: Column = { name, type: as.type, native: as.native, nullable: true };
-  const toMapped = mapped(settings, name);
+  const toMapped = mapped(settings, name, origin.type);
   const fallback = settings.default;
   const strict = settings.as !== undefined;
   const how = [

@@ -37,8 +37,8 @@ export const transformed = (o: Options): Transformed | undefined => {
   const { source, settings } = o;
   const label = tableLabel(source);
   if (Object.keys(settings.columns).length === 0 && Object.keys(settings.validate).length === 0) return undefined;
-  const validate = new Map(
-    Object.entries(settings.validate).map(([name, rule]) => [findColumn(source, name)?.name ?? name, rule]),
+  const validate = Object.entries(settings.validate).map(
+    ([name, rule]) => [findColumn(source, name)?.name ?? name, rule] as const,
   );
   const partners = new Map(Object.entries(o.map));
   const made = Object.entries(settings.columns).map(([written, column]) => {
@@ -53,11 +53,13 @@ export const transformed = (o: Options): Transformed | undefined => {
       table: source,
       partner: findColumn(o.target, partners.get(written) ?? partners.get(name) ?? name),
       lookup: lookup && compileLookup(lookup, o.lookupTable(lookup.endpoint, lookup.table), source, `${where}: lookup`),
-      rule: validate.get(name),
+      rule: validate.find(([column]) => column === name)?.[1],
       where,
     });
   });
-  const checks = [...validate].map(([name, rule]) => checkOf(source, made, name, rule));
+  for (const [name, same] of Map.groupBy(made, (m) => m.column.name))
+    if (same.length > 1) throw new LockstepError('CONFIG', `${label}: columns names ${name} twice`);
+  const checks = validate.map(([name, rule]) => checkOf(source, made, name, rule));
   const program: Program = {
     raw: source,
     made,
@@ -125,7 +127,7 @@ const tableAfter = (o: Options, made: readonly MadeColumn[]): Table => {
   const { source, target } = o;
   const madeOf = new Map(made.map((m) => [m.column.name, m.column]));
   const used = new Set(made.flatMap((m) => m.inputs));
-  const named = new Set([...Object.keys(o.map), ...o.key]);
+  const named = new Set([...Object.keys(o.map), ...o.key].map((name) => findColumn(source, name)?.name));
   // What only serves to make other columns is compared through them.
   const servesOnly = (c: Column): boolean =>
     used.has(c.name) && !madeOf.has(c.name) && !named.has(c.name) && findColumn(target, c.name) === undefined;

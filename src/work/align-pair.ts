@@ -3,7 +3,6 @@ import { findTable } from '../diff/find-table.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Schema, Table } from '../model/schema.ts';
-import { transformed } from '../transform/transform.ts';
 
 /** The key's columns whose names differ, as source column -> target column. */
 const keyMap = (key: PairOptions['key']): Record<string, string> =>
@@ -13,18 +12,21 @@ const keyMap = (key: PairOptions['key']): Record<string, string> =>
  * Aligns two tables; where the pair transforms or validates its source rows, as they are afterwards. Throws what `align`
  * throws, CONFIG, and KEY_MISSING when there is no key by which an invalid row could be told.
  */
-export const alignPair = (
+export const alignPair = async (
   p: { readonly source: Table; readonly target: Table; readonly options: PairOptions },
   schemas: { readonly source: Schema; readonly target: Schema },
   names: { readonly source: string; readonly target: string },
-): Pair => {
+): Promise<Pair> => {
   const { source, target, options } = p;
+  const settings = options.transform;
+  // Few pairs need it, and it brings two libraries along.
+  const { transformed } = settings ? await import('../transform/transform.ts') : {};
   const made =
-    options.transform &&
-    transformed({
+    settings &&
+    transformed?.({
       source,
       target,
-      settings: options.transform,
+      settings,
       map: { ...options.map, ...keyMap(options.key) },
       key: (options.key ?? []).map((part) => (typeof part === 'string' ? part : part[0])),
       lookupTable: (side, name) => findTable(schemas[side], name, names[side]),

@@ -80,10 +80,11 @@ export const alignAll = async (
   const found = o.pairs
     ? namedPairs(o.pairs, s, t, o, excluded)
     : withOptions(pairAllTables(without(s, excluded), without(t, excluded), names), o.defaults ?? {});
-  const pairs = found.pairs.map((p) => {
+  const pairs: Pair[] = [];
+  for (const p of found.pairs) {
     refuseSameTable(source, target, p.source, p.target);
-    return alignPair(p, { source: s, target: t }, names);
-  });
+    pairs.push(await alignPair(p, { source: s, target: t }, names));
+  }
   refuseSharedNames(pairs);
   const known = new Set(found.notCompared.map((n) => n.what));
   const inherited = uncoveredHeirs(pairs).filter((n) => !known.has(n.what));

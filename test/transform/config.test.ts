@@ -16,6 +16,7 @@ const mistakes: readonly (readonly [what: string, yaml: string, message: RegExp]
     'columns: { total: { expr: "price * 2" } }',
     /target has no column total[\s\S]*`to`/,
   ],
+  ['a column twice', 'columns: { price: { default: 1 }, PRICE: { default: 2 } }', /names price twice/],
   ['two origins', 'columns: { price: { expr: "price * 2", value: 1 } }', /four ways to make one value/],
   ['an expression of no column', 'columns: { price: { expr: "prise * 2" } }', /there is no column prise/],
   ['otherwise without a map', 'columns: { state: { otherwise: x } }', /`otherwise` needs a map/],
@@ -50,11 +51,13 @@ for (const [what, yaml, message] of mistakes) {
 
 test('constants, casts, values that are read as text, and their order', async () => {
   await opened.target.run(
-    'create table u (id integer primary key, who text, n text, day date, kind text, size numeric(10,2))',
+    'create table u (id integer primary key, who text, n text, day date, kind text, size numeric(10,2), price numeric(10,2))',
   );
-  await opened.source.run('create table u (id integer primary key, n integer, day text, kind text, size text)');
   await opened.source.run(
-    `insert into u values (1, 7, '2024-02-29', null, '10'), (2, -1, 'never', 'x', '1.005'), (3, 0, '0001-01-01', 'y', null)`,
+    'create table u (id integer primary key, n integer, day text, kind text, size text, price numeric(10,2))',
+  );
+  await opened.source.run(
+    `insert into u values (1, 7, '2024-02-29', null, '10', 1.5), (2, -1, 'never', 'x', '1.005', 1), (3, 0, '0001-01-01', 'y', null, 2.5)`,
   );
   opened.pairs(`
 - source: u
@@ -62,15 +65,16 @@ test('constants, casts, values that are read as text, and their order', async ()
     who: { value: lockstep }
     n: { as: text(5), map: { "7": seven, "-1": null }, default: none }
     kind: { map: { x: ecks }, otherwise: other, default: nothing }
-    size: { as: "decimal(10,2)" }
+    size: { as: "decimal(10,2)", map: { "10": 20 } }
+    price: { map: { "1.500": 3 } }
 `);
   const { code, json, stderr } = await opened.json('diff', 's');
   assert.equal(code, 2, stderr);
   assert.deepEqual(
     json.differences.map((d: { cells: { source: string }[] }) => d.cells.map((c) => c.source)),
     [
-      ['1', 'seven', '2024-02-29', 'nothing', '10', 'lockstep'],
-      ['3', '0', '0001-01-01', 'other', null, 'lockstep'],
+      ['1', 'seven', '2024-02-29', 'nothing', '20', '3', 'lockstep'],
+      ['3', '0', '0001-01-01', 'other', null, '2.5', 'lockstep'],
     ],
   );
   const { json: list } = await opened.json('quarantine', 'list');

@@ -70,6 +70,7 @@ export const verdictLine = (report: CompareReport): string => {
   const differing = sum((p) => p.different + p.only_in_source + p.only_in_target);
   const open = [
     [report.coverage.not_compared.length, 'not compared'],
+    [sum((p) => p.quarantined ?? 0), 'quarantined'],
     [sum((p) => p.in_flight), 'in flight'],
     [sum((p) => p.duplicate_key), 'with a duplicate key'],
     [sum((p) => p.outside_filter), 'outside the filter on one side'],
