@@ -147,15 +147,31 @@ test('a list that ends early never leads to a delete, and never to agreement', a
   assert.equal(p.api.items('licences').length, 120);
 });
 
-test('a list that forgets rows without a word is corrected by asking for each of them', async () => {
+test('a list that hides an item which its own address shows proves nothing: no delete, and no agreement', async () => {
   await using p = await pair();
-  p.api.distort = (body) => ({
-    data: body.data.filter((i) => JSON.stringify((i as { id: unknown }).id) !== '50'),
-    meta: { ...body.meta, total: 119 },
-  });
-  const done = await synced(b.store, { source: p.vendor, target: p.ours });
-  assert.equal(done.sync.planned.delete, 0);
+  p.api.distort = (body) => {
+    const shown = body.data.filter((i) => JSON.stringify((i as { id: unknown }).id) !== '50');
+    return { data: shown, meta: { ...body.meta, total: 119 } };
+  };
+  const hidden = /does not show an item \(id\) that is shown at its own address/;
+  // The other side has the very item, or another: it is neither the same nor to be deleted.
+  for (const status of ['canceled', 'odd']) {
+    p.database.edit('licences', (rows) =>
+      rows.map((row) => (row[0] === '50' && status === 'odd' ? row.map((c, i) => (i === 6 ? status : c)) : row)),
+    );
+    const error = await failure(synced(b.store, { source: p.vendor, target: p.ours }));
+    assert.equal(error.code, 'INCOMPLETE');
+    assert.match(error.message, hidden);
+  }
   assert.equal(p.database.state.rows.get('licences')!.length, 120);
+});
+
+test('an item that is in the list and not at its own address is what the list says', async () => {
+  await using p = await pair();
+  p.api.fault = (a) => (a.path === '/licences/50' && a.method === 'GET' ? { status: 404 } : undefined);
+  p.database.edit('licences', (rows) => rows.filter((row) => row[0] !== '50'));
+  const { plan } = await planned(b.store, { source: p.vendor, target: p.ours });
+  assert.deepEqual(plan.header.counts, { insert: 1, update: 0, delete: 0 });
 });
 
 test('rows that are added and deleted in the API while it is compared are no differences', async () => {

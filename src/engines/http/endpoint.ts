@@ -16,6 +16,7 @@ import { type ApiClient, openClient } from './client.ts';
 import { describeConfig, type HttpConfig } from './config.ts';
 import { examineResource, examineWhole, failureFinding } from './examine.ts';
 import type { Json } from './json.ts';
+import { type LastLists, lastLists } from './last-lists.ts';
 import { machineLock } from './lock.ts';
 import { pages } from './pages.ts';
 import { HttpReader } from './reader.ts';
@@ -36,6 +37,7 @@ export class HttpEndpoint implements Endpoint {
   readonly #client: ApiClient;
   readonly #clock: Clock;
   readonly #throttle: Throttle;
+  readonly #last: LastLists = lastLists();
   readonly #shapes = new Map<string, Promise<Shape>>();
 
   constructor(
@@ -58,6 +60,7 @@ export class HttpEndpoint implements Endpoint {
       this.writer = openWriter({
         client: this.#client,
         clock: outside.clock,
+        last: this.#last,
         lock: machineLock(o.name, this.fingerprint, outside.clock),
         shape: (name, cancel) => this.#shape(name, cancel),
       });
@@ -105,6 +108,7 @@ export class HttpEndpoint implements Endpoint {
       client: this.#client,
       clock: this.#clock,
       throttle: this.#throttle,
+      last: this.#last,
       shape: (name, cancel) => this.#shape(name, cancel),
       onQuery,
     });
@@ -127,6 +131,7 @@ export class HttpEndpoint implements Endpoint {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#last[Symbol.dispose]();
     this.#client[Symbol.dispose]();
   }
 }

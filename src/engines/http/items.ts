@@ -1,10 +1,12 @@
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell } from '../../model/row.ts';
-import { enumerate, type Reading } from './enumerate.ts';
+import { enumerate, itemOf, type Reading } from './enumerate.ts';
+import { incompleteList } from './incomplete.ts';
 import { isObject, type Json, type JsonObject, parseJson, scalarText } from './json.ts';
 import { pages } from './pages.ts';
 import { pointerText, valueAt } from './pointer.ts';
 import type { Shape } from './shape.ts';
+import type { Spool } from './spool.ts';
 import { filledPath, type Template } from './template.ts';
 import { cellOf, sentValue } from './values.ts';
 
@@ -117,4 +119,29 @@ export const findInList = async (
       if (isObject(item) && holdsKey(shape, item, key)) found.push({ item });
     }
   return found;
+};
+
+/**
+ * Throws INCOMPLETE when a list that was just read does not show an item that its own address still shows: then it is
+ * not known whether the item is there, and neither agreement nor a delete may follow.
+ */
+export const refuseHidden = async (
+  r: Reading,
+  shape: Shape,
+  list: Spool,
+  o: { readonly named: readonly Named[]; readonly items: readonly (readonly Json[])[]; readonly signal: AbortSignal },
+): Promise<void> => {
+  for (const [i, cells] of o.named.entries()) {
+    const hidden = (items: readonly Json[]): boolean =>
+      items.some((item) => list.find(itemOf(r.client.side, shape, item).key!) === undefined);
+    if (!hidden(o.items[i]!)) continue;
+    const again = await lookUp(r, shape, cells, cells, o);
+    if (again === 'unknown' || !hidden(again.map(({ item }) => item))) continue;
+    throw incompleteList(
+      r.client.side,
+      shape.resource.list.path,
+      `it does not show an item (${[...cells.keys()].join(', ')}) that is shown at its own address`,
+      'If the API hides deleted or archived items in the list only, leave `read` and `find` out, or let the list show all.',
+    );
+  }
 };

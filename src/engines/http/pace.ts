@@ -14,7 +14,7 @@ export const retryAfterMs = (headers: Headers, nowMs: number): number | undefine
   return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
 };
 
-/** Seconds since 1970 are told from seconds from now by their size. */
+/** Seconds and milliseconds since 1970 are told from seconds from now by their size. */
 const epochSeconds = 1_000_000_000;
 
 /**
@@ -28,7 +28,8 @@ export const windowMs = (headers: Headers, nowMs: number): number | undefined =>
     const left = first(headers[`${prefix}-remaining`])?.trim();
     const reset = Number(first(headers[`${prefix}-reset`])?.trim());
     if (left === undefined || !/^0+(\.0+)?$/.test(left) || !Number.isFinite(reset)) continue;
-    return Math.max(0, reset > epochSeconds ? reset * 1000 - nowMs : reset * 1000);
+    const at = reset > 100 * epochSeconds ? reset : reset > epochSeconds ? reset * 1000 : nowMs + reset * 1000;
+    return Math.max(0, at - nowMs);
   }
   return undefined;
 };

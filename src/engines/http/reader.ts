@@ -3,14 +3,14 @@ import { isMisfit } from '../../model/canon/misfit.ts';
 import type { Cancel, Changes, Hashing, QueryReport, Reader, Segment, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { compareKeys } from '../../model/order.ts';
-import type { Batch, Cell, Key, Row } from '../../model/row.ts';
+import type { Batch, Key, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { changesOver } from './changes.ts';
 import { enumerate, itemOf } from './enumerate.ts';
 import { matching } from './filter.ts';
 import { hashingOver, partOf } from './hashing.ts';
-import { canLookUp, lookUp } from './items.ts';
+import { canLookUp, type Found, lookUp, type Named, refuseHidden } from './items.ts';
 import { type JsonObject, parseJson } from './json.ts';
 import { type ReaderContext, rowMaker } from './rows.ts';
 import type { Shape } from './shape.ts';
@@ -133,6 +133,7 @@ export class HttpReader implements Reader {
     if (known) return known;
     const spool = await enumerate(this.#x, shape, { signal });
     this.#spools.set(label, spool);
+    this.#x.last.keep(shape.table.name, spool);
     return spool;
   }
 
@@ -164,24 +165,26 @@ export class HttpReader implements Reader {
     const distinct = keys
       .toSorted((a, b) => compareKeys(types, a, b))
       .filter((k, i, all) => i === 0 || compareKeys(types, all[i - 1]!, k) !== 0);
-    const named = distinct.map((k): ReadonlyMap<string, Cell> => {
+    const named = distinct.map((k): Named => {
       const cells = key.map((c, i) => convert(k[i]!, c.as, shape.columns.find((x) => x.name === c.name)!.type));
       return new Map(names.map((name, i) => [name, cells[i]!]));
     });
     const began = this.#x.clock.elapsed();
+    const found = await Promise.all(named.map((cells) => lookUp(this.#x, shape, cells, cells, { signal })));
+    if (found.includes('unknown')) return undefined;
+    const items = (found as readonly (readonly Found[])[]).map((list) => list.map(({ item }) => item));
+    if (this.#contradicts(shape, selection, names, named, items)) {
+      const list = await this.#whole(shape, signal);
+      await refuseHidden(this.#x, shape, list, { named, items, signal });
+      return undefined;
+    }
     const spool = new Spool();
     try {
-      const found = await Promise.all(named.map((cells) => lookUp(this.#x, shape, cells, cells, { signal })));
-      if (found.includes('unknown')) {
-        spool[Symbol.dispose]();
-        return undefined;
-      }
-      const items = found.flatMap((f) => (f === 'unknown' ? [] : f.map(({ item }) => item)));
-      spool.add(items.map((item) => itemOf(this.#x.client.side, shape, item)));
+      spool.add(items.flat().map((item) => itemOf(this.#x.client.side, shape, item)));
       this.#x.onQuery?.({
         side: this.#x.client.side,
         sql: `GET ${(shape.resource.read?.path ?? shape.resource.find!).text} × ${named.length}`,
-        rows: items.length,
+        rows: spool.items,
         bytes: spool.bytes,
         elapsedMs: this.#x.clock.elapsed() - began,
       });
@@ -190,6 +193,28 @@ export class HttpReader implements Reader {
       spool[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** Do single items show something else than the list did when it was last read? Then the list is read again. */
+  #contradicts(
+    shape: Shape,
+    selection: Selection,
+    names: readonly string[],
+    named: readonly Named[],
+    items: readonly (readonly JsonObject[])[],
+  ): boolean {
+    const last = this.#x.last.get(shape.table.name);
+    if (last === undefined || shape.key.length === 0) return false;
+    const make = rowMaker(shape, selection.columns, this.#x.client.side);
+    const own = shape.key.map((c) => c.name);
+    const isOwn = own.length === names.length && own.every((name) => names.includes(name));
+    return items.some((list, i) => {
+      if (list.length === 0) return isOwn && last.find(JSON.stringify(own.map((n) => named[i]!.get(n)!))) !== undefined;
+      return list.some((item) => {
+        const then = last.find(itemOf(this.#x.client.side, shape, item).key!);
+        return then === undefined || JSON.stringify(make(parseJson(then) as JsonObject)) !== JSON.stringify(make(item));
+      });
+    });
   }
 
   async *#segment(

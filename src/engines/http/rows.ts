@@ -6,6 +6,7 @@ import type { TableName } from '../../model/schema.ts';
 import type { Throttle } from '../sql/throttle.ts';
 import type { Reading } from './enumerate.ts';
 import type { JsonObject } from './json.ts';
+import type { LastLists } from './last-lists.ts';
 import { valueAt } from './pointer.ts';
 import type { HttpColumn } from './resource.ts';
 import type { Shape } from './shape.ts';
@@ -13,6 +14,7 @@ import { cellOf, exactCellOf } from './values.ts';
 
 export interface ReaderContext extends Reading {
   readonly throttle: Throttle;
+  readonly last: LastLists;
   shape(name: TableName, o: Cancel): Promise<Shape>;
 }
 

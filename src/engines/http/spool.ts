@@ -23,6 +23,7 @@ export class Spool implements Disposable {
   #items = 0;
   #bytes = 0;
   #tables = 0;
+  #users = 1;
 
   constructor() {
     // An empty name: on disk, deleted when it is closed.
@@ -58,6 +59,17 @@ export class Spool implements Disposable {
     return undefined;
   }
 
+  /** The item with this key, as JSON. */
+  find(key: string): string | undefined {
+    return (this.db.prepare('select json from item where key = ?').get(key) as { json: string } | undefined)?.json;
+  }
+
+  /** One more user: the spool is closed when the last has disposed it. */
+  share(): this {
+    this.#users++;
+    return this;
+  }
+
   /** All items in the order they came. */
   async *chunks(signal: AbortSignal): AsyncGenerator<readonly { readonly id: number; readonly json: string }[]> {
     let after = 0;
@@ -71,6 +83,6 @@ export class Spool implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.db.close();
+    if (--this.#users === 0) this.db.close();
   }
 }

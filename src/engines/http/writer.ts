@@ -9,6 +9,7 @@ import { bodyFor, columnsOf } from './body.ts';
 import type { Reading } from './enumerate.ts';
 import { addressOf, type Found, findInList, lookUp, type Named } from './items.ts';
 import { isObject, parseJson } from './json.ts';
+import type { LastLists } from './last-lists.ts';
 import type { MachineLock } from './lock.ts';
 import { valueAt } from './pointer.ts';
 import { refusedReply, wordsOf } from './replies.ts';
@@ -20,6 +21,7 @@ import { cellOf } from './values.ts';
 
 export interface WriterContext extends Reading {
   readonly lock: MachineLock;
+  readonly last: LastLists;
   shape(name: TableName, o: { readonly signal: AbortSignal }): Promise<Shape>;
 }
 
@@ -265,6 +267,7 @@ export const openWriter = (x: WriterContext): Writer => {
       const body = change.op === 'delete' ? undefined : bodyFor(step.route, step.columns, change, found?.item);
       if (body !== undefined && 'refused' in body) return rejected(step, body.refused);
       signal.throwIfAborted();
+      x.last.forget(step.shape.table.name);
       const reply = await send(step, mark, target, body?.text, strong(found?.etag));
       if (reply.status < 200 || reply.status > 299) return judged(step, mark, reply);
       const stored = await readBack(step, target, reply);
