@@ -122,7 +122,7 @@ const toReport = (work: Work, scanned: Scanned, tally: Tally, detectMs: number):
         ? [
             {
               what: pair.name,
-              reason: `${grouped(tally.nullKeys)} rows have a NULL in their key`,
+              reason: `${grouped(tally.nullKeys)} ${tally.nullKeys === 1 ? 'row has' : 'rows have'} a NULL in their key`,
               fix: 'Choose a key without NULLs: --key …',
             },
           ]

@@ -271,7 +271,7 @@ export const remarksOn = (work: Work, tally: Tally): Remarks => {
         .filter((side) => nulls[side] > 0)
         .map(
           (side) =>
-            `${grouped(nulls[side])} rows in ${endpoints[side].name} have a NULL in their key (${examples[side]}) and cannot be paired`,
+            `${grouped(nulls[side])} ${nulls[side] === 1 ? 'row' : 'rows'} in ${endpoints[side].name} with a NULL in the key (${examples[side]}) cannot be paired`,
         ),
     ],
   };
