@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Cancel, ConnectOptions, Endpoint, Position } from '../../model/endpoint.ts';
+import { refuseSmallPool, room } from '../sql/room.ts';
 import { throttle } from '../sql/throttle.ts';
 import { openLoader } from './bulk-load.ts';
 import { addressOf, type MysqlConfig } from './config.ts';
@@ -20,6 +21,7 @@ export const connectMysql = async (
   o: ConnectOptions,
   clock: Clock = systemClock,
 ): Promise<Endpoint> => {
+  if (o.writable) refuseSmallPool(o.name, config.poolMax);
   const tls = tlsOptions(config, o.baseDir ?? '.');
   const context: SessionContext = {
     name: o.name,
@@ -38,23 +40,32 @@ export const connectMysql = async (
     await probe[Symbol.asyncDispose]();
   }
   const pace = throttle(o.rowsPerSecond, clock);
-  const held = new Set<Session>();
-  const lend = async (mode: 'read' | 'write', c: Cancel): Promise<Session> => {
-    const session = await open(c);
-    held.add(session);
+  const connections = room<Session>({
+    name: o.name,
+    max: config.poolMax,
+    open,
+    close: async (session) => {
+      await session.rollback();
+      await session[Symbol.asyncDispose]();
+    },
+  });
+  const { release } = connections;
+  /** Sessions that are kept were made ready to write. */
+  const ready = new WeakSet<Session>();
+  const pinned = async (mode: 'read' | 'write', session: Session, c: Cancel): Promise<Session> => {
+    if (ready.has(session)) return session;
     try {
       await pinSession(session, facts, mode, { signal: c.signal, doing: 'preparing a session' });
-      return session;
     } catch (error) {
       await release(session);
       throw error;
     }
+    if (mode === 'write') ready.add(session);
+    return session;
   };
-  const release = async (session: Session): Promise<void> => {
-    held.delete(session);
-    await session.rollback();
-    await session[Symbol.asyncDispose]();
-  };
+  const lend = async (mode: 'read' | 'write', c: Cancel): Promise<Session> =>
+    pinned(mode, await connections.lend(c), c);
+  const lendInTurn = async (c: Cancel): Promise<Session> => pinned('write', await connections.lendInTurn(c), c);
   const within = async <T>(
     doing: string,
     c: Cancel,
@@ -72,6 +83,8 @@ export const connectMysql = async (
     ? openWriter({
         lend: (c) => lend('write', c),
         release,
+        lendInTurn,
+        keep: connections.keep,
         clock,
         facts,
         side: o.name,
@@ -116,20 +129,18 @@ export const connectMysql = async (
       ? {}
       : {
           writer,
-          builder: schemaBuilder({ mariadb: facts.mariadb, lend: (c) => lend('write', c), release }),
+          builder: schemaBuilder({ mariadb: facts.mariadb, lend: lendInTurn, release }),
           loader: openLoader({
             side: o.name,
             facts,
-            lend: (c) => lend('write', c),
+            lend: lendInTurn,
             release,
             prepare: writer.prepare,
           }),
         }),
     examine: (c) =>
       within('examining', c, (session, at) => examine(session, facts, { tables: c.tables, writable: c.writable }, at)),
-    [Symbol.asyncDispose]: async () => {
-      await Promise.all([...held].map(release));
-    },
+    [Symbol.asyncDispose]: () => connections.closeAll(),
   };
 };
 

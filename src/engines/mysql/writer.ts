@@ -28,6 +28,9 @@ export interface WriterContext {
   readonly random: () => number;
   lend(o: Cancel): Promise<Session>;
   release(session: Session): Promise<void>;
+  /** Waits for one that is at work where there is no room for more. */
+  lendInTurn(o: Cancel): Promise<Session>;
+  keep(session: Session): Promise<void>;
 }
 
 const maxBatch = 1000;
@@ -60,26 +63,17 @@ const refuseUnsafe = async (session: Session, table: Table, at: StatementOptions
 };
 
 export const openWriter = (x: WriterContext): Writer => {
-  const idle: Session[] = [];
   const tables = new Map<string, WrittenTable>();
   let prepared: Promise<'marker' | 'state'> | undefined;
   let localTokens = 0n;
 
-  const take = async (o: Cancel): Promise<Session> => {
-    for (let session = idle.pop(); session; session = idle.pop()) {
-      if (!session.broken) return session;
-      await x.release(session);
-    }
-    return x.lend(o);
-  };
   const within = async <T>(o: Cancel, work: (session: Session) => Promise<T>): Promise<T> => {
-    const session = await take(o);
+    const session = await x.lendInTurn(o);
     try {
       return await work(session);
     } finally {
       await session.rollback();
-      if (session.broken) await x.release(session);
-      else idle.push(session);
+      await x.keep(session);
     }
   };
 

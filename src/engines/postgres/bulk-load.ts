@@ -3,12 +3,12 @@ import type { Cancel, StepMark } from '../../model/endpoint.ts';
 import type { Batch, Row, Text } from '../../model/row.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
 import { id, tableId } from '../sql/quote.ts';
+import type { Room } from '../sql/room.ts';
 import { commitFailure, fenced } from '../sql/step-lock.ts';
 import { byteForms, formOption } from './bulk-rows.ts';
 import { copyLine } from './copy-in.ts';
 import { CopyStream } from './copy-stream.ts';
 import { setMarker } from './own-tables.ts';
-import type { Room } from './room.ts';
 import type { Session, StatementOptions } from './session.ts';
 import { refusalReason } from './write-batch.ts';
 

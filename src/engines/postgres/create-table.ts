@@ -8,8 +8,8 @@ import type {
 } from '../../model/build.ts';
 import type { ColumnType, ForeignKey, TableName } from '../../model/schema.ts';
 import { id, literal, tableId } from '../sql/quote.ts';
+import type { Room } from '../sql/room.ts';
 import { ownSchema } from './inspect.ts';
-import type { Room } from './room.ts';
 import type { Session, StatementOptions } from './session.ts';
 
 interface Made {

@@ -1,9 +1,9 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { randomSeed } from '../../lib/ids.ts';
 import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Hashing, Position, Reader } from '../../model/endpoint.ts';
-import { LockstepError } from '../../model/errors.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { id } from '../sql/quote.ts';
+import { refuseSmallPool, room } from '../sql/room.ts';
 import { throttle } from '../sql/throttle.ts';
 import { openLoader } from './bulk-load.ts';
 import type { PostgresConfig } from './config.ts';
@@ -14,7 +14,6 @@ import { examine } from './examine.ts';
 import { hashVectors } from './hash-sql.ts';
 import { inspectSchema } from './inspect.ts';
 import { openReader } from './reader.ts';
-import { room } from './room.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
 import { tlsOptions } from './tls.ts';
 import { openWriter } from './writer.ts';
@@ -90,22 +89,13 @@ const readFacts = async (session: Session, config: PostgresConfig, o: StatementO
   };
 };
 
-/** One scans, one reads again what differs, one reads the rows to be changed; later one locks and the others write. */
-const writingNeeds = 3;
-
 /** Connects and learns what the server can do. */
 export const connectPostgres = async (
   config: PostgresConfig,
   o: ConnectOptions,
   clock: Clock = systemClock,
 ): Promise<Endpoint> => {
-  if (o.writable && config.poolMax < writingNeeds) {
-    throw new LockstepError(
-      'CONFIG',
-      `${o.name}: \`pool: { max: ${config.poolMax} }\` is too small for an endpoint that is written: planning and writing need ${writingNeeds} connections at a time`,
-      { side: o.name, hint: `Allow ${writingNeeds} or more, or leave \`pool\` out.` },
-    );
-  }
+  if (o.writable) refuseSmallPool(o.name, config.poolMax);
   const tls = tlsOptions(config, o.baseDir ?? '.');
   const first: SessionContext = {
     name: o.name,

@@ -5,6 +5,7 @@ import type { HashSpec } from '../../model/hash/spec.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
 import { tableId } from '../sql/quote.ts';
+import type { Room } from '../sql/room.ts';
 import {
   beatingLock,
   commitFailure,
@@ -16,7 +17,6 @@ import {
 } from '../sql/step-lock.ts';
 import { columnsSql, tableFacts } from './columns.ts';
 import { freeLock, hasMarker, makeOwnTables, renewLock, setMarker, takeLock } from './own-tables.ts';
-import type { Room } from './room.ts';
 import { advanceSequence } from './sequences.ts';
 import type { Session, StatementOptions } from './session.ts';
 import { refusalReason, type WrittenTable, writeBatch } from './write-batch.ts';

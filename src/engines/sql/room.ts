@@ -13,6 +13,19 @@ export interface Room<S> {
   closeAll(): Promise<void>;
 }
 
+/** One scans, one reads again what differs, one reads the rows to be changed; later one locks and the others write. */
+const writingNeeds = 3;
+
+/** Throws CONFIG when an endpoint that is written is given fewer connections than that takes. */
+export const refuseSmallPool = (name: string, max: number): void => {
+  if (max >= writingNeeds) return;
+  throw new LockstepError(
+    'CONFIG',
+    `${name}: \`pool: { max: ${max} }\` is too small for an endpoint that is written: planning and writing need ${writingNeeds} connections at a time`,
+    { side: name, hint: `Allow ${writingNeeds} or more, or leave \`pool\` out.` },
+  );
+};
+
 export const room = <S extends { readonly broken: boolean }>(x: {
   readonly name: string;
   /** Most connections at a time, at least 1. */
