@@ -14,6 +14,8 @@ import { cellLiteral } from './write-sql.ts';
 export interface LoaderContext {
   readonly side: string;
   readonly facts: ServerFacts;
+  /** Steps loaded at a time. */
+  readonly lanes: number;
   lend(o: Cancel): Promise<Session>;
   release(session: Session): Promise<void>;
   prepare(o: Cancel): Promise<'marker' | 'state'>;
@@ -36,7 +38,7 @@ const utf8Length = (text: string): number => Buffer.byteLength(text);
  */
 export const openLoader = (x: LoaderContext): Loader => ({
   stepRows,
-  lanes: 2,
+  lanes: x.lanes,
   load: async (mark, table, columns, rows, o) => {
     const mode = await x.prepare(o);
     const at: StatementOptions = {

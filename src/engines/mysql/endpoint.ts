@@ -133,6 +133,8 @@ export const connectMysql = async (
           loader: openLoader({
             side: o.name,
             facts,
+            // one holds the lock, one makes tables and looks up markers
+            lanes: Math.max(1, Math.min(2, config.poolMax - 2)),
             lend: lendInTurn,
             release,
             prepare: writer.prepare,
