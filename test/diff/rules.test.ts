@@ -147,7 +147,7 @@ for (const force of ways) {
     assert.deepEqual(ids(differences), ['2']);
     assert.deepEqual(pair.rows, { source: 3, target: 2 });
     assert.equal(report.coverage.complete, false);
-    assert.match(pair.not_compared[0]!.reason, /1 rows? ha(s|ve) a NULL/);
+    assert.match(pair.not_compared[0]!.reason, /1 row has a NULL/);
     assert.deepEqual(sums(pair), []);
   });
 
