@@ -184,6 +184,12 @@ export const sealPlan = async (
       );
     }
   }
+  for (const report of o.reports) {
+    if (report.quarantined)
+      warnings.push(
+        `${report.source}: ${report.quarantined} of its rows ${report.quarantined === 1 ? 'is' : 'are'} quarantined, invalid by the pair’s rules: what the target has of them stays as it is`,
+      );
+  }
   for (const pair of pairs) {
     if (pair.emptySourceDeletes > 0) {
       warnings.push(`the source of ${pair.pair} has no rows: no row of ${pair.target} is deleted`);

@@ -137,6 +137,8 @@ test('nothing but the row can be reached', () => {
     'row["__pro" + "to__"]',
     '{"a": 1}["__proto__"]',
     '{"a": 1}.constructor',
+    'b"{}".json().constructor',
+    'b"{}".json()["__proto__"]',
   ])
     assert.throws(() => result(text), Invalid, text);
   assert.equal(({} as { polluted?: unknown }).polluted, undefined);

@@ -1,12 +1,13 @@
 import { convert } from '../model/canon/convert.ts';
-import type { Cancel, Endpoint, Reader, SelectedColumn, Selection } from '../model/endpoint.ts';
+import { fit } from '../model/canon/fit.ts';
+import type { Cancel, Endpoint, Reader, Selection } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { compareKeys } from '../model/order.ts';
 import type { Cell, Key } from '../model/row.ts';
-import { type Column, type ColumnType, type Table, tableLabel } from '../model/schema.ts';
+import { type ColumnType, type Table, tableLabel } from '../model/schema.ts';
 import { keyTypes } from '../model/selection.ts';
 import type { LookupSettings } from '../model/transform.ts';
-import { columnOf } from './columns.ts';
+import { asStored, columnOf } from './columns.ts';
 import { Invalid, quoted } from './value.ts';
 
 /** A look-up of one column, as declared: where it looks, and by what. */
@@ -30,13 +31,6 @@ const mostKept = 200_000;
 /** Keys asked for at once. */
 const keysAtOnce = 2000;
 
-const selected = (c: Column): SelectedColumn => ({
-  name: c.name,
-  stored: c.type,
-  as: c.type,
-  ...(c.loose ? { loose: true as const } : {}),
-});
-
 /** Throws CONFIG or COLUMN_NOT_FOUND. `table`: the looked-up one; `row`: the table whose rows look up. */
 export const compileLookup = (settings: LookupSettings, table: Table, row: Table, where: string): Lookup => {
   const by = Object.entries(settings.by).map(([there, here]) => ({
@@ -49,11 +43,14 @@ export const compileLookup = (settings: LookupSettings, table: Table, row: Table
   const { schema, name } = table;
   const selection: Selection = {
     table: { ...(schema === undefined ? {} : { schema }), name, ...(table.only ? { only: true as const } : {}) },
-    columns: [...by.map((b) => b.there), value].map(selected),
+    columns: [...by.map((b) => b.there), value].map(asStored),
     keyWidth: by.length,
   };
   const types = keyTypes(selection);
   const keyOf = (inputs: readonly Cell[]): Key => inputs.map((cell, i) => convert(cell, by[i]!.here.type, types[i]!));
+  /** Can such a key be stored there? What cannot is not asked for: no row has it. */
+  const mayBeThere = (key: Key): boolean =>
+    key.every((cell, i) => cell !== null && fit(cell, types[i]!, by[i]!.there).ok);
   return {
     inputs: by.map((b) => b.here.name),
     type: value.type,
@@ -74,9 +71,8 @@ export const compileLookup = (settings: LookupSettings, table: Table, row: Table
           const wanted = new Map<string, Key>();
           for (const inputs of rows) {
             const key = keyOf(inputs);
-            if (key.includes(null)) continue;
             const text = JSON.stringify(key);
-            if (!found.has(text)) wanted.set(text, key);
+            if (!found.has(text) && mayBeThere(key)) wanted.set(text, key);
           }
           if (wanted.size === 0) return;
           if (found.size + wanted.size > mostKept) {
@@ -84,7 +80,7 @@ export const compileLookup = (settings: LookupSettings, table: Table, row: Table
             found.clear();
             for (const inputs of rows) {
               const key = keyOf(inputs);
-              if (!key.includes(null)) wanted.set(JSON.stringify(key), key);
+              if (mayBeThere(key)) wanted.set(JSON.stringify(key), key);
             }
           }
           for (const text of wanted.keys()) found.set(text, undefined);

@@ -3,6 +3,7 @@ import { LockstepError } from '../model/errors.ts';
 import type { Cell, Text } from '../model/row.ts';
 import type { Column, ColumnType, Table } from '../model/schema.ts';
 import type { ColumnSettings, Literal, RuleSettings } from '../model/transform.ts';
+import { readable } from './columns.ts';
 import { compileExpression } from './expression.ts';
 import type { Lookup } from './lookup.ts';
 import { cast, cellOf, Invalid, quoted, toPlain, toValue } from './value.ts';
@@ -100,7 +101,7 @@ const originOf = (
       },
     );
   }
-  const { type } = stored;
+  const { type } = readable(stored, where);
   return { inputs: [stored.name], type, read: (row) => ({ cell: row.cell(stored.name), type }) };
 };
 

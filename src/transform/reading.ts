@@ -3,9 +3,10 @@ import { convert } from '../model/canon/convert.ts';
 import type { Endpoint, Reader, SelectedColumn, Selection } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Batch, Cell, Row, Text } from '../model/row.ts';
-import { type Column, tableLabel } from '../model/schema.ts';
+import { tableLabel } from '../model/schema.ts';
 import { keyTypes } from '../model/selection.ts';
 import { rejectedRow } from '../model/transform.ts';
+import { asStored } from './columns.ts';
 import type { Lookup, OpenLookup } from './lookup.ts';
 import type { MadeColumn, StoredRow } from './make-column.ts';
 import type { Program } from './program.ts';
@@ -27,13 +28,6 @@ interface ReadPlan {
   /** The key is made, so rows come in another order than they are stored in. */
   readonly keyMade: boolean;
 }
-
-const selected = (c: Column): SelectedColumn => ({
-  name: c.name,
-  stored: c.type,
-  as: c.type,
-  ...(c.loose ? { loose: true as const } : {}),
-});
 
 const planOf = (selection: Selection, program: Program): ReadPlan => {
   const { raw } = program;
@@ -57,12 +51,12 @@ const planOf = (selection: Selection, program: Program): ReadPlan => {
       );
     }
     keyWidth = unique.columns.length;
-    for (const name of unique.columns) add(selected(raw.columns.find((c) => c.name === name)!));
+    for (const name of unique.columns) add(asStored(raw.columns.find((c) => c.name === name)!));
   }
   const cells = selection.columns.map((column) => madeOf.get(column.name) ?? add(column));
   const inputs = new Set([...program.made, ...program.checks].flatMap((x) => x.inputs));
   const place = new Map(
-    [...inputs].map((name) => [name, add(selected(raw.columns.find((c) => c.name === name)!))] as const),
+    [...inputs].map((name) => [name, add(asStored(raw.columns.find((c) => c.name === name)!))] as const),
   );
   return { stored: { ...selection, columns, keyWidth }, place, cells, keyMade };
 };

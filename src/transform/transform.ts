@@ -2,7 +2,7 @@ import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { type Column, type Table, tableLabel } from '../model/schema.ts';
 import type { PairTransform, RuleSettings, TransformSettings } from '../model/transform.ts';
-import { findColumn } from './columns.ts';
+import { findColumn, readable } from './columns.ts';
 import { compileExpression } from './expression.ts';
 import { compileLookup } from './lookup.ts';
 import { callFunction, type MadeColumn, makeColumn, type StoredRow } from './make-column.ts';
@@ -78,7 +78,7 @@ const checkOf = (source: Table, made: readonly MadeColumn[], name: string, setti
       hint: `Its columns are: ${source.columns.map((c) => c.name).join(', ')}.`,
     });
   }
-  const rules = columnRules(column, settings, where);
+  const rules = columnRules(readable(column, where), settings, where);
   const check = wholeRowCheck(source, settings, where);
   const own = settings.message;
   return {

@@ -70,6 +70,21 @@ test('values are looked up in the source and in the target; missing and ambiguou
   ]);
 });
 
+test('a key that the other table cannot hold is a row that is missing there', async () => {
+  await using p = await project('sqlite', 'postgres');
+  await p.source.run(`create table t (id integer primary key, ref text)`);
+  await p.source.run(`insert into t values (1, '7'), (2, 'abc'), (3, '99999999999999999999'), (4, '70000'), (5, '07')`);
+  await p.target.run(`create table word (n smallint primary key, text text); insert into word values (7, 'seven');
+    create table t (id bigint primary key, ref text); insert into t values (1, 'seven'), (5, 'seven')`);
+  p.pairs(`
+- source: t
+  columns: { ref: { lookup: { endpoint: target, table: word, by: { n: ref }, value: text } } }
+`);
+  const { code, json, stderr } = await p.json('diff', 's');
+  assert.equal(code, 25, stderr);
+  assert.deepEqual([json.pairs[0].identical, json.pairs[0].quarantined], [2, 3]);
+});
+
 test('look-ups of many rows, with more keys than are asked for at once', async () => {
   await using p = await project('sqlite', 'postgres');
   await p.source.run(
