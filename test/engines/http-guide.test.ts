@@ -73,6 +73,29 @@ test('the configuration of the page is checked, compared, synchronised and prove
     assert.equal(ours.prepare('select count(*) as n from licences').get()!['n'], 89);
     api.distort = undefined;
 
+    writeFileSync(
+      join(home, 'changed.yaml'),
+      shown
+        .replace('    http:\n', '    http:\n      allow_private: true\n')
+        .replace('    target: ours\n', '    target: ours\n    incremental: { by: updated_at, deletes: none }\n'),
+    );
+    const changes = ['diff', 'licences', '--config', 'changed.yaml', '--settle', '0', '--explain', '--limit', '0'];
+    assert.equal((await run(...changes)).code, 2);
+    api.edit('licences', (items) =>
+      items.map((i, n) => (n === 19 ? { ...i, seats: null, updated_at: '2026-01-01T00:00:00Z' } : i)),
+    );
+    const asked = api.asked.length;
+    const again = await run(...changes);
+    assert.equal(again.code, 2, again.stderr);
+    assert.match(again.stdout, /licences +1 +2 +1 +0/, 'the changed row, and the two that were open');
+    const lists = api.asked.slice(asked).filter((a) => a.method === 'GET' && !/licences\/\d/.test(a.path));
+    assert.ok(lists.length > 0 && lists.every((a) => a.path.includes('updated_at=')), 'the whole list was read');
+
+    writeFileSync(join(home, 'copy.db'), '');
+    const copied = await run('copy', 'vendor', 'sqlite:copy.db', '--yes');
+    assert.equal(copied.code, 0, copied.stdout + copied.stderr);
+    assert.match(copied.stdout, /licences: 90 rows, 90 identical/);
+
     api.fault = (a) => (a.headers.authorization === `Bearer ${token}` ? { status: 401 } : undefined);
     const doctor = await run('check');
     assert.equal(doctor.code, 21, doctor.stdout);

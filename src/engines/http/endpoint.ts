@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock.ts';
+import type { TableDetails } from '../../model/build.ts';
 import type {
   Cancel,
   ConnectOptions,
@@ -112,6 +113,11 @@ export class HttpEndpoint implements Endpoint {
       shape: (name, cancel) => this.#shape(name, cancel),
       onQuery,
     });
+  }
+
+  /** An API says nothing of its tables beyond what is declared. */
+  async details({ tables }: Cancel & { readonly tables: readonly Table[] }): Promise<readonly TableDetails[]> {
+    return tables.map(() => ({ columns: new Map(), indexes: [], others: [] }));
   }
 
   async examine(

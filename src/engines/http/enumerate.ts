@@ -98,6 +98,7 @@ export const enumerate = async (
   shape: Shape,
   o: { readonly signal: AbortSignal; readonly query?: Readonly<Record<string, string>> },
 ): Promise<Spool> => {
+  const asked = new URLSearchParams(o.query).toString();
   for (let attempt = 1; ; attempt++) {
     const began = r.clock.elapsed();
     const spool = new Spool();
@@ -105,7 +106,7 @@ export const enumerate = async (
       await readOnce(r, shape, spool, o);
       r.onQuery?.({
         side: r.client.side,
-        sql: `GET ${shape.resource.list.path}`,
+        sql: `GET ${shape.resource.list.path}${asked === '' ? '' : `?${asked}`}`,
         rows: spool.items,
         bytes: spool.bytes,
         elapsedMs: r.clock.elapsed() - began,
