@@ -1,0 +1,56 @@
+/** What the stories of the examples share: saying what happens, typing commands, and a PostgreSQL of their own. */
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import pg from 'pg';
+import { clusterUrl, freePort, initCluster, startCluster, stopCluster } from '../src/store/embedded/cluster.ts';
+
+const launcher = join(dirname(import.meta.filename), '../src/main.ts');
+
+export const say = (text: string): void => console.log(`\n\x1b[1m${text}\x1b[0m`);
+
+/** Runs one command in the example's folder, shows it as typed, and insists on the exit code the story promises. */
+export const lockstep = async (folder: string, args: readonly string[], promised: number): Promise<void> => {
+  console.log(`\n$ lockstep ${args.join(' ')}`);
+  const child = spawn(process.execPath, [launcher, ...args], { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
+  const code = await new Promise<number>((resolve) => child.once('exit', (exit) => resolve(exit ?? 1)));
+  if (code !== promised) throw new Error(`lockstep ${args[0]} ended with ${code}, not ${promised}`);
+};
+
+export interface Stage extends AsyncDisposable {
+  /** A temporary folder, to type the commands in. */
+  readonly folder: string;
+  readonly port: number;
+  url(database: string): string;
+  query(database: string, sql: string): Promise<readonly Record<string, unknown>[]>;
+}
+
+/** A temporary folder with an embedded PostgreSQL in it. */
+export const openStage = async (name: string): Promise<Stage> => {
+  const folder = mkdtempSync(join(tmpdir(), `lockstep-${name}-`));
+  chmodSync(folder, 0o755);
+  const admin = { user: 'postgres', password: 'admin' };
+  const dataDir = join(folder, 'server');
+  await initCluster(dataDir, admin);
+  const cluster = await startCluster(dataDir, { ...admin, port: await freePort(), settings: { fsync: 'off' } });
+  return {
+    folder,
+    port: cluster.port,
+    url: (database) => clusterUrl(cluster, database),
+    query: async (database, sql) => {
+      const client = new pg.Client({ connectionString: clusterUrl(cluster, database) });
+      await client.connect();
+      try {
+        const result = (await client.query(sql)) as unknown as pg.QueryResult | pg.QueryResult[];
+        return (Array.isArray(result) ? result.at(-1)! : result).rows as Record<string, unknown>[];
+      } finally {
+        await client.end();
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      await stopCluster(cluster, 'immediate');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+};
