@@ -68,7 +68,9 @@ export const startWork = (options: DiffOptions, selections: Sides<Selection>): W
     ...options,
     selections,
     queries,
-    ...(options.incremental === undefined || options.pair.keyWidth === 0 ? {} : { open: openKeys() }),
+    ...(options.incremental === undefined || options.pair.keyWidth === 0
+      ? {}
+      : { open: openKeys(options.incremental.limits?.open) }),
     snapshot: (side, signal) => options.endpoints[side].snapshot({ signal, onQuery }),
   };
 };

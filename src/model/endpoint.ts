@@ -162,13 +162,14 @@ export interface Changes {
     /**
      * The greatest value of the column in this snapshot, without a condition; null when there is none. `now`: the time
      * at the database, as the column would hold it; absent for numbers. `from`: where a whole read is dear, the
-     * greatest of what is read from there on is enough.
+     * greatest of what is read from there on is enough. `history`: becomes another when the database is restored to an
+     * earlier state, where the engine can tell.
      */
     latest(
       table: TableName,
       column: SelectedColumn,
       o: Cancel & { readonly from?: Text },
-    ): Promise<{ readonly value: Cell; readonly now?: Text }>;
+    ): Promise<{ readonly value: Cell; readonly now?: Text; readonly history?: string }>;
     /** Keys (a selection of the key alone) where the column is at least `from`, is NULL, or cannot be compared; in any order. */
     since(selection: Selection, column: SelectedColumn, from: Text, o: Cancel): AsyncIterable<Batch<Row>>;
   };

@@ -1,3 +1,4 @@
+import type { IncrementalRequest } from '../../src/diff/incremental/request.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
@@ -39,9 +40,14 @@ export const incrementalRuns = (source: Endpoint, target: Endpoint, clock: Clock
     /** `die`: the process ends after the comparison, before it is kept where that one stood. */
     run: async (
       asked: IncrementalRule,
-      more: Partial<CompareOptions> & { readonly full?: string; readonly die?: boolean } = {},
+      more: Partial<CompareOptions> & {
+        readonly full?: string;
+        readonly die?: boolean;
+        readonly limit?: number;
+        readonly limits?: IncrementalRequest['limits'];
+      } = {},
     ) => {
-      const { full, die, ...options } = more;
+      const { full, die, limits, ...options } = more;
       const standings = runStandings(
         {
           store,
@@ -53,7 +59,14 @@ export const incrementalRuns = (source: Endpoint, target: Endpoint, clock: Clock
         },
         { id: `r_${++n}`, started: clock.now() },
       );
-      const result = await compareAll(source, target, { clock, incremental: standings.incremental, ...options });
+      const result = await compareAll(source, target, {
+        clock,
+        incremental: {
+          ...standings.incremental,
+          request: async (pair) => ({ ...(await standings.incremental.request(pair)), ...(limits ? { limits } : {}) }),
+        },
+        ...options,
+      });
       if (!die) await standings.keep();
       const { pair } = result;
       return { ...result, facts: pair.incremental!, keys: result.differences.map((d) => d.key.join(',')) };

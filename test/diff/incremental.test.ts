@@ -40,6 +40,8 @@ const sides = (source = hundred(), target = source, targetShape = shape) => {
     ...runs,
     setLeft: (id: number, cells: Cells | null) => set(left, id, cells),
     setRight: (id: number, cells: Cells | null) => set(right, id, cells),
+    replaceLeft: (rows: readonly Cells[]) => left.edit('t', () => rows),
+    replaceRight: (rows: readonly Cells[]) => right.edit('t', () => rows),
     later: (minutes: number) => {
       now += minutes * 60_000;
     },
@@ -330,7 +332,7 @@ test('an empty table has nothing to start from, and is compared whole', async ()
   s.setLeft(1, ['a', at(0)]);
   const next = await s.run(byAt);
   assert.equal(next.facts.mode, 'full');
-  assert.match(next.facts.why!, /had no at to start from/);
+  assert.match(next.facts.why!, /left nothing to start from/);
   assert.deepEqual(next.keys, ['1']);
 });
 
@@ -388,4 +390,70 @@ test('another database in the place of one starts from nowhere', async () => {
   for (const [key, standing] of first.standings) second.standings.set(key, standing);
   const { facts } = await second.run(byAt);
   assert.match(facts.why!, /no earlier comparison of the same/);
+});
+
+test('a side whose greatest value has gone back may have been restored, and is compared whole', async () => {
+  const s = sides();
+  s.setLeft(100, ['v100', at(-1)]);
+  s.setRight(100, ['v100', at(-1)]);
+  await s.run(byAt);
+  // The target as it was before its last write, and edited since, long before the mark.
+  s.setRight(100, ['v100', at(-501)]);
+  s.setRight(50, ['lost', at(-550)]);
+  const { facts, keys } = await s.run(byAt);
+  assert.equal(facts.mode, 'full');
+  assert.match(facts.why!, /right: the greatest at was 2024-05-01 11:59:00 and is .*an earlier state was restored/);
+  assert.deepEqual(keys, ['50', '100']);
+});
+
+/** So many rows at one moment: `change` makes those of the source. */
+const crowd = (n: number, v: (id: number) => string = () => 'v'): Cells[] =>
+  Array.from({ length: n }, (_, i) => [String(i + 1), v(i + 1), at(-600)]);
+
+test('more open keys than are kept: the place to start from stays, or is given up where it is known to be wrong', async () => {
+  const n = 120;
+  const limits = { open: 100, changed: 500 };
+  const wide = sides(
+    crowd(n, (id) => `left ${id}`),
+    crowd(n),
+  );
+  for (let i = 0; i < 2; i++) {
+    const { facts, pair } = await wide.run(byAt, { limit: 10, limits });
+    assert.equal(pair.different, n);
+    assert.equal(facts.mode, 'full');
+    assert.match(
+      facts.not_kept!,
+      /more than 100 keys do not agree: until they do, the next comparison is of all rows again/,
+    );
+    if (i === 1) assert.match(facts.why!, /left nothing to start from/);
+  }
+  const late = sides(crowd(n), crowd(n));
+  await late.run(byAt);
+  late.replaceLeft(crowd(n, (id) => `new ${id}`).map(([id, v]) => [id!, v!, at(1)]));
+  for (let i = 0; i < 2; i++) {
+    const { facts, pair } = await late.run(byAt, { limit: 10, limits });
+    assert.equal(pair.different, n);
+    assert.equal(facts.mode, 'changes');
+    assert.equal(facts.since!.run, 'r_1');
+    assert.match(facts.not_kept!, /starts where this one did/);
+  }
+});
+
+test('more changed rows than are looked up one by one: all rows are compared, in the same snapshots', async () => {
+  const n = 101;
+  const limits = { open: 100, changed: 100 };
+  const s = sides(crowd(n), crowd(n));
+  await s.run(byAt);
+  s.replaceLeft(crowd(n).map(([id, v]) => [id!, id === '7' ? 'x' : v!, at(1)]));
+  s.replaceRight(crowd(n).map(([id, v]) => [id!, v!, at(1)]));
+  const { facts, keys } = await s.run(byAt, { limits });
+  assert.equal(facts.mode, 'full');
+  assert.match(facts.why!, /101 rows of left have changed/);
+  assert.deepEqual(keys, ['7']);
+  const deleted = sides();
+  await deleted.run(byAt);
+  deleted.replaceRight([]);
+  const gone = await deleted.run(byAt, { limits: { open: 500, changed: 50 } });
+  assert.match(gone.facts.why!, /100 keys are on one side only/);
+  assert.equal(gone.pair.only_in_source, 100);
 });

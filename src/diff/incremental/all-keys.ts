@@ -1,3 +1,4 @@
+import { grouped } from '../../lib/grouped.ts';
 import type { Reader, Segment, Unable } from '../../model/endpoint.ts';
 import type { Key } from '../../model/row.ts';
 import { keyTypes } from '../../model/selection.ts';
@@ -45,30 +46,21 @@ export const compareKeysOf = async (whole: Work, readers: Sides<Reader>): Promis
   }
   const form: Form = { kind: 'rows' };
   const keys: Key[] = [];
-  const tooMany = Symbol('more keys than are looked up');
-  const note = (key: AnyKey): void => void keys.push(asKey(key, width));
-  try {
-    for (const segment of segments) {
-      const met = await mergeRuns(
-        types,
-        (side, s) => readRuns(readers[side], work.selections[side], segment, { form, types }, s),
-        {
-          same: () => true,
-          unequal: note,
-          duplicate: note,
-          breathe: () => {
-            if (keys.length > mostChanged) throw tooMany;
-            return undefined;
-          },
-        },
-        work.signal,
-      );
-      rows.source += met.source;
-      rows.target += met.target;
-    }
-  } catch (error) {
-    if (error !== tooMany) throw error;
-    return { unable: `more than ${mostChanged} keys are on one side only` };
+  const most = mostChanged(work);
+  let count = 0;
+  // Read to the end all the same: whoever stops a statement may lose the snapshot, which is wanted still.
+  const note = (key: AnyKey): void => {
+    if (++count <= most) keys.push(asKey(key, width));
+  };
+  for (const segment of segments) {
+    const met = await mergeRuns(
+      types,
+      (side, s) => readRuns(readers[side], work.selections[side], segment, { form, types }, s),
+      { same: () => true, unequal: note, duplicate: note, breathe: () => undefined },
+      work.signal,
+    );
+    rows.source += met.source;
+    rows.target += met.target;
   }
-  return { keys, rows };
+  return count <= most ? { keys, rows } : { unable: `${grouped(count)} keys are on one side only` };
 };

@@ -11,7 +11,6 @@ import type { Form } from '../runs.ts';
 import { mergeSides, remarksOn, type Scanned } from '../scan.ts';
 import { startConfirmation } from '../settle.ts';
 import type { Tally } from '../tally.ts';
-import { mostOpen } from './open-keys.ts';
 import { explained, type Prepared } from './prepare.ts';
 import type { IncrementalRequest } from './request.ts';
 
@@ -64,16 +63,18 @@ export const conclude = async (
   const rows = incremental ? await wholeRows(work, request, plain, facts.table_rows!) : plain.rows;
   let notKept = facts.not_kept;
   if (marks !== undefined && open === undefined)
-    notKept = `more than ${grouped(mostOpen)} keys do not agree: until they do, the next comparison starts where this one did`;
+    notKept = `more than ${grouped(work.open?.most ?? 0)} keys do not agree: until they do, the next comparison ${incremental ? 'starts where this one did' : 'is of all rows again'}`;
   if (notKept !== undefined && notKept !== facts.not_kept) warnings.push(notKept);
   const self = { run: request.run, at: request.at };
+  // What all rows have shown may be more than the earlier standing holds: it is no place to start from any more.
+  const nowhere = open === undefined && !incremental;
   const standing: Standing | undefined =
-    marks === undefined || open === undefined
+    marks === undefined || (open === undefined && incremental)
       ? undefined
       : {
           settings: request.settings,
-          marks,
-          open: open.map(({ key }) => key),
+          marks: nowhere ? { source: null, target: null } : marks,
+          open: open?.map(({ key }) => key) ?? [],
           rows,
           ...self,
           full: incremental ? request.earlier!.full : self,

@@ -8,20 +8,20 @@ export type Unsettled = DifferenceKind | 'apart';
 export interface OpenKeys {
   add(key: Key, what: Unsettled): void;
   /** Undefined: more than are kept. */
+  /** Keys of one pair that are kept; a comparison that leaves more is not started from. */
+  readonly most: number;
   list(): readonly { readonly key: Key; readonly what: Unsettled }[] | undefined;
 }
 
-/** Keys of one pair that are kept open; a comparison that leaves more is not started from. */
-export const mostOpen = 50_000;
-
 export const keyName = (key: Key): string => JSON.stringify(key);
 
-export const openKeys = (): OpenKeys => {
+export const openKeys = (most = 50_000): OpenKeys => {
   let kept: { key: Key; what: Unsettled }[] | undefined = [];
   return {
+    most,
     add: (key, what) => {
       if (kept === undefined) return;
-      if (kept.length === mostOpen) kept = undefined;
+      if (kept.length === most) kept = undefined;
       else kept.push({ key, what });
     },
     list: () => kept,

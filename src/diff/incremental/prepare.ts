@@ -128,7 +128,7 @@ export const prepare = async (work: Work, readers: Sides<Reader>, request: Incre
   if (blind !== undefined) return allRows(blind);
   if (earlier === undefined) return allRows(request.full ?? 'there is no earlier comparison of the same to start from');
 
-  const changed = await changedOf(work, readers, methods, request, earlier);
+  const changed = await changedOf(work, readers, methods, request, earlier, marked!.marks);
   if (isUnable(changed)) return allRows(request.full ?? changed.unable);
   const lists = [changed.source, changed.target, earlier.open];
   if (request.full !== undefined) {
@@ -158,6 +158,7 @@ const changedOf = async (
   methods: Sides<Method>,
   { rule }: IncrementalRequest,
   earlier: Standing,
+  now: Marks,
 ): Promise<Sides<readonly Key[]> | Unable> => {
   const overlap = { ms: rule.overlapMs, count: rule.overlapCount };
   const of = async (side: Side): Promise<readonly Key[] | Unable> => {
@@ -165,8 +166,10 @@ const changedOf = async (
     // Nothing to see on this side: told as not compared.
     if (method.kind === 'none') return [];
     const mark = earlier.marks[side];
+    if (mark === null && earlier.marks.source === null && earlier.marks.target === null)
+      return { unable: 'the last comparison left nothing to start from' };
     if (mark === null) return { unable: `${work.endpoints[side].name} had no ${method.name} to start from` };
-    return changedSince(work, side, readers[side], method, mark, overlap);
+    return changedSince(work, side, readers[side], method, { before: mark, now: now[side] }, overlap);
   };
   const [source, target] = await both(
     work.signal,

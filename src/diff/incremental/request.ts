@@ -13,6 +13,8 @@ export interface IncrementalRequest {
   readonly earlier?: Standing;
   /** Why all rows are to be compared although there is a place to start from. */
   readonly full?: string;
+  /** Keys that are kept open (50,000), and changed keys that are looked up one by one (200,000); for tests. */
+  readonly limits?: { readonly open: number; readonly changed: number };
   /** This run, and when it began (milliseconds since 1970). */
   readonly run: string;
   readonly at: number;

@@ -7,7 +7,7 @@ const plainFunctions = new Set(
 
 /** Words that bring in other rows, the time, chance or who asks. */
 const outsideWords =
-  /\b(select|exists|with|now|current_\w+|current|localtime\w*|sysdate|systimestamp|today|user|session_user|rownum|gen_id|next)\b/i;
+  /\b(select|exists|with|now|current_\w+|current|localtime\w*|utc_\w+|sysdate|systimestamp|today|user|session_user|rownum|gen_id|next)\b/i;
 
 /**
  * Why a condition may let a row in or out that nobody wrote, or undefined when it looks at the row alone. Such a row

@@ -22,11 +22,14 @@ interface Now extends Mark {
   readonly three: string;
 }
 
+/** The timeline that a primary writes; NULL on a standby. */
+const timelineSql = `case when pg_catalog.pg_is_in_recovery() then null
+            else pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) end`;
+
 const factsSql = `
 select pg_catalog.pg_snapshot_xmin(s.s)::text, pg_catalog.pg_snapshot_xmax(s.s)::text, pg_catalog.age('3'::pg_catalog.xid)::text,
        pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())::text,
-       case when pg_catalog.pg_is_in_recovery() then null
-            else pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) end,
+       ${timelineSql},
        c.relkind::text, pg_catalog.row_security_active(c.oid)::text,
        (select pg_catalog.bool_and(m.amname is null or m.amname = 'heap')::text
         from pg_catalog.pg_class p left join pg_catalog.pg_am m on m.oid = p.relam
@@ -160,7 +163,7 @@ export const changesOf = (x: {
         const instant = column.as.kind === 'instant';
         const value = instant ? `(x.v at time zone 'UTC')` : 'x.v';
         const [row] = await session.query(
-          `select ${value}::pg_catalog.text, (pg_catalog.now() at time zone 'UTC')::pg_catalog.text
+          `select ${value}::pg_catalog.text, (pg_catalog.now() at time zone 'UTC')::pg_catalog.text, ${timelineSql}
            from (select pg_catalog.max(t.${id(column.name)}) as v from ${rowsOf(table)} as t) as x`,
           undefined,
           at(table, `asking for the latest ${column.name} of`, o),
@@ -168,6 +171,7 @@ export const changesOf = (x: {
         return {
           value: row![0] as Text | null,
           ...(column.as.kind === 'int' ? {} : { now: row![1] as Text }),
+          ...(row![2] == null ? {} : { history: row![2] }),
         };
       },
       since: (selection, column, from, o) =>
