@@ -57,7 +57,7 @@ const resolveText = (
 const heard = (path: readonly PropertyKey[], around: Surroundings, value: string): string => {
   const password = /^[a-z][a-z0-9+.-]*:\/\/[^/:@]*:(.*)@/is.exec(value)?.[1];
   if (password !== undefined) around.onSecret?.(decodeSafely(password));
-  else if (/password|secret|token|^key$|^bearer$|^value$/i.test(String(path.at(-1)))) around.onSecret?.(value);
+  else if (/password|secret|token|api.?key|^key$|^bearer$|^value$/i.test(String(path.at(-1)))) around.onSecret?.(value);
   return value;
 };
 

@@ -169,6 +169,12 @@ const injections: readonly {
     says: /paging is not declared, and \/meta\/next/,
   },
   {
+    name: 'has its pages declared at a place where nothing is',
+    list: { page: { by: 'cursor', next: '/meta/nxt', param: 'cursor' } },
+    inject: () => {},
+    says: /by what is declared of its paging it ends, and \/meta\/next of the answer speaks of more/,
+  },
+  {
     name: 'has lost its total',
     inject: (api) => {
       api.distort = (body) => ({ ...body, meta: { next: body.meta['next'] } });

@@ -24,7 +24,7 @@ const pauseMs = 200;
 export const itemOf = (side: string, shape: Shape, item: Json): Item => {
   const { resource, key } = shape;
   if (!isObject(item))
-    throw new LockstepError('DATABASE', `${side}: the list ${resource.list.path} holds something that is no object`, {
+    throw new LockstepError('DATABASE', `${side}: the list ${resource.list.label} holds something that is no object`, {
       side,
       hint: 'Check `list.items` of the resource: it must lead to a list of objects.',
     });
@@ -33,7 +33,7 @@ export const itemOf = (side: string, shape: Shape, item: Json): Item => {
   if (cells.includes(null))
     throw new LockstepError(
       'KEY_MISSING',
-      `${side}: an item of ${resource.list.path} has no ${key[cells.indexOf(null)]!.name}`,
+      `${side}: an item of ${resource.list.label} has no ${key[cells.indexOf(null)]!.name}`,
       {
         side,
         hint: 'Every item needs its key: check `key` and `columns` of the resource.',
@@ -50,7 +50,7 @@ const refuseUnknown = (side: string, { resource, columns }: Shape, item: Json): 
     if (!columns.some((c) => c.name === name))
       throw new LockstepError(
         'SCHEMA_DRIFT',
-        `${side}: an item of ${resource.list.path} has a field ${JSON.stringify(name)} that the first page did not show`,
+        `${side}: an item of ${resource.list.label} has a field ${JSON.stringify(name)} that the first page did not show`,
         {
           side,
           hint: `Declare the columns of ${resource.name}: what is inferred holds only for what the first page shows.`,
@@ -72,13 +72,13 @@ const readOnce = async (
   try {
     for await (const page of pages(r.client, list, o)) {
       if (announced !== undefined && page.total !== undefined && page.total !== announced)
-        throw incompleteList(side, list.path, `its total went from ${announced} to ${page.total} while it was read`);
+        throw incompleteList(side, list.label, `its total went from ${announced} to ${page.total} while it was read`);
       announced = page.total ?? announced;
       const repeated = spool.add(page.items.map((item) => itemOf(side, shape, item)));
       if (repeated !== undefined)
         throw incompleteList(
           side,
-          list.path,
+          list.label,
           `after ${spool.items} items one came a second time (key ${shape.key.map((c) => c.name).join(', ')})`,
         );
     }
@@ -86,7 +86,7 @@ const readOnce = async (
     spool.db.exec('commit');
   }
   if (announced !== undefined && announced !== spool.items)
-    throw incompleteList(side, list.path, `${spool.items} of ${announced} announced items were read`);
+    throw incompleteList(side, list.label, `${spool.items} of ${announced} announced items were read`);
 };
 
 /**
@@ -106,7 +106,7 @@ export const enumerate = async (
       await readOnce(r, shape, spool, o);
       r.onQuery?.({
         side: r.client.side,
-        sql: `GET ${shape.resource.list.path}${asked === '' ? '' : `?${asked}`}`,
+        sql: `GET ${shape.resource.list.label}${asked === '' ? '' : `?${asked}`}`,
         rows: spool.items,
         bytes: spool.bytes,
         elapsedMs: r.clock.elapsed() - began,

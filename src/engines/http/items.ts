@@ -97,7 +97,7 @@ export const lookUp = async (
   const path = filledPath(find, cellsOf);
   if (path === undefined) return 'unknown';
   // The API may not know the filter and show everything: each item is looked at, on every page.
-  const list = { ...shape.resource.list, path, query: {} };
+  const list = { ...shape.resource.list, path, label: find.text.replace(/\?.*$/s, ''), query: {} };
   const found: Found[] = [];
   for await (const page of pages(r.client, list, o))
     for (const item of page.items) if (isObject(item) && holdsKey(shape, item, key)) found.push({ item });
@@ -139,7 +139,7 @@ export const refuseHidden = async (
     if (again === 'unknown' || !hidden(again.map(({ item }) => item))) continue;
     throw incompleteList(
       r.client.side,
-      shape.resource.list.path,
+      shape.resource.list.label,
       `it does not show an item (${[...cells.keys()].join(', ')}) that is shown at its own address`,
       'If the API hides deleted or archived items in the list only, leave `read` and `find` out, or let the list show all.',
     );

@@ -34,16 +34,16 @@ const itemsOf = (side: string, list: ListSpec, { body }: Answer): readonly Json[
         : 'no object';
     throw new LockstepError(
       'DATABASE',
-      `${side}: GET ${list.path} answered without a list at ${pointerText(list.items)} (the body has: ${names || 'nothing'})`,
+      `${side}: GET ${list.label} answered without a list at ${pointerText(list.items)} (the body has: ${names || 'nothing'})`,
       { side, hint: 'Check `list.items` of the resource. An answer without a list is not an empty list.' },
     );
   }
   if (isList(body)) return body;
   const lists = isObject(body) ? Object.entries(body).filter(([, v]) => isList(v)) : [];
   if (lists.length === 1) return lists[0]![1] as readonly Json[];
-  throw new LockstepError('DATABASE', `${side}: it is not plain where the items of GET ${list.path} are`, {
+  throw new LockstepError('DATABASE', `${side}: it is not plain where the items of GET ${list.label} are`, {
     side,
-    hint: `Say so: list: { path: ${list.path}, items: /… }. The body has ${
+    hint: `Say so: list: { path: ${list.label}, items: /… }. The body has ${
       isObject(body) ? Object.keys(body).slice(0, 8).join(', ') || 'no members' : 'neither a list nor members'
     }.`,
   });
@@ -62,7 +62,7 @@ const totalOf = (side: string, list: ListSpec, { body, headers }: Answer): numbe
   if (total === undefined)
     throw incompleteList(
       side,
-      list.path,
+      list.label,
       `its total is not at ${list.total === undefined ? list.totalHeader : pointerText(list.total)}`,
       'Check `total` or `total_header` of the list.',
     );
@@ -82,7 +82,7 @@ const hints = [
   'hasMore',
 ];
 
-/** What an undeclared paging would leave out. */
+/** What a paging that is declared wrongly, or not, would leave out. */
 const hintIn = (body: Json): string | undefined => {
   for (const place of [[], ['meta'], ['links'], ['_links'], ['paging'], ['pagination'], ['page']]) {
     const at = valueAt(body, place);
@@ -128,11 +128,22 @@ export async function* pages(
   let last = '';
   /** As many items as announced are there: what comes now must be nothing. */
   let beyond = false;
+  /** There is no next page, says what is declared; the body must not say otherwise. */
+  const ended = (answer: Answer): undefined => {
+    const hint = hintIn(answer.body);
+    if (hint === undefined) return undefined;
+    throw incompleteList(
+      side,
+      list.label,
+      `${list.declared ? 'by what is declared of its paging it ends' : 'its paging is not declared'}, and ${hint} of the answer speaks of more pages`,
+      'Declare the paging under `list.page`, or `page: { by: none }` if there are no more.',
+    );
+  };
   for (let page = 1; ; page++) {
     if (asked.has(url.href))
       throw incompleteList(
         side,
-        list.path,
+        list.label,
         `after page ${page - 1} the API leads back to a page that was read already`,
       );
     asked.add(url.href);
@@ -149,7 +160,11 @@ export async function* pages(
       // Some APIs show the last page again when asked for one behind it.
       if (beyond && content === last) return;
       if (contents.has(content))
-        throw incompleteList(side, list.path, `page ${page} repeats a page that was read already, after ${seen} items`);
+        throw incompleteList(
+          side,
+          list.label,
+          `page ${page} repeats a page that was read already, after ${seen} items`,
+        );
       contents.add(content);
       last = content;
     }
@@ -164,25 +179,18 @@ export async function* pages(
       const more = flag === true ? true : flag === false || flag === null ? false : undefined;
       const follow = (target: string): Next => ({ url: client.locate(target, answer.url) });
       const contradiction = (): LockstepError =>
-        incompleteList(side, list.path, `page ${page} says that there are more, and not where`);
+        incompleteList(side, list.label, `page ${page} says that there are more, and not where`);
       switch (paging.by) {
         case 'none':
           return undefined;
         case 'link': {
           const target = linkNext(answer.headers.link as string | undefined);
           if (target !== undefined) return follow(target);
-          const hint = list.declared || page > 1 ? undefined : hintIn(answer.body);
-          if (hint === undefined) return undefined;
-          throw incompleteList(
-            side,
-            list.path,
-            `its paging is not declared, and ${hint} of the first answer speaks of more pages`,
-            'Declare it under `list.page`, or `page: { by: none }` if there are no more.',
-          );
+          return list.declared ? undefined : ended(answer);
         }
         case 'url': {
           const target = valueAt(answer.body, paging.next);
-          if (target === undefined || target === null || target === '') return undefined;
+          if (target === undefined || target === null || target === '') return ended(answer);
           if (typeof target !== 'string') throw contradiction();
           return follow(target);
         }
@@ -191,7 +199,7 @@ export async function* pages(
           if (more === false) return undefined;
           if (cursor === undefined || cursor === '') {
             if (more) throw contradiction();
-            return undefined;
+            return ended(answer);
           }
           return { url: at(paging.param, cursor) };
         }

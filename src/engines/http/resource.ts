@@ -21,6 +21,8 @@ export type Paging =
 export interface ListSpec {
   /** Under the base, with its query. */
   readonly path: string;
+  /** The path for people: a query may hold a key. */
+  readonly label: string;
   readonly query: Readonly<Record<string, string>>;
   /** Absent: the body is the list, or has exactly one member that is a list. */
   readonly items?: Pointer;
@@ -153,6 +155,7 @@ const listOf = (entry: ResourceEntry['list'], where: string): ListSpec => {
     throw wrong(`${where}.page: size and size_param go together`, 'For example size_param: limit, size: 200.');
   return {
     path: pathAt(e.path, `${where}.path`),
+    label: e.path.replace(/\?.*$/s, ''),
     query: Object.fromEntries(Object.entries(e.query ?? {}).map(([name, value]) => [name, String(value)])),
     ...(e.items === undefined ? {} : { items: pointerAt(e.items, `${where}.items`) }),
     paging: page === undefined ? { by: 'link' } : pagingOf(page, `${where}.page`),
