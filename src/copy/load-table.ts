@@ -1,3 +1,4 @@
+import { ahead } from '../lib/ahead.ts';
 import type { Loader, LoadOptions } from '../model/build.ts';
 import type { Cancel, Reader, Segment } from '../model/endpoint.ts';
 import { compareKeys } from '../model/order.ts';
@@ -52,6 +53,9 @@ export const cutSteps = async (
     ...(bounds[i] === undefined ? {} : { to: bounds[i] }),
   }));
 };
+
+/** Batches that are read while others are written. */
+const batchesAhead = 8;
 
 /** What a step came to. */
 export interface StepResult {
@@ -126,7 +130,7 @@ const loadStep = async (x: LoadWork, reader: Reader, step: CopyStep, form: strin
     refused: (row, reason) => refuse(row, reason),
     beforeCommit: () => x.beforeCommit(result(0)),
   };
-  const rows = turned(x.way, reader.scan(selection, segment, x), refuse);
+  const rows = turned(x.way, ahead(reader.scan(selection, segment, x), batchesAhead), refuse);
   const loaded = await x.loader.load(mark, x.target, columns, rows, o);
   if (loaded.status === 'already') return { ...result(0), already: true, refused: 0, examples: [] };
   return result(loaded.status === 'done' ? loaded.rows : 0);

@@ -116,13 +116,18 @@ export const openLoader = (x: LoaderContext): Loader => {
         }
       };
       let written = 0;
+      let sending: Promise<number> = Promise.resolve(0);
       let waiting: Row[] = [];
       for await (const batch of rows) {
         for (const row of batch) waiting.push(row);
         if (waiting.length < copyRows) continue;
-        written += await copyRowsIn(waiting);
+        // one COPY is on its way while the rows of the next are gathered
+        written += await sending;
+        sending = copyRowsIn(waiting);
+        sending.catch(() => {});
         waiting = [];
       }
+      written += await sending;
       if (waiting.length > 0) written += await copyRowsIn(waiting);
       return { status: 'done', rows: written };
     });
