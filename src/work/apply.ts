@@ -183,7 +183,7 @@ export const checkPlanGuards = (plan: Plan, given: Partial<Guards> | undefined, 
   const error = guardError(summaryOf(plan).pairs ?? [], guards, (flags) =>
     by === 'sync'
       ? `run the same command with ${flags}`
-      : `make a new plan, since a plan keeps its guards (add the tables and flags of this one, if it had some): ${again} ${flags}`,
+      : `make a new one, since a plan keeps its guards: ${again} ${flags} (with the tables and flags of this one, if it had some)`,
   );
   if (error !== undefined) throw error;
 };

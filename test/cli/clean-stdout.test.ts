@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { lockstep } from '../e2e/lockstep.ts';
+import { world } from './in-process.ts';
 
 /** Whatever rows hold and wherever output goes: JSON parses and is exact, and nothing acts on a terminal. */
 
@@ -106,29 +107,12 @@ test('json parses on a terminal of 40 columns', async () => {
     { isTTY: true, columns: 40 },
   );
   const { runCommandLine } = await import('../../src/cli/run.ts');
-  const { engineNames, engineOfUrl, loadEngine } = await import('../../src/engines/registry.ts');
-  const { systemClock } = await import('../../src/lib/clock.ts');
-  const never = new AbortController().signal;
   const out = outTo(terminal as unknown as NodeJS.WriteStream, true);
   for (const format of ['json', 'table']) {
     text = '';
     const code = await runCommandLine(
       ['diff', a, b, '--settle', '0', '--format', format, '--limit', 'all', '--quiet'],
-      {
-        version: '0',
-        out,
-        err: out,
-        env: {},
-        cwd: home,
-        clock: systemClock,
-        engines: { names: engineNames, ofUrl: engineOfUrl, load: loadEngine },
-        stop: never,
-        now: never,
-        canAsk: false,
-        ask: async () => '',
-        every: () => ({ [Symbol.dispose]: () => {} }),
-        demo: async () => 0,
-      },
+      { ...world({ cwd: home }), out, err: out },
     );
     assert.equal(code, 2, main);
     if (format === 'json') checkDocument(text);

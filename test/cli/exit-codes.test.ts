@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { compareExit, exitCodes, worstExit } from '../../src/cli/exit.ts';
-import { runCommandLine, type World } from '../../src/cli/run.ts';
-import { engineNames, engineOfUrl, loadEngine } from '../../src/engines/registry.ts';
+import { runCommandLine } from '../../src/cli/run.ts';
+import { loadEngine } from '../../src/engines/registry.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { errorCodes } from '../../src/model/errors.ts';
 import type { CompareReport } from '../../src/model/report.ts';
 import { lockstep } from '../e2e/lockstep.ts';
 import { testDatabase } from '../servers/postgres.ts';
+import { world } from './in-process.ts';
 
 /** Every exit code of the contract that this version can mean, reached by a command. */
 
@@ -53,27 +54,6 @@ test('20: a sync that only compares writes nothing, and a URL with one slash is 
   assert.match(typo.stderr, /one slash where two belong/);
 });
 
-/** The command line within this process: what it says on stderr goes to `said`. */
-const world = (said: (text: string) => void): World => {
-  const never = new AbortController().signal;
-  const silent = { isTTY: false, columns: 80, color: false, closed: false, flush: async () => {} };
-  return {
-    version: '0',
-    out: { ...silent, write: async () => {} },
-    err: { ...silent, write: async (text) => said(text) },
-    env,
-    cwd: home,
-    clock: systemClock,
-    engines: { names: engineNames, ofUrl: engineOfUrl, load: loadEngine },
-    stop: never,
-    now: never,
-    canAsk: false,
-    ask: async () => '',
-    every: () => ({ [Symbol.dispose]: () => {} }),
-    demo: async () => 0,
-  };
-};
-
 test('0: in agreement, nothing left out', async () => {
   const { code, stdout } = await run('diff', a.url, b.url, 'same');
   assert.equal(code, 0);
@@ -94,7 +74,7 @@ test('1: an unexpected failure, also a crash, and never anything else', async ()
   assert.equal(timeout.code, errorCodes.STATEMENT_TIMEOUT.exit, timeout.stderr);
   assert.equal(timeout.code, 1);
   const code = await runCommandLine(['diff', 'x:a', 'x:b', '--quiet'], {
-    ...world(() => {}),
+    ...world({ cwd: home }),
     engines: { names: ['x'], ofUrl: () => 'x', load: () => Promise.reject(new TypeError('a defect')) },
   });
   assert.equal(code, 1);
@@ -141,8 +121,12 @@ test('23: a plan that is too old', async () => {
   const at = async (later: number): Promise<readonly [number, string]> => {
     let said = '';
     const code = await runCommandLine(['apply', plan, b.url, '--yes'], {
-      ...world((text) => {
-        said += text;
+      ...world({
+        cwd: home,
+        env,
+        err: (text) => {
+          said += text;
+        },
       }),
       clock: { ...systemClock, now: () => systemClock.now() + later },
     });

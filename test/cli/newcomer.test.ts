@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
-import { lockstep } from '../e2e/lockstep.ts';
 import { testDatabase } from '../servers/postgres.ts';
+import { inProcess } from './in-process.ts';
 
 /** What somebody meets who follows the guides for the first time: each message must be true and lead on. */
 
@@ -29,7 +29,7 @@ const folder = (name: string, a: string, b: string) => {
   return {
     dir,
     exec,
-    run: (...args: string[]) => lockstep(args, { cwd: dir, env: { LOCKSTEP_CONTROL_URL: control.url } }),
+    run: (...args: string[]) => inProcess(args, { cwd: dir, env: { LOCKSTEP_CONTROL_URL: control.url } }),
     read: (file: string): string => readFileSync(join(dir, file), 'utf8'),
   };
 };
@@ -118,7 +118,7 @@ test('a guard names what most of its own limit comes from, and a way that the co
   assert.match(stopped_by[0], /2 deletes planned.*plan with --allow-deletes 2/);
   const refused = await f.run('apply', plan, 'sqlite:b.db', '--yes');
   assert.equal(refused.code, 22, refused.stderr);
-  assert.match(refused.stderr, /make a new plan.*lockstep plan SOURCE TARGET --allow-deletes 2/);
+  assert.match(refused.stderr, /make a new one.*lockstep plan SOURCE TARGET --allow-deletes 2 /);
   assert.equal((await f.run('apply', plan, 'sqlite:b.db', '--yes', '--allow-deletes', '2')).code, 20);
 
   const empty = await f.run('sync', ...two, 'empty', '--yes', '--settle', '0');
@@ -169,6 +169,9 @@ test('plan and sync count rows without a key alike', async () => {
   assert.match(sync.stdout, /planned +1 +\+ 0 +~ 1 +- 0/);
   assert.match(sync.stdout, /not planned +2 /);
   assert.doesNotMatch(sync.stdout, /rejected/);
+  const applied = await f.run('apply', plan.plan, 'sqlite:b.db', '--yes');
+  assert.equal(applied.code, 2);
+  assert.match(applied.stdout, /not planned +2 /, 'why the exit code is 2');
   const again = JSON.parse((await f.run('sync', ...two, '--yes', '--format', 'json')).stdout);
   assert.deepEqual([again.planned.insert, again.planned.delete, again.rejected, again.does_not_fit], [1, 1, 2, 2]);
 });

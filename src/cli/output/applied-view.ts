@@ -2,6 +2,7 @@ import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Settled, Store } from '../../model/store.ts';
 import type { AppliedPlan } from '../../work/apply.ts';
+import { summaryOf } from '../../work/make-plan.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
@@ -98,6 +99,10 @@ export const appliedTable = async (out: Out, a: Applied, left: readonly Settled[
   if (numbers.moved) await line(style.yellow('↷'), 'skipped', numbers.moved, 'changed after the plan; not overwritten');
   if (numbers.rejected) await line(style.red('✗'), 'rejected', numbers.rejected, 'refused by the database');
   if (numbers.rolled_back) await line(style.red('↶'), 'rolled back', numbers.rolled_back, inert(rolledBack ?? ''));
+  const { withheld, unfit } = summaryOf(a.plan);
+  if (total(withheld)) await line('·', 'withheld', total(withheld), `mode ${header.mode} leaves them out`);
+  if (total(unfit))
+    await line(style.red('✗'), 'not planned', total(unfit), 'the target cannot hold them, or the table has no key');
   if (numbers.pending) await line(style.yellow('…'), 'pending', numbers.pending, 'not tried: the run was stopped');
   for (const s of left) {
     const change = shownChange(header, s.item);
