@@ -1,46 +1,58 @@
+import type { DifferenceKind } from '../../model/change.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import type { Publication, Published, PublishedDifferences } from '../../model/published.ts';
 import type { DifferencePair, Differences, StoredDifference } from '../../model/store.ts';
-import { jsonDifference } from './cells-jsonb.ts';
+import { type JsonDifference, jsonDifference } from './cells-jsonb.ts';
 import { type Connection, type Database, lockKey } from './database.ts';
 import { plainText, toTime } from './values.ts';
 
-/** Characters of JSON that are sent in one statement, more or less. */
-const atOnce = 4 * 1024 * 1024;
+/** Differences, and characters of JSON, that are looked at in one statement, more or less. */
+const rowsAtOnce = 5000;
+const charactersAtOnce = 4 * 1024 * 1024;
 
-/** What is to be taken in with the next statement. */
-interface Batch {
-  readonly pairs: string[];
-  readonly targets: string[];
-  readonly kinds: string[];
-  readonly digests: Buffer[];
-  readonly keys: string[];
-  readonly cells: string[];
-  size: number;
+interface Found extends JsonDifference {
+  readonly kind: DifferenceKind;
 }
-const emptyBatch = (): Batch => ({ pairs: [], targets: [], kinds: [], digests: [], keys: [], cells: [], size: 0 });
+interface Batch {
+  readonly pair: DifferencePair;
+  readonly found: readonly Found[];
+}
+interface Facts {
+  readonly sync: string;
+  readonly no: number;
+  readonly run: string;
+  readonly at: string | null;
+}
 
-/** Notes what the comparison found, and takes in what is not there yet. */
-const takeIn = async (
-  connection: Connection,
-  batch: Batch,
-  p: { readonly sync: string; readonly no: number; readonly run: string; readonly at: string | null },
-  o: Cancel,
-): Promise<void> => {
-  if (batch.digests.length === 0) return;
-  await connection.query(
-    `with found as (
-       insert into pg_temp.lockstep_found (pair, digest) select x.pair, x.digest from unnest($5::text[], $6::bytea[]) as x (pair, digest)
+/**
+ * Notes what the comparison found, and takes in what is not there yet. Only the digests of what is travel. `offset 0`
+ * keeps the look-up one by the index, whatever the statistics of a table that grows from nothing say.
+ */
+const takeIn = async (connection: Connection, { pair, found }: Batch, p: Facts, o: Cancel): Promise<void> => {
+  const name = plainText(pair.name);
+  const unknown = await connection.query(
+    `with x as materialized (
+       select i, substring($3::bytea from 16 * i + 1 for 16) as digest from generate_series(0, length($3::bytea) / 16 - 1) as i
+     ), noted as (
+       insert into pg_temp.lockstep_found (pair, digest) select $2, x.digest from x
      )
-     insert into lockstep_control.difference_row (sync, pair, target_table, kind, digest, key, cells, first_no, first_run, first_at)
-     select $1, x.pair, x.target_table, x.kind, x.digest, x.key::jsonb, x.cells::jsonb, $2, $3, $4
-     from unnest($5::text[], $6::bytea[], $7::text[], $8::text[], $9::text[], $10::text[])
-       as x (pair, digest, target_table, kind, key, cells)
-     where not exists (
+     select x.i from x where not exists (
        select from lockstep_control.difference_row r
-       where r.sync = $1 and r.pair = x.pair and r.digest = x.digest and r.gone_no is null)`,
-    [p.sync, p.no, p.run, p.at, batch.pairs, batch.digests, batch.targets, batch.kinds, batch.keys, batch.cells],
-    { ...o, name: 'difference_row' },
+       where r.sync = $1 and r.pair = $2 and r.digest = x.digest and r.gone_no is null offset 0)`,
+    [p.sync, name, Buffer.concat(found.map((f) => f.digest))],
+    o,
+  );
+  if (unknown.length === 0) return;
+  const rows = unknown.map((row) => {
+    const { kind, digest, key, cells } = found[row['i'] as number]!;
+    return `{"kind":"${kind}","digest":"${digest.toString('hex')}","key":${key},"cells":${cells}}`;
+  });
+  await connection.query(
+    `insert into lockstep_control.difference_row (sync, pair, target_table, kind, digest, key, cells, first_no, first_run, first_at)
+     select $1, $2, $3, x.kind, decode(x.digest, 'hex'), x.key, x.cells, $4, $5, $6
+     from jsonb_to_recordset($7) as x (kind text, digest text, key jsonb, cells jsonb)`,
+    [p.sync, name, plainText(pair.target), p.no, p.run, p.at, `[${rows.join(',')}]`],
+    o,
   );
 };
 
@@ -48,20 +60,45 @@ const takeIn = async (
 async function* numbered(
   list: AsyncIterable<readonly StoredDifference[]>,
   pairs: ReadonlyMap<string, DifferencePair>,
-): AsyncGenerator<{ readonly pair: DifferencePair; readonly one: StoredDifference; readonly nth: number }> {
+): AsyncGenerator<{ readonly pair: DifferencePair; readonly found: readonly Found[] }> {
   let last = '';
   let nth = 1;
+  const number = (pair: DifferencePair, one: StoredDifference): number => {
+    if (pair.keyWidth > 0) return 1;
+    const same = JSON.stringify([one.pair, one.difference]);
+    nth = same === last ? nth + 1 : 1;
+    last = same;
+    return nth;
+  };
   for await (const batch of list) {
-    for (const one of batch) {
-      const pair = pairs.get(one.pair)!;
-      if (pair.keyWidth === 0) {
-        const same = JSON.stringify([one.pair, one.difference]);
-        nth = same === last ? nth + 1 : 1;
-        last = same;
-      } else nth = 1;
-      yield { pair, one, nth };
+    // A chunk is of one pair.
+    const pair = pairs.get(batch[0]!.pair)!;
+    const found = batch.map((one) => ({
+      kind: one.difference.kind,
+      ...jsonDifference(pair, one.difference, number(pair, one)),
+    }));
+    yield { pair, found };
+  }
+}
+
+/** Chunks of one pair put together as long as they are small. */
+async function* batches(chunks: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+  let pair: DifferencePair | undefined;
+  let found: Found[] = [];
+  let size = 0;
+  for await (const chunk of chunks) {
+    if (pair !== undefined && (pair !== chunk.pair || found.length >= rowsAtOnce || size >= charactersAtOnce)) {
+      yield { pair, found };
+      found = [];
+      size = 0;
+    }
+    pair = chunk.pair;
+    for (const one of chunk.found) {
+      found.push(one);
+      size += one.key.length + one.cells.length;
     }
   }
+  if (pair !== undefined && found.length > 0) yield { pair, found };
 }
 
 /** Everything inside the transaction; the caller commits. */
@@ -111,24 +148,12 @@ const publishOn = async (
     o,
   );
   const pairs = new Map((await differences.pairs(p.run, o)).map((pair) => [pair.name, pair]));
-  let batch = emptyBatch();
-  let kept = 0;
   const facts = { sync, no, run: p.run, at };
-  for await (const { pair, one, nth } of numbered(differences.list(p.run, {}, o), pairs)) {
-    const { key, cells, digest } = jsonDifference(pair, one.difference, nth);
-    batch.pairs.push(plainText(pair.name));
-    batch.targets.push(plainText(pair.target));
-    batch.kinds.push(one.difference.kind);
-    batch.digests.push(digest);
-    batch.keys.push(key);
-    batch.cells.push(cells);
-    batch.size += key.length + cells.length + 100;
-    kept++;
-    if (batch.size < atOnce) continue;
+  let kept = 0;
+  for await (const batch of batches(numbered(differences.list(p.run, {}, o), pairs))) {
+    kept += batch.found.length;
     await takeIn(connection, batch, facts, o);
-    batch = emptyBatch();
   }
-  await takeIn(connection, batch, facts, o);
   if (kept !== found) {
     await connection.query('rollback to savepoint rows', [], o);
     await record(false);
