@@ -6,6 +6,7 @@ import { type Column, type Table, tableLabel } from '../model/schema.ts';
 import { alignAll } from '../work/compare.ts';
 import { connectSide } from './connect.ts';
 import type { Context } from './context.ts';
+import { examineIncremental } from './doctor-incremental.ts';
 import type { Job } from './job.ts';
 import { count } from './output/text.ts';
 import type { Side } from './side.ts';
@@ -173,6 +174,11 @@ export const examineJob = async (context: Context, job: Job, signal: AbortSignal
   const names = { source: source.endpoint.name, target: target.endpoint.name };
   for (const pair of pairs)
     found.push(...examinePair(about, pair, names, job.target.writable && job.mode !== 'compare'));
+  if (job.incremental !== undefined) {
+    const { rule } = job.incremental;
+    const sides = { source: source.endpoint, target: target.endpoint };
+    for (const pair of pairs) found.push(...(await examineIncremental(about, pair, rule, sides, signal)));
+  }
   for (const n of notCompared)
     found.push({
       about,

@@ -25,7 +25,7 @@ export const incrementalSchema = z
         )
         .optional(),
       overlap: z
-        .union([duration, count('a number', 0)], {
+        .union([duration, count('a number, at least 0', 0)], {
           error: 'expected a duration such as 2m, or for a column of whole numbers a number such as 1000',
         })
         .describe(

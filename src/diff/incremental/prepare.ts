@@ -1,7 +1,7 @@
 import { grouped } from '../../lib/grouped.ts';
 import type { Reader, Unable } from '../../model/endpoint.ts';
 import type { Standing } from '../../model/incremental.ts';
-import type { NotCompared } from '../../model/pair.ts';
+import type { NotCompared, Pair } from '../../model/pair.ts';
 import type { IncrementalFacts } from '../../model/report.ts';
 import type { Key } from '../../model/row.ts';
 import { keyTypes } from '../../model/selection.ts';
@@ -31,19 +31,17 @@ export interface Prepared {
 
 const iso = (at: number): string => new Date(at).toISOString();
 
-/** Why this pair can never be compared incrementally. */
-const impossible = (work: Work, methods: Sides<Method>): string | undefined => {
-  const { pair, endpoints } = work;
+/** Why this pair can never be compared incrementally, or undefined. */
+export const impossible = (pair: Pair, methods: Sides<Method>, names: Sides<string>): string | undefined => {
   if (pair.keyWidth === 0) return 'it has no key';
   if (!keyIsGuaranteed(pair)) return 'no unique index guarantees its key on both sides';
   for (const side of ['source', 'target'] as const) {
     const filter = pair.filter?.[side];
     const outside = filter === undefined ? undefined : outsideRow(filter);
-    if (outside !== undefined)
-      return `the condition on ${endpoints[side].name} can let rows in that nobody wrote: ${outside}`;
+    if (outside !== undefined) return `the condition on ${names[side]} can let rows in that nobody wrote: ${outside}`;
   }
   if (methods.source.kind === 'none')
-    return `${endpoints.source.name} cannot tell its changed rows: ${methods.source.reason}. ${methods.source.fix}`;
+    return `${names.source} cannot tell its changed rows: ${methods.source.reason}. ${methods.source.fix}`;
   return undefined;
 };
 
@@ -103,10 +101,11 @@ export const prepare = async (work: Work, readers: Sides<Reader>, request: Incre
     source: methodOf(pair, rule, 'source', readers.source, endpoints.source.engine),
     target: methodOf(pair, rule, 'target', readers.target, endpoints.target.engine),
   };
-  const never = impossible(work, wanted);
+  const names = { source: endpoints.source.name, target: endpoints.target.name };
+  const never = impossible(pair, wanted, names);
   const marked = never === undefined ? await marksOf(work, readers, wanted, earlier) : undefined;
   const methods = marked?.methods ?? wanted;
-  const blind = marked === undefined ? never : impossible(work, methods);
+  const blind = marked === undefined ? never : impossible(pair, methods, names);
   const by = { source: nameOf(methods.source), target: nameOf(methods.target) };
   const known: IncrementalFacts = {
     mode: 'changes',
@@ -132,8 +131,8 @@ export const prepare = async (work: Work, readers: Sides<Reader>, request: Incre
   if (isUnable(changed)) return allRows(request.full ?? changed.unable);
   const lists = [changed.source, changed.target, earlier.open];
   if (request.full !== undefined) {
-    const names = new Set(lists.flat().map(keyName));
-    return allRows(request.full, (key) => names.has(keyName(key)));
+    const looked = new Set(lists.flat().map(keyName));
+    return allRows(request.full, (key) => looked.has(keyName(key)));
   }
   const compared = rule.deletes === 'keys' ? await compareKeysOf(work, readers) : undefined;
   if (isUnable(compared)) return allRows(compared.unable);
