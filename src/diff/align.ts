@@ -149,8 +149,9 @@ const toleranceOf = (options: PairOptions, source: Table, column: Column, label:
 const ownKey = (target: Table, taken: ReadonlySet<string>): readonly string[] => {
   const primary = target.uniques.find((u) => u.primary)?.columns ?? [];
   const own = primary.map((name) => target.columns.find((c) => c.name === name));
-  const made = own.every((c) => c && !taken.has(c.name) && (c.serial || c.generated !== undefined || c.hasDefault));
-  return made ? primary : [];
+  const isMade = (c: Column): boolean =>
+    c.serial === true || c.generated !== undefined || (c.hasDefault === true && c.type.kind === 'uuid');
+  return own.every((c) => c && !taken.has(c.name) && isMade(c)) ? primary : [];
 };
 
 /** What no index keeps unique may occur twice: such rows are told and never written. */

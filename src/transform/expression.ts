@@ -8,8 +8,10 @@ import { Invalid, type Value } from './value.ts';
 
 /** An expression over the columns of one table, checked once and evaluated per row. */
 export interface Expression {
-  /** Columns it reads. */
+  /** Columns it reads: those it names, or all when it takes the row as a whole. */
   readonly inputs: readonly string[];
+  /** Columns it names. */
+  readonly named: readonly string[];
   /** `value` gives a column's value; asked for inputs only. Throws Invalid with the reason when it cannot be evaluated. */
   evaluate(value: (column: string) => Value): unknown;
 }
@@ -89,9 +91,13 @@ const withExactNumbers = (env: Environment, text: string, root: ASTNode): string
   return exact;
 };
 
-/** Columns that an expression names, by itself or through `row`; all of them where `row` is used in another way. Throws for others. */
-const inputsOf = (root: ASTNode, names: ReadonlyMap<string, Column>): ReadonlySet<Column> => {
+/** Columns that an expression names, by itself or through `row`; `whole`: `row` is used in another way. Throws for others. */
+const inputsOf = (
+  root: ASTNode,
+  names: ReadonlyMap<string, Column>,
+): { readonly named: ReadonlySet<Column>; readonly whole: boolean } => {
   const used = new Set<Column>();
+  let whole = false;
   for (const { node, parent } of nodesOf(root)) {
     if (node.op !== 'id') continue;
     const name = node.args as string;
@@ -108,9 +114,10 @@ const inputsOf = (root: ASTNode, names: ReadonlyMap<string, Column>): ReadonlySe
           : undefined;
     const column = typeof key === 'string' ? names.get(key) : undefined;
     if (typeof key === 'string' && column === undefined) throw new Error(`Unknown variable: ${key}`);
-    for (const each of column ? [column] : names.values()) used.add(each);
+    if (column) used.add(column);
+    else whole = true;
   }
-  return used;
+  return { named: used, whole };
 };
 
 /** Patterns that are written out are read at once, so that a mistake is one of the configuration. */
@@ -140,7 +147,8 @@ export const compileExpression = (text: string, columns: readonly Column[], wher
     const env = environmentOf(names);
     const { ast } = env.parse(text);
     checkPatterns(ast);
-    const used = inputsOf(ast, names);
+    const { named, whole } = inputsOf(ast, names);
+    const used = whole ? new Set(names.values()) : named;
     const exact = withExactNumbers(env, text, ast);
     const checked = env.check(exact);
     if (!checked.valid) throw checked.error;
@@ -148,6 +156,7 @@ export const compileExpression = (text: string, columns: readonly Column[], wher
     const reached = [...names].filter(([, column]) => used.has(column));
     return {
       inputs: [...used].map((c) => c.name),
+      named: [...named].map((c) => c.name),
       evaluate: (value) => {
         const row = new Map(reached.map(([name, column]) => [name, value(column.name)] as const));
         try {

@@ -17,8 +17,10 @@ export interface StoredRow {
 /** A column of the source as it is after transformation. */
 export interface MadeColumn {
   readonly column: Column;
-  /** Stored columns it is made of. */
+  /** Stored columns it may be made of. */
   readonly inputs: readonly string[];
+  /** Those that it is made of for certain: what a function looks at nobody knows. */
+  readonly named: readonly string[];
   readonly lookup?: Lookup;
   /** Throws Invalid with the reason. */
   make(row: StoredRow): Cell;
@@ -38,6 +40,8 @@ const literal = (value: Literal): Made => ({ cell: value as Cell, type: text });
 /** Where a column's value comes from, before it is mapped. */
 interface Origin {
   readonly inputs: readonly string[];
+  /** Default: all of them. */
+  readonly named?: readonly string[];
   readonly lookup?: Lookup;
   read(row: StoredRow): Made;
   /** Of what is read, where it is known before. */
@@ -75,6 +79,7 @@ const originOf = (
     const types = new Map(table.columns.map((c) => [c.name, c.type]));
     return {
       inputs: compiled.inputs,
+      named: compiled.named,
       read: (row) => cellOf(compiled.evaluate((column) => toValue(row.cell(column), column, types.get(column)!))),
       how: 'expr',
       oneWay: 'it is the result of an expression',
@@ -84,6 +89,7 @@ const originOf = (
     const columns = table.columns.filter((c) => c.unreadable === undefined);
     return {
       inputs: columns.map((c) => c.name),
+      named: [],
       read: (row) => {
         const result = callFunction(transform, columns, row);
         return result === undefined && stored ? { cell: row.cell(stored.name), type: stored.type } : cellOf(result);
@@ -215,6 +221,7 @@ export const makeColumn = (o: {
   return {
     column,
     inputs: origin.inputs,
+    named: origin.named ?? origin.inputs,
     ...(origin.lookup ? { lookup: origin.lookup } : {}),
     make: (row) => {
       const made = toMapped(origin.read(row));

@@ -126,7 +126,7 @@ const wholeRowCheck = (source: Table, { check }: RuleSettings, where: string): W
 const tableAfter = (o: Options, made: readonly MadeColumn[]): Table => {
   const { source, target } = o;
   const madeOf = new Map(made.map((m) => [m.column.name, m.column]));
-  const used = new Set(made.flatMap((m) => m.inputs));
+  const used = new Set(made.flatMap((m) => m.named));
   const named = new Set([...Object.keys(o.map), ...o.key].map((name) => findColumn(source, name)?.name));
   // What only serves to make other columns is compared through them.
   const servesOnly = (c: Column): boolean =>

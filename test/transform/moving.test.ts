@@ -211,3 +211,42 @@ test('with a key that is made: the same, with duplicates told and none of them c
     { numRuns: 150 },
   );
 });
+
+test('columns are named without regard to case, as everywhere', async () => {
+  const upper = table('ORDERS', [column('ID', int), column('STATUS', text), column('CENTS', int)], 1);
+  const a = database(upper, stored);
+  const b = database(target, made);
+  const { pair, report } = await compareAll(endpoint('a', a), endpoint('b', b), {
+    pairs: [
+      {
+        source: 'orders',
+        target: 'orders',
+        key: ['id'],
+        map: { cents: 'price' },
+        transform: {
+          columns: { Status: { map: new Map([['open', 'OPEN']]) }, cents: { expr: 'cents / 100' } },
+          validate: { status: { check: 'row.STATUS != "x" && cents > 0' } },
+        },
+      },
+    ],
+  });
+  assert.deepEqual([pair.identical, report.verdict], [2, 'agrees']);
+});
+
+test('a column that only a function might look at is told as not compared', async () => {
+  const a = database(source, stored);
+  const b = database(target, made);
+  const run = (transform: TransformSettings) =>
+    compareAll(endpoint('a', a), endpoint('b', b), { pairs: [{ source: 'orders', transform }] });
+  const status = { status: { map: new Map([['open', 'OPEN']]) } };
+  const named = await run({ columns: { ...status, price: { expr: 'cents / 100' } }, validate: {} });
+  assert.equal(named.report.verdict, 'agrees', 'cents is compared through price');
+  const price = (row: Readonly<Record<string, unknown>>): string => (row['id'] === 1n ? '1' : '2.5');
+  const guessed = await run({ columns: { ...status, price: { transform: price } }, validate: {} });
+  assert.equal(guessed.pair.identical, 2);
+  assert.equal(guessed.report.verdict, 'incomplete');
+  assert.deepEqual(
+    guessed.pair.not_compared.map((n) => n.what),
+    ['orders.cents'],
+  );
+});
