@@ -45,6 +45,15 @@ export const commandTable: readonly CommandSpec[] = [
     load: async () => (await import('./commands/sync.ts')).sync,
   },
   {
+    name: 'assess',
+    args: '<source> [target] [table[=table]...]',
+    about: 'Before a copy: volumes, keys, types, what the target would refuse or not get, and what a read costs.',
+    writes: 'nothing',
+    flags: ['table', 'exclude-table', 'type', 'rows-per-second', 'statement-timeout', 'format', 'json'],
+    examples: ['lockstep assess sqlite:app.db', 'lockstep assess sqlite:app.db postgres://localhost/app --format json'],
+    load: async () => (await import('./commands/assess.ts')).assess,
+  },
+  {
     name: 'copy',
     args: '<source> <target> [table[=table]...]',
     about: 'Make the tables that are missing, load every row, compare rows and schema, and certify the result.',
@@ -184,5 +193,4 @@ export const laterCommands: readonly string[] = [
   'backup',
   'audit',
   'token',
-  'assess',
 ];

@@ -1,8 +1,10 @@
 import { type Mode, modes } from '../config/modes.ts';
 import { durationFlag } from '../config/units.ts';
+import { typeOfWord, typeWords } from '../copy/type-words.ts';
 import { closest } from '../lib/suggest.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Tolerance } from '../model/pair.ts';
+import type { ColumnType } from '../model/schema.ts';
 import type { Flags } from './context.ts';
 import { defaultLimit, type Format, formats } from './output/diff-output.ts';
 
@@ -85,6 +87,21 @@ export const limitFlag = (flags: Flags, format: Format): number => {
   if (flags.limit === undefined) return defaultLimit[format];
   return flags.limit === 'all' ? Number.POSITIVE_INFINITY : numberFlag('--limit', flags.limit);
 };
+
+/** `table.column=type`, each a declared type of a column. */
+export const typesFlag = (values: readonly string[] | undefined): ReadonlyMap<string, ColumnType> =>
+  new Map(
+    (values ?? []).map((text): [string, ColumnType] => {
+      const [column, word] = pairFlag('--type', text, false);
+      const type = typeOfWord(word);
+      if (type !== undefined) return [column, type];
+      const meant = closest(word, typeWords);
+      throw usage(
+        `--type ${text}: ${word} is not a type`,
+        `${meant === undefined ? '' : `Did you mean ${meant}? `}Types: ${typeWords.join(', ')}.`,
+      );
+    }),
+  );
 
 export const modeFlag = (text: string): Mode => {
   if (modes.includes(text as Mode)) return text as Mode;

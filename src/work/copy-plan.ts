@@ -21,6 +21,9 @@ export interface PlannedTable extends CopyTable, Defined {
   readonly existing: Table | undefined;
 }
 
+/** What is asked of a target to plan a copy into it. */
+export type CopyTarget = Pick<Endpoint, 'name' | 'engine' | 'inspect'> & { readonly builder: SchemaBuilder };
+
 /** The two sides of a copy; the target can be built and filled. */
 export interface CopySides {
   readonly source: Endpoint;
@@ -72,7 +75,7 @@ const named = (name: string, t: Table, source: Schema, target: Schema): TableNam
 
 /** What is to be copied, what it becomes, and what is left out. Reads the catalogues only. */
 export const planCopy = async (
-  { source, target }: CopySides,
+  { source, target }: { readonly source: Endpoint; readonly target: CopyTarget },
   request: CopyRequest,
   o: Cancel,
 ): Promise<{

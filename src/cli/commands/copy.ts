@@ -1,39 +1,23 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { typeOfWord, typeWords } from '../../copy/type-words.ts';
 import { randomSeed } from '../../lib/ids.ts';
-import { closest } from '../../lib/suggest.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { ColumnType } from '../../model/schema.ts';
 import { copy as copyWork } from '../../work/copy.ts';
 import { factsOf } from '../../work/recorded.ts';
 import { confirm } from '../confirm.ts';
 import { connectBoth, describeSide } from '../connect.ts';
-import { type Command, type Flags, tell } from '../context.ts';
+import { type Command, tell } from '../context.ts';
 import { askedBy, openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';
 import { jobOf } from '../job.ts';
 import { certificateText } from '../output/certificate-view.ts';
 import { progressView } from '../progress.ts';
-import { formatOf, pairFlag } from '../read-flags.ts';
+import { formatOf, typesFlag } from '../read-flags.ts';
 import { announceStop } from '../stopping.ts';
-
-const typesOf = (flags: Flags): ReadonlyMap<string, ColumnType> =>
-  new Map(
-    (flags.type ?? []).map((text): [string, ColumnType] => {
-      const [column, word] = pairFlag('--type', text, false);
-      const type = typeOfWord(word);
-      if (type !== undefined) return [column, type];
-      const meant = closest(word, typeWords);
-      throw new LockstepError('USAGE', `--type ${text}: ${word} is not a type`, {
-        hint: `${meant === undefined ? '' : `Did you mean ${meant}? `}Types: ${typeWords.join(', ')}.`,
-      });
-    }),
-  );
 
 export const copy: Command = async (context, args, flags) => {
   const format = formatOf(flags, ['table', 'json'] as const, 'copy');
-  const types = typesOf(flags);
+  const types = typesFlag(flags.type);
   const job = await jobOf(context, args, flags, true);
   if (job.sync !== null)
     throw new LockstepError('USAGE', 'lockstep copy is given a source and a target, not a sync', {

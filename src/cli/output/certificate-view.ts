@@ -28,7 +28,7 @@ const table = (t: Certificate['tables'][number]): string => {
 };
 
 /** A refused value may be long or odd: the reason is already cut and neutralised. */
-const keyText = (key: Readonly<Record<string, string | null>>): string =>
+export const keyText = (key: Readonly<Record<string, string | null>>): string =>
   Object.entries(key)
     .map(([name, cell]) => `${visibleText(name)}=${cell === null ? 'NULL' : visibleText(cell)}`)
     .join(' ');
@@ -36,15 +36,18 @@ const keyText = (key: Readonly<Record<string, string | null>>): string =>
 const section = (title: string, lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : ['', title, ...lines];
 
-/** Views in one line, everything else one by one. */
-const carriedNot = ({ not_carried }: Certificate): Certificate['not_carried'] => {
-  const views = not_carried.filter((n) => n.kind === 'view');
-  const [first] = views;
-  if (first === undefined || views.length === 1) return not_carried;
-  const name = views.map((v) => v.name).join(', ');
+/** What does not go along: views in one line, everything else one by one. */
+export const notCarriedLines = (all: Certificate['not_carried']): readonly string[] => {
+  const views = all.filter((n) => n.kind === 'view');
+  const names = views.map((v) => visibleText(v.name)).join(', ');
   return [
-    { ...first, kind: `${views.length} views`, name, table: name },
-    ...not_carried.filter((n) => n.kind !== 'view'),
+    ...(views.length === 0 ? [] : [`  ${views.length === 1 ? 'view' : `${views.length} views:`} ${names}`]),
+    ...all
+      .filter((n) => n.kind !== 'view')
+      .map(
+        (n) =>
+          `  ${n.kind} ${visibleText(n.name)}${n.table === n.name ? '' : ` of ${visibleText(n.table)}`}: ${n.reason}${n.definition === undefined ? '' : `\n    ${visibleText(n.definition)}`}`,
+      ),
   ];
 };
 
@@ -74,13 +77,7 @@ export const certificateText = async (out: Out, c: Certificate): Promise<void> =
       'Not compared',
       c.coverage.not_compared.map((n) => `  ${visibleText(n.what)}: ${visibleText(n.reason)}`),
     ),
-    ...section(
-      'Not carried over',
-      carriedNot(c).map(
-        (n) =>
-          `  ${n.kind} ${visibleText(n.name)}${n.table === n.name ? '' : ` of ${visibleText(n.table)}`}: ${n.reason}${n.definition === undefined ? '' : `\n    ${visibleText(n.definition)}`}`,
-      ),
-    ),
+    ...section('Not carried over', notCarriedLines(c.not_carried)),
     ...section(
       'Made in another way',
       c.notes.map((n) => `  ${visibleText(n)}`),

@@ -4,7 +4,7 @@ import type { Finding } from '../../model/endpoint.ts';
 import type { Cell } from '../../model/row.ts';
 import type { Table } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
-import { id } from '../sql/quote.ts';
+import { id, literal } from '../sql/quote.ts';
 import { findTable } from './catalogue.ts';
 import { rawCell, rawExpressions } from './cells.ts';
 import type { Database } from './database.ts';
@@ -97,6 +97,22 @@ const lies = (db: Database, table: Table): Finding[] => {
   });
 };
 
+/** Rows that refer to rows which are not there: SQLite looks at foreign keys only where it is told to. */
+const dangling = (db: Database, table: Table): Finding[] => {
+  const broken = db.all('select rowid, parent, fkid from pragma_foreign_key_check(?)', table.name);
+  return [...Map.groupBy(broken, ([, parent, key]) => `${parent} ${key}`).values()].map((rows): Finding => {
+    const [, parent, key] = rows[0]!;
+    const columns = table.foreignKeys.find((k) => k.name === `${table.name}_fk${key}`)?.columns ?? [];
+    const at = rows.slice(0, shownKeys).flatMap(([row]) => (row === null ? [] : [String(row)]));
+    return {
+      level: 'warning',
+      code: 'sqlite_dangling',
+      message: `${table.name} (${columns.join(', ')}): ${rows.length} row(s) refer to rows of ${parent} that are not there${at.length > 0 ? `, e.g. rowid ${at.join(', ')}` : ''}. A copy takes the rows; a database that enforces foreign keys will not take this one.`,
+      fix: `select * from pragma_foreign_key_check(${literal(table.name)})`,
+    };
+  });
+};
+
 /** The doctor's findings about the file and the tables that are synced. */
 export const examineDatabase = (
   db: Database,
@@ -105,6 +121,6 @@ export const examineDatabase = (
   journal(db, writable),
   ...tables.flatMap((table) => {
     const now = findTable(db, table.name).table;
-    return [...keys(now), ...foreignKeyIndexes(now), ...lies(db, now)];
+    return [...keys(now), ...foreignKeyIndexes(now), ...dangling(db, now), ...lies(db, now)];
   }),
 ];

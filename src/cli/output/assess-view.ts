@@ -1,0 +1,37 @@
+import { grouped } from '../../lib/grouped.ts';
+import { visibleText } from '../../model/canon/show.ts';
+import type { AssessedTable, Assessment } from '../../work/assess.ts';
+import type { Out } from '../io.ts';
+import { keyText, notCarriedLines } from './certificate-view.ts';
+import { duration } from './text.ts';
+
+const tableLines = (t: AssessedTable): readonly string[] => [
+  `  ${visibleText(t.table)}: ${grouped(t.rows)} rows, key ${t.key.length === 0 ? '(none)' : t.key.map(visibleText).join(', ')}, read in ${duration(t.scan.elapsed_ms)} (${grouped(t.scan.rows_per_second)} rows/s)${t.exists ? ', the target has it already' : ''}`,
+  ...t.refused.flatMap((r) => [
+    `    ${visibleText(r.column)}: ${grouped(r.count)} ${r.count === 1 ? 'row' : 'rows'} would be refused`,
+    ...r.examples.map((e) => `      ${keyText(e.key)}: ${visibleText(e.reason)}`),
+  ]),
+  ...t.hints.map(
+    (h) =>
+      `    ${visibleText(h.column)}: all ${grouped(h.count)} values look like ${h.looks}; ${h.fix === undefined ? 'they stay numbers' : `they stay what they are, unless ${visibleText(h.fix)}`}`,
+  ),
+  ...t.notes.map((n) => `    ${visibleText(n)}`),
+];
+
+/** What a copy would meet, for people. */
+export const assessText = async (out: Out, a: Assessment): Promise<void> => {
+  const rows = a.tables.reduce((n, t) => n + t.rows, 0);
+  const lines = [
+    `${a.source.name}: ${a.source.version}, ${grouped(a.tables.length)} tables, ${grouped(rows)} rows${a.target === null ? '' : `; into ${a.target.name} (${a.target.engine})`}`,
+    a.refused_rows === 0
+      ? 'Every row can be copied as it is.'
+      : `${grouped(a.refused_rows)} ${a.refused_rows === 1 ? 'row' : 'rows'} would be refused: the target cannot hold them exactly. The rest would be copied.`,
+    '',
+    ...a.tables.flatMap(tableLines),
+    ...(a.not_carried.length === 0 ? [] : ['', 'Would not be carried over']),
+    ...notCarriedLines(a.not_carried),
+    ...(a.findings.length === 0 ? [] : ['', 'About the source']),
+    ...a.findings.map((f) => `  ${f.level}: ${visibleText(f.message)}${f.fix === undefined ? '' : `\n    ${f.fix}`}`),
+  ];
+  await out.write(`${lines.join('\n')}\n`);
+};
