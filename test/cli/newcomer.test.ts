@@ -10,26 +10,31 @@ import { inProcess } from './in-process.ts';
 /** What somebody meets who follows the guides for the first time: each message must be true and lead on. */
 
 const control = await testDatabase();
+const a = await testDatabase();
+const b = await testDatabase();
 const home = mkdtempSync(join(tmpdir(), 'lockstep-newcomer-'));
 after(async () => {
   rmSync(home, { recursive: true, force: true });
-  await control[Symbol.asyncDispose]();
+  for (const db of [control, a, b]) await db[Symbol.asyncDispose]();
 });
+const env = { LOCKSTEP_CONTROL_URL: control.url };
+const two = [a.url, b.url];
+const run = (...args: string[]) => inProcess(args, { cwd: home, env });
 
 /** A folder with two SQLite databases in it, and the command line there. */
-const folder = (name: string, a: string, b: string) => {
+const folder = (name: string, left: string, right: string) => {
   const dir = join(home, name);
   mkdirSync(dir);
   const exec = (file: string, sql: string): void => {
     using db = new DatabaseSync(join(dir, file));
     db.exec(sql);
   };
-  exec('a.db', a);
-  exec('b.db', b);
+  exec('a.db', left);
+  exec('b.db', right);
   return {
     dir,
     exec,
-    run: (...args: string[]) => inProcess(args, { cwd: dir, env: { LOCKSTEP_CONTROL_URL: control.url } }),
+    run: (...args: string[]) => inProcess(args, { cwd: dir, env }),
     read: (file: string): string => readFileSync(join(dir, file), 'utf8'),
   };
 };
@@ -101,78 +106,79 @@ test('init names a schema for editors only where it is, keeps secrets out of git
 
 test('a guard names what most of its own limit comes from, and a way that the command at hand takes', async () => {
   const rows = Array.from({ length: 30 }, () => 'same');
-  const f = folder(
-    'guards',
-    table('kept', ...rows.map(() => 'new')) + table('lost', 'same') + table('empty'),
-    table('kept', ...rows) + table('lost', 'same', 'a', 'b') + table('empty', 'x'),
-  );
-  const two = ['sqlite:a.db', 'sqlite:b.db'];
-  const synced = await f.run('sync', ...two, 'kept', 'lost', '--yes', '--settle', '0');
+  await a.query(table('kept', ...rows.map(() => 'new')) + table('lost', 'same') + table('empty'));
+  await b.query(table('kept', ...rows) + table('lost', 'same', 'a', 'b') + table('empty', 'x'));
+  const synced = await run('sync', ...two, 'kept', 'lost', '--yes', '--settle', '0');
   assert.equal(synced.code, 22, synced.stderr);
-  assert.match(synced.stderr, /2 of 2 deletes are from lost\./);
+  assert.match(synced.stderr, /2 of 2 deletes are from public\.lost\./);
   assert.doesNotMatch(synced.stderr, /kept/, 'the updates are not what was stopped');
   assert.match(synced.stderr, /run the same command with --allow-deletes 2/);
 
-  const made = await f.run('plan', ...two, 'kept', 'lost', '--settle', '0', '--format', 'json');
+  const made = await run('plan', ...two, 'kept', 'lost', '--settle', '0', '--format', 'json');
   const { plan, stopped_by } = JSON.parse(made.stdout);
   assert.match(stopped_by[0], /2 deletes planned.*plan with --allow-deletes 2/);
-  const refused = await f.run('apply', plan, 'sqlite:b.db', '--yes');
+  const refused = await run('apply', plan, b.url, '--yes');
   assert.equal(refused.code, 22, refused.stderr);
   assert.match(refused.stderr, /make a new one.*lockstep plan SOURCE TARGET --allow-deletes 2 /);
-  assert.equal((await f.run('apply', plan, 'sqlite:b.db', '--yes', '--allow-deletes', '2')).code, 20);
+  assert.equal((await run('apply', plan, b.url, '--yes', '--allow-deletes', '2')).code, 20);
 
-  const empty = await f.run('sync', ...two, 'empty', '--yes', '--settle', '0');
+  const empty = await run('sync', ...two, 'empty', '--yes', '--settle', '0');
   assert.equal(empty.code, 22);
   assert.match(empty.stderr, /run the same command with --empty-source keep/);
-  const kept = await f.run('sync', ...two, 'empty', '--yes', '--settle', '0', '--empty-source', 'keep');
+  const kept = await run('sync', ...two, 'empty', '--yes', '--settle', '0', '--empty-source', 'keep');
   assert.equal(kept.code, 2, kept.stderr);
   assert.match(kept.stdout, /withheld +1/);
 });
 
 test('an apply that changed nothing offers no undo', async () => {
-  const f = folder('nothing', table('t', 'new'), table('t', 'old'));
-  const two = ['sqlite:a.db', 'sqlite:b.db'];
-  const { plan } = JSON.parse((await f.run('plan', ...two, '--settle', '0', '--format', 'json')).stdout);
-  f.exec('b.db', "update t set v = 'moved'");
-  const moved = await f.run('apply', plan, 'sqlite:b.db', '--yes');
+  await a.query(table('passed', 'new'));
+  await b.query(table('passed', 'old'));
+  const { plan } = JSON.parse((await run('plan', ...two, 'passed', '--settle', '0', '--format', 'json')).stdout);
+  await b.query("update passed set v = 'moved'");
+  const moved = await run('apply', plan, b.url, '--yes');
   assert.equal(moved.code, 2, moved.stderr);
   assert.match(moved.stdout, /run r_/);
   assert.doesNotMatch(moved.stdout, /undo/);
 });
 
 test('explain of a key that nobody has ever seen is a mistake, of one that is gone is a story', async () => {
-  const f = folder('unknown', table('t', 'new'), table('t', 'old'));
-  await f.run('init', 'sqlite:a.db', 'sqlite:b.db');
-  const unknown = await f.run('explain', 'a-b/t', '99');
+  await a.query(table('told', 'new'));
+  await b.query(table('told', 'old'));
+  writeFileSync(
+    join(home, 'lockstep.yaml'),
+    `version: 1\nendpoints:\n  a: { url: "${a.url}" }\n  b: { url: "${b.url}" }\nsyncs:\n  s: { source: a, target: b, pairs: [told] }\n`,
+  );
+  const unknown = await run('explain', 's/told', '99');
   assert.equal(unknown.code, 20, unknown.stdout);
   assert.equal(unknown.stdout, '');
-  assert.match(unknown.stderr, /t has no row with the key id 99/);
-  assert.equal((await f.run('diff', 'a-b', '--settle', '0')).code, 2);
-  f.exec('a.db', 'delete from t');
-  f.exec('b.db', 'delete from t');
-  const gone = await f.run('explain', 'a-b/t', '1');
+  assert.match(unknown.stderr, /told has no row with the key id 99/);
+  assert.equal((await run('diff', 's', '--settle', '0')).code, 2);
+  for (const db of [a, b]) await db.query('delete from told');
+  const gone = await run('explain', 's/told', '1');
   assert.equal(gone.code, 0, gone.stderr);
   assert.match(gone.stdout, /on neither side now/);
 });
 
-test('plan and sync count rows without a key alike', async () => {
-  const keyless = (msg: string): string => `create table log (msg text); insert into log values ('${msg}')`;
-  const f = folder('keyless', table('t', 'new') + keyless('here'), table('t', 'old') + keyless('there'));
-  const two = ['sqlite:a.db', 'sqlite:b.db', '--settle', '0'];
-  const plan = JSON.parse((await f.run('plan', ...two, '--format', 'json')).stdout);
+test('plan, apply and sync count rows without a key alike', async () => {
+  const keyless = (msg: string): string => `create table log (msg text); insert into log values ('${msg}');`;
+  await a.query(table('keyed', 'new') + keyless('here'));
+  await b.query(table('keyed', 'old') + keyless('there'));
+  const pairs = [...two, 'keyed', 'log', '--settle', '0'];
+  const plan = JSON.parse((await run('plan', ...pairs, '--format', 'json')).stdout);
   assert.deepEqual([plan.planned, plan.does_not_fit], [{ insert: 0, update: 1, delete: 0, withheld: 0 }, 2]);
-  const shown = await f.run('plan', ...two);
+  const shown = await run('show', plan.plan);
   assert.match(shown.stdout, /\+ insert 0 +~ update 1 +- delete 0/);
   assert.match(shown.stdout, /not planned +2 rows/);
-  const sync = await f.run('sync', ...two, '--yes');
+  const applied = await run('apply', plan.plan, b.url, '--yes');
+  assert.equal(applied.code, 2);
+  assert.match(applied.stdout, /not planned +2 /, 'why the exit code is 2');
+  await b.query("update keyed set v = 'old'");
+  const sync = await run('sync', ...pairs, '--yes');
   assert.equal(sync.code, 2);
   assert.match(sync.stdout, /planned +1 +\+ 0 +~ 1 +- 0/);
   assert.match(sync.stdout, /not planned +2 /);
   assert.doesNotMatch(sync.stdout, /rejected/);
-  const applied = await f.run('apply', plan.plan, 'sqlite:b.db', '--yes');
-  assert.equal(applied.code, 2);
-  assert.match(applied.stdout, /not planned +2 /, 'why the exit code is 2');
-  const again = JSON.parse((await f.run('sync', ...two, '--yes', '--format', 'json')).stdout);
+  const again = JSON.parse((await run('sync', ...pairs, '--yes', '--format', 'json')).stdout);
   assert.deepEqual([again.planned.insert, again.planned.delete, again.rejected, again.does_not_fit], [1, 1, 2, 2]);
 });
 
@@ -185,10 +191,10 @@ test('SQLite: spellings of one value are equal and stay, and what is written is 
     create + row(1, 'same', true) + row(2, 'new', true) + row(3, 'only here', true),
     create + row(1, 'same', false) + row(2, 'old', false),
   );
-  const two = ['sqlite:a.db', 'sqlite:b.db', '--settle', '0'];
-  const found = JSON.parse((await f.run('diff', ...two, '--format', 'json')).stdout);
+  const files = ['sqlite:a.db', 'sqlite:b.db', '--settle', '0'];
+  const found = JSON.parse((await f.run('diff', ...files, '--format', 'json')).stdout);
   assert.deepEqual(found.pairs[0].columns, { v: 1 });
-  assert.equal((await f.run('sync', ...two, '--yes')).code, 0);
+  assert.equal((await f.run('sync', ...files, '--yes')).code, 0);
   using db = new DatabaseSync(join(f.dir, 'b.db'));
   const untouched = ['2024-01-01 00:00:00.000', '2024-01-01 00:00:00', '{550e8400e29b41d4a716446655440000}', 1];
   assert.deepEqual(
