@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { loadConfig } from '../../src/config/load.ts';
+import { LockstepError } from '../../src/model/errors.ts';
+import type { Column, ColumnType } from '../../src/model/schema.ts';
+import { alignAll } from '../../src/work/compare.ts';
+import { column, database, endpoint, int, table, text } from '../diff/tables.ts';
 import { type Project, project } from './project.ts';
 
 const opened: Project = await project('sqlite', 'sqlite');
 after(() => opened[Symbol.asyncDispose]());
-await opened.source.run('create table t (id integer primary key, price numeric(10,2), state text, due text)');
-await opened.target.run('create table t (id integer primary key, price numeric(10,2), state text, due date)');
-await opened.source.run(`insert into t values (1, 1.5, 'a', '2024-01-02')`);
-await opened.target.run(`insert into t values (1, 1.5, 'a', '2024-01-02')`);
 
 const mistakes: readonly (readonly [what: string, yaml: string, message: RegExp])[] = [
   ['a column that is nowhere', 'columns: { stat: { map: { a: b } } }', /t\.stat: the source has no column stat/],
@@ -40,12 +44,35 @@ const mistakes: readonly (readonly [what: string, yaml: string, message: RegExp]
   ['a function in YAML', 'columns: { state: { transform: "x" } }', /expected a function of the row/],
 ];
 
+const folder = mkdtempSync(join(tmpdir(), 'lockstep-mistakes-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const columns = (due: ColumnType): readonly Column[] => [
+  column('id', int),
+  column('price', { kind: 'decimal', precision: 10, scale: 2 }, { native: 'numeric(10,2)' }),
+  column('state', text),
+  column('due', due),
+];
+const source = endpoint('old', database(table('t', columns(text), 1), []));
+const target = endpoint('new', database(table('t', columns({ kind: 'date' }), 1), []));
+
 for (const [what, yaml, message] of mistakes) {
-  test(`${what} is told when the configuration is read`, async () => {
-    opened.pairs(`- source: t\n  ${yaml}`);
-    const { code, stderr } = await opened.run('diff', 's');
-    assert.equal(code, 20, stderr);
-    assert.match(stderr, message);
+  test(`${what} is told before any row is read`, async () => {
+    const file = join(folder, 'lockstep.yaml');
+    writeFileSync(
+      file,
+      `version: 1\nendpoints: { old: { url: "sqlite:a" }, new: { url: "sqlite:b" } }\nsyncs: { s: { source: old, target: new, pairs: [{ source: t, ${yaml} }] } }\n`,
+    );
+    await assert.rejects(
+      async () => {
+        const config = await loadConfig(file, { cwd: folder, env: {} });
+        const pairs = config.syncs['s']!.pairs!;
+        await alignAll({ source, target, pairs, signal: new AbortController().signal });
+      },
+      (error: unknown) =>
+        error instanceof LockstepError &&
+        error.exit === 20 &&
+        message.test([error.message, ...error.details, error.hint].join('\n')),
+    );
   });
 }
 

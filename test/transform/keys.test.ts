@@ -61,16 +61,6 @@ test('a key may be made: rows are sorted anew, duplicates and rows without a key
   assert.equal(synced.json.verified, 2, 'keys that are made are found again');
 });
 
-test('a made key without a key to read the source by is refused', async () => {
-  await using p = await project('sqlite', 'sqlite');
-  await p.source.run('create table licence (id integer, code text not null, name text)');
-  await p.target.run('create table licence (id integer primary key, number integer not null unique, name text)');
-  p.pairs(pairs);
-  const { code, stderr } = await p.run('diff', 's');
-  assert.equal(code, 20);
-  assert.match(stderr, /made of other columns, and it has no key of its own/);
-});
-
 test('a condition stays one on what is stored, and what it hides is not deleted', async () => {
   await using p = await project('postgres', 'sqlite');
   await p.source.run(`create table t (id bigint primary key, state text, n int)`);
@@ -87,33 +77,6 @@ test('a condition stays one on what is stored, and what it hides is not deleted'
   assert.equal(code, 25, stderr);
   assert.deepEqual(json.planned, { insert: 0, update: 0, delete: 0, withheld: 0 });
   assert.deepEqual((await p.target.rows('select state from t order by id')).flat(), ['x', 'OPEN', 'kept']);
-});
-
-test('a table of its key alone, and a row that is invalid by it', async () => {
-  await using p = await project('sqlite', 'sqlite');
-  for (const db of [p.source, p.target]) {
-    await db.run('create table k (id integer primary key)');
-    await db.run('insert into k values (1), (2)');
-  }
-  p.pairs(`
-- source: k
-  validate: { id: { max: 1 } }
-`);
-  const { code, json } = await p.json('diff', 's');
-  assert.equal(code, 25, 'an invalid row is not identical to anything');
-  assert.deepEqual([json.pairs[0].identical, json.pairs[0].quarantined], [1, 1]);
-});
-
-test('without a key nothing can be set apart: refused', async () => {
-  await using p = await project('sqlite', 'sqlite');
-  for (const db of [p.source, p.target]) await db.run('create table k (a integer, b text)');
-  p.pairs(`
-- source: k
-  validate: { a: { max: 1 } }
-`);
-  const { code, stderr } = await p.run('diff', 's');
-  assert.equal(code, 20);
-  assert.match(stderr, /has no key on both sides/);
 });
 
 test('rows that the target has for itself, and a matching column that nothing keeps unique', async () => {

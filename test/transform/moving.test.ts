@@ -164,6 +164,30 @@ test('what differs is what a naive comparison of the transformed rows says, what
   );
 });
 
+test('a table of its key alone: an invalid row is not identical to anything', async () => {
+  const keys = table('k', [column('id', int)], 1);
+  const rows = [['1'], ['2']];
+  const { pair, report } = await compareAll(endpoint('a', database(keys, rows)), endpoint('b', database(keys, rows)), {
+    pairs: [{ source: 'k', transform: { columns: {}, validate: { id: { max: '1' } } } }],
+  });
+  assert.deepEqual([pair.identical, pair.quarantined, report.verdict], [1, 1, 'incomplete']);
+});
+
+test('without a key nothing can be set apart, and a made key needs one to read the source by: refused', async () => {
+  const loose = table('k', [column('n', int), column('code', text)], 0);
+  const keyed = table('k', [column('n', int), column('code', text)], 1);
+  const validate = { n: { max: '1' } };
+  const run = (a: typeof loose, more: object, transform: TransformSettings) =>
+    compareAll(endpoint('a', database(a, [])), endpoint('b', database(keyed, [])), {
+      pairs: [{ source: 'k', transform, ...more }],
+    });
+  await assert.rejects(run(loose, {}, { columns: {}, validate }), /KEY_MISSING|has no key on both sides/);
+  await assert.rejects(
+    run(loose, { key: ['n'] }, { columns: { n: { expr: 'int(code)' } }, validate: {} }),
+    /made of other columns, and it has no key of its own/,
+  );
+});
+
 test('with a key that is made: the same, with duplicates told and none of them compared', async () => {
   const coded = table('orders', [column('n', int), column('code', text), column('status', text)], 1);
   const plain = table('orders', [column('id', int), column('status', text)], 1);
