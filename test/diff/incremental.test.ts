@@ -143,6 +143,24 @@ test('a late commit with an older time: seen within the overlap, missed outside,
   assert.match(full.pair.warnings[0]!, /without a greater at, or later than the overlap/);
 });
 
+test('rows that never settled stay open', async () => {
+  const s = sides();
+  s.setLeft(100, ['v100', at(-1)]);
+  s.setRight(100, ['v100', at(-1)]);
+  await s.run(byAt);
+  s.setLeft(7, ['first', at(-2)]);
+  let moves = 0;
+  // Moved while it is read again, to a time that no overlap reaches.
+  const clock = heldClock(() => s.setLeft(7, [`moving ${++moves}`, at(-500)]));
+  const moving = await s.run(byAt, { settleMs: 10, clock });
+  assert.equal(moving.pair.in_flight, 1);
+  assert.equal(moving.report.verdict, 'incomplete');
+  s.later(60);
+  const next = await s.run(byAt);
+  assert.equal(next.facts.mode, 'changes');
+  assert.deepEqual(next.keys, ['7']);
+});
+
 test('equal times at the boundary are looked at, also without an overlap', async () => {
   const s = sides();
   const none = { ...byAt, overlapMs: 0 };
@@ -311,8 +329,11 @@ test('a row that leaves or enters a filter is seen by its write', async () => {
   s.setRight(8, ['draft', at(1)]);
   const next = await s.run(blind, options);
   assert.equal(next.pair.outside_filter, 2);
-  assert.equal((await s.run(blind, options)).pair.outside_filter, 2, 'and stays open');
-  s.setLeft(7, ['back', at(2)]);
+  s.later(120);
+  for (const set of [s.setLeft, s.setRight]) set(99, ['v99', at(100)]);
+  assert.equal((await s.run(blind, options)).pair.outside_filter, 2);
+  assert.equal((await s.run(blind, options)).pair.outside_filter, 2, 'far behind the overlap by now, and open still');
+  s.setLeft(7, ['back', at(101)]);
   assert.deepEqual((await s.run(blind, options)).keys, ['7']);
 });
 

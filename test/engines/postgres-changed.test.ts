@@ -274,6 +274,17 @@ describe('rows that changed in PostgreSQL', async () => {
     assert.deepEqual([full.keys.length, full.facts.missed], [6, 0]);
   });
 
+  test('a row that leaves a filter was written, and is looked at although its side shows it no more', async () => {
+    await filled('filtered');
+    const runs = incrementalRuns(left, right);
+    const options = { ...only('filtered'), defaults: { filter: { source: `v <> 'draft'`, target: `v <> 'draft'` } } };
+    const blind = rule('xmin', { deletes: 'none' });
+    await runs.run(blind, options);
+    await source.query(`update filtered set v = 'draft' where id = 7`);
+    const { pair } = await runs.run(blind, options);
+    assert.deepEqual([pair.strategy, pair.outside_filter, pair.only_in_target], ['incremental', 1, 0]);
+  });
+
   test('more than a thousand keys on one side only are found by digests of the keys', async () => {
     await both(
       `create table big (id bigint primary key, v text); insert into big select i, 'v' || i from generate_series(1, 21000) i; analyze big`,
