@@ -423,3 +423,41 @@ test('nothing can be marked in an API: its state is the guard', async () => {
   await using reading = openApi(shop.api);
   assert.equal(reading.writer, undefined);
 });
+
+test('items are put into and taken out of the members that the API wants', async () => {
+  const [wrap, item] = ['/licence', '/data'];
+  await using shop = await open({
+    change: { wrap: { sent: 'licence', answered: 'data' } },
+    resource: {
+      read: { path: '/licences/{id}', item },
+      create: { path: '/licences', wrap, item },
+      update: { path: '/licences/{id}', wrap, item },
+    },
+  });
+  assert.deepEqual(await shop.apply(shop.insert(full)), { status: 'done' });
+  assert.deepEqual(await shop.apply(await shop.update('7', { status: 'paused' })), { status: 'done' });
+  assert.equal((await shop.row('7'))![6], 'paused');
+  assert.equal((await shop.row('900'))![1], 'LIC-00900');
+  // Where that is declared wrongly, nothing is written.
+  await using wrong = openApi(shop.api, { writable: true });
+  const batch = { table: shop.table, key: ['id'], changes: [await shop.update('8', { status: 'paused' })] };
+  const writes = shop.writes().length;
+  const applied = await wrong.writer!.apply({ run: 'p', step: 1, token: 9_999_999_999_999n }, [batch], { signal });
+  assert.equal(applied.status, 'stale');
+  assert.equal(shop.writes().length, writes);
+});
+
+test('If-Match is sent with a strong ETag only, and not where that is turned off', async () => {
+  for (const [etags, resource, sent] of [
+    ['strong', {}, true],
+    ['weak', {}, false],
+    ['none', {}, false],
+    ['strong', { if_match: false, idempotency_key: 'X-Once' }, false],
+  ] as const) {
+    await using shop = await open({ change: { etags }, resource });
+    assert.deepEqual(await shop.apply(await shop.update('7', { status: 'paused' })), { status: 'done' });
+    const { headers } = shop.api.asked.find((a) => a.method === 'PATCH')!;
+    assert.equal(headers['if-match'] !== undefined, sent, etags);
+    assert.match(String(headers['idempotency_key' in resource ? 'x-once' : 'idempotency-key']), /^[0-9a-f]{32}$/);
+  }
+});

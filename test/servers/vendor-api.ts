@@ -31,6 +31,8 @@ export interface VendorResource {
   /** `since` compares this member with the parameter of the same name. */
   readonly since?: string;
   readonly etags?: 'strong' | 'weak' | 'none';
+  /** Members that an item lies in: in what is sent to it, and in what it answers. */
+  readonly wrap?: { readonly sent: string; readonly answered: string };
 }
 
 /** What goes wrong with one request. */
@@ -78,6 +80,11 @@ const base = '/v2';
 const merged = (item: VendorItem, change: VendorItem): VendorItem => ({ ...item, ...change });
 const etagOf = (item: VendorItem): string =>
   `"${createHash('sha256').update(JSON.stringify(item)).digest('hex').slice(0, 16)}"`;
+const wrapped = (r: VendorResource, item: VendorItem): VendorItem => (r.wrap ? { [r.wrap.answered]: item } : item);
+const unwrapped = (r: VendorResource, body: string): VendorItem => {
+  const sent = parse(body) as VendorItem;
+  return r.wrap ? (sent[r.wrap.sent] as VendorItem) : sent;
+};
 const textOf = (value: Value | undefined): string =>
   typeof value === 'string'
     ? value
@@ -211,14 +218,14 @@ export const startVendorApi = async (o: {
     if (found === undefined) return problem(res, 404, 'there is no such item');
     if (a.method === 'GET') {
       if (a.headers['if-none-match'] === etagOf(found)) return send(res, 304, undefined, tag(found));
-      return send(res, 200, found, tag(found));
+      return send(res, 200, wrapped(r, found), tag(found));
     }
     if (!conditions(a, r, found, res)) return;
     if (a.method === 'DELETE') {
       items.splice(at, 1);
       return send(res, 204, undefined);
     }
-    const change = parse(a.body) as VendorItem;
+    const change = unwrapped(r, a.body);
     const after = merged(a.method === 'PUT' ? {} : found, change);
     const now = r.compute?.(after) ?? after;
     const refused = r.refuse?.(
@@ -227,7 +234,7 @@ export const startVendorApi = async (o: {
     );
     if (refused !== undefined) return problem(res, 422, refused);
     items[at] = now;
-    send(res, 200, now, tag(now));
+    send(res, 200, wrapped(r, now), tag(now));
   };
 
   const create = (name: string, a: Asked, res: ServerResponse): unknown => {
@@ -240,7 +247,7 @@ export const startVendorApi = async (o: {
       res.end(before.body);
       return;
     }
-    let made = parse(a.body) as VendorItem;
+    let made = unwrapped(r, a.body);
     if (r.nextKey !== undefined) {
       const n = next.get(name)!;
       next.set(name, n + 1);
@@ -252,8 +259,10 @@ export const startVendorApi = async (o: {
     const refused = r.refuse?.(made, items);
     if (refused !== undefined) return problem(res, 422, refused);
     items.push(made);
-    if (once !== undefined) replies.set(once, { status: 201, body: JSON.stringify(made) });
-    send(res, 201, made, { location: `${base}/${encodeURIComponent(name)}/${key.map(encodeURIComponent).join('/')}` });
+    if (once !== undefined) replies.set(once, { status: 201, body: JSON.stringify(wrapped(r, made)) });
+    send(res, 201, wrapped(r, made), {
+      location: `${base}/${encodeURIComponent(name)}/${key.map(encodeURIComponent).join('/')}`,
+    });
   };
 
   const answer = (a: Asked, res: ServerResponse): unknown => {
