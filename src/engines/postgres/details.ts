@@ -84,7 +84,7 @@ const portableDefault = (sql: string, type: ColumnType): DefaultValue | undefine
   if (sql === 'CURRENT_DATE') return { kind: 'today' };
   const number = /^\(?(-?\d+(?:\.\d+)?)\)?(?:::[\w ]+(?:\(\d+(?:,\d+)?\))?)?$/.exec(sql)?.[1];
   const word = /^(true|false)$/.exec(sql)?.[1];
-  const quoted = /^'((?:[^']|'')*)'::[\w ."]+(?:\(\d+(?:,\d+)?\))?$/.exec(sql)?.[1]?.replaceAll("''", "'");
+  const quoted = /^'((?:[^']|'')*)'::[\w ."[\]]+(?:\(\d+(?:,\d+)?\))?$/.exec(sql)?.[1]?.replaceAll("''", "'");
   const given = number ?? word ?? quoted;
   if (given === undefined) return builtIn.test(sql) ? { kind: 'native', engine: 'postgres', sql } : undefined;
   const cell = type.kind === 'bytes' ? canonical(type, given.replace(/^\\x/, '')) : canonical(type, given);
