@@ -13,7 +13,7 @@ import type { Mode } from '../config/modes.ts';
 import type { PairOptions } from '../diff/align.ts';
 import { closest } from '../lib/suggest.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { PairRequest } from '../work/compare.ts';
+import type { CompareOptions, PairRequest } from '../work/compare.ts';
 import type { SqlDifferences } from '../work/save-diff.ts';
 import type { Incremental } from '../work/standings.ts';
 import { configOf } from './config-of.ts';
@@ -46,6 +46,14 @@ export interface Job {
   /** With `pairs`: are tables in none of them told as not compared? */
   readonly otherTables: 'report' | 'ignore';
 }
+
+/** What a job looks at, as the use cases are told. */
+export const scopeOf = (job: Job): Pick<CompareOptions, 'pairs' | 'defaults' | 'excludeTables' | 'otherTables'> => ({
+  ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
+  defaults: job.defaults,
+  excludeTables: job.excludeTables,
+  otherTables: job.otherTables,
+});
 
 const urlLike = /^[a-z][a-z0-9+.-]*:/i;
 const isAddress = (text: string | undefined): boolean =>

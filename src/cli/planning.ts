@@ -6,7 +6,7 @@ import { factsOf } from '../work/recorded.ts';
 import { type ConnectedSides, describeSide } from './connect.ts';
 import type { Context } from './context.ts';
 import { askedBy } from './control.ts';
-import type { Job } from './job.ts';
+import { type Job, scopeOf } from './job.ts';
 import type { ProgressView } from './progress.ts';
 
 /** What the use cases that plan are given, from a job and what is open. */
@@ -32,10 +32,7 @@ export const planInput = async (
     store: open.store,
     source: open.sides.source,
     target: open.sides.target,
-    ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
-    defaults: job.defaults,
-    excludeTables: job.excludeTables,
-    otherTables: job.otherTables,
+    ...scopeOf(job),
     sync: job.sync,
     mode,
     guards: job.guards,

@@ -5,7 +5,7 @@ import type { SavedDiff } from '../../work/save-diff.ts';
 import { type ConnectedSides, connectBoth, describeSide } from '../connect.ts';
 import { type Command, type Context, type Flags, tell } from '../context.ts';
 import { compareExit } from '../exit.ts';
-import { type Job, jobOf } from '../job.ts';
+import { type Job, jobOf, scopeOf } from '../job.ts';
 import { sharesLimit } from '../output/diff-output.ts';
 import { openDiffOutput } from '../output/open.ts';
 import { type ProgressView, progressView } from '../progress.ts';
@@ -32,10 +32,7 @@ export const diff: Command = async (context, args, flags) => {
   const options: Plain = {
     source: sides.source,
     target: sides.target,
-    ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
-    defaults: job.defaults,
-    excludeTables: job.excludeTables,
-    otherTables: job.otherTables,
+    ...scopeOf(job),
     settleMs: job.settleMs,
     clock: context.clock,
     seed: randomSeed(),

@@ -6,7 +6,7 @@ import { configOf } from '../config-of.ts';
 import { connectBoth } from '../connect.ts';
 import type { Command } from '../context.ts';
 import { openControl } from '../control.ts';
-import { jobOf } from '../job.ts';
+import { jobOf, scopeOf } from '../job.ts';
 import { explainedJson, explainedTable } from '../output/explain-view.ts';
 import { formatOf } from '../read-flags.ts';
 
@@ -28,10 +28,7 @@ export const explain: Command = async (context, [what, ...key], flags) => {
   const { pairs } = await alignAll({
     source: sides.source,
     target: sides.target,
-    ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
-    defaults: job.defaults,
-    excludeTables: job.excludeTables,
-    otherTables: job.otherTables,
+    ...scopeOf(job),
     signal,
   });
   if (pairs.length !== 1) {

@@ -8,7 +8,7 @@ import { connectBoth } from '../connect.ts';
 import type { Command, Context, Flags } from '../context.ts';
 import { openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';
-import { jobOf } from '../job.ts';
+import { jobOf, scopeOf } from '../job.ts';
 import { quarantineJson, quarantineTable, retriedJson, retriedTable } from '../output/quarantine-view.ts';
 import { formatOf, numberFlag } from '../read-flags.ts';
 
@@ -96,9 +96,7 @@ const retry = async (
   const { pairs } = await alignAll({
     source: sides.source,
     target: sides.target,
-    ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
-    defaults: job.defaults,
-    excludeTables: job.excludeTables,
+    ...scopeOf(job),
     signal,
   });
   const total = { stillInvalid: 0, valid: 0, gone: 0 };
