@@ -5,7 +5,7 @@ import type { IncrementalRule } from '../model/incremental.ts';
 import type { Pair } from '../model/pair.ts';
 import { tableLabel } from '../model/schema.ts';
 import { sourceOf } from '../model/transform.ts';
-import type { Diagnosis } from './doctor.ts';
+import type { Diagnosis } from './diagnosis.ts';
 
 /** How each side of a pair tells its changed rows, what cannot be seen, and indexes that would help. */
 export const examineIncremental = async (

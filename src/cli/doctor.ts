@@ -1,21 +1,16 @@
 import type { Config } from '../config/config.ts';
-import type { Endpoint, Finding } from '../model/endpoint.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
 import { type Column, type Table, tableLabel } from '../model/schema.ts';
 import { alignAll } from '../work/compare.ts';
 import { connectSide } from './connect.ts';
 import type { Context } from './context.ts';
+import type { Diagnosis } from './diagnosis.ts';
 import { examineIncremental } from './doctor-incremental.ts';
 import type { Job } from './job.ts';
 import { count } from './output/text.ts';
 import type { Side } from './side.ts';
-
-/** A finding and what it is about, with the exit code it means when it is an error. */
-export interface Diagnosis extends Finding {
-  readonly about: string;
-  readonly exit?: number;
-}
 
 const ok = (about: string, code: string, message: string): Diagnosis => ({ about, level: 'ok', code, message });
 
