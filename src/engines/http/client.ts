@@ -37,7 +37,7 @@ export interface ApiClient extends Disposable {
   /** A GET, past every cache. Undefined only with `mayMiss`. */
   read(target: string | URL, o: ReadOptions): Promise<Answer | undefined>;
   /**
-   * A write, sent once (again only when it was surely not looked at). Any answer below 500 is given back; whatever
+   * A write, sent once (again only when it was surely not looked at). Any answer up to 500 is given back; whatever else
    * leaves open if it was done is CONNECTION_LOST.
    */
   write(w: Write): Promise<Reply>;
@@ -249,7 +249,7 @@ class HttpClient implements ApiClient {
           await this.#pauseBefore(attempt, w.signal);
           continue;
         }
-        if (reply.status < 500 && reply.status !== 408) return reply;
+        if (reply.status <= 500 && reply.status !== 408) return reply;
         throw this.#unknown(w, url, `answered ${wordsOf(reply)}`);
       } catch (error) {
         if (!(error instanceof NoReply)) throw error;

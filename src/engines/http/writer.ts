@@ -29,6 +29,10 @@ export interface WriterContext extends Reading {
 const lookAgain = 4;
 const lookAgainMs = 100;
 
+/** An API that fails by itself (status 500) and leaves the item as it was is asked so often in all. */
+const failuresMost = 3;
+const failurePauseMs = 250;
+
 /** One change on its way, and all that is known of its resource. */
 interface Step {
   readonly batch: TableChanges;
@@ -138,8 +142,8 @@ export const openWriter = (x: WriterContext): Writer => {
     });
   };
 
-  /** What an answer means that is not a success. */
-  const judged = async (step: Step, mark: StepMark, reply: Reply): Promise<Outcome> => {
+  /** What an answer means that is not a success; undefined: the API failed and did nothing, and is asked once more. */
+  const judged = async (step: Step, mark: StepMark, reply: Reply, last: boolean): Promise<Outcome | undefined> => {
     const { change, route } = step;
     const what = `${route.method} ${route.path.text}`;
     if (reply.status === 401) throw refusedReply(side, what, reply);
@@ -156,6 +160,7 @@ export const openWriter = (x: WriterContext): Writer => {
     const again = await look(step, change.op === 'insert' ? step.key : named(step.columns, change.before));
     const moved = !sameRow(again === undefined ? null : step.rowOf(again), change.before);
     if (moved || reply.status === 412) return stale(step, again);
+    if (reply.status === 500) return last ? rejected(step, `${wordsOf(reply)} (the item is as it was)`) : undefined;
     const name = JSON.stringify([mark.run, mark.step, tableLabel(step.batch.table), change.op, change.key]);
     refusals.set(name, (refusals.get(name) ?? 0) + 1);
     return rejected(step, wordsOf(reply));
@@ -268,12 +273,17 @@ export const openWriter = (x: WriterContext): Writer => {
       if (body !== undefined && 'refused' in body) return rejected(step, body.refused);
       signal.throwIfAborted();
       x.last.forget(step.shape.table.name);
-      const reply = await send(step, mark, target, body?.text, strong(found?.etag));
-      if (reply.status < 200 || reply.status > 299) return judged(step, mark, reply);
-      const stored = await readBack(step, target, reply);
-      const w: Written = { batch, stored: [stored] };
-      await written?.(w);
-      return { status: 'done' };
+      for (let tries = 1; ; tries++) {
+        const reply = await send(step, mark, target, body?.text, strong(found?.etag));
+        if (reply.status >= 200 && reply.status <= 299) {
+          const w: Written = { batch, stored: [await readBack(step, target, reply)] };
+          await written?.(w);
+          return { status: 'done' };
+        }
+        const outcome = await judged(step, mark, reply, tries === failuresMost);
+        if (outcome !== undefined) return outcome;
+        await x.clock.sleep(failurePauseMs * 2 ** tries, signal);
+      }
     },
   };
 };
