@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import type { Endpoint } from '../model/endpoint.ts';
+import type { Endpoint, Finding } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
 import { type Column, type Table, tableLabel } from '../model/schema.ts';
