@@ -122,3 +122,15 @@ test('Ctrl-C while writing says what happens; a second one stops the statement, 
   assert.equal(await values('slow'), 'old');
   while ((await writing()) > 0);
 });
+
+test('a sync says its verdict within 40 columns, and how to undo it in one piece', async () => {
+  using t = terminal(['sync', ...sides, 'asked', '--yes', '--quiet', '--max-changes', '9'], 40);
+  assert.equal(await t.ended, 0, t.shown);
+  const lines = t.shown.replaceAll(new RegExp(`${esc}\\[\\d+m`, 'g'), '').split('\r\n');
+  assert.ok(lines.includes('  ✓ AGREES'), t.shown);
+  const run = lines
+    .find((line) => line.startsWith('  run r_'))!
+    .trim()
+    .split(' ')[1];
+  assert.ok(lines.includes(`  undo: lockstep revert ${run}`), t.shown);
+});

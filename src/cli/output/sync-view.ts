@@ -12,7 +12,7 @@ import { missingParents } from './missing-parents.ts';
 import { pairLines } from './pair-lines.ts';
 import { unfitLines, withoutKey } from './plan-view.ts';
 import { workDone } from './summary.ts';
-import { besideOrBelow, count } from './text.ts';
+import { besideOrBelow, count, labelled, padEnd } from './text.ts';
 
 export const syncJson = (out: Out, synced: Synced): Promise<void> => out.write(`${jsonText(synced.sync)}\n`);
 
@@ -91,9 +91,11 @@ export const syncTable = async (
       `  ${style.yellow('!')} ${visibleText(x.pair)} ${x.key.map((c) => visibleCell(c)).join(', ')}: ${visibleText(x.column)} ${cells}\n`,
     );
   }
-  for (const n of s.not_compared)
-    await out.write(`  ${style.cyan('not compared')}  ${inert(`${n.what}: ${n.reason}`)}\n`);
-  for (const w of s.warnings) await out.write(`  ${style.cyan('warning')}  ${inert(w)}\n`);
+  const width = out.isTTY ? out.columns : Number.POSITIVE_INFINITY;
+  const remark = (label: string, text: string): Promise<void> =>
+    out.write(`${labelled(`  ${style.cyan(padEnd(label, 13))}`, inert(text), 17, width)}\n`);
+  for (const n of s.not_compared) await remark('not compared', `${n.what}: ${n.reason}`);
+  for (const w of s.warnings) await remark('warning', w);
   const verdict =
     s.verdict === 'agrees'
       ? style.green('✓ AGREES')
@@ -101,6 +103,5 @@ export const syncTable = async (
         ? style.red('✗ DIFFERS')
         : style.yellow(`! INCOMPLETE${s.in_flight ? `: ${count(s.in_flight, 'row')} in flight` : ''}`);
   const undo = total(s.applied) > 0 ? [`undo: lockstep revert ${s.run}`] : [];
-  const width = out.isTTY ? out.columns : Number.POSITIVE_INFINITY;
   await out.write(`\n${besideOrBelow([verdict, `run ${style.bold(s.run)}`, ...undo], width)}\n`);
 };

@@ -56,11 +56,14 @@ export const labelled = (label: string, text: string, room: number, width: numbe
   return [padEnd(label, room) + first, ...rest.map((l) => ' '.repeat(room) + l)].join('\n');
 };
 
-/** Parts on one line where they fit into `width` columns, else one below the other, each wrapped. */
-export const besideOrBelow = (parts: readonly string[], width: number): string => {
-  const line = `  ${parts.join('      ')}`;
+/**
+ * Parts on one line where they fit into `width` columns, else one below the other: the first wrapped, the others whole,
+ * since they are there to be copied.
+ */
+export const besideOrBelow = ([first = '', ...rest]: readonly string[], width: number): string => {
+  const line = `  ${[first, ...rest].join('      ')}`;
   if (displayWidth(line) <= width) return line;
-  return parts.map((part) => `  ${wrapped(part, width - 4).join('\n    ')}`).join('\n');
+  return [wrapped(first, width - 4).join('\n    '), ...rest].map((part) => `  ${part}`).join('\n');
 };
 
 /** `850 ms`, `11.8 s`, `3 min 20 s`, `2 h 5 min`. */
