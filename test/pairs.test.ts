@@ -110,6 +110,8 @@ for (const source of engines) {
   for (const target of engines) {
     const fit = (kit: KitTable): KitTable => fitted(target, fitted(source, kit));
     for (const force of ['digest', 'hashes', 'key_hashes', 'rows'] as const) {
+      // An API has no order of key hashes: it would be compared by row hashes a second time.
+      if (force === 'key_hashes' && (source === httpHarness || target === httpHarness)) continue;
       test(`${source.name} against ${target.name} by ${force}: exactly the planted differences of every kind of value`, async () => {
         const planted = plant(fit);
         assert.ok(planted.expected.length > 15);
