@@ -18,7 +18,7 @@ test('what only PostgreSQL has goes to PostgreSQL as it is; what does not go is 
       price numeric(12,4) default 1.5, money money, name text collate "C", slug varchar(20) unique,
       upper_name text generated always as (upper(name)) stored, made timestamptz(3) default now(), day date default current_date,
       uid uuid default gen_random_uuid(), check (price >= 0));
-    create index people_lower on people (lower(name)) where age > 3;
+    create index people_lower on people (lower(name)) where price > 1;
     create index people_tags on people using gin (tags);
     create index people_made on people (made, name);
     create table nodes (id serial primary key, up integer references nodes (id) deferrable initially deferred, person bigint references people (id) on delete cascade);
@@ -77,7 +77,7 @@ test('what only PostgreSQL has goes to PostgreSQL as it is; what does not go is 
   assert.equal((await target.query('insert into people default values returning id')).rows[0].id, '1001');
   assert.equal((await target.query('insert into nodes default values returning id')).rows[0].id, 7001);
   await assert.rejects(target.query(`insert into people (price) values (-1)`), /check constraint/);
-  await assert.rejects(target.query(`insert into people (id) values (5)`), /GENERATED ALWAYS/);
+  await assert.rejects(target.query(`insert into people (id) values (5)`), /non-DEFAULT value/);
 });
 
 test('bytes go only where the types are the same to the letter: nothing is rounded on the way', async () => {
