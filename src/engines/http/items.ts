@@ -97,7 +97,9 @@ export const lookUp = async (
   const path = filledPath(find, cellsOf);
   if (path === undefined) return 'unknown';
   // The API may not know the filter and show everything: each item is looked at, on every page.
-  const list = { ...shape.resource.list, path, label: find.text.replace(/\?.*$/s, ''), query: {} };
+  // What the whole list announces says nothing of this one.
+  const { total: _total, totalHeader: _header, ...declared } = shape.resource.list;
+  const list = { ...declared, path, label: find.text.replace(/\?.*$/s, ''), query: {} };
   const found: Found[] = [];
   for await (const page of pages(r.client, list, o))
     for (const item of page.items) if (isObject(item) && holdsKey(shape, item, key)) found.push({ item });
