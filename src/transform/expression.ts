@@ -71,21 +71,25 @@ const nodesOf = (root: ASTNode): readonly { readonly node: ASTNode; readonly par
 /** Whole numbers stay integers where functions and indexes want them. */
 const keepsIntegers = new Set(['call', 'rcall', '[]', 'map']);
 
-/** The text with every other number replaced by a constant, so that no number is ever a binary fraction. */
+/**
+ * The text with every other number replaced by a constant, so that no number is ever a binary fraction; and with a NULL
+ * that may stand beside any type: `a == null ? null : a + 1`.
+ */
 const withExactNumbers = (env: Environment, text: string, root: ASTNode): string => {
-  const numbers = nodesOf(root)
+  const found = nodesOf(root)
     .filter(({ node, parent }) => {
       if (node.op !== 'value') return false;
       const value: unknown = node.args;
-      return typeof value === 'number' || (typeof value === 'bigint' && !keepsIntegers.has(parent?.op ?? ''));
+      if (value === null || typeof value === 'number') return true;
+      return typeof value === 'bigint' && !keepsIntegers.has(parent?.op ?? '');
     })
     .toSorted((a, b) => b.node.start - a.node.start);
   let exact = text;
-  numbers.forEach(({ node }, i) => {
+  found.forEach(({ node }, i) => {
     const value: unknown = node.args;
     const written = typeof value === 'bigint' ? String(value) : text.slice(node.start, node.end);
-    const name = `exact_number_${i}`;
-    env.registerConstant(name, 'Decimal', Decimal.of(written) as never);
+    const name = value === null ? 'dyn(null)' : `exact_number_${i}`;
+    if (value !== null) env.registerConstant(name, 'Decimal', Decimal.of(written) as never);
     exact = `${exact.slice(0, node.start)}(${name})${exact.slice(node.end)}`;
   });
   return exact;
