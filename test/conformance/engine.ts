@@ -1,5 +1,6 @@
 import { test } from 'node:test';
 import { applyCases } from './cases/apply.ts';
+import { changeCases } from './cases/changes.ts';
 import { flatCases } from './cases/flat.ts';
 import { hashingCases } from './cases/hashing.ts';
 import { keyCases } from './cases/keys.ts';
@@ -13,6 +14,7 @@ export const cases: readonly Case[] = [
   ...keyCases,
   ...hashingCases,
   ...snapshotCases,
+  ...changeCases,
   ...applyCases,
   ...lockCases,
   ...flatCases,

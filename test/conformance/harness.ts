@@ -57,6 +57,8 @@ export interface Harness {
   readonly slowFilter?: string;
   /** `basic`: names hold no characters beyond U+FFFF. */
   readonly names?: 'basic';
+  /** The engine keeps a version of each row, and tells changed rows by it. */
+  readonly versions?: true;
   /** What is left of a value in this database (fewer digits of a second); absent: all of it. */
   keeps?(type: ColumnType, text: string): string;
   /** Key texts that are one to this database (blanks at the end) give the same here; absent: all are different. */

@@ -133,6 +133,7 @@ const relations = `select trim(trailing from rdb$relation_name) from rdb$relatio
 
 export const firebirdHarness: Harness = {
   name: 'firebird',
+  versions: true,
   hashed: ['bool', 'int', 'decimal', 'float', 'text', 'uuid', 'bytes', 'date', 'time', 'timestamp', 'instant'],
   slowFilter: '(select count(*) from rdb$fields a, rdb$fields b, rdb$fields c, rdb$fields d) > 0',
   names: 'basic',

@@ -52,6 +52,7 @@ const busyQuery = `
 
 export const postgresHarness: Harness = {
   name: 'postgres',
+  versions: true,
   hashed: ['bool', 'int', 'decimal', 'float', 'text', 'uuid', 'bytes', 'date', 'time', 'timestamp', 'instant'],
   slowFilter: `pg_sleep(1)::text = ''`,
   database: async (tables) => {
