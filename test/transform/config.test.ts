@@ -104,6 +104,13 @@ test('constants, casts, values that are read as text, and their order', async ()
       ['3', '0', '0001-01-01', 'other', null, '2.5', 'lockstep'],
     ],
   );
+  const explained = await opened.json('explain', 's/u', '2');
+  assert.match(
+    explained.json.quarantined.join(),
+    /does not fit/,
+    'a quarantined row that the target lacks has a story',
+  );
+  assert.equal((await opened.run('explain', 's/u', '77')).code, 20);
   const { json: list } = await opened.json('quarantine', 'list');
   assert.match(list.rows[0].reasons.join(), /size: 1.005 does not fit decimal\(10,2\)/);
 });

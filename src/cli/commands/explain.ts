@@ -46,7 +46,8 @@ export const explain: Command = async (context, [what, ...key], flags) => {
   });
   const { differences, planned, written } = explained.trace;
   const recorded = differences.length + planned.length + written.length;
-  if (explained.source === null && explained.target === null && recorded === 0) {
+  const { source, target, quarantined } = explained;
+  if (source === null && target === null && quarantined === undefined && recorded === 0) {
     const { columns, keyWidth, name } = explained.pair;
     const parts = columns.slice(0, keyWidth).map((c, i) => `${c.source.name} ${visibleCell(explained.key[i] ?? null)}`);
     throw new LockstepError('NOT_FOUND', `${name} has no row with the key ${parts.join(', ')}`, {
