@@ -3,6 +3,7 @@ import { canonical } from '../model/canon/canonical.ts';
 import type { Cancel, Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
+import type { QuarantinedRow } from '../model/quarantine.ts';
 import type { Cell, Key, Row } from '../model/row.ts';
 import type { Column } from '../model/schema.ts';
 import { pairSelection } from '../model/selection.ts';
@@ -23,6 +24,8 @@ export interface Explained {
   readonly stored?: readonly { readonly column: string; readonly cell: Cell }[];
   /** Why the source row is invalid by the pair's rules. */
   readonly quarantined?: readonly string[];
+  /** What the quarantine has of it. */
+  readonly kept?: QuarantinedRow;
   readonly trace: Trace;
 }
 
@@ -76,6 +79,16 @@ const storedRow = async (endpoint: Endpoint, pair: Pair, key: Key, o: Cancel): P
   return undefined;
 };
 
+const keptRow = async (
+  o: Cancel & { readonly sync?: string; readonly store?: Pick<Store, 'quarantine'> },
+  pair: Pair,
+  key: Key,
+): Promise<QuarantinedRow | undefined> => {
+  if (o.store === undefined || o.sync === undefined) return undefined;
+  for await (const [row] of o.store.quarantine.list({ sync: o.sync, pair: pair.name, keys: [key] }, o)) return row;
+  return undefined;
+};
+
 /** `lockstep explain SYNC/PAIR KEY`. Without a store: only what both sides show. */
 export const explain = async (
   o: Cancel & {
@@ -83,7 +96,9 @@ export const explain = async (
     readonly key: readonly string[];
     readonly source: Endpoint;
     readonly target: Endpoint;
-    readonly store?: Pick<Store, 'trace'>;
+    /** The configured sync, whose quarantine is asked. */
+    readonly sync?: string;
+    readonly store?: Pick<Store, 'trace' | 'quarantine'>;
   },
 ): Promise<Explained> => {
   const { pair } = o;
@@ -92,6 +107,7 @@ export const explain = async (
   const rejection = found === null ? undefined : rejectionOf(found, pair.columns.length);
   const source = rejection ? null : found;
   const stored = await storedRow(o.source, pair, key, o);
+  const kept = await keptRow(o, pair, key);
   const target = await rowOf(o.target, pair, 'target', key, o);
   const judged =
     source !== null && target !== null ? judge(pair.columns, source, target) : { columns: [], tolerated: [] };
@@ -105,6 +121,7 @@ export const explain = async (
     tolerated: judged.tolerated.map(name),
     ...(stored ? { stored } : {}),
     ...(rejection ? { quarantined: rejection.reasons } : {}),
+    ...(kept ? { kept } : {}),
     trace: (await o.store?.trace(pair.name, key, o)) ?? { differences: [], planned: [], written: [] },
   };
 };

@@ -110,6 +110,7 @@ test('constants, casts, values that are read as text, and their order', async ()
     /does not fit/,
     'a quarantined row that the target lacks has a story',
   );
+  assert.equal(explained.json.quarantine.attempts, 1);
   assert.equal((await opened.run('explain', 's/u', '77')).code, 20);
   const { json: list } = await opened.json('quarantine', 'list');
   assert.match(list.rows[0].reasons.join(), /size: 1.005 does not fit decimal\(10,2\)/);

@@ -42,6 +42,7 @@ export const explain: Command = async (context, [what, ...key], flags) => {
     source: sides.source,
     target: sides.target,
     store,
+    sync,
     signal,
   });
   const { differences, planned, written } = explained.trace;

@@ -96,6 +96,18 @@ export const explainedJson = (out: Out, e: Explained, names: Names): Promise<voi
       ...(e.stored ? { stored: Object.fromEntries(e.stored.map(({ column, cell }) => [column, cell])) } : {}),
       ...(e.pair.transform ? { transform: e.pair.transform.description, one_way: e.pair.transform.oneWay } : {}),
       ...(e.quarantined ? { quarantined: e.quarantined } : {}),
+      ...(e.kept
+        ? {
+            quarantine: {
+              reasons: e.kept.reasons,
+              first_run: e.kept.firstRun,
+              first_seen: utc(e.kept.firstSeen),
+              last_run: e.kept.lastRun,
+              last_seen: utc(e.kept.lastSeen),
+              attempts: e.kept.attempts,
+            },
+          }
+        : {}),
       different: e.columns,
       tolerated: e.tolerated,
       history: events(e.trace).map((x) => ({ at: utc(x.at), run: x.run, what: x.what, cells: x.cells })),
@@ -108,6 +120,10 @@ const transformLines = async (out: Out, e: Explained, names: Names): Promise<voi
   const { transform } = e.pair;
   if (transform === undefined) return;
   const style = styleOf(out.color);
+  if (e.kept)
+    await out.write(
+      `  ${style.yellow('!')} in quarantine since ${utc(e.kept.firstSeen)} (run ${e.kept.firstRun}), seen ${e.kept.attempts}×\n`,
+    );
   for (const reason of e.quarantined ?? []) await out.write(`  ${style.yellow('!')} ${inert(reason)}\n`);
   const how = transform.description === '' ? '' : `   ${inert(transform.description)}`;
   await out.write(`\n  ${style.bold(`stored in ${visibleText(names.source)}`)}${style.dim(how)}\n`);
