@@ -120,6 +120,7 @@ const remarks = (job: Job, saved: SavedDiff): readonly string[] => {
 
 const nextSteps = (job: Job, args: readonly string[], flags: Flags, verdict: string): readonly string[] => {
   if (flags.quiet || verdict !== 'differs') return [];
+  if (job.mode === 'compare') return [];
   if (job.sync !== null) return [`lockstep plan ${args.join(' ')}`];
   return ['lockstep plan, with the same arguments · to keep them in a file: lockstep init'];
 };
