@@ -8,7 +8,7 @@ import { connectSide } from './connect.ts';
 import type { Context } from './context.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import { examineIncremental } from './doctor-incremental.ts';
-import type { Job } from './job.ts';
+import { type Job, scopeOf } from './job.ts';
 import { count } from './output/text.ts';
 import type { Side } from './side.ts';
 
@@ -140,10 +140,7 @@ export const examineJob = async (context: Context, job: Job, signal: AbortSignal
     aligned = await alignAll({
       source: source.endpoint,
       target: target.endpoint,
-      ...(job.pairs === undefined ? {} : { pairs: job.pairs }),
-      defaults: job.defaults,
-      excludeTables: job.excludeTables,
-      otherTables: job.otherTables,
+      ...scopeOf(job),
       signal,
     });
   } catch (error) {
