@@ -75,7 +75,7 @@ describe('rows that changed in SQLite', async () => {
 
   test('the greatest value: what cannot be read is nothing to go by', async () => {
     left.db.exec(`create table latest (id integer primary key, good datetime, bad datetime, n integer);
-      insert into latest values (1, '2024-05-01 12:00:00', 'tomorrow', 5), (2, '2024-05-02', '2024-05-01', null)`);
+      insert into latest values (1, '2024-05-01 12:00:00', 'tomorrow', 5), (2, '2024-05-02', 'soon', null)`);
     const table = await tableOf(left.endpoint, 'latest');
     const of = (name: string): SelectedColumn => {
       const { type } = table.columns.find((c) => c.name === name)!;
@@ -89,7 +89,7 @@ describe('rows that changed in SQLite', async () => {
     assert.deepEqual(await latest({ name: 'latest' }, of('n'), o), { value: '5' });
     const runs = incrementalRuns(left.endpoint, right.endpoint);
     right.db.exec(`create table latest (id integer primary key, good datetime, bad datetime, n integer);
-      insert into latest values (1, '2024-05-01 12:00:00', 'tomorrow', 5), (2, '2024-05-02', '2024-05-01', null)`);
+      insert into latest values (1, '2024-05-01 12:00:00', 'tomorrow', 5), (2, '2024-05-02', 'soon', null)`);
     const only = { pairs: [{ source: 'latest' }] };
     for (let i = 0; i < 2; i++) {
       const { facts } = await runs.run(rule('bad'), only);
@@ -117,5 +117,20 @@ describe('rows that changed in SQLite', async () => {
     assert.equal(found.pair.strategy, 'incremental');
     assert.deepEqual(found.keys, ['9', '11']);
     assert.equal((await runs.run(byAt, { ...only, full: 'asked for' })).facts.missed, 1);
+  });
+
+  test('a text column that holds times tells changed rows; one that holds names does not', async () => {
+    for (const { db } of [left, right])
+      db.exec(`create table texts (id integer primary key, name text, at text);
+        with recursive n(i) as (select 1 union all select i + 1 from n where i < 300)
+        insert into texts select i, 'n' || i, datetime('2024-05-01 12:00:00', i || ' minutes') from n`);
+    const runs = incrementalRuns(left.endpoint, right.endpoint);
+    const only = { pairs: [{ source: 'texts' }] };
+    await runs.run(rule('at'), only);
+    left.db.exec(`update texts set name = 'new', at = '2024-05-01T16:59:00Z' where id = 7`);
+    const found = await runs.run(rule('at'), only);
+    assert.equal(found.pair.strategy, 'incremental');
+    assert.deepEqual(found.keys, ['7']);
+    for (let i = 0; i < 2; i++) assert.equal((await runs.run(rule('name'), only)).facts.mode, 'full');
   });
 });

@@ -2,7 +2,7 @@ import { closest } from '../../lib/suggest.ts';
 import type { Reader, SelectedColumn } from '../../model/endpoint.ts';
 import type { IncrementalRule } from '../../model/incremental.ts';
 import type { Pair } from '../../model/pair.ts';
-import { type Table, tableLabel } from '../../model/schema.ts';
+import { type Column, type ColumnType, type Table, tableLabel } from '../../model/schema.ts';
 import type { Side } from '../context.ts';
 import { isWatermark } from './watermark.ts';
 
@@ -41,6 +41,12 @@ const unknown = (pair: Pair, side: Side, engine: string): Method =>
       }
     : { kind: 'none', reason: `${engine} cannot tell them`, fix: 'All its rows are compared each time.' };
 
+/** Where anything can stand in a column, it is read as what it is compared as; its texts, as the times they may be. */
+const looseType = (pair: Pair, side: Side, column: Column): ColumnType => {
+  const as = pair.columns.find((c) => c[side] === column)?.as ?? column.type;
+  return as.kind === 'text' ? { kind: 'instant', fraction: 6 } : as;
+};
+
 export const methodOf = (
   pair: Pair,
   rule: IncrementalRule,
@@ -73,8 +79,7 @@ export const methodOf = (
     };
   }
   if (changes?.columns === undefined) return unknown(pair, side, engine);
-  // Where anything can stand in a column, it is read as what it is compared as.
-  const as = column.loose ? (pair.columns.find((c) => c[side] === column)?.as ?? column.type) : column.type;
+  const as = column.loose ? looseType(pair, side, column) : column.type;
   if (!isWatermark(as) || column.unreadable !== undefined)
     return {
       kind: 'none',

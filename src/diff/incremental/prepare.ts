@@ -167,7 +167,7 @@ const changedOf = async (
     const mark = earlier.marks[side];
     if (mark === null && earlier.marks.source === null && earlier.marks.target === null)
       return { unable: 'the last comparison left nothing to start from' };
-    if (mark === null) return { unable: `${work.endpoints[side].name} had no ${method.name} to start from` };
+    if (mark === null) return { unable: `${work.endpoints[side].name} had no value of ${method.name} to start from` };
     return changedSince(work, side, readers[side], method, { before: mark, now: now[side] }, overlap);
   };
   const [source, target] = await both(

@@ -1,7 +1,9 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import { isMisfit } from '../../model/canon/misfit.ts';
 import { timestampText } from '../../model/canon/timestamp.ts';
 import type { Changes, Reader, SelectedColumn } from '../../model/endpoint.ts';
-import type { Text } from '../../model/row.ts';
+import { compareCells } from '../../model/order.ts';
+import type { Cell, Text } from '../../model/row.ts';
 import { id, literal } from '../sql/quote.ts';
 
 /** A text that begins as a date does, so that the order of texts is that of times, but for offsets. */
@@ -30,11 +32,16 @@ export const changesOf = (scan: Reader['scan'], clock: Clock = systemClock): Cha
     latest: async (table, column, o) => {
       const c = id(column.name);
       const now = timestampText(new Date(clock.now()).toISOString()) as Text;
-      // The greatest as it is stored: among times it may lie up to a day before the latest, never after it.
-      const filter = `${c} = (select max(${c}) from ${id(table.name)})`;
-      for await (const [row] of scan({ table, columns: [column], keyWidth: 1, filter }, { kind: 'all' }, o))
-        if (row !== undefined) return isTime(column) ? { value: row[0]!, now } : { value: row[0]! };
-      return { value: null };
+      // Of times, all of the last day as it is written: blanks, a `T` and offsets make another order than time's.
+      const filter = isTime(column)
+        ? `${c} glob ${dated} and ${c} >= substr((select max(${c}) from ${id(table.name)} where ${c} glob ${dated}), 1, 10)`
+        : `${c} = (select max(${c}) from ${id(table.name)})`;
+      let value: Cell = null;
+      for await (const rows of scan({ table, columns: [column], keyWidth: 1, filter }, { kind: 'all' }, o))
+        for (const [cell] of rows)
+          if (cell != null && !isMisfit(cell) && (value === null || compareCells(column.as, cell, value) > 0))
+            value = cell;
+      return isTime(column) ? { value, now } : { value };
     },
     since: (selection, column, from, o) => {
       const c = id(column.name);
