@@ -71,6 +71,7 @@ export const partDrift = (
   details: TableDetails | undefined,
   definition: TableDefinition,
   draft: TableDraft,
+  builder: SchemaBuilder,
 ): readonly Drift[] => {
   const label = tableLabel(target);
   const found: Drift[] = [];
@@ -112,13 +113,13 @@ export const partDrift = (
       found.push({
         table: label,
         what: `${label}.${c.name} has not the default of its source`,
-        fix: [...draft.create].at(-1)!.sql,
+        fix: builder.alter(target, c.name, draft, 'default'),
       });
     if (c.position !== undefined && there.position !== undefined && there.position < c.position)
       found.push({
         table: label,
         what: `the next ${label}.${c.name} is ${there.position}, that of its source ${c.position}`,
-        fix: [...draft.create].at(-1)!.sql,
+        fix: `-- let the counter of ${c.name} go on at ${c.position}`,
       });
   }
   return found;

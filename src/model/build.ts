@@ -89,6 +89,8 @@ export interface TableDefinition extends TableName {
 export interface DraftStatement {
   readonly what: string;
   readonly sql: string;
+  /** It makes nothing: it asks whether what was made before holds, and fails where it does not. */
+  readonly asks?: true;
 }
 
 /** How one engine makes a table. */
@@ -122,8 +124,8 @@ export interface SchemaBuilder {
   readonly widestDecimal?: number;
   /** Pure: nothing is asked of the database. */
   draft(table: TableDefinition): TableDraft;
-  /** The statement that gives an existing table a column, or a column the type it should have. */
-  alter(table: TableName, column: string, draft: TableDraft, how: 'add' | 'type' | 'nullable'): string;
+  /** The statement that gives an existing table a column, or a column the type, the default or the NULL it should have. */
+  alter(table: TableName, column: string, draft: TableDraft, how: 'add' | 'type' | 'nullable' | 'default'): string;
   /** Runs one statement, in a transaction of its own where the engine has that for definitions. */
   run(statement: DraftStatement, o: Cancel): Promise<void>;
 }

@@ -6,6 +6,12 @@ import { type CopyInput, schemasOf } from './copy-input.ts';
 import { type CopySides, type PlannedTable, tableOf, targetDetails } from './copy-plan.ts';
 import type { Checkpoint } from './copy-run.ts';
 
+/** A part that could not be made, or (`asked`) that does not hold. */
+export interface FailedPart {
+  readonly reason: string;
+  readonly asked: boolean;
+}
+
 /** Makes the tables that are missing; a run that goes on finds some of its own. Labels of those that the run made. */
 export const makeTables = async (
   o: CopyInput,
@@ -30,8 +36,8 @@ export const makeParts = async (
   sides: CopySides,
   tables: readonly PlannedTable[],
   made: ReadonlySet<string>,
-): Promise<ReadonlyMap<string, string>> => {
-  const failed = new Map<string, string>();
+): Promise<ReadonlyMap<string, FailedPart>> => {
+  const failed = new Map<string, FailedPart>();
   const run = async (statement: DraftStatement, table: string): Promise<void> => {
     o.onProgress?.({ pair: table, phase: 'make', rows: 0 });
     try {
@@ -39,7 +45,7 @@ export const makeParts = async (
     } catch (error) {
       o.signal.throwIfAborted();
       if (!(error instanceof LockstepError) || error.retry === 'now' || error.code === 'CONNECTION_LOST') throw error;
-      failed.set(statement.what, error.message);
+      failed.set(statement.what, { reason: error.message, asked: statement.asks === true });
     }
   };
   const own = tables.filter((t) => made.has(tableLabel(t.target)));
@@ -58,25 +64,26 @@ export const schemaDrift = async (
   o: CopyInput,
   sides: CopySides,
   tables: readonly PlannedTable[],
-  failed: ReadonlyMap<string, string>,
+  failed: ReadonlyMap<string, FailedPart>,
 ): Promise<readonly (Drift & { readonly reason?: string })[]> => {
   const now = await sides.target.inspect({ ...o, ...schemasOf(tables) });
   const targets = tables.map((t) => tableOf(now, t.target)!);
   const details = await targetDetails(sides, targets, o);
-  const found = tables.flatMap((t, i) => partDrift(targets[i]!, details[i], t.definition, t.draft));
-  const told = found.map((d) => {
-    const [, reason] = [...failed].find(([what]) => d.what.endsWith(what)) ?? [];
-    return reason === undefined ? d : { ...d, reason };
-  });
-  const silent = [...failed].filter(
-    ([what]) => /^foreign key /.test(what) && !found.some((d) => d.what.endsWith(what)),
+  const found = tables.flatMap((t, i) =>
+    partDrift(targets[i]!, details[i], t.definition, t.draft, sides.target.builder),
   );
+  const told = found.map((d) => {
+    const part = [...failed].find(([what]) => d.what.endsWith(what))?.[1];
+    return part === undefined ? d : { ...d, reason: part.reason };
+  });
+  // what fails because it is there already (a run that goes on makes it again) is no difference
+  const broken = [...failed].filter(([, part]) => part.asked);
   return [
     ...told,
-    ...silent.map(([what, reason]) => ({
+    ...broken.map(([what, { reason }]) => ({
       table: what.replace(/^.* of /, ''),
       what: `${what} does not hold`,
-      fix: '-- mend the rows',
+      fix: '-- delete the rows, or insert the ones they refer to',
       reason,
     })),
   ];

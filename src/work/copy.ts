@@ -9,7 +9,7 @@ import { type CopyInput, schemasOf } from './copy-input.ts';
 import { loadAll } from './copy-load.ts';
 import { type CopySides, copySides, type PlannedTable, planCopy, refuseUnfit } from './copy-plan.ts';
 import { type Checkpoint, openCheckpoint } from './copy-run.ts';
-import { makeParts, makeTables, schemaDrift } from './copy-schema.ts';
+import { type FailedPart, makeParts, makeTables, schemaDrift } from './copy-schema.ts';
 import { type Ended, newRun, recorded } from './recorded.ts';
 import { tableDigests } from './table-digests.ts';
 
@@ -43,7 +43,7 @@ export const copy = async (o: CopyInput): Promise<Copied> => {
     await sides.target.writer.prepare(o);
     const lock = await sides.target.writer.lock({ run: run.id, pair: lockName }, o);
     let loads: readonly TableLoad[];
-    let failed: ReadonlyMap<string, string>;
+    let failed: ReadonlyMap<string, FailedPart>;
     try {
       const made = await makeTables(o, sides, planned.tables, checkpoint);
       const loaded = await loadAll(o, sides, planned.tables, made, { run: run.id, token: lock.token }, checkpoint);
@@ -87,7 +87,7 @@ const prove = async (
   planned: { readonly tables: readonly PlannedTable[]; readonly leftOut: readonly LeftOut[] },
   run: Run,
   loads: readonly TableLoad[],
-  failed: ReadonlyMap<string, string>,
+  failed: ReadonlyMap<string, FailedPart>,
   checkpoint: Checkpoint,
 ): Promise<{ readonly certificate: Certificate; readonly exit: number; readonly report: Json }> => {
   const report = await compareCopied(o, planned.tables);

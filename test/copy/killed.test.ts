@@ -73,3 +73,14 @@ test('a run goes on between its own databases only', async () => {
   const { run: done } = await copied(store, url, to.url);
   await assert.rejects(copied(store, url, other.url, { resume: done }), { code: 'WRONG_TARGET' });
 });
+
+test('a run that has done everything but its last word goes on to the same certificate', async () => {
+  const { url } = sqliteFile(schema);
+  await using to = await testDatabase();
+  for (const target of [to.url, sqliteFile().url]) {
+    const first = await copied(store, url, target);
+    const again = await copied(store, url, target, { resume: first.run });
+    assert.equal(again.certificate.verdict, 'certified', JSON.stringify(again.certificate.schema));
+    assert.ok(again.certificate.tables.every((t) => t.made && t.loaded.rows === 0));
+  }
+});

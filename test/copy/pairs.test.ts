@@ -44,6 +44,8 @@ for (const source of engines)
       assert.equal(certificate.verdict, 'certified', JSON.stringify(certificate.coverage));
       assert.equal(exit, 0);
       assert.deepEqual(certificate.tables.map((t) => t.identical).sort(), held.map((kit) => kit.rows.length).sort());
+      // what it made is what it would make, and has rows now
+      await assert.rejects(copy(copyInput(store, from, to)), { code: 'GUARD', message: /has rows already/ });
       const many = certificate.tables.find((t) => /many$/i.test(t.source));
       assert.ok(many!.loaded.steps > 2, `${many!.loaded.steps} steps`);
     });

@@ -160,6 +160,11 @@ test('rows that refer to nothing go in, the foreign key does not, and both are t
   assert.match(difference!.what, /child has no foreign key/);
   assert.match(difference!.fix, /add constraint .* foreign key \("p"\) references "public"\."parent" \("id"\)/);
   assert.match(difference!.reason!, /violates foreign key constraint/);
+  // SQLite declares a foreign key before it looks at rows: there it is made, and does not hold
+  const same = await copied(store, url, sqliteFile().url);
+  assert.equal(same.exit, 2);
+  assert.match(same.certificate.schema.differences[0]!.what, /foreign key .* of child does not hold/);
+  assert.match(same.certificate.schema.differences[0]!.reason!, /2 rows of "child" refer to rows of "parent"/);
 });
 
 test('odd names, odd shapes: quotes, blanks, dollars, emoji, no rows, only a key, 300 columns, no key, rings', async () => {
@@ -231,6 +236,25 @@ test('a table of another shape is drift: exit 27, the statements that mend it, n
   const { certificate } = await copied(store, url, target.url);
   assert.equal(certificate.verdict, 'certified');
   assert.equal(certificate.tables.find((t) => t.source === 't')!.made, false);
+});
+
+test('an index or a default that a table lacks keeps no row out, and is told', async () => {
+  const { url } = sqliteFile(`
+    create table t (id integer primary key, a integer default 5, b text); create index t_b on t (b);
+    insert into t values (1, 1, 'x');`);
+  await using target = await testDatabase();
+  await target.query('create table t (id bigint primary key, a bigint, b text)');
+  const { certificate, exit } = await copied(store, url, target.url);
+  assert.equal(exit, 2);
+  assert.equal(certificate.tables[0]!.identical, 1);
+  assert.deepEqual(certificate.schema.differences.map((d) => d.what).sort(), [
+    'public.t has no index t_b of t',
+    'public.t.a has not the default of its source',
+  ]);
+  assert.match(
+    certificate.schema.differences.find((d) => d.what.includes('index'))!.fix,
+    /^create index "t_b" on "public"\."t" \("b"\)$/,
+  );
 });
 
 test('a table that has rows is left alone', async () => {

@@ -139,6 +139,8 @@ const alter: SchemaBuilder['alter'] = (table, column, d, how) => {
       return `alter table ${id(table.name)} add ${id(column)} ${wanted.sql}`;
     case 'type':
       return `alter table ${id(table.name)} alter column ${id(column)} type ${wanted.native}`;
+    case 'default':
+      return `alter table ${id(table.name)} alter column ${id(column)} set${/ default .*$/s.exec(wanted.sql)?.[0].replace(/ not null$/, '') ?? ' default null'}`;
     case 'nullable':
       return `alter table ${id(table.name)} alter column ${id(column)} drop not null`;
   }

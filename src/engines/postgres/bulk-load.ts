@@ -21,9 +21,9 @@ export interface LoaderContext {
   prepare(o: Cancel): Promise<'marker' | 'state'>;
 }
 
-const stepRows = 100_000;
+const stepRows = 200_000;
 /** Rows of one COPY: what is sent again, in halves, when one of them is refused. */
-const copyRows = 10_000;
+const copyRows = 20_000;
 const pieceLength = 64 * 1024;
 
 const copySql = (table: Table, columns: readonly string[], form = ''): string =>

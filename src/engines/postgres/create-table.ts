@@ -194,6 +194,8 @@ const alter: SchemaBuilder['alter'] = (table, column, d, how) => {
       return `alter table ${tableId(table)} add column ${id(column)} ${wanted.sql}`;
     case 'type':
       return `alter table ${tableId(table)} alter column ${id(column)} type ${wanted.native} using ${id(column)}::${wanted.native}`;
+    case 'default':
+      return `alter table ${tableId(table)} alter column ${id(column)} set${/ default .*$/s.exec(wanted.sql)?.[0].replace(/ not null$/, '') ?? ' default null'}`;
     case 'nullable':
       return `alter table ${tableId(table)} alter column ${id(column)} drop not null`;
   }

@@ -37,7 +37,11 @@ const declared = (type: ColumnType): string => {
   }
 };
 
-const typeSql = (c: ColumnDefinition): string => c.native ?? declared(c.type);
+/** A declared type may be any text: what is no plain words and numbers is not put into SQL again. */
+const isPlain = /^[\p{L}\p{N}_ ,()+-]*$/u;
+
+const typeSql = (c: ColumnDefinition): string =>
+  c.native !== undefined && isPlain.test(c.native) ? c.native : declared(c.type);
 
 const defaultSql = (value: DefaultValue | undefined, type: ColumnType): string => {
   if (value === undefined) return '';
@@ -126,6 +130,7 @@ const draft = (table: TableDefinition): TableDraft => {
     foreignKeys: table.foreignKeys.map((key) => ({
       what: `foreign key ${key.name} of ${table.name}`,
       sql: `select 1 from pragma_foreign_key_check(${literal(table.name)}) where parent = ${literal(key.references.name)} collate nocase`,
+      asks: true as const,
     })),
     notes: identities.map((c) => `${table.name}.${c.name}: SQLite counts only an INTEGER PRIMARY KEY by itself`),
   };
@@ -146,7 +151,8 @@ export const schemaBuilder = (define: Define): SchemaBuilder => ({
   alter: (table, column, d, how) => {
     const wanted = d.columns.find((c) => c.name === column)!;
     if (how === 'add') return `alter table ${id(table.name)} add column ${id(column)} ${wanted.sql}`;
-    const what = how === 'type' ? `declared as ${wanted.native}` : 'that may be null';
+    const what =
+      how === 'type' ? `declared as ${wanted.native}` : how === 'default' ? `as ${wanted.sql}` : 'that may be null';
     return `-- SQLite changes no column: make ${id(table.name)} anew with ${id(column)} ${what}`;
   },
   run: async (statement, o) => {
