@@ -1,4 +1,5 @@
 import { LockstepError } from '../../model/errors.ts';
+import { hugeCell } from '../sql/huge-cell.ts';
 
 /** What the server sends with an error, or the system with a broken connection, as the driver gives it. */
 export interface ServerFailure extends Error {
@@ -82,6 +83,8 @@ export const explainFailure = (error: unknown, at: FailureContext): LockstepErro
       ...(hint === undefined ? {} : { hint }),
     });
   if (at.signal?.aborted) return make('ABORTED', `${at.doing} was stopped`);
+  const huge = hugeCell(error, at.side, at.doing);
+  if (huge) return huge;
   const number = errorNumber(e);
   if (isLost(e, number)) {
     return make(

@@ -1,4 +1,5 @@
 import { LockstepError } from '../../model/errors.ts';
+import { hugeCell } from '../sql/huge-cell.ts';
 
 /** What the server sends with an error (a `pg` DatabaseError), or the system with a broken connection. */
 export interface ServerFailure extends Error {
@@ -92,6 +93,8 @@ export const explainFailure = (error: unknown, at: FailureContext): LockstepErro
   const make = (code: ConstructorParameters<typeof LockstepError>[0], message: string, hint?: string): LockstepError =>
     new LockstepError(code, message, { side: at.side, cause: error, ...(hint === undefined ? {} : { hint }) });
   if (at.signal?.aborted) return make('ABORTED', `${at.side}: ${at.doing} was stopped`);
+  const huge = hugeCell(error, at.side, at.doing);
+  if (huge) return huge;
   const state = sqlState(e);
   if (isLost(e, state)) {
     return make(
