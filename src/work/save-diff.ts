@@ -41,8 +41,8 @@ export interface SavedDiff extends Ended {
   readonly compared: CompareReport;
   /** Differences that were found and not kept. */
   readonly notKept: number;
-  /** What became of showing them in SQL; undefined: not asked for. */
-  readonly published?: Published;
+  /** What became of showing them in SQL; undefined: not asked for. `mixed`: it began as another comparison than configured. */
+  readonly published?: Published | { readonly status: 'mixed' };
 }
 
 /** Differences of one run that are kept with their values, unless SQL shows more; all are counted. */
@@ -107,6 +107,12 @@ const resumable = async (o: SaveDiffInput, id: string): Promise<Run> => {
   return run;
 };
 
+/** Were the pairs that are done compared as configured, as those of this attempt are? */
+const begunAlike = (run: Run): boolean => {
+  const { done, publish: published } = (run.checkpoint ?? {}) as { done?: readonly unknown[]; publish?: boolean };
+  return done === undefined || done.length === 0 || published === true;
+};
+
 const donePairs = (run: Run): ReadonlyMap<string, PairReport> => {
   const { done } = (run.checkpoint ?? {}) as { done?: readonly PairReport[] };
   return new Map((done ?? []).map((report) => [report.source, report]));
@@ -164,12 +170,21 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
           reports.push(kept(report));
           await writer.flush(o);
           const all = [...done.values(), ...reports];
-          await store.runs.update(run.id, { checkpoint: { done: all } as unknown as Json }, o);
+          await store.runs.update(
+            run.id,
+            { checkpoint: { done: all, publish: o.publish !== undefined && begunAlike(run) } as unknown as Json },
+            o,
+          );
         }),
     });
     await inTurn(() => writer.flush(o));
     await standings?.keep();
-    const published = o.publish && o.sync !== null ? await publish(o, run.id, compared, o.publish) : undefined;
+    const published =
+      o.publish === undefined || o.sync === null
+        ? undefined
+        : begunAlike(run)
+          ? await publish(o, run.id, compared, o.publish)
+          : ({ status: 'mixed' } as const);
     const found = compared.pairs.reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
     const before = [...done.values()].reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
     const report = { ...compared, pairs: compared.pairs.map(kept), kept: Math.min(found, before + count) };

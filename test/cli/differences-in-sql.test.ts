@@ -107,6 +107,25 @@ test('a comparison of what has changed keeps what still differs', async () => {
   ]);
 });
 
+test('an interrupted comparison is shown when it is resumed, unless it began as another one', async () => {
+  configure({ broken: 'pairs: [t], differences: { sql: true }' });
+  const interrupt = async (): Promise<string> => {
+    const { rows } = await control.query(
+      `update lockstep_control.run set state = 'failed' where id = (select max(id) from lockstep_control.run) returning id`,
+    );
+    return rows[0].id;
+  };
+  await diff(2, 'broken', '--where', 'id = 3');
+  assert.match(await diff(2, 'broken', '--resume', await interrupt()), /not shown in SQL: flags made this another/);
+  assert.deepEqual(await shown('broken'), []);
+  await diff(2, 'broken');
+  const before = await shown('broken');
+  assert.ok(before.includes('t modified 2'), String(before));
+  await control.query('delete from lockstep_control.difference_row; delete from lockstep_control.comparison');
+  assert.equal(await diff(2, 'broken', '--resume', await interrupt()), '');
+  assert.deepEqual(await shown('broken'), before);
+});
+
 test('mistakes in the setting are told at their place', async () => {
   configure({ wrong: 'pairs: [t], differences: { sgl: true }' });
   const done = await run('diff', 'wrong');

@@ -108,7 +108,7 @@ const remarks = (job: Job, saved: SavedDiff): readonly string[] => {
   const { run, notKept, published } = saved;
   const first = differencesFound(saved.compared) - notKept;
   const lines = notKept > 0 ? [`run ${run} keeps the first ${first} differences; ${notKept} more were counted`] : [];
-  if (job.publish === 'flags')
+  if (job.publish === 'flags' || published?.status === 'mixed')
     lines.push('not shown in SQL: flags made this another comparison than the configured one');
   if (published?.status === 'not_whole')
     lines.push(

@@ -61,13 +61,13 @@ async function* numbered(
   list: AsyncIterable<readonly StoredDifference[]>,
   pairs: ReadonlyMap<string, DifferencePair>,
 ): AsyncGenerator<{ readonly pair: DifferencePair; readonly found: readonly Found[] }> {
-  let last = '';
-  let nth = 1;
+  const last = new Map<DifferencePair, { readonly same: string; readonly nth: number }>();
   const number = (pair: DifferencePair, one: StoredDifference): number => {
     if (pair.keyWidth > 0) return 1;
-    const same = JSON.stringify([one.pair, one.difference]);
-    nth = same === last ? nth + 1 : 1;
-    last = same;
+    const before = last.get(pair);
+    const same = JSON.stringify(one.difference);
+    const nth = before?.same === same ? before.nth + 1 : 1;
+    last.set(pair, { same, nth });
     return nth;
   };
   for await (const batch of list) {
@@ -200,7 +200,11 @@ export const publishedOf = (database: Database, differences: Differences): Publi
   publish: async (publication, o) => {
     const { connection, give } = await database.take(o);
     try {
-      await connection.query('begin; set local idle_in_transaction_session_timeout = 0', [], o);
+      await connection.query(
+        'begin isolation level read committed; set local idle_in_transaction_session_timeout = 0',
+        [],
+        o,
+      );
       const published = await publishOn(connection, differences, publication, o);
       await connection.query('commit', [], o);
       give();
