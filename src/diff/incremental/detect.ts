@@ -11,6 +11,7 @@ import type { Form } from '../runs.ts';
 import { mergeSides, remarksOn, type Scanned } from '../scan.ts';
 import { startConfirmation } from '../settle.ts';
 import type { Tally } from '../tally.ts';
+import { isColumnWord } from './methods.ts';
 import { explained, type Prepared } from './prepare.ts';
 import type { IncrementalRequest } from './request.ts';
 
@@ -109,9 +110,11 @@ const missedText = (
   const cause =
     deleted === found.length && rule.deletes === 'none' ? 'Deleted rows are not seen: set deletes: keys' : '';
   const columns = [by.source, by.target].filter((name, i, all) => name !== null && all.indexOf(name) === i);
+  const told = columns.some((name) => isColumnWord(name!))
+    ? `Rows were written without a greater ${columns.join(' or ')}, or later than the overlap: lengthen it, or name another column`
+    : `${columns.join(' and ')} should have shown them. Was a copy of the database's files put back? If not, please report it`;
   return `INCREMENTAL COMPARISONS MISSED ${grouped(found.length)} ${found.length === 1 ? 'DIFFERENCE' : 'DIFFERENCES'}${of} since run ${earlier.full.run}, e.g. key ${example}. ${
-    cause ||
-    `Rows were written without a greater ${columns.join(' or ')}, or later than the overlap: lengthen it, or name another column`
+    cause || told
   }`;
 };
 

@@ -31,7 +31,7 @@ select pg_catalog.pg_snapshot_xmin(s.s)::text, pg_catalog.pg_snapshot_xmax(s.s):
        pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())::text,
        ${timelineSql},
        c.relkind::text, pg_catalog.row_security_active(c.oid)::text,
-       (select pg_catalog.bool_and(m.amname is null or m.amname = 'heap')::text
+       (select pg_catalog.bool_and(coalesce(p.relkind in ('r', 'm') and m.amname = 'heap', false))::text
         from pg_catalog.pg_class p left join pg_catalog.pg_am m on m.oid = p.relam
         where p.relkind <> 'p' and (p.oid = c.oid or p.oid in (select relid from pg_catalog.pg_partition_tree(c.oid)))),
        c.oid::text || coalesce((select ':' || pg_catalog.string_agg(relid::pg_catalog.oid::text, ',' order by relid::pg_catalog.oid)
@@ -90,7 +90,7 @@ export const changesOf = (x: {
     const label = tableLabel(table);
     if (kind == null) return { unable: `there is no table ${label}` };
     if (kinds[kind] !== undefined) return { unable: `${label} is ${kinds[kind]}, whose rows have no xmin` };
-    if (heap !== 'true') return { unable: `${label} is not kept by PostgreSQL's own storage` };
+    if (heap !== 'true') return { unable: `${label}, or a part of it, is not kept by PostgreSQL's own storage` };
     if (secured === 'true') return { unable: `row security hides rows of ${label} from this user` };
     return {
       xmin: xmin!,
