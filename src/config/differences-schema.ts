@@ -15,9 +15,9 @@ export const differencesSchema = z
         .describe('A comparison that finds more is not shown: the views keep the one before. Default 1000000.')
         .optional(),
       history: z
-        .string()
-        .regex(/\$\{(env|file):[^}]+\}/)
-        .or(z.string().regex(durationPattern, { error: 'expected a duration such as 90d' }))
+        .union([z.string().regex(/\$\{(env|file):[^}]+\}/), z.string().regex(durationPattern)], {
+          error: 'expected a duration such as 90d',
+        })
         .describe('How long differences that are gone stay in the views. Default 90d.')
         .optional(),
     },

@@ -44,7 +44,11 @@ test('what jsonb cannot hold is an object with its bytes, and never looks like a
     source: { shown: 'caf\\xe9', hex: '636166e9' },
     target: { shown: 'caf\\xe8', hex: '636166e8' },
   });
-  assert.deepEqual(cells('\udc00tabc', 'abc').source.shown, '‹text "abc"›');
+  assert.deepEqual(cells('\udc00t5', '\udc00n5'), {
+    source: { shown: '‹text "5"›', hex: '35' },
+    target: { shown: '‹number 5›', hex: '35' },
+  });
+  assert.deepEqual(cells('\udc00b\\x00ff', null).source, { shown: '‹blob \\x00ff›', hex: '00ff' });
 });
 
 test('long cells are cut, and told apart by what was cut', () => {

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { bytesFromHex } from '../../model/canon/bytes.ts';
+import { isMisfit, misfitContent } from '../../model/canon/misfit.ts';
 import { show, shownCell } from '../../model/canon/show.ts';
 import { encodeUtf8 } from '../../model/canon/utf8.ts';
 import type { Difference } from '../../model/change.ts';
@@ -16,16 +18,23 @@ const beginning = 1000;
 
 type Json = string | null | { readonly [name: string]: Json | number };
 
+/** The bytes that are stored. */
+const bytesOf = (cell: Text): Uint8Array => {
+  if (!isMisfit(cell)) return encodeUtf8(cell);
+  const { stored, content } = misfitContent(cell);
+  return stored === 'b' ? bytesFromHex(content) : encodeUtf8(content);
+};
+
 /**
  * A cell as jsonb can hold it: text as it is, and an object for what jsonb cannot hold or should not. `hex` has the
- * bytes of a text with NUL, invalid UTF-8 or a value that its column's type does not have; `sha256` and `bytes` are of
- * the whole cell where it is cut. Different cells give different JSON.
+ * bytes of a text with NUL or invalid UTF-8, or of a value that its column's type does not have (`shown` says what it
+ * is); `sha256` and `bytes` are of the whole cell where it is cut. Different cells give different JSON.
  */
 const jsonCell = (cell: Cell, most: number): Json => {
   if (cell === null) return null;
   const plain = cell.isWellFormed() && !cell.includes('\0');
   if (plain && cell.length <= most) return cell;
-  const bytes = encodeUtf8(cell);
+  const bytes = bytesOf(cell);
   if (cell.length <= most) return { shown: show(cell), hex: Buffer.from(bytes).toString('hex') };
   const start = cell.slice(0, beginning);
   return {
