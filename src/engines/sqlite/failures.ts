@@ -81,6 +81,8 @@ export const toWire = (error: unknown, path: string): WireError => {
     const [code, message, hint] = meaning(error, path);
     return { code, message, hint, details: [] };
   }
+  const huge = hugeCell(error, path, 'reading it');
+  if (huge) return { code: huge.code, message: `${huge.message}.`, hint: huge.hint, details: [] };
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { code: 'INTERNAL', message: 'the SQLite process met an error of its own.', details: [], stack };
 };
