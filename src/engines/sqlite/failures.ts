@@ -1,4 +1,5 @@
 import { type ErrorCode, LockstepError } from '../../model/errors.ts';
+import { hugeCell } from '../sql/huge-cell.ts';
 import type { WireError } from './protocol.ts';
 
 /** SQLite's result codes (sqlite.org/rescode.html) that mean something to us. */
