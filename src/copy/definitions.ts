@@ -120,7 +120,9 @@ export const defineTables = (tables: readonly CopyTable[], o: DefineOptions): re
     refuse(`table ${tableLabel(t.source)}`, t.target.name);
     for (const c of t.source.columns) refuse(`column ${tableLabel(t.source)}.${c.name}`, c.name);
   }
-  const perSchema = nameGiver(o.builder.longestName, o.builder.refuses);
+  // tables and indexes are relations of one schema in PostgreSQL
+  const labels = tables.map((t) => t.target.name);
+  const perSchema = nameGiver(o.builder.longestName, o.builder.refuses, labels);
   const defined = tables.map((t): Defined => {
     const give = o.builder.indexNames === 'schema' ? perSchema : nameGiver(o.builder.longestName, o.builder.refuses);
     return defineTable(t, tables, o, give, perSchema, same);

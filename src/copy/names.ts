@@ -11,10 +11,14 @@ const shortened = (name: string, longest: number): string => {
 
 /**
  * Names for keys and indexes: each as its source has it where it can be, else one made of its table and columns.
- * `refuses` says why a name cannot be had; names are given once, letters taken without their case.
+ * `refuses` says why a name cannot be had, `taken` are those of others; names are given once, letters taken without their case.
  */
-export const nameGiver = (longest: number, refuses: (name: string) => string | undefined) => {
-  const given = new Set<string>();
+export const nameGiver = (
+  longest: number,
+  refuses: (name: string) => string | undefined,
+  taken: readonly string[] = [],
+) => {
+  const given = new Set(taken.map((name) => name.toLowerCase()));
   return (wanted: string | undefined, made: readonly string[]): string => {
     const plain = made.join('_').replace(/[^\p{L}\p{N}_]+/gu, '_');
     const ascii = plain.replace(/[^\w]+/g, '_');

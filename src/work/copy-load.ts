@@ -74,9 +74,14 @@ export const loadAll = async (
         readers: [reader, ...others],
         keep: keptPerStep,
         beforeCommit: async (result) => {
-          if (result.refused === 0) return;
+          if (result.refused === 0 && !(result.step.step in checkpoint.now.refused)) return;
+          // an attempt that was not committed may have kept other ones
           const kept = { table: name, count: result.refused, examples: result.examples };
-          await checkpoint.change((was) => ({ ...was, refused: { ...was.refused, [result.step.step]: kept } }));
+          const own = result.refused === 0 ? {} : { [result.step.step]: kept };
+          await checkpoint.change((was) => {
+            const { [result.step.step]: _, ...others } = was.refused;
+            return { ...was, refused: { ...others, ...own } };
+          });
         },
         onRows: (n) => {
           read += n;

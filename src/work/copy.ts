@@ -40,7 +40,13 @@ export const copy = async (o: CopyInput): Promise<Copied> => {
     refuseOthers(run, o);
     o.onRun?.(run.id);
     const checkpoint = openCheckpoint(o.store, run, o);
-    await sides.target.writer.prepare(o);
+    const markedBy = await sides.target.writer.prepare(o);
+    if (markedBy === 'state' && Object.keys(checkpoint.now.steps).length > 0)
+      throw new LockstepError(
+        'PRIVILEGE',
+        `${o.target.name}: what run ${run.id} has loaded cannot be told, since this user may not keep marks there`,
+        { side: o.target.name, hint: 'Empty the tables and copy anew, or let the user make the tables of steps.' },
+      );
     const lock = await sides.target.writer.lock({ run: run.id, pair: lockName }, o);
     let loads: readonly TableLoad[];
     let failed: ReadonlyMap<string, FailedPart>;

@@ -59,11 +59,11 @@ const killedEverywhere = async (
 };
 
 test('a copy into PostgreSQL that is killed anywhere goes on, and no row is there twice', async () => {
-  await killedEverywhere(sqliteFile(schema).url, testDatabase, 13);
+  await killedEverywhere(sqliteFile(schema).url, testDatabase, 17);
 });
 
 test('a copy into SQLite that is killed anywhere goes on, and no row is there twice', async () => {
-  await killedEverywhere(sqliteFile(schema).url, async () => sqliteFile(), 23);
+  await killedEverywhere(sqliteFile(schema).url, async () => sqliteFile(), 29);
 });
 
 test('a run goes on between its own databases only', async () => {
