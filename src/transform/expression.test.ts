@@ -176,3 +176,22 @@ test('a pattern that backtracking engines never finish is matched in linear time
   assert.equal(result('NAME.like("^(a+)+$")', row), false);
   assert.equal(result('NAME.like("^(a|a)*b?!$")', row), true);
 });
+
+test('no quotient loses its fraction, whatever its integers come from', () => {
+  const row = { ...stored, cents: '7' };
+  const shown: Readonly<Record<string, string>> = {
+    'coalesce(count, 7) / coalesce(count, 2)': '3.5',
+    'size(NAME) / size("ab")': '1.5',
+    'int(cents) / int("2")': '3.5',
+    'cents / size("ab") / size("abcd")': '0.875',
+    '(size(NAME) + size("ab")) / size("ab") * 2': '5',
+    '-size(NAME) / (size("a") / size("ab"))': '-6',
+    'cents > 3 ? size(NAME) / 2 : size(NAME) / size("ab")': '1.5',
+    'round(size(NAME) / size("ab"), 0)': '2',
+    '[size(NAME) / size("ab"), 1][0] + 1 / 4': '1.75',
+  };
+  for (const [text, value] of Object.entries(shown)) assert.equal(String(result(text, row)), value, text);
+  assert.equal(result('coalesce(count, 7) in [7]', row), true);
+  assert.throws(() => result('NAME / 2', row), /no such overload/);
+  assert.throws(() => result('size(NAME) / size("")', row), /division by zero/);
+});

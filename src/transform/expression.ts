@@ -71,28 +71,45 @@ const nodesOf = (root: ASTNode): readonly { readonly node: ASTNode; readonly par
 /** Whole numbers stay integers where functions and indexes want them. */
 const keepsIntegers = new Set(['call', 'rcall', '[]', 'map']);
 
+interface Edit {
+  readonly at: number;
+  readonly until: number;
+  readonly text: string;
+}
+
+/** The text with its parts replaced; of edits at one place, those that stand first in the list come last. */
+const edited = (text: string, edits: readonly Edit[]): string =>
+  edits.toSorted((a, b) => b.at - a.at).reduce((t, e) => `${t.slice(0, e.at)}${e.text}${t.slice(e.until)}`, text);
+
 /**
  * The text with every other number replaced by a constant, so that no number is ever a binary fraction; and with a NULL
  * that may stand beside any type: `a == null ? null : a + 1`.
  */
-const withExactNumbers = (env: Environment, text: string, root: ASTNode): string => {
-  const found = nodesOf(root)
-    .filter(({ node, parent }) => {
-      if (node.op !== 'value') return false;
-      const value: unknown = node.args;
-      if (value === null || typeof value === 'number') return true;
-      return typeof value === 'bigint' && !keepsIntegers.has(parent?.op ?? '');
-    })
-    .toSorted((a, b) => b.node.start - a.node.start);
-  let exact = text;
-  found.forEach(({ node }, i) => {
+const exactNumbers = (env: Environment, text: string, root: ASTNode): readonly Edit[] => {
+  const found = nodesOf(root).filter(({ node, parent }) => {
+    if (node.op !== 'value') return false;
+    const value: unknown = node.args;
+    if (value === null || typeof value === 'number') return true;
+    return typeof value === 'bigint' && !keepsIntegers.has(parent?.op ?? '');
+  });
+  return found.map(({ node }, i) => {
     const value: unknown = node.args;
     const written = typeof value === 'bigint' ? String(value) : text.slice(node.start, node.end);
     const name = value === null ? 'dyn(null)' : `exact_number_${i}`;
     if (value !== null) env.registerConstant(name, 'Decimal', Decimal.of(written) as never);
-    exact = `${exact.slice(0, node.start)}(${name})${exact.slice(node.end)}`;
+    return { at: node.start, until: node.end, text: `(${name})` };
   });
-  return exact;
+};
+
+/** Lets no quotient of two integers lose its fraction, as the language's own would: `coalesce(a, 7) / coalesce(b, 2)`. */
+const exactQuotients = (root: ASTNode): readonly Edit[] => {
+  const dividends = nodesOf(root)
+    .filter(({ node }) => node.op === '/')
+    .map(({ node }) => (node.args as readonly ASTNode[])[0]!);
+  return [
+    ...dividends.map((d) => ({ at: d.start, until: d.start, text: 'exact(' })),
+    ...dividends.map((d) => ({ at: d.end, until: d.end, text: ')' })),
+  ];
 };
 
 /** Columns that an expression names, by itself or through `row`; `whole`: `row` is used in another way. Throws for others. */
@@ -153,10 +170,10 @@ export const compileExpression = (text: string, columns: readonly Column[], wher
     checkPatterns(ast);
     const { named, whole } = inputsOf(ast, names);
     const used = whole ? new Set(names.values()) : named;
-    const exact = withExactNumbers(env, text, ast);
-    const checked = env.check(exact);
+    const numbers = exactNumbers(env, text, ast);
+    const checked = env.check(edited(text, numbers));
     if (!checked.valid) throw checked.error;
-    const run = env.parse(exact);
+    const run = env.parse(edited(text, [...numbers, ...exactQuotients(ast)]));
     const reached = [...names].filter(([, column]) => used.has(column));
     return {
       inputs: [...used].map((c) => c.name),

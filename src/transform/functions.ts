@@ -41,6 +41,9 @@ const decimalOf = (value: unknown): Decimal => {
   throw new Error(`decimal: ${value === null ? 'NULL' : `a ${typeof value}`} is not a number`);
 };
 
+/** A column's number is a Decimal, so what stands in for it has to be one: only then it is equal to one, and exact. */
+const exactly = (value: unknown): unknown => (typeof value === 'bigint' ? exact(value) : value);
+
 /** Numbers, texts and NULLs as expressions use them, beside what CEL has of its own. */
 export const registerFunctions = (env: Environment): void => {
   for (const [a, b] of operands) {
@@ -54,6 +57,7 @@ export const registerFunctions = (env: Environment): void => {
   env.registerOperator('-Decimal', (x: Decimal) => x.negated());
 
   env.registerFunction('decimal(dyn): Decimal', decimalOf);
+  env.registerFunction('exact(dyn): dyn', exactly);
   env.registerFunction('round(dyn): Decimal', (n: unknown) => decimalOf(n).rounded(0));
   env.registerFunction('round(dyn, int): Decimal', (n: unknown, places: bigint) =>
     decimalOf(n).rounded(Number(places)),
@@ -66,8 +70,8 @@ export const registerFunctions = (env: Environment): void => {
   env.registerFunction('string(Decimal): string', (n: Decimal) => String(n));
   env.registerFunction('int(Decimal): int', integer);
 
-  env.registerFunction('coalesce(dyn, dyn): dyn', (a: unknown, b: unknown) => a ?? b);
-  env.registerFunction('coalesce(dyn, dyn, dyn): dyn', (a: unknown, b: unknown, c: unknown) => a ?? b ?? c);
+  env.registerFunction('coalesce(dyn, dyn): dyn', (a: unknown, b: unknown) => exactly(a ?? b));
+  env.registerFunction('coalesce(dyn, dyn, dyn): dyn', (a: unknown, b: unknown, c: unknown) => exactly(a ?? b ?? c));
   env.registerFunction('nullif(dyn, dyn): dyn', (a: unknown, b: unknown) =>
     a === b ||
     ((a instanceof Decimal || typeof a === 'bigint') &&

@@ -64,6 +64,8 @@ export const cellOf = (value: unknown): { readonly cell: Cell; readonly type: Co
   }
   switch (typeof value) {
     case 'string':
+      // Cut in two, a character beyond U+FFFF would stand for bytes, or for a value that no type reads.
+      if (!value.isWellFormed()) throw new Invalid('it gives a text with half of a character in it');
       return { cell: value as Text, type: text };
     case 'boolean':
       return { cell: String(value) as Text, type: { kind: 'bool' } };
