@@ -64,9 +64,10 @@ const surely = (from: ColumnType, column: Column): ((cell: Text) => boolean) | u
 
 /**
  * How to read a source table for its target, and how to turn each row: what the target cannot hold exactly is refused,
- * never changed. `key`: the columns that rows are read by, none for a table without a key.
+ * never changed. `key`: the columns that rows are read by, none for a table without a key. `sameEngine`: what a column holds,
+ * a column of the very same type holds again, be it as odd as a zero date.
  */
-export const rowWay = (source: Table, target: Table, key: readonly string[]): RowWay => {
+export const rowWay = (source: Table, target: Table, key: readonly string[], sameEngine: boolean): RowWay => {
   const taken = source.columns.flatMap((c): { source: Column; target: Column }[] => {
     const there = target.columns.find((x) => x.name === c.name);
     return there === undefined || there.generated === 'always' ? [] : [{ source: c, target: there }];
@@ -91,7 +92,9 @@ export const rowWay = (source: Table, target: Table, key: readonly string[]): Ro
       ...(exact ? { exact: true as const } : {}),
     };
   });
-  const sure = ordered.map((c, i) => surely(columns[i]!.as, c.target));
+  const sure = ordered.map((c, i) =>
+    sameEngine && c.source.native === c.target.native ? () => true : surely(columns[i]!.as, c.target),
+  );
   const turn = (row: Row): Row | { readonly reason: string; readonly column: string } => {
     let out: Cell[] | undefined;
     for (let i = 0; i < ordered.length; i++) {

@@ -88,7 +88,7 @@ export const assess = async (o: AssessInput): Promise<Assessment> => {
       // what the same kind of engine holds, it holds again: SQLite keeps anything anywhere
       const into =
         t.existing ?? (o.target?.engine === o.source.engine ? { ...t.source, ...t.target } : draftedTable(t));
-      const way = rowWay(t.source, into, key);
+      const way = rowWay(t.source, into, key, o.source.engine === target.engine);
       const profile = profiler(t.source, way);
       const began = o.clock.elapsed();
       let rows = 0;

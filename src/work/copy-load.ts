@@ -49,7 +49,7 @@ export const loadAll = async (
   for (const t of parentsFirst(tables, made)) {
     const name = tableLabel(t.source);
     const target = tableOf(now, t.target)!;
-    const way = rowWay(t.source, target, keyOf(t.source, target));
+    const way = rowWay(t.source, target, keyOf(t.source, target), sides.source.engine === sides.target.engine);
     const rows = await reader.count(way.selection, o);
     let steps = checkpoint.now.steps[name];
     if (steps === undefined) {

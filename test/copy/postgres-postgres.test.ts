@@ -108,3 +108,28 @@ test('a constraint of a table that was there refuses rows one by one, of a byte 
   assert.deepEqual(certificate.refused[0]!.examples.map((e) => e.key['id']).sort(), ['1500', '77']);
   assert.match(certificate.refused[0]!.examples[0]!.reason, /check constraint/);
 });
+
+test('without the right to keep marks a copy into tables that are there works, and cannot be resumed', async () => {
+  await using source = await testDatabase();
+  await using target = await testDatabase();
+  await source.query(
+    `create table t (id integer primary key, v text); insert into t select i, 'v' from generate_series(1, 50) i`,
+  );
+  const role = `loader_${target.name}`;
+  await target.query(`create table t (id integer primary key, v text); revoke create on schema public from public;
+    create role ${role} login password 'pw'; grant select, insert on t to ${role}`);
+  const url = new URL(target.url);
+  url.username = role;
+  url.password = 'pw';
+  try {
+    const { certificate, run } = await copied(store, source.url, url.href);
+    assert.equal(certificate.verdict, 'certified');
+    await assert.rejects(copied(store, source.url, url.href, { resume: run }), {
+      code: 'PRIVILEGE',
+      message: /what run .* has loaded cannot be told/,
+    });
+    assert.equal((await target.query('select count(*) as n from t')).rows[0].n, '50');
+  } finally {
+    await target.query(`drop owned by ${role}; drop role ${role}`);
+  }
+});
