@@ -13,11 +13,14 @@ import { factsOf } from '../../src/work/recorded.ts';
 
 export const signal = new AbortController().signal;
 
-const folder = mkdtempSync(join(tmpdir(), 'lockstep-copy-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
+let folder: string | undefined;
+after(() => {
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+});
 
 /** A fresh SQLite database made by these statements; gone when the file of tests is done. */
 export const sqliteFile = (sql = ''): { readonly url: string; readonly path: string } => {
+  folder ??= mkdtempSync(join(tmpdir(), 'lockstep-copy-'));
   const path = join(folder, `${Math.random().toString(36).slice(2)}.db`);
   writeFileSync(path, '');
   const db = new DatabaseSync(path, { enableForeignKeyConstraints: false });
