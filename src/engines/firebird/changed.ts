@@ -11,7 +11,22 @@ interface Mark {
   readonly oldest: string;
   /** The snapshot's own number. */
   readonly own: string;
+  /** The table's number, and of each column the number that no other one gets, and what computes it. */
+  readonly relation: string;
 }
+
+const relationSql = (table: string): string => `
+select cast(r.rdb$relation_id || '.' || coalesce(r.rdb$format, 0) as varchar(40)), cast(rf.rdb$field_id as varchar(10)),
+       case when f.rdb$computed_blr is null then '' else cast(hash(f.rdb$computed_blr) as varchar(30)) end,
+       upper(coalesce(cast(substring(f.rdb$computed_source from 1 for 4000) as varchar(4000)), '')),
+       trim(rf.rdb$field_name)
+from rdb$relations r join rdb$relation_fields rf on rf.rdb$relation_name = r.rdb$relation_name
+join rdb$fields f on f.rdb$field_name = rf.rdb$field_source
+where r.rdb$relation_name = ${literal(table)} order by rf.rdb$field_id`;
+
+/** Words of an expression that looks beyond its row: its value changes though the row is not written. */
+const beyondRow =
+  /\b(SELECT|CURRENT_\w+|LOCALTIME\w*|NOW|TODAY|TOMORROW|YESTERDAY|USER|GEN_ID|NEXT|RAND|GEN_UUID|RDB\$GET_CONTEXT)\b/;
 
 /**
  * What the monitoring tables say of this transaction was noted when it began: `mon$oldest_active` of `mon$database` would
@@ -39,11 +54,11 @@ export const changesOf = (x: {
   readonly isView: (selection: Selection, o: Cancel) => Promise<boolean>;
   readonly statement: (selection: Selection, doing: string, o: Cancel) => StatementOptions;
 }): Changes => {
-  let known: Promise<Mark> | undefined;
+  let known: Promise<Omit<Mark, 'relation'>> | undefined;
   const asking = (table: TableName, o: Cancel): StatementOptions =>
     x.statement({ table, columns: [], keyWidth: 0 }, 'asking for the transactions of', o);
 
-  const markNow = (table: TableName, o: Cancel): Promise<Mark> => {
+  const transactionsNow = (table: TableName, o: Cancel): Promise<Omit<Mark, 'relation'>> => {
     known ??= x.session.query(markSql, asking(table, o)).then(([row]) => {
       const [oldest, own] = row as readonly string[];
       return { oldest: oldest!.trim(), own: own!.trim() };
@@ -52,6 +67,13 @@ export const changesOf = (x: {
       known = undefined;
     });
     return known;
+  };
+  const markNow = async (table: TableName, o: Cancel): Promise<Mark | Unable> => {
+    const rows = (await x.session.query(relationSql(table.name), asking(table, o))).map((row) => row.map(String));
+    const beyond = rows.find(([, , , source]) => beyondRow.test(source!));
+    if (beyond !== undefined) return { unable: `${tableLabel(table)}.${beyond[4]} is computed from more than its row` };
+    const relation = rows.map(([id, field, computed]) => `${id}.${field}.${computed}`).join(' ');
+    return { ...(await transactionsNow(table, o)), relation };
   };
   const unable = async (table: TableName, o: Cancel): Promise<Unable | undefined> =>
     (await x.isView({ table, columns: [], keyWidth: 0 }, o))
@@ -63,12 +85,20 @@ export const changesOf = (x: {
   return {
     version: {
       name: 'record_version',
-      mark: async (table, o) => (await unable(table, o)) ?? JSON.stringify(await markNow(table, o)),
+      mark: async (table, o) => {
+        const not = await unable(table, o);
+        if (not !== undefined) return not;
+        const mark = await markNow(table, o);
+        return 'unable' in mark ? mark : JSON.stringify(mark);
+      },
       since: async (selection, text, o) => {
         const not = await unable(selection.table, o);
         if (not !== undefined) return not;
         const then = JSON.parse(text) as Mark;
         const now = await markNow(selection.table, o);
+        if ('unable' in now) return now;
+        if (then.relation !== now.relation)
+          return { unable: `${tableLabel(selection.table)} is another table now, or was altered` };
         // A backup that is restored in place begins its numbers again.
         if (BigInt(now.own) <= BigInt(then.own))
           return { unable: 'the database has gone back to an earlier state, or was restored: its numbers began again' };

@@ -13,7 +13,7 @@ interface Mark {
   readonly next: string;
   readonly started: string;
   readonly timeline: string;
-  /** The table and its partitions, and what computes its generated columns. */
+  /** The table and its partitions, its columns with what they are made of, and what computes the generated ones. */
   readonly relation: string;
 }
 
@@ -25,6 +25,25 @@ interface Now extends Mark {
 /** The timeline that a primary writes; NULL on a standby. */
 const timelineSql = `case when pg_catalog.pg_is_in_recovery() then null
             else pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) end`;
+
+/**
+ * The columns of a table and the types they are made of, by the numbers that a column, an attribute or a label never has
+ * again: dropping a column and adding it with a default, or renaming a label, changes what rows show and writes none.
+ */
+const typesSql = `
+with recursive parts(oid) as (
+  select c.reltype
+  union
+  select x.oid from parts p join pg_catalog.pg_type t on t.oid = p.oid cross join lateral (
+    select a.atttypid from pg_catalog.pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+    union all select r.rngsubtype from pg_catalog.pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)
+    union all select e from (values (t.typelem), (t.typbasetype)) v(e) where e <> 0) x(oid)
+)
+select p.oid::text,
+       coalesce((select pg_catalog.string_agg(a.attnum || ' ' || a.atttypid || ' ' || a.atttypmod, ',' order by a.attnum)
+                 from pg_catalog.pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped), '')
+       || coalesce((select pg_catalog.string_agg(e.enumlabel, ',' order by e.oid) from pg_catalog.pg_enum e where e.enumtypid = p.oid), '') as made
+from parts p join pg_catalog.pg_type t on t.oid = p.oid`;
 
 const factsSql = `
 select pg_catalog.pg_snapshot_xmin(s.s)::text, pg_catalog.pg_snapshot_xmax(s.s)::text, pg_catalog.age('3'::pg_catalog.xid)::text,
@@ -39,6 +58,7 @@ select pg_catalog.pg_snapshot_xmin(s.s)::text, pg_catalog.pg_snapshot_xmax(s.s):
        || coalesce((select ':' || pg_catalog.md5(pg_catalog.string_agg(a.attnum || pg_catalog.pg_get_expr(d.adbin, d.adrelid), ';' order by a.attnum))
                     from pg_catalog.pg_attribute a join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
                     where a.attrelid = c.oid and a.attgenerated <> ''), '')
+       || ':' || (select pg_catalog.md5(pg_catalog.string_agg(p.oid || p.made, ';' order by p.oid)) from (${typesSql}) p)
 from pg_catalog.pg_class c cross join (select pg_catalog.pg_current_snapshot() as s) s
 where c.oid = pg_catalog.to_regclass($1)`;
 
