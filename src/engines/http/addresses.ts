@@ -23,10 +23,11 @@ const privateNets = listOf(
   '198.18.0.0/15',
   '224.0.0.0/4',
   '240.0.0.0/4',
-  '::/128',
-  '::1/128',
+  '::/96',
+  '::ffff:0:0:0/96',
   '64:ff9b::/96',
   '64:ff9b:1::/48',
+  '2001::/32',
   '2002::/16',
   'fc00::/7',
   'fec0::/10',
@@ -41,6 +42,13 @@ const metadataNets = listOf(
   'fd20:ce::254/128',
   '100.100.100.200/32',
   '168.63.129.16/32',
+  // The same, written inside IPv6 for those who translate it on the way.
+  '::169.254.0.0/112',
+  '::ffff:0:169.254.0.0/112',
+  '64:ff9b::169.254.0.0/112',
+  '64:ff9b::100.100.100.200/128',
+  '64:ff9b::168.63.129.16/128',
+  '2002:a9fe::/32',
 );
 
 /** Why nothing may be sent to this address; undefined when it may. */

@@ -57,6 +57,19 @@ const missing = { item: [404, 410], page: [400, 404, 410, 416, 422] } as const s
   readonly number[]
 >;
 
+/** What says who we are, in every way that an answer could repeat it. */
+const secretsOf = (headers: Readonly<Record<string, string>>): readonly string[] =>
+  Object.values(headers)
+    .flatMap((value) => [value, ...value.split(' ').slice(1)])
+    .filter((secret) => secret.length > 5);
+
+/** What an API says of a refused request is shown and kept: not with our login in it. */
+const withoutSecrets = (reply: Reply, secrets: readonly string[]): Reply => {
+  if (reply.status < 300 || !secrets.some((secret) => reply.body.includes(secret))) return reply;
+  const text = secrets.reduce((t, secret) => t.replaceAll(secret, '***'), reply.body.toString('utf8'));
+  return { ...reply, body: Buffer.from(text, 'utf8') };
+};
+
 const isRedirect = (status: number): boolean => [301, 302, 303, 307, 308].includes(status);
 
 class HttpClient implements ApiClient {
@@ -106,14 +119,13 @@ class HttpClient implements ApiClient {
     return url;
   }
 
-  async #headers(signal: AbortSignal): Promise<Record<string, string>> {
+  #headers(): Record<string, string> {
     return {
       'user-agent': 'lockstep',
       accept: 'application/json',
       'accept-encoding': 'gzip, deflate, br',
       'cache-control': 'no-cache',
       ...this.#config.headers,
-      ...(await this.#credentials.headers(signal)),
     };
   }
 
@@ -127,14 +139,16 @@ class HttpClient implements ApiClient {
   ): Promise<Reply> {
     for (let tokens = 0; ; tokens++) {
       using _place = await this.#pace.enter(signal);
-      const headers = { ...(await this.#headers(signal)), ...extra };
-      const reply = await this.#transport.exchange({
+      const login = await this.#credentials.headers(signal);
+      const headers = { ...this.#headers(), ...login, ...extra };
+      const answered = await this.#transport.exchange({
         method,
         url,
         headers,
         signal,
         ...(body === undefined ? {} : { body }),
       });
+      const reply = withoutSecrets(answered, secretsOf({ ...this.#config.headers, ...login }));
       const now = this.#clock.now();
       const date = Date.parse(reply.headers.date ?? '');
       if (!Number.isNaN(date)) this.clockMs = date;

@@ -6,6 +6,7 @@ import { isObject, type Json, type JsonObject, parseJson, scalarText } from './j
 import { pages } from './pages.ts';
 import { pointerText, valueAt } from './pointer.ts';
 import type { Shape } from './shape.ts';
+import { failureIn } from './signs.ts';
 import type { Spool } from './spool.ts';
 import { filledPath, type Template } from './template.ts';
 import { cellOf, sentValue } from './values.ts';
@@ -53,10 +54,12 @@ export const canLookUp = (shape: Shape, known: readonly string[]): boolean => {
   return (read !== undefined && covers(read.path.columns)) || (find !== undefined && covers(find.columns));
 };
 
+/** The item that an address shows, when it is the one with this key. */
 const readItem = async (
   r: Reading,
   shape: Shape,
   target: string,
+  key: Named,
   o: { readonly signal: AbortSignal },
 ): Promise<Found | undefined> => {
   const { read } = shape.resource;
@@ -69,6 +72,15 @@ const readItem = async (
       `${r.client.side}: GET ${answer.url.pathname} answered without an item at ${pointerText(read!.item)}`,
       { side: r.client.side, hint: 'Check `read.item` of the resource.' },
     );
+  if (!holdsKey(shape, item, key)) {
+    const failure = failureIn(answer.body, read!.item[0]);
+    if (failure === undefined) return undefined;
+    throw new LockstepError(
+      'DATABASE',
+      `${r.client.side}: GET ${answer.url.pathname} answered without the item, and says at ${failure} that it failed`,
+      { side: r.client.side, hint: 'Whether the item is there is not known: try again.' },
+    );
+  }
   const { etag } = answer.headers;
   return { item, ...(etag === undefined ? {} : { etag }) };
 };
@@ -89,8 +101,8 @@ export const lookUp = async (
   if (read !== undefined) {
     const path = filledPath(read.path, cellsOf);
     if (path !== undefined) {
-      const found = await readItem(r, shape, path, o);
-      return found !== undefined && holdsKey(shape, found.item, key) ? [found] : [];
+      const found = await readItem(r, shape, path, key, o);
+      return found === undefined ? [] : [found];
     }
   }
   if (find === undefined) return 'unknown';
@@ -99,7 +111,7 @@ export const lookUp = async (
   // The API may not know the filter and show everything: each item is looked at, on every page.
   // What the whole list announces says nothing of this one.
   const { total: _total, totalHeader: _header, ...declared } = shape.resource.list;
-  const list = { ...declared, path, label: find.text.replace(/\?.*$/s, ''), query: {} };
+  const list = { ...declared, part: true as const, path, label: find.text.replace(/\?.*$/s, ''), query: {} };
   const found: Found[] = [];
   for await (const page of pages(r.client, list, o))
     for (const item of page.items) if (isObject(item) && holdsKey(shape, item, key)) found.push({ item });

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { LockstepError } from '../../model/errors.ts';
 import type { Answer, ApiClient } from './client.ts';
 import { incompleteList } from './incomplete.ts';
-import { isList, isNumber, isObject, type Json, jsonOf, scalarText } from './json.ts';
+import { isList, isNumber, isObject, type Json, type JsonObject, jsonOf, scalarText } from './json.ts';
 import { pointerText, valueAt } from './pointer.ts';
 import type { ListSpec } from './resource.ts';
+import { besides, failureIn, moreIn, moreThan } from './signs.ts';
 
 export interface Page {
   readonly items: readonly Json[];
@@ -23,6 +24,8 @@ const linkNext = (header: string | readonly string[] | undefined): string | unde
   return undefined;
 };
 
+const isEmpty = (value: Json): boolean => isList(value) && value.length === 0;
+
 const itemsOf = (side: string, list: ListSpec, { body }: Answer): readonly Json[] => {
   if (list.items !== undefined) {
     const items = valueAt(body, list.items);
@@ -39,8 +42,10 @@ const itemsOf = (side: string, list: ListSpec, { body }: Answer): readonly Json[
     );
   }
   if (isList(body)) return body;
-  const lists = isObject(body) ? Object.entries(body).filter(([, v]) => isList(v)) : [];
-  if (lists.length === 1) return lists[0]![1] as readonly Json[];
+  const lists = isObject(body) ? Object.entries(body).filter(([n, v]) => isList(v) && !besides.has(n)) : [];
+  // Where the items are null, an empty list beside them is not theirs.
+  const doubtful = lists.length === 1 && isEmpty(lists[0]![1]) && Object.values(body as JsonObject).includes(null);
+  if (lists.length === 1 && !doubtful) return lists[0]![1] as readonly Json[];
   throw new LockstepError('DATABASE', `${side}: it is not plain where the items of GET ${list.label} are`, {
     side,
     hint: `Say so: list: { path: ${list.label}, items: /… }. The body has ${
@@ -67,33 +72,6 @@ const totalOf = (side: string, list: ListSpec, { body, headers }: Answer): numbe
       'Check `total` or `total_header` of the list.',
     );
   return total;
-};
-
-/** Members by which bodies speak of a further page. */
-const hints = [
-  'next',
-  'next_page',
-  'nextPage',
-  'next_cursor',
-  'nextCursor',
-  'next_page_token',
-  'nextPageToken',
-  'has_more',
-  'hasMore',
-];
-
-/** What a paging that is declared wrongly, or not, would leave out. */
-const hintIn = (body: Json): string | undefined => {
-  for (const place of [[], ['meta'], ['links'], ['_links'], ['paging'], ['pagination'], ['page']]) {
-    const at = valueAt(body, place);
-    if (!isObject(at)) continue;
-    for (const name of hints) {
-      const value = Object.hasOwn(at, name) ? at[name] : undefined;
-      if (value !== undefined && value !== null && value !== false && value !== '')
-        return `/${[...place, name].join('/')}`;
-    }
-  }
-  return undefined;
 };
 
 /** What tells the next page; undefined: there is none. */
@@ -129,8 +107,9 @@ export async function* pages(
   /** As many items as announced are there: what comes now must be nothing. */
   let beyond = false;
   /** There is no next page, says what is declared; the body must not say otherwise. */
-  const ended = (answer: Answer): undefined => {
-    const hint = hintIn(answer.body);
+  const ended = (answer: Answer, alone: boolean): undefined => {
+    const known = list.total !== undefined || list.totalHeader !== undefined || list.part || o.query !== undefined;
+    const hint = moreIn(answer) ?? (alone && !known ? moreThan(answer, seen) : undefined);
     if (hint === undefined) return undefined;
     throw incompleteList(
       side,
@@ -154,6 +133,14 @@ export async function* pages(
     });
     if (answer === undefined) return;
     const items = itemsOf(side, list, answer);
+    const failure = failureIn(answer.body, list.items?.[0]);
+    if (failure !== undefined)
+      throw incompleteList(
+        side,
+        list.label,
+        `the answer says at ${failure} that it failed`,
+        'See what the API says of it.',
+      );
     const total = totalOf(side, list, answer);
     if (items.length > 0) {
       const content = createHash('sha256').update(jsonOf(items)).digest('base64');
@@ -186,21 +173,24 @@ export async function* pages(
         case 'link': {
           const target = linkNext(answer.headers.link as string | undefined);
           if (target !== undefined) return follow(target);
-          return list.declared ? undefined : ended(answer);
+          return list.declared ? undefined : ended(answer, page === 1);
         }
         case 'url': {
           const target = valueAt(answer.body, paging.next);
-          if (target === undefined || target === null || target === '') return ended(answer);
+          if (target === undefined || target === null || target === '' || target === false)
+            return ended(answer, page === 1 && target === undefined);
           if (typeof target !== 'string') throw contradiction();
           return follow(target);
         }
         case 'cursor': {
-          const cursor = scalarText(valueAt(answer.body, paging.next));
+          const told = valueAt(answer.body, paging.next);
           if (more === false) return undefined;
-          if (cursor === undefined || cursor === '') {
+          if (told === undefined || told === null || told === '' || told === false) {
             if (more) throw contradiction();
-            return ended(answer);
+            return ended(answer, page === 1 && told === undefined);
           }
+          const cursor = scalarText(told);
+          if (cursor === undefined) throw contradiction();
           return { url: at(paging.param, cursor) };
         }
         case 'last_item': {

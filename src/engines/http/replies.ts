@@ -70,7 +70,7 @@ export const wordsOf = (reply: Reply): string => {
     said = messageIn(bodyOf(reply));
   } catch {}
   const status = `${reply.status} ${STATUS_CODES[reply.status] ?? ''}`.trim();
-  return said === undefined ? status : `${status}: ${said.slice(0, 300)}`;
+  return said === undefined ? status : `${status}: ${said.replaceAll(/\s+/g, ' ').slice(0, 300)}`;
 };
 
 /** What an answer that is not the wanted one means. */

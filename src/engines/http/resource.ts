@@ -35,6 +35,8 @@ export interface ListSpec {
   /** Where the body says how many items there are in all. */
   readonly total?: Pointer;
   readonly totalHeader?: string;
+  /** Some of the items: what an answer says of all of them means nothing. */
+  readonly part?: true;
 }
 
 export interface ItemRoute {
