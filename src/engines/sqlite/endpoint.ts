@@ -74,7 +74,7 @@ export class SqliteEndpoint implements Endpoint {
   }
 
   static async connect(config: SqliteConfig, o: ConnectOptions): Promise<SqliteEndpoint> {
-    const path = resolveFile(config, o.baseDir, o.name);
+    const path = resolveFile(config, o.baseDir, { side: o.name, writable: o.writable });
     const open: OpenArgs = {
       side: o.name,
       path,

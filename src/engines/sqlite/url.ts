@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LockstepError } from '../../model/errors.ts';
 
@@ -10,6 +10,8 @@ export interface SqliteConfig {
   readonly readOnly: boolean;
   /** The user vouches that nobody writes the file: SQLite then takes no locks and needs no side files. */
   readonly immutable: boolean;
+  /** `rwc`: an empty database is made where there is none, if the endpoint may be written. */
+  readonly create?: true;
 }
 
 const usage = 'Write sqlite:relative/path.db or sqlite:///absolute/path.db, optionally with ?mode=ro.';
@@ -31,20 +33,23 @@ const fromParts = (path: string, options: ReadonlyMap<string, string>): SqliteCo
   }
   let readOnly = false;
   let immutable = false;
+  let create: true | undefined;
   for (const [name, value] of options) {
-    if (name === 'mode' && (value === 'ro' || value === 'rw')) readOnly = value === 'ro';
-    else if (name === 'immutable' && (value === '1' || value === '0')) immutable = value === '1';
+    if (name === 'mode' && ['ro', 'rw', 'rwc'].includes(value)) {
+      readOnly = value === 'ro';
+      create = value === 'rwc' ? true : undefined;
+    } else if (name === 'immutable' && (value === '1' || value === '0')) immutable = value === '1';
     else {
       throw new LockstepError('CONFIG', `SQLite does not know the option ${name}=${value}.`, {
-        hint: 'Known are mode=ro, mode=rw and immutable=1.',
+        hint: 'Known are mode=ro, mode=rw, mode=rwc and immutable=1.',
       });
     }
   }
-  return { path, readOnly: readOnly || immutable, immutable };
+  return { path, readOnly: readOnly || immutable, immutable, ...(create && !immutable ? { create } : {}) };
 };
 
 /**
- * Reads `sqlite:path`, `sqlite:///abs/path`, `sqlite:/abs/path` with `?mode=ro|rw` and `?immutable=1`, or the parts
+ * Reads `sqlite:path`, `sqlite:///abs/path`, `sqlite:/abs/path` with `?mode=ro|rw|rwc` and `?immutable=1`, or the parts
  * `{ path | file | database, mode, immutable }` of a config entry. Throws CONFIG.
  */
 export const parseSqlite = (config: string | Readonly<Record<string, unknown>>): SqliteConfig => {
@@ -70,14 +75,36 @@ export const parseSqlite = (config: string | Readonly<Record<string, unknown>>):
   return fromParts(decode(path), new Map(new URLSearchParams(match[2] ?? '')));
 };
 
-/** The absolute path of the file; throws CONNECT when there is none (a database is never created silently). */
-export const resolveFile = (config: SqliteConfig, baseDir: string | undefined, side: string): string => {
+/**
+ * The absolute path of the file; throws CONNECT when there is none: a database is never created silently, only with
+ * `mode=rwc` and where it may be written (`writable`).
+ */
+export const resolveFile = (
+  config: SqliteConfig,
+  baseDir: string | undefined,
+  o: { readonly side: string; readonly writable: boolean },
+): string => {
+  const { side } = o;
   const path = resolve(baseDir ?? '.', config.path);
   const found = statSync(path, { throwIfNoEntry: false });
+  if (!found && config.create && o.writable) {
+    try {
+      writeFileSync(path, '', { flag: 'wx' });
+    } catch (cause) {
+      throw new LockstepError('CONNECT', `${side}: ${path} cannot be made: ${(cause as Error).message}`, {
+        side,
+        hint: 'Check that its folder is there and can be written.',
+        cause,
+      });
+    }
+    return path;
+  }
   if (!found) {
     throw new LockstepError('CONNECT', `${side}: there is no SQLite database at ${path}.`, {
       side,
-      hint: 'Check the path; Lockstep does not create databases here.',
+      hint: o.writable
+        ? 'Check the path; with ?mode=rwc an empty database is made, to copy into.'
+        : 'Check the path; Lockstep does not create databases here.',
     });
   }
   if (!found.isFile()) throw new LockstepError('CONNECT', `${side}: ${path} is not a file.`, { side });
