@@ -173,6 +173,16 @@ export const refuseUnfit = async ({ target }: CopySides, tables: readonly Planne
         side: target.name,
       },
     );
+  await refuseFilled(target, there, o);
+};
+
+/** A table that rows are about to be loaded into must have none: those of somebody else would be doubled or mixed. */
+export const refuseFilled = async (
+  target: CopySides['target'],
+  there: readonly PlannedTable[],
+  o: Cancel,
+): Promise<void> => {
+  if (there.length === 0) return;
   await using reader = await target.snapshot(o);
   for (const t of there) {
     const rows = await reader.count({ table: t.existing!, columns: [], keyWidth: 0 }, o);

@@ -7,7 +7,7 @@ import { type Certificate, certificateOf, type TableLoad } from './certificate.t
 import { compare } from './compare.ts';
 import { type CopyInput, schemasOf } from './copy-input.ts';
 import { loadAll } from './copy-load.ts';
-import { type CopySides, copySides, type PlannedTable, planCopy, refuseUnfit } from './copy-plan.ts';
+import { type CopySides, copySides, type PlannedTable, planCopy, refuseFilled, refuseUnfit } from './copy-plan.ts';
 import { type Checkpoint, openCheckpoint } from './copy-run.ts';
 import { type FailedPart, makeParts, makeTables, schemaDrift } from './copy-schema.ts';
 import { type Ended, newRun, recorded } from './recorded.ts';
@@ -47,6 +47,14 @@ export const copy = async (o: CopyInput): Promise<Copied> => {
         `${o.target.name}: what run ${run.id} has loaded cannot be told, since this user may not keep marks there`,
         { side: o.target.name, hint: 'Empty the tables and copy anew, or let the user make the tables of steps.' },
       );
+    // what this run has not begun to load is as new to it as everything was at first
+    const { now } = checkpoint;
+    const fresh = planned.tables.filter((t) => t.existing !== undefined && !(tableLabel(t.source) in now.steps));
+    if (o.resume !== undefined) {
+      const others = fresh.filter((t) => !now.made.includes(tableLabel(t.target)));
+      await refuseUnfit(sides, others, o);
+      await refuseFilled(sides.target, fresh, o);
+    }
     const lock = await sides.target.writer.lock({ run: run.id, pair: lockName }, o);
     let loads: readonly TableLoad[];
     let failed: ReadonlyMap<string, FailedPart>;
