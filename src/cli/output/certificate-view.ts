@@ -4,10 +4,19 @@ import type { Certificate } from '../../work/certificate.ts';
 import type { Out } from '../io.ts';
 import { duration } from './text.ts';
 
-const headline: Readonly<Record<Certificate['verdict'], string>> = {
-  certified: 'CERTIFIED: every row and every part of the schema was compared and agrees.',
-  incomplete: 'INCOMPLETE: no difference was found, but not everything could be compared.',
-  differs: 'NOT CERTIFIED: the target is not what the source is.',
+/** The first line claims no more than is so: what was not carried over is counted in it. */
+const headline = ({ verdict, not_carried }: Certificate): string => {
+  const n = not_carried.length;
+  switch (verdict) {
+    case 'certified':
+      return n === 0
+        ? 'CERTIFIED: every row of these tables and every part of their schema was compared and agrees.'
+        : `CERTIFIED: every row agrees, and every part of the schema that was carried over. ${n === 1 ? '1 part was' : `${grouped(n)} parts were`} NOT carried over, see below.`;
+    case 'incomplete':
+      return 'INCOMPLETE: no difference was found, but not everything could be compared.';
+    case 'differs':
+      return 'NOT CERTIFIED: the target is not what the source is.';
+  }
 };
 
 const table = (t: Certificate['tables'][number]): string => {
@@ -54,7 +63,7 @@ export const notCarriedLines = (all: Certificate['not_carried']): readonly strin
 /** The certificate for people. */
 export const certificateText = async (out: Out, c: Certificate): Promise<void> => {
   const lines = [
-    headline[c.verdict],
+    headline(c),
     `run ${c.run} · Lockstep ${c.lockstep} · ${c.started} to ${c.finished}`,
     `source ${c.source.name}: ${c.source.version}, ${c.source.description}`,
     `target ${c.target.name}: ${c.target.version}, ${c.target.description}`,
