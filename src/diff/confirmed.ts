@@ -14,6 +14,7 @@ import { copyOf, keyBatches, valueKeys, wholeRange } from './lists.ts';
 import { lookUp, rereadAll } from './reread.ts';
 import { asKey, countIn, type Reading } from './runs.ts';
 import type { Tally } from './tally.ts';
+import { countHiddenUnkeyed } from './unkeyed.ts';
 
 /** Different rows whose values are fetched for the counts per column, wanted or not. */
 const examinedRows = 5000;
@@ -41,6 +42,7 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
   const width = reading.types.length;
   const values: Reading = { form: { kind: 'rows' }, types: reading.types };
   const sample: Difference[] = [];
+  let soughtUnkeyed = false;
   /** Invalid rows that wait to be handed on. */
   let rejected: Rejected[] = [];
 
@@ -212,6 +214,10 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
         tally.outsideFilter++;
         tally.apart[side]++;
       });
+      if (missing === 'source' && !soughtUnkeyed && alone.some((c) => !hidden.has(c))) {
+        soughtUnkeyed = true;
+        await countHiddenUnkeyed(work, readers.source, tally);
+      }
     }
     return hidden;
   };

@@ -115,3 +115,20 @@ test('rows that the target has for itself, and a matching column that nothing ke
   p.pairs(pair.replace('- source', '- exclude: [id]\n  source'));
   assert.equal((await p.json('diff', 's')).code, 2, 'id is left out in the target; in the source it is the key');
 });
+
+test('a row outside the filter whose key cannot be made may be any row of the target: none is deleted', async () => {
+  await using p = await project('sqlite', 'sqlite');
+  await p.source.run(`create table licence (id integer primary key, code text, active integer, name text);
+    insert into licence values (1, 'L-1', 1, 'one'), (2, 'L-2', 1, 'two'), (3, 'L-?', 0, 'three')`);
+  await p.target.run(`create table licence (number integer primary key, name text);
+    insert into licence values (1, 'one'), (3, 'three')`);
+  p.pairs(pairs.replace('exclude: [id]', 'exclude: [id, active]\n  where: { source: "active = 1" }'));
+  const doubt = await p.json('sync', 's', '--yes');
+  assert.deepEqual(doubt.json.applied, { insert: 1, update: 0, delete: 0 }, JSON.stringify(doubt.json));
+  assert.notEqual(doubt.code, 0);
+  assert.match(doubt.json.warnings.join('\n'), /key cannot be made.*none is deleted/);
+  await p.source.run(`update licence set code = 'L-4' where id = 3`);
+  const sure = await p.json('sync', 's', '--yes');
+  assert.deepEqual(sure.json.applied, { insert: 0, update: 0, delete: 1 }, JSON.stringify(sure.json));
+  assert.equal(sure.code, 0);
+});
