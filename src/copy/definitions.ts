@@ -56,7 +56,8 @@ const columnOf = (c: Column, t: CopyTable, o: DefineOptions, leftOut: LeftOut[])
   const declared = o.types.get(`${table}.${c.name}`) ?? o.types.get(`${t.source.name}.${c.name}`);
   const native = declared === undefined && same ? (details?.native ?? c.native) : undefined;
   const inKey = t.source.uniques.some((u) => u.primary && u.total && u.columns.includes(c.name));
-  const identity = c.generated === 'identity' ? 'always' : c.serial ? 'by_default' : undefined;
+  const identity =
+    c.generated === 'identity' ? 'always' : c.serial && (inKey || !c.nullable) ? 'by_default' : undefined;
   const computed = c.generated === 'always';
   const expression = computed && same ? details?.expression : undefined;
   const lost = (kind: string, reason: string, definition: string | undefined): void => {
@@ -223,4 +224,6 @@ const reasons: Readonly<Record<TableDetails['others'][number]['kind'], string>> 
   inheritance: 'it becomes a table of its own',
   rule: 'rules are programs of their own engine',
   policy: 'who may see which rows is not copied',
+  collation: 'the column gets the one of the target database: texts may sort, and be equal, in another way',
+  sequence: 'the column gets a plain counter of its own that goes on by 1',
 };

@@ -106,6 +106,19 @@ export const partDrift = (
     if (!details.others.some((x) => x.kind === other.kind && x.name === other.name))
       missing(`${other.kind} ${other.name}${of}`);
   for (const c of definition.columns) {
+    const own = target.columns.find((x) => x.name === c.name);
+    if (own?.nullable && !c.nullable && c.identity === undefined)
+      found.push({
+        table: label,
+        what: `${label}.${c.name} may be NULL, its source may not`,
+        fix: `-- make ${c.name} not null`,
+      });
+    if (own?.type.kind === 'enum' && c.type.kind === 'enum' && c.native && !sameNames(own.type.labels, c.type.labels))
+      found.push({
+        table: label,
+        what: `${label}.${c.name} has the labels ${own.type.labels.join(', ')}, its source ${c.type.labels.join(', ')}`,
+        fix: `-- make the labels of ${own.native} those of the source, in their order`,
+      });
     const there = details.columns.get(c.name);
     if (there === undefined) continue;
     const wanted = c.default;

@@ -42,7 +42,17 @@ export interface IndexDefinition {
 
 /** Something of a table that is no plain column, key or index: it is told, never dropped in silence. */
 export interface OtherPart {
-  readonly kind: 'check' | 'trigger' | 'index' | 'exclusion' | 'partitioning' | 'inheritance' | 'rule' | 'policy';
+  readonly kind:
+    | 'check'
+    | 'trigger'
+    | 'index'
+    | 'exclusion'
+    | 'partitioning'
+    | 'inheritance'
+    | 'rule'
+    | 'policy'
+    | 'collation'
+    | 'sequence';
   readonly name: string;
   /** As its engine writes it, where it can be had. */
   readonly definition?: string;

@@ -48,6 +48,10 @@ export interface ForeignKey {
   readonly references: TableName;
   readonly referencedColumns: readonly string[];
   readonly deferrable: boolean;
+  /** Looked at when a transaction ends, unless it says otherwise. */
+  readonly deferred?: true;
+  /** A key of several columns is either all NULL or refers to a row. */
+  readonly matchFull?: true;
   /** What deleting a referenced row does to the rows that refer to it; absent: nothing, it is refused. */
   readonly onDelete?: 'cascade' | 'set_null' | 'set_default';
   /** What changing a referenced value does to the rows that refer to it; absent: nothing, it is refused. */

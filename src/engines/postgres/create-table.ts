@@ -131,12 +131,27 @@ const foreignKey = (table: TableName, key: ForeignKey): DraftStatement => ({
   what: `foreign key ${key.name} of ${table.name}`,
   sql:
     `alter table ${tableId(table)} add constraint ${id(key.name)} foreign key (${list(key.columns)}) references ${tableId(key.references)} (${list(key.referencedColumns)})` +
+    (key.matchFull ? ' match full' : '') +
     (key.onDelete === undefined ? '' : ` on delete ${actions[key.onDelete]}`) +
     (key.onUpdate === undefined ? '' : ` on update ${actions[key.onUpdate]}`) +
-    (key.deferrable ? ' deferrable' : ''),
+    (key.deferrable ? ' deferrable' : '') +
+    (key.deferred ? ' initially deferred' : ''),
 });
 
-const draft = (table: TableDefinition): TableDraft => {
+const withSchema = /^(?:"(?:[^"]|"")*"|[^".]+)\./;
+
+/** Types of the user's own are named with their schema: the first one of the session's path is pg_catalog. */
+const qualified = (table: TableDefinition): TableDefinition => ({
+  ...table,
+  columns: table.columns.map((c) =>
+    c.native === undefined || c.type.kind !== 'enum' || table.schema === undefined || withSchema.test(c.native)
+      ? c
+      : { ...c, native: `${id(table.schema)}.${c.native}` },
+  ),
+});
+
+const draft = (plain: TableDefinition): TableDraft => {
+  const table = qualified(plain);
   const name = tableId(table);
   const columns = table.columns.map((c) => ({
     name: c.name,

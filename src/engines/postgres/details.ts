@@ -17,6 +17,7 @@ with recursive made_of as (
 select a.attname,
        pg_catalog.format_type(coalesce(r.base, a.atttypid), case when r.top is null then a.atttypmod else r.typmod end),
        case when c.collnamespace = 'pg_catalog'::pg_catalog.regnamespace and c.collname <> 'default' then c.collname end,
+       case when c.collnamespace <> 'pg_catalog'::pg_catalog.regnamespace then c.oid::pg_catalog.regcollation::text end,
        pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated,
        case when r.top is not null then pg_catalog.format_type(a.atttypid, a.atttypmod) end
 from pg_catalog.pg_attribute a
@@ -38,16 +39,18 @@ join pg_catalog.pg_namespace n on n.oid = s.relnamespace`;
 /** `plain`: a B-tree over whole columns and nothing else to it. */
 const indexes = `
 select i.relname, x.indisunique::text,
-       (am.amname = 'btree' and x.indexprs is null and x.indpred is null and x.indnatts = x.indnkeyatts
+       (am.amname = 'btree' and not coalesce(k.condeferrable, false)
+        and not exists (select from pg_catalog.unnest(x.indoption::int2[]) o(flags) where o.flags <> 0) and x.indexprs is null and x.indpred is null and x.indnatts = x.indnkeyatts
         and not coalesce((pg_catalog.to_jsonb(x) ->> 'indnullsnotdistinct')::boolean, false)
         and not exists (select from pg_catalog.unnest(x.indclass) k(opc) join pg_catalog.pg_opclass o on o.oid = k.opc where not o.opcdefault)
         and not exists (select from unnest(x.indkey::int2[], x.indcollation::oid[]) k(num, coll)
                         join pg_catalog.pg_attribute a on a.attrelid = x.indrelid and a.attnum = k.num where k.coll <> a.attcollation))::text,
        (select pg_catalog.json_agg(a.attname order by k.ord)::text from pg_catalog.unnest(x.indkey::int2[]) with ordinality k(num, ord)
         join pg_catalog.pg_attribute a on a.attrelid = x.indrelid and a.attnum = k.num),
-       pg_catalog.pg_get_indexdef(x.indexrelid)
+       pg_catalog.pg_get_indexdef(x.indexrelid), pg_catalog.pg_get_constraintdef(k.oid)
 from pg_catalog.pg_index x
 join pg_catalog.pg_class i on i.oid = x.indexrelid join pg_catalog.pg_am am on am.oid = i.relam
+left join pg_catalog.pg_constraint k on k.conindid = x.indexrelid and k.contype = 'u'
 where x.indrelid = pg_catalog.to_regclass($1) and not x.indisprimary and x.indislive and x.indisvalid
   and not exists (select from pg_catalog.pg_constraint k where k.conindid = x.indexrelid and k.contype = 'x')
 order by i.relname collate "C"`;
@@ -91,27 +94,37 @@ const portableDefault = (sql: string, type: ColumnType): DefaultValue | undefine
   return cell === null || isMisfit(cell) ? undefined : { kind: 'value', cell };
 };
 
-const position = async (session: Session, sequence: string, o: StatementOptions): Promise<bigint | undefined> => {
+/** Where a sequence goes on, and what it has that a plain counter of one column has not. */
+const counterOf = async (
+  session: Session,
+  sequence: string,
+  o: StatementOptions,
+): Promise<{ readonly next: bigint | undefined; readonly special: string }> => {
   const [row] = await session.query(
-    `select (case when s.is_called then s.last_value::pg_catalog.numeric + q.seqincrement else s.last_value end)::text
+    `select (case when s.is_called then s.last_value::pg_catalog.numeric + q.seqincrement else s.last_value end)::text,
+            pg_catalog.concat_ws(' ', case when q.seqincrement <> 1 then 'increment ' || q.seqincrement end, case when q.seqcycle then 'cycle' end,
+              case when q.seqincrement > 0 and q.seqmax not in (32767, 2147483647, 9223372036854775807) then 'maxvalue ' || q.seqmax end,
+              case when not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                                    and d.objid = q.seqrelid and d.refobjsubid > 0 and d.deptype in ('a', 'i')) then 'no column''s own' end)
      from ${sequence} s, pg_catalog.pg_sequence q where q.seqrelid = pg_catalog.to_regclass($1)`,
     [sequence],
     o,
   );
-  return row?.[0] == null ? undefined : BigInt(row[0]);
+  return { next: row?.[0] == null ? undefined : BigInt(row[0]), special: row?.[1] ?? '' };
 };
 
 const detailsOf = async (session: Session, table: Table, o: StatementOptions): Promise<TableDetails> => {
   const name = [tableId(table)];
   const positions = new Map<string, bigint>();
+  const parts: OtherPart[] = [];
   for (const [column, sequence] of await session.query(sequences, name, o)) {
-    const next = await position(session, sequence!, o);
+    const { next, special } = await counterOf(session, sequence!, o);
     if (next !== undefined) positions.set(column!, next);
+    if (special !== '') parts.push({ kind: 'sequence', name: `${sequence} (${column})`, definition: special });
   }
   const found = new Map<string, ColumnDetails>();
-  const parts: OtherPart[] = [];
   const byName = new Map(table.columns.map((c): [string, Column] => [c.name, c]));
-  for (const [column, type, collation, sql, generated, domain] of await session.query(columns, name, o)) {
+  for (const [column, type, collation, ownCollation, sql, generated, domain] of await session.query(columns, name, o)) {
     const known = byName.get(column!);
     if (known === undefined) continue;
     const plain = sql != null && generated === '' && !known.serial;
@@ -119,21 +132,25 @@ const detailsOf = async (session: Session, table: Table, o: StatementOptions): P
     const next = positions.get(column!);
     found.set(column!, {
       native: `${type}${collation == null ? '' : ` collate ${id(collation)}`}`,
-      ...(plain ? { defaultSql: sql } : {}),
+      ...(sql != null && generated === '' ? { defaultSql: sql } : {}),
       ...(value === undefined ? {} : { default: value }),
       ...(sql != null && generated !== '' ? { expression: sql } : {}),
       ...(next === undefined ? {} : { position: next }),
     });
+    if (ownCollation != null) parts.push({ kind: 'collation', name: `${ownCollation} (${column})` });
     if (domain != null) parts.push({ kind: 'check', name: `of domain ${domain} (${column})` });
   }
   const plainIndexes: IndexDefinition[] = [];
-  for (const [index, unique, plain, names, definition] of await session.query(indexes, name, o)) {
+  for (const [index, unique, plain, names, definition, constraint] of await session.query(indexes, name, o)) {
     if (plain === 'true')
       plainIndexes.push({ name: index!, columns: JSON.parse(names!) as string[], unique: unique === 'true' });
     else {
       const tail = definition!.slice(definition!.indexOf(' USING '));
-      const again = `create ${unique === 'true' ? 'unique ' : ''}index ${id(index!)} on {table}${tail}`;
-      parts.push({ kind: 'index', name: index!, definition: definition!, again });
+      const again =
+        constraint != null
+          ? `alter table {table} add constraint ${id(index!)} ${constraint}`
+          : `create ${unique === 'true' ? 'unique ' : ''}index ${id(index!)} on {table}${tail}`;
+      parts.push({ kind: 'index', name: index!, definition: constraint ?? definition!, again });
     }
   }
   for (const [kind, part, definition] of await session.query(others, name, o)) {

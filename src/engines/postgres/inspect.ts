@@ -71,7 +71,7 @@ const keyActions: Readonly<Record<string, NonNullable<ForeignKey['onDelete']>>> 
 
 const foreignKeys = `
 select k.conrelid::text, k.conname, k.conkey::text, fn.nspname, f.relname, k.condeferrable::text, k.confdeltype::text,
-       k.confupdtype::text,
+       k.confupdtype::text, k.condeferred::text, k.confmatchtype::text,
        (select pg_catalog.json_agg(a.attname order by o.ord)::text
         from pg_catalog.unnest(k.confkey) with ordinality o(num, ord)
         join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = o.num)
@@ -190,12 +190,26 @@ const readTable = (
     if (names.length > 0) uniques.push({ name: indexName!, columns: names, total, primary: primary === 'true' });
   }
   const fks = keyRows.map(
-    ([, constraint, own, refSchema, refTable, deferrable, onDelete, onUpdate, refColumns]): ForeignKey => ({
+    ([
+      ,
+      constraint,
+      own,
+      refSchema,
+      refTable,
+      deferrable,
+      onDelete,
+      onUpdate,
+      deferred,
+      match,
+      refColumns,
+    ]): ForeignKey => ({
       name: constraint!,
       columns: smallints(own!).map((n) => byNumber.get(n)!.name),
       references: { schema: refSchema!, name: refTable! },
       referencedColumns: JSON.parse(refColumns!) as string[],
       deferrable: deferrable === 'true',
+      ...(deferred === 'true' ? { deferred: true as const } : {}),
+      ...(match === 'f' ? { matchFull: true as const } : {}),
       ...(keyActions[onDelete!] === undefined ? {} : { onDelete: keyActions[onDelete!]! }),
       ...(keyActions[onUpdate!] === undefined ? {} : { onUpdate: keyActions[onUpdate!]! }),
     }),
