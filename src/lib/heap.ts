@@ -2,10 +2,10 @@ import { setFlagsFromString } from 'node:v8';
 
 /**
  * Keeps the young generation of this process's heap small: rows that stream through live for one batch, and V8's
- * default lets their garbage grow to hundreds of MB. Smaller than this, rows are taken for old ones while they are still
- * used: a stream of rows as texts then spends a quarter of its time on them.
+ * default lets their garbage grow to hundreds of MB, the buffers that hang on it above all. Measured over a million
+ * rows of SQLite: 230 MB, with 4 or 8 MB that may grow 420 MB. Rows of texts (Firebird) cost a fifth more time for it.
  */
 export const keepYoungHeapSmall = (): void => {
-  setFlagsFromString('--max-semi-space-size=8');
-  setFlagsFromString('--semi-space-growth-factor=2');
+  setFlagsFromString('--max-semi-space-size=4');
+  setFlagsFromString('--semi-space-growth-factor=1');
 };
