@@ -84,6 +84,8 @@ export interface Table extends TableName {
 
 export interface Schema {
   readonly tables: readonly Table[];
+  /** Schemas of the database that hold tables and were not asked for. */
+  readonly unseen?: readonly { readonly schema: string; readonly tables: number }[];
   /** Where unqualified names are looked up, e.g. `public`; absent without schemas. */
   readonly defaultSchema?: string;
 }

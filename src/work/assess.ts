@@ -124,7 +124,10 @@ export const assess = async (o: AssessInput): Promise<Assessment> => {
     target: o.target === undefined ? null : { name: o.target.name, engine: o.target.engine },
     tables,
     refused_rows: tables.reduce((n, t) => n + t.refusedRows, 0),
-    not_carried: planned.leftOut,
+    not_carried: [
+      ...planned.notCopied.map(({ what, reason }) => ({ table: what, kind: 'schema', name: what, reason })),
+      ...planned.leftOut,
+    ],
     findings: findings.filter((f) => f.level !== 'ok'),
   };
 };

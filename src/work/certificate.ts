@@ -97,6 +97,7 @@ export const certificateOf = (x: {
     readonly examples: readonly Refused[];
   }[];
   readonly leftOut: readonly LeftOut[];
+  readonly notCopied: readonly NotCompared[];
   readonly notes: readonly string[];
   /** Labels of the target's tables that the run made. */
   readonly made: ReadonlySet<string>;
@@ -136,14 +137,21 @@ export const certificateOf = (x: {
   const side = ({ name, engine, version, description }: EndpointFacts) => ({ name, engine, version, description });
   return {
     schema_version: 1,
-    verdict: wrong ? 'differs' : x.report.verdict === 'agrees' && !moved ? 'certified' : 'incomplete',
+    verdict: wrong
+      ? 'differs'
+      : x.report.verdict === 'agrees' && !moved && x.notCopied.length === 0
+        ? 'certified'
+        : 'incomplete',
     run: x.run,
     lockstep: x.version,
     started: new Date(x.started).toISOString(),
     finished: new Date(x.finished).toISOString(),
     source: side(x.facts.source),
     target: side(x.facts.target),
-    coverage: x.report.coverage,
+    coverage: {
+      complete: x.report.coverage.complete && x.notCopied.length === 0,
+      not_compared: [...x.notCopied, ...x.report.coverage.not_compared],
+    },
     tolerances: {},
     tables,
     refused,

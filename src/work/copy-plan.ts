@@ -5,6 +5,7 @@ import { findTable } from '../diff/find-table.ts';
 import type { Loader, SchemaBuilder, TableDetails, TableDraft } from '../model/build.ts';
 import type { Cancel, Endpoint, Writer } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { NotCompared } from '../model/pair.ts';
 import { type ColumnType, type Schema, type Table, type TableName, tableLabel } from '../model/schema.ts';
 
 /** Tables to copy, by the names the user gave; absent: all of the source's default schemas. */
@@ -81,16 +82,24 @@ export const planCopy = async (
 ): Promise<{
   readonly tables: readonly PlannedTable[];
   readonly leftOut: readonly LeftOut[];
+  /** What nobody has named or left out, and is not copied all the same. */
+  readonly notCopied: readonly NotCompared[];
   readonly schema: Schema;
 }> => {
   const from = await source.inspect(o);
-  const into = await target.inspect(o);
+  const schemas = [...new Set(from.tables.flatMap((t) => t.schema ?? []))];
+  const into = await target.inspect({ ...o, schemas });
   const excluded = new Set(request.excludeTables.map((name) => findTable(from, name, source.name)));
   const asked = request.tables?.map((t) => ({ table: findTable(from, t.source, source.name), as: t.target }));
   const wanted = (asked ?? from.tables.map((table) => ({ table, as: undefined }))).filter(
     (t) => !excluded.has(t.table),
   );
-  const leftOut: LeftOut[] = [];
+  const leftOut: LeftOut[] = [...excluded].map((table) => ({
+    table: tableLabel(table),
+    kind: 'table',
+    name: tableLabel(table),
+    reason: 'left out by name',
+  }));
   const chosen = wanted.filter(({ table }) => {
     if (table.kind !== 'view') return true;
     leftOut.push({
@@ -143,7 +152,14 @@ export const planCopy = async (
     return { ...t, ...d, draft: target.builder.draft(d.definition), existing: tableOf(into, t.target) };
   });
   leftOut.push(...defined.flatMap((d) => d.leftOut));
-  return { tables: planned, leftOut, schema: into };
+  const notCopied = (asked === undefined ? (from.unseen ?? []) : []).map(
+    ({ schema, tables: n }): NotCompared => ({
+      what: schema,
+      reason: `${n === 1 ? 'a table' : `${n} tables`} of this schema of ${source.name} ${n === 1 ? 'is' : 'are'} not copied: it is not among those that its connection looks at`,
+      fix: `Add the schema to the source's URL (?schema=${schema}), or name the tables that you want.`,
+    }),
+  );
+  return { tables: planned, leftOut, notCopied, schema: into };
 };
 
 /** A table by its exact name. */

@@ -1,4 +1,3 @@
-import type { LeftOut } from '../copy/definitions.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { CompareReport } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
@@ -98,7 +97,7 @@ const stopped = (run: Run): Copied => ({
 const prove = async (
   o: CopyInput,
   sides: CopySides,
-  planned: { readonly tables: readonly PlannedTable[]; readonly leftOut: readonly LeftOut[] },
+  planned: Pick<Awaited<ReturnType<typeof planCopy>>, 'tables' | 'leftOut' | 'notCopied'>,
   run: Run,
   loads: readonly TableLoad[],
   failed: ReadonlyMap<string, FailedPart>,
@@ -106,7 +105,7 @@ const prove = async (
 ): Promise<{ readonly certificate: Certificate; readonly exit: number; readonly report: Json }> => {
   const report = await compareCopied(o, planned.tables);
   const drift = await schemaDrift(o, sides, planned.tables, failed);
-  const digests = await tableDigests(o, planned.tables.map(requestOf));
+  const digests = await tableDigests({ ...o, ...targetSchemas(planned.tables) }, planned.tables.map(requestOf));
   const certificate = certificateOf({
     run: run.id,
     started: run.started,
@@ -119,6 +118,7 @@ const prove = async (
     loads,
     refused: Object.values(checkpoint.now.refused),
     leftOut: planned.leftOut,
+    notCopied: planned.notCopied,
     notes: planned.tables.flatMap((t) => t.draft.notes),
     made: new Set(checkpoint.now.made),
   });
@@ -128,12 +128,17 @@ const prove = async (
 
 const requestOf = (t: PlannedTable) => ({ source: tableLabel(t.source), target: tableLabel(t.target) });
 
+const targetSchemas = (tables: readonly PlannedTable[]) => {
+  const { schemas } = schemasOf(tables);
+  return schemas === undefined ? {} : { schemas: { target: schemas } };
+};
+
 const compareCopied = (o: CopyInput, tables: readonly PlannedTable[]): Promise<CompareReport> =>
   compare({
     source: o.source,
     target: o.target,
     pairs: tables.map(requestOf),
-    schemas: schemasOf(tables).schemas === undefined ? {} : { target: schemasOf(tables).schemas! },
+    ...targetSchemas(tables),
     settleMs: o.settleMs,
     clock: o.clock,
     seed: o.seed,

@@ -1,7 +1,7 @@
 import type { Endpoint, Reader, Selection } from '../model/endpoint.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
 import { pairSelection } from '../model/selection.ts';
-import { alignAll, type PairRequest } from './compare.ts';
+import { alignAll, type CompareOptions, type PairRequest } from './compare.ts';
 
 /** A table's rows in one number on each side: their count, and the sum of their hashes modulo 2^64, in hex. */
 export interface TableDigest {
@@ -20,7 +20,12 @@ const exact = (reader: Reader, selection: Selection): boolean =>
  * comparison of values stands alone there.
  */
 export const tableDigests = async (
-  o: { readonly source: Endpoint; readonly target: Endpoint; readonly seed: bigint; readonly signal: AbortSignal },
+  o: {
+    readonly source: Endpoint;
+    readonly target: Endpoint;
+    readonly seed: bigint;
+    readonly signal: AbortSignal;
+  } & Pick<CompareOptions, 'schemas'>,
   pairs: readonly PairRequest[],
 ): Promise<readonly (TableDigest | undefined)[]> => {
   const aligned = await alignAll({ ...o, pairs });

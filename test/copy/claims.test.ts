@@ -74,3 +74,32 @@ test('a table or type that was there is held to every part of its source', async
     ['public.e.m has the labels b, a, its source a, b', 'public.t.n may be NULL, its source may not'],
   );
 });
+
+test('PostgreSQL: tables of a schema that nobody asked for are told, and one that is asked for can be gone on with', async () => {
+  await using source = await testDatabase();
+  await using target = await testDatabase();
+  await source.query(`create schema sales; create table sales.orders (id int primary key); insert into sales.orders values (1);
+    create table t (id int primary key); create table u (id int); insert into t values (1)`);
+  const seen = await copied(store, source.url, target.url, { excludeTables: ['u'] });
+  assert.equal(seen.certificate.verdict, 'incomplete');
+  assert.equal(seen.exit, 25);
+  assert.deepEqual(
+    seen.certificate.coverage.not_compared.map((n) => n.what),
+    ['sales'],
+  );
+  assert.deepEqual(
+    seen.certificate.not_carried.map((n) => `${n.kind} ${n.name}`),
+    ['table public.u'],
+  );
+  const stop = new AbortController();
+  const both = `${source.url}?schema=sales`;
+  await target.query('drop table t');
+  const first = await copied(store, both, target.url, {
+    stop: stop.signal,
+    onProgress: ({ phase }) => void (phase === 'load' && stop.abort()),
+  });
+  assert.equal(first.exit, 130);
+  const { certificate } = await copied(store, both, target.url, { resume: first.run });
+  assert.equal(certificate.verdict, 'certified', JSON.stringify(certificate));
+  assert.deepEqual((await target.query('select id from sales.orders')).rows, [{ id: 1 }]);
+});

@@ -26,6 +26,16 @@ where n.nspname = any($1::text[]) and n.nspname <> '${ownSchema}'
   and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
 order by n.nspname collate "C", c.relname collate "C"`;
 
+/** Tables elsewhere that are no part of an extension. */
+const elsewhere = `
+select n.nspname, count(*)::text
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname <> all($1::text[]) and n.nspname not in ('${ownSchema}', 'information_schema') and n.nspname not like 'pg\\_%'
+  and c.relkind in ('r', 'p') and not c.relispartition
+  and not exists (select from pg_catalog.pg_depend d
+                  where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e')
+group by n.nspname order by n.nspname collate "C"`;
+
 /** Domains are followed down to what they are made of; the outermost modifier that is set holds. */
 const columns = `
 with recursive made_of as (
@@ -233,7 +243,7 @@ const readTable = (
   };
 };
 
-/** Reads the catalogue: five queries, whatever the number of tables. Inside a transaction of `session`. */
+/** Reads the catalogue: six queries, whatever the number of tables. Inside a transaction of `session`. */
 export const inspectSchema = async (
   session: Session,
   schemas: readonly string[],
@@ -249,5 +259,13 @@ export const inspectSchema = async (
   const tables = rels.map((r) =>
     readTable(r, cols.get(r[0]!) ?? [], idx.get(r[0]!) ?? [], fks.get(r[0]!) ?? [], trg.get(r[0]!) ?? []),
   );
-  return { tables, ...(defaultSchema === undefined ? {} : { defaultSchema }) };
+  const unseen = (await session.query(elsewhere, [schemas], o)).map(([schema, n]) => ({
+    schema: schema!,
+    tables: Number(n),
+  }));
+  return {
+    tables,
+    ...(unseen.length === 0 ? {} : { unseen }),
+    ...(defaultSchema === undefined ? {} : { defaultSchema }),
+  };
 };
