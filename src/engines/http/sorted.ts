@@ -73,19 +73,20 @@ export const sortRows = async (
     const upper: SQLInputValue[] = to === undefined ? [] : bindsOf(columns, to);
     const below = to === undefined ? '' : ` and ${place} < ${marks}`;
     const first = db.prepare(
-      `select ${ks.join(', ')}, n, cells from ${name} where ${from === undefined ? 'true' : `${place} >= ${marks}`}${below} order by ${ks.join(', ')}${keyless ? '' : ', n'} limit ${chunkRows}`,
+      `select n, cells from ${name} where ${from === undefined ? 'true' : `${place} >= ${marks}`}${below} order by ${ks.join(', ')}${keyless ? '' : ', n'} limit ${chunkRows}`,
     );
     const tail = keyless ? '' : ', n';
     const next = db.prepare(
-      `select ${ks.join(', ')}, n, cells from ${name} where (${ks.join(', ')}${tail}) > (${ks.map(() => '?').join(', ')}${keyless ? '' : ', ?'})${below} order by ${ks.join(', ')}${tail} limit ${chunkRows}`,
+      `select n, cells from ${name} where (${ks.join(', ')}${tail}) > (${ks.map(() => '?').join(', ')}${keyless ? '' : ', ?'})${below} order by ${ks.join(', ')}${tail} limit ${chunkRows}`,
     );
     const lower: SQLInputValue[] = from === undefined ? [] : bindsOf(columns, from);
-    let found = first.all(...lower, ...upper) as unknown as (Stored & Record<string, Uint8Array>)[];
+    let found = first.all(...lower, ...upper) as unknown as Stored[];
     while (found.length > 0) {
+      const last = found.at(-1)!;
+      const after = bindsOf(columns, JSON.parse(last.cells) as Row);
       yield* bounded(found.map(read), signal);
       await breathe(undefined, { signal });
-      const last = found.at(-1)!;
-      found = next.all(...ks.map((k) => last[k]!), ...(keyless ? [] : [last.n]), ...upper) as unknown as typeof found;
+      found = next.all(...after, ...(keyless ? [] : [last.n]), ...upper) as unknown as typeof found;
     }
   }
 
