@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import type { Fingerprint, StepMark, WriterLock } from '../../model/endpoint.ts';
@@ -31,7 +31,7 @@ const isAlive = (pid: number): boolean => {
 };
 
 export const machineLock = (side: string, target: Fingerprint, clock: Clock): MachineLock => {
-  const folder = join(tmpdir(), `lockstep-locks-${userInfo().uid}`);
+  const folder = join(tmpdir(), `lockstep-locks-${process.getuid?.() ?? 'user'}`);
   const name = createHash('sha256').update(`${target.server} ${target.database}`).digest('hex').slice(0, 24);
   const file = join(folder, name);
   const read = (): Note | undefined => {
