@@ -17,6 +17,7 @@ export interface Verification {
 }
 
 const examplesMost = 100;
+const keysAtOnce = 1000;
 
 /** The key as the pair compares it, from the target's own. Widening is always exact. */
 const commonKey = (pair: Pair, key: Key): Key =>
@@ -69,8 +70,7 @@ export const verifyWritten = async (
   let verified = 0;
   let unverified = 0;
   const examples: { pair: string; key: Key; columns: readonly string[] }[] = [];
-  const check = async (pair: Pair, settled: readonly Settled[]): Promise<void> => {
-    const keys = settled.map((s) => commonKey(pair, s.item.change.key));
+  const check = async (pair: Pair, keys: readonly Key[]): Promise<void> => {
     const left = await rowsByKey(await sources.of(pair), pair, 'source', keys, o);
     const right = await rowsByKey(target, pair, 'target', keys, o);
     for (const key of keys) {
@@ -93,12 +93,23 @@ export const verifyWritten = async (
     }
   };
   const byName = new Map(o.pairs.map((p) => [p.name, p]));
+  /** Keys still to be read again: many at once, however small the batches were that they were written in. */
+  const waiting = new Map<Pair, Key[]>();
+  const add = async (pair: Pair, settled: readonly Settled[]): Promise<void> => {
+    const keys = waiting.get(pair) ?? [];
+    for (const s of settled) keys.push(commonKey(pair, s.item.change.key));
+    waiting.set(pair, keys);
+    if (keys.length < keysAtOnce) return;
+    waiting.delete(pair);
+    await check(pair, keys);
+  };
   for await (const batch of o.store.journal.outcomes(o.run, { signal: o.signal, statuses: ['applied', 'already'] })) {
     // A write that only made room (a reference set in a second step) is checked with its last write.
     for (const [table, settled] of Map.groupBy(batch, (s) => s.item.table)) {
       const pair = byName.get(o.plan.header.tables[table]!.pair);
-      if (pair !== undefined) await check(pair, settled);
+      if (pair !== undefined) await add(pair, settled);
     }
   }
+  for (const [pair, keys] of waiting) await check(pair, keys);
   return { verified, unverified, examples };
 };
