@@ -112,6 +112,7 @@ test('a list of errors, or one beside items that are null, is not taken for the 
       /not plain where the items/,
     );
   assert.deepEqual(await read(() => ({ body: { licences: [], count: 0 } }), '/t'), []);
+  assert.deepEqual(await read(() => ({ body: { results: [], next: null, previous: null } }), '/t'), []);
   assert.equal((await read(() => ({ body: { licences: three, warnings: [] } }), '/t')).length, 3);
 });
 

@@ -5,7 +5,7 @@ import { incompleteList } from './incomplete.ts';
 import { isList, isNumber, isObject, type Json, type JsonObject, jsonOf, scalarText } from './json.ts';
 import { pointerText, valueAt } from './pointer.ts';
 import type { ListSpec } from './resource.ts';
-import { besides, failureIn, moreIn, moreThan } from './signs.ts';
+import { besides, failureIn, mayBeNull, moreIn, moreThan } from './signs.ts';
 
 export interface Page {
   readonly items: readonly Json[];
@@ -26,6 +26,9 @@ const linkNext = (header: string | readonly string[] | undefined): string | unde
 
 const isEmpty = (value: Json): boolean => isList(value) && value.length === 0;
 
+const hasNullItems = (body: JsonObject): boolean =>
+  Object.entries(body).some(([name, value]) => value === null && !mayBeNull.test(name));
+
 const itemsOf = (side: string, list: ListSpec, { body }: Answer): readonly Json[] => {
   if (list.items !== undefined) {
     const items = valueAt(body, list.items);
@@ -44,7 +47,7 @@ const itemsOf = (side: string, list: ListSpec, { body }: Answer): readonly Json[
   if (isList(body)) return body;
   const lists = isObject(body) ? Object.entries(body).filter(([n, v]) => isList(v) && !besides.has(n)) : [];
   // Where the items are null, an empty list beside them is not theirs.
-  const doubtful = lists.length === 1 && isEmpty(lists[0]![1]) && Object.values(body as JsonObject).includes(null);
+  const doubtful = lists.length === 1 && isEmpty(lists[0]![1]) && hasNullItems(body as JsonObject);
   if (lists.length === 1 && !doubtful) return lists[0]![1] as readonly Json[];
   throw new LockstepError('DATABASE', `${side}: it is not plain where the items of GET ${list.label} are`, {
     side,

@@ -121,3 +121,6 @@ export const besides: ReadonlySet<string> = new Set([
   'included',
   'links',
 ]);
+
+/** Members of which null says nothing of the items. */
+export const mayBeNull = /next|prev|first|last|cursor|token|page|link|meta|error|message|warning|count|total|url/i;
