@@ -49,6 +49,8 @@ export interface Defined {
 /** A counter that has come to its end has no next value. */
 const greatest = 2n ** 63n - 1n;
 
+const long: ColumnType = { kind: 'int', bits: 64 };
+
 const columnOf = (c: Column, t: CopyTable, o: DefineOptions, leftOut: LeftOut[]): ColumnDefinition => {
   const table = tableLabel(t.source);
   const details = t.details.columns.get(c.name);
@@ -69,9 +71,12 @@ const columnOf = (c: Column, t: CopyTable, o: DefineOptions, leftOut: LeftOut[])
   const portable = value !== undefined && (value.kind !== 'native' || value.engine === o.targetEngine);
   if (details?.defaultSql !== undefined && !portable && identity === undefined)
     lost('default', 'only its own engine can say it', details.defaultSql);
+  // BIGINT UNSIGNED: elsewhere a counter has 63 bits, and a row beyond them is refused
+  const type =
+    declared ?? (identity !== undefined && native === undefined && c.type.kind === 'decimal' ? long : c.type);
   return {
     name: c.name,
-    type: declared ?? c.type,
+    type,
     nullable: c.nullable && !inKey,
     ...(native === undefined || native === '' ? {} : { native }),
     ...(expression === undefined ? {} : { expression }),
@@ -87,22 +92,25 @@ const columnOf = (c: Column, t: CopyTable, o: DefineOptions, leftOut: LeftOut[])
 
 const isSame = (a: TableName, b: TableName): boolean => a.name === b.name && a.schema === b.schema;
 
-/** Integers that refer to wider ones become as wide: some engines want both to be one type. */
+/**
+ * Integers that refer to wider ones become as wide, and unsigned ones that refer to a counter what it is: some engines
+ * want both to be one type.
+ */
 const widened = (definitions: readonly TableDefinition[], native: boolean): readonly TableDefinition[] => {
   if (native) return definitions;
   return definitions.map((d) => ({
     ...d,
     columns: d.columns.map((c) => {
       const { type } = c;
-      if (type.kind !== 'int') return c;
-      let bits = type.bits;
+      if (type.kind !== 'int' && type.kind !== 'decimal') return c;
+      let bits: 0 | 16 | 32 | 64 = type.kind === 'int' ? type.bits : 0;
       for (const key of d.foreignKeys) {
         const at = key.columns.indexOf(c.name);
         const parent = at < 0 ? undefined : definitions.find((p) => isSame(p, key.references));
         const to = parent?.columns.find((p) => p.name === key.referencedColumns[at])?.type;
         if (to?.kind === 'int' && to.bits > bits) bits = to.bits;
       }
-      return bits === type.bits ? c : { ...c, type: { kind: 'int' as const, bits } };
+      return bits === 0 || (type.kind === 'int' && bits === type.bits) ? c : { ...c, type: { kind: 'int', bits } };
     }),
   }));
 };

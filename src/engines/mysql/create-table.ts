@@ -49,9 +49,11 @@ const typesOf = (table: TableDefinition, mariadb: boolean): ReadonlyMap<string, 
   return made;
 };
 
-/** A column that counts by itself must begin a key. */
+/** A column that counts by itself must begin a key. BIGINT UNSIGNED holds more than an `int` does, and counts. */
 const counts = (c: ColumnDefinition, table: TableDefinition): boolean =>
-  c.identity !== undefined && c.type.kind === 'int' && table.primaryKey?.columns[0] === c.name;
+  c.identity !== undefined &&
+  (c.type.kind === 'int' || /^bigint\b/i.test(c.native ?? '')) &&
+  table.primaryKey?.columns[0] === c.name;
 
 const columnSql = (c: ColumnDefinition, made: Made, table: TableDefinition): string => {
   if (c.expression !== undefined) return `${made.sql} generated always as (${c.expression}) stored`;
