@@ -248,7 +248,11 @@ describe('rows that changed in PostgreSQL', async () => {
     assert.equal(await from('day', '2024-05-01'), '1,2');
     assert.equal(await from('n', '5'), '1,2');
     assert.equal(await from('n', '-7'), '1,2,3,4');
-    assert.equal((await columns.latest(selection.table, of('n'), o)).history, '00000001', 'the timeline');
+    assert.match(
+      (await columns.latest(selection.table, of('n'), o)).history!,
+      /^00000001 \d+ /,
+      'the timeline and the table',
+    );
   });
 
   test('two databases compared by xmin: edits and deletes on either side, a target edited alone, nothing missed', async () => {

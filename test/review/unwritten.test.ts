@@ -20,6 +20,7 @@ test('PostgreSQL: a column that is dropped and added with a default', async () =
   const only = (table: string) => ({ pairs: [{ source: table }] });
   const { run } = incrementalRuns(left, right);
   for (const table of ['t', 'c', 'e']) assert.equal((await run(rule('xmin'), only(table))).report.verdict, 'agrees');
+  assert.equal((await run(rule('id'), only('t'))).report.verdict, 'agrees');
   await target.query(`alter table t drop column v; alter table t add column v int default 7; alter table t alter v drop default;
     alter type pair drop attribute b; alter type pair add attribute b int; alter type mood rename value 'low' to 'down'`);
   for (const [table, rows] of [
@@ -31,6 +32,7 @@ test('PostgreSQL: a column that is dropped and added with a default', async () =
     assert.equal(report.verdict, 'differs', table);
     assert.equal(pair.different, rows);
   }
+  assert.equal((await run(rule('id'), only('t'))).pair.different, 50, 'by a column that nobody set');
 });
 
 test('Firebird: a column that is dropped and added with a default, and one that is computed anew', {

@@ -31,7 +31,8 @@ interface ColumnMark {
 const goneBack = (method: Telling & { kind: 'column' }, then: ColumnMark, now: string | null): string | undefined => {
   if (now === null) return undefined;
   const present = JSON.parse(now) as ColumnMark;
-  if (present.history !== then.history) return 'it was promoted or restored since';
+  if (present.history !== then.history)
+    return 'it was promoted or restored since, or the table was altered or made anew';
   if (compareCells(method.column.as, present.value, then.value) >= 0) return undefined;
   return `the greatest ${method.name} was ${then.value} and is ${present.value}: rows were deleted, or an earlier state was restored`;
 };

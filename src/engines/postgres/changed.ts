@@ -183,15 +183,17 @@ export const changesOf = (x: {
         const instant = column.as.kind === 'instant';
         const value = instant ? `(x.v at time zone 'UTC')` : 'x.v';
         const [row] = await session.query(
-          `select ${value}::pg_catalog.text, (pg_catalog.now() at time zone 'UTC')::pg_catalog.text, ${timelineSql}
+          `select ${value}::pg_catalog.text, (pg_catalog.now() at time zone 'UTC')::pg_catalog.text, ${timelineSql},
+                  (select c.oid::text || ' ' || pg_catalog.md5(pg_catalog.string_agg(p.oid || p.made, ';' order by p.oid))
+                   from pg_catalog.pg_class c cross join lateral (${typesSql}) p where c.oid = pg_catalog.to_regclass($1) group by c.oid)
            from (select pg_catalog.max(t.${id(column.name)}) as v from ${rowsOf(table)} as t) as x`,
-          undefined,
+          [tableId(table)],
           at(table, `asking for the latest ${column.name} of`, o),
         );
         return {
           value: row![0] as Text | null,
           ...(column.as.kind === 'int' ? {} : { now: row![1] as Text }),
-          ...(row![2] == null ? {} : { history: row![2] }),
+          history: `${row![2] ?? ''} ${row![3]}`,
         };
       },
       since: (selection, column, from, o) =>
