@@ -10,13 +10,13 @@ import { createShop, type Dump, dumpShop, fillShop, shopTables } from './shop.ts
 type Mode = 'mirror' | 'upsert' | 'insert_only' | 'update_only';
 const plans: readonly (readonly [DatabaseName, DatabaseName, readonly Mode[]])[] = [
   ['postgres', 'postgres', ['mirror', 'upsert', 'insert_only', 'update_only']],
-  ['sqlite', 'postgres', ['mirror', 'upsert']],
+  ['sqlite', 'postgres', ['mirror']],
   ['postgres', 'sqlite', ['mirror', 'insert_only']],
-  ['sqlite', 'sqlite', ['mirror', 'update_only']],
+  ['sqlite', 'sqlite', ['mirror']],
   ...(isMariadbMissing
     ? []
     : ([
-        ['postgres', 'mysql', ['mirror', 'upsert']],
+        ['postgres', 'mysql', ['mirror']],
         ['mysql', 'postgres', ['mirror']],
         ['mysql', 'mysql', ['mirror', 'update_only']],
       ] as const)),

@@ -179,6 +179,7 @@ export const firebirdHarness: Harness = {
       [Symbol.asyncDispose]: () => db[Symbol.asyncDispose](),
     };
   },
+  bigRows: 400_000,
   bigTable: async (rows) => {
     const db = await firebirdDatabase();
     await db.run(
