@@ -7,8 +7,9 @@ import type {
   TableDraft,
 } from '../../model/build.ts';
 import type { ForeignKey, TableName } from '../../model/schema.ts';
+import { columnNotes, keyColumnsAround, madeAgain, withinRow } from '../sql/draft.ts';
 import { id, literal } from '../sql/quote.ts';
-import { type Limits, type Made, type Place, typeOf, widestDecimal } from './column-type.ts';
+import { type Limits, type Made, typeOf, widestDecimal } from './column-type.ts';
 import type { Session, StatementOptions } from './session.ts';
 
 const list = (names: readonly string[]): string => names.map(id).join(', ');
@@ -17,34 +18,17 @@ const actions = { cascade: 'cascade', set_null: 'set null', set_default: 'set de
 /** Bytes that the columns of a row may take together. */
 const longestRow = 60_000;
 
-/** Where a column stands in keys and indexes: it decides how long its text can be. */
-const placeOf = (table: TableDefinition, name: string): Place => {
-  const keys = [
-    ...(table.primaryKey === undefined ? [] : [table.primaryKey.columns]),
-    ...table.indexes.flatMap((i) => (i.unique ? [i.columns] : [])),
-    ...table.foreignKeys.map((k) => k.columns),
-    ...table.referenced,
-  ].filter((columns) => columns.includes(name));
-  return { keyColumns: Math.max(0, ...keys.map((columns) => columns.length)) };
-};
-
 /** Each column's type; the longest texts leave the row until it is no longer than a row may be. */
 const typesOf = (table: TableDefinition, limits: Limits): ReadonlyMap<string, Made> => {
-  const made = new Map(
+  const types = new Map(
     table.columns.map((c): [string, Made] => [
       c.name,
       c.native === undefined
-        ? typeOf(c.type, placeOf(table, c.name), limits)
+        ? typeOf(c.type, { keyColumns: keyColumnsAround(table, c.name) }, limits)
         : { sql: c.native, type: c.type, bytes: 0 },
     ]),
   );
-  const total = (): number => [...made.values()].reduce((sum, m) => sum + m.bytes, 0);
-  const movable = [...made].filter(([, m]) => m.off !== undefined).sort((a, b) => b[1].bytes - a[1].bytes);
-  for (const [name, m] of movable) {
-    if (total() <= longestRow) break;
-    made.set(name, m.off!);
-  }
-  return made;
+  return withinRow(types, longestRow);
 };
 
 const defaultSql = (value: DefaultValue | undefined, { type }: Made): string => {
@@ -115,18 +99,11 @@ const draftOf =
               ? `alter table ${name} add constraint ${id(i.name)} unique (${list(i.columns)})`
               : `create index ${id(i.name)} on ${name} (${list(i.columns)})`,
           })),
-        ...table.others.flatMap((o) =>
-          o.again === undefined
-            ? []
-            : [{ what: `${o.kind} ${o.name} of ${table.name}`, sql: o.again.replaceAll('{table}', () => name) }],
-        ),
+        ...madeAgain(table, name),
       ],
       foreignKeys: table.foreignKeys.map((key) => foreignKey(table, key)),
       notes: [
-        ...table.columns.flatMap((c) => {
-          const { note } = types.get(c.name)!;
-          return note === undefined ? [] : [`${table.name}.${c.name} ${note}`];
-        }),
+        ...columnNotes(table, (c) => types.get(c.name)!.note),
         ...onBlob.map((i) => `index ${i.name} of ${table.name} is not made: Firebird has none over BLOBs`),
       ],
     };

@@ -1,6 +1,6 @@
 import type { Partition, Segment, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
-import { rowHasher } from '../../model/hash/row-hash.ts';
+import { partOf } from '../../model/hash/part-of.ts';
 import { compareKeys } from '../../model/order.ts';
 import type { Key, Row } from '../../model/row.ts';
 import type { ColumnType } from '../../model/schema.ts';
@@ -65,26 +65,6 @@ const pieceSql = (
     sql: `select ${sql} from (select t.rdb$db_key as dk from ${table} t${condition}${order}) x left join ${table} t on t.rdb$db_key = x.dk`,
     texts,
   };
-};
-
-const intKey = /^-?\d+$/;
-
-/** The part of a range partition that a key is in; what is no integer is in the last. */
-const rangePart = (p: Extract<Partition, { by: 'range' }>, key: Key): number => {
-  if (!intKey.test(key[0]!)) return p.count - 1;
-  const distance = BigInt(key[0]!) - p.origin;
-  if (distance < 0n) return 0;
-  const part = distance / p.width;
-  return part >= BigInt(p.count) ? p.count - 1 : Number(part);
-};
-
-/** The part of any partition that a row's key falls into. */
-export const partOf = (selection: Selection, partition: Partition | undefined): ((row: Row) => number) => {
-  if (partition === undefined) return () => 0;
-  if (partition.by === 'range') return (row) => rangePart(partition, row);
-  if (selection.keyWidth === 0) throw new LockstepError('INTERNAL', 'rows without a key have no bucket.');
-  const hasher = rowHasher(selection.columns, selection.keyWidth, partition.hash);
-  return (row) => hasher.bucket(row, partition.count);
 };
 
 const least = -(2n ** 63n);

@@ -10,6 +10,7 @@ import type {
   Selection,
 } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import { partOf } from '../../model/hash/part-of.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { compareKeys } from '../../model/order.ts';
 import type { Batch, Key, Row, Text } from '../../model/row.ts';
@@ -21,7 +22,7 @@ import { changesOf } from './changed.ts';
 import { type ColumnSql, columnsSql, rowReader } from './columns.ts';
 import { scaled } from './decode.ts';
 import { digestRows, hashBatches, joined } from './hash-rows.ts';
-import { baseSql, orderTypes, partOf, planRead } from './read-plan.ts';
+import { baseSql, orderTypes, planRead } from './read-plan.ts';
 import { sampleKeys } from './sample.ts';
 import type { Session, StatementOptions } from './session.ts';
 

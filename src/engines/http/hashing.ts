@@ -1,29 +1,11 @@
 import { isMisfit } from '../../model/canon/misfit.ts';
-import type { Cancel, Digest, HashBatch, Hashing, Partition, Segment, Selection } from '../../model/endpoint.ts';
-import { LockstepError } from '../../model/errors.ts';
+import type { Cancel, Digest, HashBatch, Hashing, Segment, Selection } from '../../model/endpoint.ts';
+import { partOf } from '../../model/hash/part-of.ts';
 import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
 
 type Scan = (selection: Selection, segment: Segment, o: Cancel) => AsyncIterable<Batch<Row>>;
-
-/** The part of a range partition that holds a key; the first and the last are unbounded, and misfits come last. */
-const rangePart = (p: Extract<Partition, { by: 'range' }>, row: Row): number => {
-  if (isMisfit(row[0]!)) return p.count - 1;
-  const distance = BigInt(row[0]!) - p.origin;
-  if (distance < 0n) return 0;
-  const part = distance / p.width;
-  return part >= BigInt(p.count) ? p.count - 1 : Number(part);
-};
-
-/** The part that a row belongs to. */
-export const partOf = (selection: Selection, partition: Partition | undefined): ((row: Row) => number) => {
-  if (partition === undefined) return () => 0;
-  if (partition.by === 'range') return (row) => rangePart(partition, row);
-  if (selection.keyWidth === 0) throw new LockstepError('INTERNAL', 'Rows without a key have no bucket.');
-  const hasher = rowHasher(selection.columns, selection.keyWidth, partition.hash);
-  return (row) => hasher.bucket(row, partition.count);
-};
 
 const isInt64 = (selection: Selection): boolean => selection.keyWidth === 1 && selection.columns[0]!.as.kind === 'int';
 

@@ -6,7 +6,8 @@ import type {
   TableDraft,
 } from '../../model/build.ts';
 import type { ForeignKey, TableName } from '../../model/schema.ts';
-import { type Made, type Place, typeOf } from './column-type.ts';
+import { columnNotes, keyColumnsAround, madeAgain, withinRow } from '../sql/draft.ts';
+import { type Made, typeOf } from './column-type.ts';
 import { defaultSql } from './default-sql.ts';
 import { id, tableId } from './quote.ts';
 import type { Session, StatementOptions } from './session.ts';
@@ -19,34 +20,17 @@ const prefix = 191;
 /** Bytes that the columns kept in the row itself may take together. */
 const longestRow = 60_000;
 
-/** Where a column stands in keys: it decides how long its text can be. */
-const placeOf = (table: TableDefinition, name: string): Place => {
-  const keys = [
-    ...(table.primaryKey === undefined ? [] : [table.primaryKey.columns]),
-    ...table.indexes.flatMap((i) => (i.unique ? [i.columns] : [])),
-    ...table.foreignKeys.map((k) => k.columns),
-    ...table.referenced,
-  ].filter((columns) => columns.includes(name));
-  return { keyColumns: Math.max(0, ...keys.map((columns) => columns.length)) };
-};
-
 /** Each column's type; the longest texts leave the row until it is no longer than a row may be. */
 const typesOf = (table: TableDefinition, mariadb: boolean): ReadonlyMap<string, Made> => {
-  const made = new Map(
+  const types = new Map(
     table.columns.map((c): [string, Made] => [
       c.name,
       c.native === undefined
-        ? typeOf(c.type, placeOf(table, c.name), mariadb)
+        ? typeOf(c.type, { keyColumns: keyColumnsAround(table, c.name) }, mariadb)
         : { sql: c.native, type: c.type, bytes: 0, long: false },
     ]),
   );
-  const total = (): number => [...made.values()].reduce((sum, m) => sum + m.bytes, 0);
-  const movable = [...made].filter(([, m]) => m.off !== undefined).sort((a, b) => b[1].bytes - a[1].bytes);
-  for (const [name, m] of movable) {
-    if (total() <= longestRow) break;
-    made.set(name, m.off!);
-  }
-  return made;
+  return withinRow(types, longestRow);
 };
 
 /** A column that counts by itself must begin a key. BIGINT UNSIGNED holds more than an `int` does, and counts. */
@@ -70,10 +54,7 @@ const foreignKey = (table: TableName, key: ForeignKey): DraftStatement => ({
 });
 
 const notesOf = (table: TableDefinition, types: ReadonlyMap<string, Made>): string[] => [
-  ...table.columns.flatMap((c) => {
-    const { note } = types.get(c.name)!;
-    return note === undefined ? [] : [`${table.name}.${c.name} ${note}`];
-  }),
+  ...columnNotes(table, (c) => types.get(c.name)!.note),
   ...table.columns
     .filter((c) => c.identity !== undefined && !counts(c, table))
     .map((c) => `${table.name}.${c.name} does not count by itself: MySQL wants such a column first in the primary key`),
@@ -115,11 +96,7 @@ const draftOf =
           what: `${i.unique ? 'unique key' : 'index'} ${i.name} of ${table.name}`,
           sql: `create ${i.unique ? 'unique ' : ''}index ${id(i.name)} on ${name} (${i.columns.map((c) => `${id(c)}${!i.unique && types.get(c)?.long ? `(${prefix})` : ''}`).join(', ')})`,
         })),
-        ...table.others.flatMap((o) =>
-          o.again === undefined
-            ? []
-            : [{ what: `${o.kind} ${o.name} of ${table.name}`, sql: o.again.replaceAll('{table}', () => name) }],
-        ),
+        ...madeAgain(table, name),
         { what: `statistics of ${table.name}`, sql: `analyze table ${name}` },
       ],
       foreignKeys: table.foreignKeys.map((key) => foreignKey(table, key)),

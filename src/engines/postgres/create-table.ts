@@ -7,6 +7,7 @@ import type {
   TableDraft,
 } from '../../model/build.ts';
 import type { ColumnType, ForeignKey, TableName } from '../../model/schema.ts';
+import { columnNotes, madeAgain } from '../sql/draft.ts';
 import { id, literal, tableId } from '../sql/quote.ts';
 import type { Room } from '../sql/room.ts';
 import { ownSchema } from './inspect.ts';
@@ -187,18 +188,11 @@ const draft = (plain: TableDefinition): TableDraft => {
           ? `alter table ${name} add constraint ${id(i.name)} unique (${list(i.columns)})`
           : `create index ${id(i.name)} on ${name} (${list(i.columns)})`,
       })),
-      ...table.others.flatMap((o) =>
-        o.again === undefined
-          ? []
-          : [{ what: `${o.kind} ${o.name} of ${table.name}`, sql: o.again.replaceAll('{table}', () => name) }],
-      ),
+      ...madeAgain(table, name),
       { what: `statistics of ${table.name}`, sql: `analyze ${name}` },
     ],
     foreignKeys: table.foreignKeys.map((key) => foreignKey(table, key)),
-    notes: table.columns.flatMap((c) => {
-      const { note } = made(c);
-      return note === undefined ? [] : [`${table.name}.${c.name} ${note}`];
-    }),
+    notes: columnNotes(table, (c) => made(c).note),
   };
 };
 

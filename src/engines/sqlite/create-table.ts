@@ -1,5 +1,6 @@
 import type { ColumnDefinition, DefaultValue, SchemaBuilder, TableDefinition, TableDraft } from '../../model/build.ts';
 import type { ColumnType } from '../../model/schema.ts';
+import { madeAgain } from '../sql/draft.ts';
 import { id, literal } from '../sql/quote.ts';
 import { columnType } from './declared-type.ts';
 
@@ -113,11 +114,7 @@ const draft = (table: TableDefinition): TableDraft => {
         what: `${i.unique ? 'unique key' : 'index'} ${i.name} of ${table.name}`,
         sql: `create ${i.unique ? 'unique ' : ''}index ${id(i.name)} on ${name} (${list(i.columns)})`,
       })),
-      ...table.others.flatMap((o) =>
-        o.kind === 'check' || o.again === undefined
-          ? []
-          : [{ what: `${o.kind} ${o.name} of ${table.name}`, sql: o.again.replaceAll('{table}', () => name) }],
-      ),
+      ...madeAgain({ name: table.name, others: table.others.filter((o) => o.kind !== 'check') }, name),
       ...(rowid?.position === undefined
         ? []
         : [

@@ -1,6 +1,7 @@
 import { hashed } from '../../lib/lookup3.ts';
 import type { Digest, Partition, Selection } from '../../model/endpoint.ts';
 import { halves } from '../../model/hash/column-hash.ts';
+import { partOf } from '../../model/hash/part-of.ts';
 import { rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { readInteger } from '../sql/read-bytes.ts';
@@ -10,7 +11,6 @@ import { sums } from './digest.ts';
 import { separator } from './frame.ts';
 import { type Cursor, cellAt, locate } from './frame-cursor.ts';
 import { frameHashing, hashFrame } from './frame-hash.ts';
-import { partOf } from './read-plan.ts';
 import type { Snapshot } from './reading.ts';
 import type { Meter } from './scan.ts';
 

@@ -1,6 +1,5 @@
 import type { Partition, Segment, Selection } from '../../model/endpoint.ts';
-import { LockstepError } from '../../model/errors.ts';
-import { rowHasher } from '../../model/hash/row-hash.ts';
+import { partOf } from '../../model/hash/part-of.ts';
 import { compareKeys } from '../../model/order.ts';
 import type { Key } from '../../model/row.ts';
 import { keyTypes } from '../../model/selection.ts';
@@ -115,26 +114,6 @@ const planKeys = (db: Database, selection: Selection, keys: readonly Key[], orde
     return { order, pieces, lookup: true };
   }
   return { order, pieces: [everything], lookup: false, keep: (key) => wanted.has(sameKey(key)) };
-};
-
-const intKey = /^-?\d+$/;
-
-/** The part of a range partition that holds a key; what is no integer is in the last. */
-export const rangePart = (p: Extract<Partition, { by: 'range' }>, key: Key): number => {
-  if (!intKey.test(key[0]!)) return p.count - 1;
-  const distance = BigInt(key[0]!) - p.origin;
-  if (distance < 0n) return 0;
-  const part = distance / p.width;
-  return part >= BigInt(p.count) ? p.count - 1 : Number(part);
-};
-
-/** The part of any partition that a row's key falls into. */
-export const partOf = (selection: Selection, partition: Partition | undefined): ((key: Key) => number) => {
-  if (partition === undefined) return () => 0;
-  if (partition.by === 'range') return (key) => rangePart(partition, key);
-  if (selection.keyWidth === 0) throw new LockstepError('INTERNAL', 'rows without a key have no bucket.');
-  const hasher = rowHasher(selection.columns, selection.keyWidth, partition.hash);
-  return (key) => hasher.bucket(key, partition.count);
 };
 
 const least = -(2n ** 63n);
