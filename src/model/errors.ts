@@ -37,6 +37,15 @@ export const errorCodes = {
   /** A list that cannot have been read whole (an API): nothing may be concluded from it. */
   INCOMPLETE: { exit: 25, retry: 'now' },
   STATEMENT_TIMEOUT: { exit: 1, retry: 'after_fix' },
+  /** Who asks is not known: no token, or one that is not good (any more). */
+  UNAUTHENTICATED: { exit: 21, retry: 'after_fix' },
+  /** Who asks is known and lacks a scope. */
+  FORBIDDEN: { exit: 20, retry: 'after_fix' },
+  RATE_LIMITED: { exit: 21, retry: 'now' },
+  /** Something of this name is there, or has ended, or is in another state than the request needs. */
+  CONFLICT: { exit: 20, retry: 'after_fix' },
+  /** The audit log is not what was written. */
+  AUDIT: { exit: 29, retry: 'never' },
   ABORTED: { exit: 130, retry: 'never' },
   DATABASE: { exit: 1, retry: 'after_fix' },
   INTERNAL: { exit: 1, retry: 'never' },
