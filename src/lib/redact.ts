@@ -2,7 +2,7 @@
  * Keeps secrets out of messages. URLs lose their passwords always; whole secrets that were resolved for this process
  * are masked wherever they occur. For messages only: results (cell values) are never changed.
  */
-const urlPassword = /([a-z][a-z0-9+.-]*:\/\/[^\s/:@'"`]*):([^\s'"`]*)@(?=[^\s@]*)/gi;
+const urlPassword = /([a-z][a-z0-9+.-]{0,30}:\/\/[^\s/:@'"`]*):([^\s'"`]*)@(?=[^\s@]*)/gi;
 const parameter = /([?&;\s](?:password|passwd|pwd|token|secret|api[_-]?key|sslpassword)=)[^\s&;'"`]+/gi;
 
 export const redactUrls = (text: string): string => text.replace(urlPassword, '$1:***@').replace(parameter, '$1***');
