@@ -1,15 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Redactor } from '../lib/redact.ts';
-import type { Engine } from '../model/endpoint.ts';
+import type { Engines } from '../service/connect.ts';
 import type { Out } from './io.ts';
-
-/** The engines there are, loaded when asked for. */
-export interface Engines {
-  readonly names: readonly string[];
-  /** Engine of a URL's scheme. */
-  ofUrl(url: string): string | undefined;
-  load(name: string): Promise<Engine> | undefined;
-}
 
 /** What a command has of the world outside. Made in `main.ts`; tests make their own. */
 export interface Context {

@@ -3,14 +3,14 @@ import type { Endpoint, Finding } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
 import { type Column, type Table, tableLabel } from '../model/schema.ts';
+import { connectSide } from '../service/connect.ts';
+import { type Job, scopeOf } from '../service/job.ts';
+import type { Side } from '../service/side.ts';
 import { alignAll } from '../work/compare.ts';
-import { connectSide } from './connect.ts';
 import type { Context } from './context.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import { examineIncremental } from './doctor-incremental.ts';
-import { type Job, scopeOf } from './job.ts';
 import { count } from './output/text.ts';
-import type { Side } from './side.ts';
 
 const ok = (about: string, code: string, message: string): Diagnosis => ({ about, level: 'ok', code, message });
 

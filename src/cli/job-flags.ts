@@ -1,19 +1,24 @@
-import type { ApplySettings, EndpointEntry, Guards } from '../config/config.ts';
-import type { ShownDifferences } from '../config/differences.ts';
-import { defaultIncremental } from '../config/incremental.ts';
+import type { Guards } from '../config/config.ts';
 import { durationFlag } from '../config/units.ts';
 import type { PairOptions } from '../diff/align.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { IncrementalRule } from '../model/incremental.ts';
-import type { SqlDifferences } from '../work/save-diff.ts';
-import type { Incremental } from '../work/standings.ts';
+import type { Overrides } from '../service/job.ts';
 import type { Flags } from './context.ts';
-import { listFlag, mapFlag, numberFlag, toleranceFlag, whereFlags } from './read-flags.ts';
+import {
+  listFlag,
+  mapFlag,
+  modeFlag,
+  numberFlag,
+  pairFlag,
+  settleFlag,
+  toleranceFlag,
+  whereFlags,
+} from './read-flags.ts';
 
 /** What flags say about a job, each over what the config says. */
 
 /** What the flags say about every pair. */
-export const optionsOf = (flags: Flags): PairOptions => {
+const optionsOf = (flags: Flags): PairOptions => {
   const key = listFlag(flags.key);
   const columns = listFlag(flags.columns);
   const exclude = listFlag(flags.exclude);
@@ -31,53 +36,37 @@ export const optionsOf = (flags: Flags): PairOptions => {
   };
 };
 
-/** `--max-changes` given by hand replaces the ratio too. */
-export const guardsWith = (guards: Guards, flags: Flags): Guards => ({
-  ...guards,
-  ...(flags.maxChanges === undefined
-    ? {}
-    : { maxChanges: numberFlag('--max-changes', flags.maxChanges), maxChangeRatio: null }),
-  ...(flags.allowDeletes === undefined ? {} : { maxDeletes: numberFlag('--allow-deletes', flags.allowDeletes) }),
-  ...(flags.emptySource === undefined ? {} : { emptySource: flags.emptySource as Guards['emptySource'] }),
-});
-
-/** How it is written, where flags say more than the config. */
-export const applyWith = (apply: ApplySettings, flags: Flags): ApplySettings => ({
-  ...apply,
+/** How it is written, where flags say so. */
+const applyOf = (flags: Flags): NonNullable<Overrides['apply']> => ({
   ...(flags.batchSize === undefined ? {} : { batchSize: numberFlag('--batch-size', flags.batchSize, 1) }),
   ...(flags.atomic === undefined ? {} : { atomic: flags.atomic as 'batch' | 'run' }),
 });
 
-/** How fast and how long one side may be read. */
-export const limitsOf = (
-  flags: Flags,
-  entry?: EndpointEntry,
-): { rowsPerSecond?: number; statementTimeoutMs?: number } => {
-  const rows =
-    flags.rowsPerSecond === undefined ? entry?.rowsPerSecond : numberFlag('--rows-per-second', flags.rowsPerSecond, 1);
-  const timeout =
-    flags.statementTimeout === undefined
-      ? entry?.statementTimeoutMs
-      : durationFlag('--statement-timeout', flags.statementTimeout);
+/** How fast and how long one side may be read, where flags say so. */
+export const limitsOf = (flags: Flags): NonNullable<Overrides['limits']> => ({
+  ...(flags.rowsPerSecond === undefined
+    ? {}
+    : { rowsPerSecond: numberFlag('--rows-per-second', flags.rowsPerSecond, 1) }),
+  ...(flags.statementTimeout === undefined
+    ? {}
+    : { statementTimeoutMs: durationFlag('--statement-timeout', flags.statementTimeout) }),
+});
+
+/** Everything that flags say otherwise than the configuration; `only`: the tables that were named. */
+export const overridesOf = (flags: Flags, only: readonly string[]): Overrides => {
+  const settleMs = settleFlag(flags);
   return {
-    ...(rows === undefined ? {} : { rowsPerSecond: rows }),
-    ...(timeout === undefined ? {} : { statementTimeoutMs: timeout }),
+    options: optionsOf(flags),
+    ...(flags.mode === undefined ? {} : { mode: modeFlag(flags.mode) }),
+    limits: limitsOf(flags),
+    ...(settleMs === undefined ? {} : { settleMs }),
+    ...(flags.incremental ? { incremental: true } : {}),
+    ...(flags.full ? { full: 'asked for by --full' } : {}),
+    ...(flags.maxChanges === undefined ? {} : { maxChanges: numberFlag('--max-changes', flags.maxChanges) }),
+    ...(flags.allowDeletes === undefined ? {} : { allowDeletes: numberFlag('--allow-deletes', flags.allowDeletes) }),
+    ...(flags.emptySource === undefined ? {} : { emptySource: flags.emptySource as Guards['emptySource'] }),
+    apply: applyOf(flags),
+    only: only.map((text) => pairFlag('--table', text, true)),
+    excludeTables: flags.excludeTable ?? [],
   };
-};
-
-/** Incrementally, where the config or a flag says so; `--full` compares all rows and keeps where that ended. */
-export const incrementalWith = (rule: IncrementalRule | undefined, flags: Flags): Incremental | undefined => {
-  if (rule === undefined && !flags.incremental) return undefined;
-  return { rule: rule ?? defaultIncremental, ...(flags.full ? { full: 'asked for by --full' } : {}) };
-};
-
-/** Differences are shown in SQL as configured: flags that narrow or widen what counts would make rows come and go. */
-export const publishWith = (
-  shown: ShownDifferences | undefined,
-  flags: Flags,
-  whole: boolean,
-): SqlDifferences | 'flags' | undefined => {
-  if (shown === undefined) return undefined;
-  const asConfigured = Object.keys(optionsOf(flags)).length === 0 && !flags.excludeTable?.length;
-  return asConfigured ? { ...shown, whole } : 'flags';
 };

@@ -1,12 +1,12 @@
 import { randomSeed } from '../lib/ids.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Json, Store } from '../model/store.ts';
+import { type ConnectedSides, describeSide } from '../service/connect.ts';
+import { type Job, scopeOf } from '../service/job.ts';
 import type { PlanInput } from '../work/make-plan.ts';
 import { factsOf } from '../work/recorded.ts';
-import { type ConnectedSides, describeSide } from './connect.ts';
 import type { Context } from './context.ts';
 import { askedBy } from './control.ts';
-import { type Job, scopeOf } from './job.ts';
 import type { ProgressView } from './progress.ts';
 
 /** What the use cases that plan are given, from a job and what is open. */

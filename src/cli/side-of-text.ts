@@ -3,8 +3,8 @@ import { readDotenv } from '../config/dotenv.ts';
 import { plainDocument } from '../config/places.ts';
 import { resolveReferences } from '../config/references.ts';
 import { redactUrls } from '../lib/redact.ts';
+import type { Side } from '../service/side.ts';
 import type { Context } from './context.ts';
-import type { Side } from './side.ts';
 
 const passwordOf = (text: string): string | undefined => /^[a-z][a-z0-9+.-]*:\/\/[^/:@]*:(.*)@/is.exec(text)?.[1];
 

@@ -1,9 +1,10 @@
 import type { Config } from '../config/config.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { EndpointFacts } from '../model/store.ts';
+import { sideOfEntry } from '../service/job.ts';
+import type { Side } from '../service/side.ts';
 import type { Context, Flags } from './context.ts';
-import { sideOfEntry } from './job.ts';
-import type { Side } from './side.ts';
+import { limitsOf } from './job-flags.ts';
 import { sideOfText } from './side-of-text.ts';
 
 /**
@@ -30,7 +31,7 @@ export const targetSide = (
         },
       );
     }
-    return sideOfEntry(config, entry, flags, true);
+    return sideOfEntry(config, entry, true, limitsOf(flags));
   }
   const address = given ?? facts.description;
   if (!/^[a-z][a-z0-9+.-]*:|^\$\{/i.test(address)) {

@@ -1,9 +1,9 @@
+import { connectSide, describeSide } from '../../service/connect.ts';
 import { apply as applyWork, findPlan } from '../../work/apply.ts';
 import { summaryOf } from '../../work/make-plan.ts';
 import { factsOf } from '../../work/recorded.ts';
 import { configOf } from '../config-of.ts';
 import { confirm } from '../confirm.ts';
-import { connectSide, describeSide } from '../connect.ts';
 import { type Command, tell } from '../context.ts';
 import { askedBy, openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';

@@ -1,5 +1,5 @@
+import { connectSide } from '../../service/connect.ts';
 import { assess as assessWork } from '../../work/assess.ts';
-import { connectSide } from '../connect.ts';
 import type { Command } from '../context.ts';
 import { jobOf } from '../job.ts';
 import { assessText } from '../output/assess-view.ts';

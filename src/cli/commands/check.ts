@@ -1,11 +1,13 @@
 import type { Config } from '../../config/config.ts';
 import { LockstepError } from '../../model/errors.ts';
+import { connectSide } from '../../service/connect.ts';
+import { type Job, sideOfEntry } from '../../service/job.ts';
 import { configOf } from '../config-of.ts';
-import { connectSide } from '../connect.ts';
 import type { Command, Context, Flags } from '../context.ts';
 import type { Diagnosis } from '../diagnosis.ts';
 import { diagnosisOf, examineConfig, examineEndpoint, examineJob } from '../doctor.ts';
-import { type Job, jobOf, sideOfEntry } from '../job.ts';
+import { jobOf } from '../job.ts';
+import { limitsOf } from '../job-flags.ts';
 import { jsonText } from '../output/json-text.ts';
 import { count, displayWidth, labelled, padEnd } from '../output/text.ts';
 import { progressView } from '../progress.ts';
@@ -69,7 +71,11 @@ const examineUnused = async (
   const found: Diagnosis[] = [];
   for (const entry of Object.values(config.endpoints).filter((e) => !used.has(e.name))) {
     try {
-      await using endpoint = await connectSide(context, sideOfEntry(config, entry, flags, entry.writable), signal);
+      await using endpoint = await connectSide(
+        context,
+        sideOfEntry(config, entry, entry.writable, limitsOf(flags)),
+        signal,
+      );
       found.push(...(await examineEndpoint(endpoint, [], entry.writable, signal)));
     } catch (error) {
       found.push(diagnosisOf(entry.name, error));

@@ -1,11 +1,12 @@
 import { randomSeed } from '../../lib/ids.ts';
 import type { CompareReport } from '../../model/report.ts';
+import { type ConnectedSides, connectBoth, describeSide } from '../../service/connect.ts';
+import { type Job, scopeOf } from '../../service/job.ts';
 import { type CompareOptions, compare } from '../../work/compare.ts';
 import type { SavedDiff } from '../../work/save-diff.ts';
-import { type ConnectedSides, connectBoth, describeSide } from '../connect.ts';
 import { type Command, type Context, type Flags, tell } from '../context.ts';
 import { compareExit } from '../exit.ts';
-import { type Job, jobOf, scopeOf } from '../job.ts';
+import { jobOf } from '../job.ts';
 import { sharesLimit } from '../output/diff-output.ts';
 import { openDiffOutput } from '../output/open.ts';
 import { type ProgressView, progressView } from '../progress.ts';

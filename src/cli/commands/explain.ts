@@ -1,12 +1,13 @@
 import { visibleCell } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
+import { connectBoth } from '../../service/connect.ts';
+import { scopeOf } from '../../service/job.ts';
 import { alignAll } from '../../work/compare.ts';
 import { explain as explainWork } from '../../work/explain.ts';
 import { configOf } from '../config-of.ts';
-import { connectBoth } from '../connect.ts';
 import type { Command } from '../context.ts';
 import { openControl } from '../control.ts';
-import { jobOf, scopeOf } from '../job.ts';
+import { jobOf } from '../job.ts';
 import { explainedJson, explainedTable } from '../output/explain-view.ts';
 import { formatOf } from '../read-flags.ts';
 

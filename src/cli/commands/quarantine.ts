@@ -2,13 +2,14 @@ import { LockstepError } from '../../model/errors.ts';
 import type { QuarantinedRow, QuarantineFilter } from '../../model/quarantine.ts';
 import type { Key } from '../../model/row.ts';
 import type { Store } from '../../model/store.ts';
+import { connectBoth } from '../../service/connect.ts';
+import { scopeOf } from '../../service/job.ts';
 import { alignAll } from '../../work/compare.ts';
 import { type Retried, retryQuarantine } from '../../work/quarantine.ts';
-import { connectBoth } from '../connect.ts';
 import type { Command, Context, Flags } from '../context.ts';
 import { openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';
-import { jobOf, scopeOf } from '../job.ts';
+import { jobOf } from '../job.ts';
 import { quarantineJson, quarantineTable, retriedJson, retriedTable } from '../output/quarantine-view.ts';
 import { formatOf, numberFlag } from '../read-flags.ts';
 

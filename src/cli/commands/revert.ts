@@ -1,12 +1,12 @@
 import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
+import { connectSide, describeSide } from '../../service/connect.ts';
 import { factsOf } from '../../work/recorded.ts';
 import { type Reverted, type RevertPlan, revert as revertWork } from '../../work/revert.ts';
 import { findRun } from '../../work/runs.ts';
 import { configOf } from '../config-of.ts';
 import { confirm } from '../confirm.ts';
-import { connectSide, describeSide } from '../connect.ts';
 import { type Command, type Context, type Flags, tell } from '../context.ts';
 import { askedBy, openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';

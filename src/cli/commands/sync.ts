@@ -1,9 +1,9 @@
 import { LockstepError } from '../../model/errors.ts';
 import type { Store } from '../../model/store.ts';
+import { connectBoth } from '../../service/connect.ts';
 import type { Planned } from '../../work/make-plan.ts';
 import { sync as syncWork } from '../../work/sync.ts';
 import { confirm } from '../confirm.ts';
-import { connectBoth } from '../connect.ts';
 import { type Command, type Context, type Flags, tell } from '../context.ts';
 import { openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';

@@ -2,8 +2,21 @@ import type { Redactor } from '../lib/redact.ts';
 import { closest } from '../lib/suggest.ts';
 import type { Endpoint, Engine } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { Context } from './context.ts';
 import type { Side } from './side.ts';
+
+/** The engines there are, loaded when asked for. */
+export interface Engines {
+  readonly names: readonly string[];
+  /** Engine of a URL's scheme. */
+  ofUrl(url: string): string | undefined;
+  load(name: string): Promise<Engine> | undefined;
+}
+
+/** What connecting needs of the world outside. */
+export interface Doors {
+  readonly engines: Engines;
+  readonly redactor: Redactor;
+}
 
 /** An engine and its parsed settings. */
 interface Found {
@@ -11,18 +24,18 @@ interface Found {
   readonly settings: unknown;
 }
 
-const engineFor = async (context: Context, side: Side): Promise<Found> => {
+const engineFor = async (doors: Doors, side: Side): Promise<Found> => {
   const connection = side.connection();
-  tellApart(context.redactor, connection);
+  tellApart(doors.redactor, connection);
   const url = typeof connection === 'string' ? connection : connection['url'];
-  const name = typeof url === 'string' ? context.engines.ofUrl(url) : String(connection['engine' as never]);
+  const name = typeof url === 'string' ? doors.engines.ofUrl(url) : String(connection['engine' as never]);
   const scheme = typeof url === 'string' ? url.slice(0, Math.max(0, url.indexOf(':'))) : String(name);
-  const loading = name === undefined ? undefined : context.engines.load(name);
+  const loading = name === undefined ? undefined : doors.engines.load(name);
   if (loading === undefined) {
-    const meant = closest(scheme, [...context.engines.names, 'postgresql']);
+    const meant = closest(scheme, [...doors.engines.names, 'postgresql']);
     throw new LockstepError('CONFIG', `${side.name}: there is no engine \`${scheme}\` (${side.where})`, {
       side: side.name,
-      hint: `${meant === undefined ? '' : `Did you mean ${meant}? `}Engines: ${context.engines.names.join(', ')}.`,
+      hint: `${meant === undefined ? '' : `Did you mean ${meant}? `}Engines: ${doors.engines.names.join(', ')}.`,
     });
   }
   const engine = await loading;
@@ -41,15 +54,15 @@ const tellApart = (redactor: Redactor, connection: ReturnType<Side['connection']
 };
 
 /** What a side is called in records: no secrets. */
-export const describeSide = async (context: Context, side: Side): Promise<string> => {
-  const { engine, settings } = await engineFor(context, side);
+export const describeSide = async (doors: Doors, side: Side): Promise<string> => {
+  const { engine, settings } = await engineFor(doors, side);
   return engine.describe(settings);
 };
 
 /** Connects one side. Failures name the side, and where a refused password came from. */
-export const connectSide = async (context: Context, side: Side, signal: AbortSignal): Promise<Endpoint> => {
+export const connectSide = async (doors: Doors, side: Side, signal: AbortSignal): Promise<Endpoint> => {
   try {
-    const { engine, settings } = await engineFor(context, side);
+    const { engine, settings } = await engineFor(doors, side);
     return await engine.connect(settings, {
       name: side.name,
       writable: side.writable,
@@ -86,13 +99,13 @@ export interface ConnectedSides extends AsyncDisposable {
 
 /** Connects both sides at once; when one fails, the other is closed again and the first failure is told. */
 export const connectBoth = async (
-  context: Context,
+  doors: Doors,
   job: { readonly source: Side; readonly target: Side },
   signal: AbortSignal,
 ): Promise<ConnectedSides> => {
   const [source, target] = await Promise.allSettled([
-    connectSide(context, job.source, signal),
-    connectSide(context, job.target, signal),
+    connectSide(doors, job.source, signal),
+    connectSide(doors, job.target, signal),
   ]);
   if (source.status === 'fulfilled' && target.status === 'fulfilled') {
     return {
