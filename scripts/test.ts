@@ -61,6 +61,8 @@ const runner = spawn(
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: {
+      // Tests start many processes, and reading the modules is most of a short one.
+      NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/tests'),
       ...process.env,
       LOCKSTEP_TEST_POSTGRES_URL: external ?? postgres!.url(),
       [mariadbVariable]: mariadb,
