@@ -3,6 +3,7 @@ import type { Tolerance } from '../model/pair.ts';
 import type { TransformSettings } from '../model/transform.ts';
 import type { ShownDifferences } from './differences.ts';
 import type { Mode } from './modes.ts';
+import type { BreakerRule } from './resilience.ts';
 
 /** The configuration as the program uses it: defaults filled in, durations in milliseconds, shares from 0 to 1. */
 export interface Config {
@@ -32,8 +33,13 @@ export interface EndpointEntry {
   readonly line: number | undefined;
   readonly rowsPerSecond?: number;
   readonly statementTimeoutMs?: number;
-  /** How often a write that met a deadlock or lost its connection is tried. */
+  /** How often a connection, a read that can be repeated, or a write that met a deadlock or lost its connection is tried. */
   readonly retry?: Retry;
+  readonly breaker: BreakerRule;
+  /** Pieces of work at once; undefined: no limit of their number. */
+  readonly concurrency?: number;
+  /** URLs of copies that follow this server; secrets are looked up when called. Throws SECRET_MISSING. */
+  replicas(): readonly string[];
 }
 
 export interface Guards {

@@ -150,15 +150,26 @@ test('url and parts at once, and neither, are errors', async () => {
 
 test('sections of later versions are accepted and listed', async () => {
   const { withoutEffect, inlineSecrets } = await load(
-    `${endpoints}  c: { url: "postgres://u:pw@h/d", breaker: { failures: 5 } }\nserver: { port: 8000 }\nsyncs:\n  s: { source: a, target: b, mode: two_way, schedule: { every: 5s } }\n`,
+    `${endpoints}  c: { url: "postgres://u:pw@h/d" }\nserver: { port: 8000 }\nsyncs:\n  s: { source: a, target: b, mode: two_way, schedule: { every: 5s } }\n`,
   );
-  assert.deepEqual(withoutEffect.map((w) => w.path).sort(), [
-    'endpoints.c.breaker',
-    'server',
-    'syncs.s.mode',
-    'syncs.s.schedule',
-  ]);
+  assert.deepEqual(withoutEffect.map((w) => w.path).sort(), ['server', 'syncs.s.mode', 'syncs.s.schedule']);
   assert.deepEqual(inlineSecrets, [{ path: 'endpoints.c.url', line: 5 }]);
+});
+
+test('breaker, limits and replicas have their defaults, and secrets of replicas are looked up when used', async () => {
+  const { endpoints: found, inlineSecrets } = await load(
+    `${endpoints}  c:\n    url: "postgres://u@h/d"\n    breaker: { failures: 2, reset_after: 300ms }\n    limits: { concurrency: 3 }\n    replicas: ["postgres://u:pw@h2/d", "\${env:NOWHERE}"]\n`,
+  );
+  assert.deepEqual(found['a']!.breaker, { failures: 5, resetAfterMs: 60_000 });
+  assert.deepEqual(found['a']!.replicas(), []);
+  assert.deepEqual(found['c']!.breaker, { failures: 2, resetAfterMs: 300 });
+  assert.equal(found['c']!.concurrency, 3);
+  assert.equal(found['c']!.connection(), 'postgres://u@h/d');
+  assert.deepEqual(
+    inlineSecrets.map((s) => s.path),
+    ['endpoints.c.replicas.0'],
+  );
+  assert.throws(() => found['c']!.replicas(), { code: 'SECRET_MISSING', message: /NOWHERE/ });
 });
 
 test('a TypeScript config is the same object, whatever package it lies in', async () => {

@@ -9,15 +9,10 @@ type Path = readonly PropertyKey[];
 const laterSections = ['records', 'server', 'cache', 'metrics', 'alerts', 'backups'] as const;
 const laterOfSync = ['schedule', 'after', 'sample'] as const;
 const laterOfPair = ['conflict'] as const;
-const laterOfEndpoint = ['breaker', 'replicas'] as const;
 
 /** Paths of settings that this version accepts and does not use. */
 export const withoutEffect = (file: ConfigFile): readonly Path[] => {
   const found: Path[] = laterSections.filter((k) => file[k] !== undefined).map((k) => [k]);
-  for (const [name, endpoint] of Object.entries(file.endpoints)) {
-    for (const key of laterOfEndpoint) if (endpoint[key] !== undefined) found.push(['endpoints', name, key]);
-    if (endpoint.limits?.concurrency !== undefined) found.push(['endpoints', name, 'limits', 'concurrency']);
-  }
   for (const [name, sync] of Object.entries(file.syncs ?? {})) {
     for (const key of laterOfSync) if (sync[key] !== undefined) found.push(['syncs', name, key]);
     if (sync.mode === 'two_way' || sync.mode === 'migrate') found.push(['syncs', name, 'mode']);
@@ -37,6 +32,9 @@ export const inlineSecrets = (file: ConfigFile): readonly Path[] =>
     ...(e.url !== undefined && /^[a-z][a-z0-9+.-]*:\/\/[^/:@]*:(?!\$\{)[^@]+@/i.test(e.url)
       ? [['endpoints', name, 'url']]
       : []),
+    ...(e.replicas ?? []).flatMap((url, i) =>
+      /^[a-z][a-z0-9+.-]*:\/\/[^/:@]*:(?!\$\{)[^@]+@/i.test(url) ? [['endpoints', name, 'replicas', i]] : [],
+    ),
     ...(e.tls?.key !== undefined && !hasReference(e.tls.key) ? [['endpoints', name, 'tls', 'key']] : []),
     ...secretsOf(e.http).flatMap((s) => (hasReference(s.value) ? [] : [['endpoints', name, ...s.path]])),
   ]);

@@ -19,6 +19,7 @@ import { incrementalOf } from './incremental.ts';
 import type { ConfigDocument } from './places.ts';
 import { resolveReferences, type Surroundings } from './references.ts';
 import { inlineSecrets, withoutEffect } from './remarks.ts';
+import { breakerOf } from './resilience.ts';
 import type { ConfigFile } from './schema.ts';
 import { transformOf } from './transform-of.ts';
 import { parseDuration, parseShare } from './units.ts';
@@ -60,7 +61,7 @@ const lineOf = (r: Reading, path: Path): number | undefined => r.document.place(
 
 const endpointOf = (r: Reading, name: string, entry: FileEndpoint): EndpointEntry => {
   const path: Path = ['endpoints', name];
-  const { writable, limits, retry, ...rest } = entry;
+  const { writable, limits, retry, breaker, replicas, ...rest } = entry;
   if (rest.url === undefined && rest.engine === undefined) {
     throw configError(r.document, path, `endpoint \`${name}\` has neither url nor engine`, {
       of: 'key',
@@ -79,7 +80,7 @@ const endpointOf = (r: Reading, name: string, entry: FileEndpoint): EndpointEntr
     });
   }
   const connection = (): string | Readonly<Record<string, unknown>> => {
-    const { url, breaker: _breaker, replicas: _replicas, ...parts } = rest;
+    const { url, ...parts } = rest;
     const settings = { ...parts, ...(url === undefined ? {} : { url }) };
     const values = resolveReferences(settings, path, r.document, r.around) as Record<string, unknown>;
     const port = values['port'];
@@ -99,6 +100,14 @@ const endpointOf = (r: Reading, name: string, entry: FileEndpoint): EndpointEntr
     credentials: references([rest.url, rest.password, ...secretsOf(rest.http).map((s) => s.value)]),
     line: lineOf(r, path),
     ...(retry === undefined ? {} : { retry: retryOf(r, retry, path) }),
+    breaker: breakerOf(breaker, {
+      number: (value, key) => numberAt(r, value, [...path, 'breaker', key], 1),
+      duration: (value, key) => durationAt(r, value, [...path, 'breaker', key]),
+    }),
+    replicas: () => resolveReferences(replicas ?? [], [...path, 'replicas'], r.document, r.around) as string[],
+    ...(limits?.concurrency === undefined
+      ? {}
+      : { concurrency: numberAt(r, limits.concurrency, [...path, 'limits', 'concurrency'], 1) }),
     ...(limits?.rows_per_second === undefined
       ? {}
       : { rowsPerSecond: numberAt(r, limits.rows_per_second, [...path, 'limits', 'rows_per_second'], 1) }),

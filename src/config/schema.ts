@@ -4,6 +4,7 @@ import { differencesSchema } from './differences-schema.ts';
 import { httpSchema } from './http-schema.ts';
 import { incrementalSchema } from './incremental-schema.ts';
 import { modes } from './modes.ts';
+import { breakerSchema, limitsSchema, replicasSchema, retrySchema } from './resilience-schema.ts';
 import { durationPattern, percentPattern } from './units.ts';
 
 /**
@@ -84,18 +85,10 @@ const endpoint = z
     role: text.describe('Firebird: the role to take on.').optional(),
     tls: tls.optional(),
     pool: z.strictObject({ max: whole('a number of connections', 1).optional() }).optional(),
-    limits: z
-      .strictObject({
-        rows_per_second: whole('rows per second', 1).describe('Upper bound of rows read from here.').optional(),
-        statement_timeout: duration.describe('Longest time one statement may take.').optional(),
-        concurrency: whole('a number', 1).optional(),
-      })
-      .optional(),
-    retry: z
-      .strictObject({ attempts: whole('a number', 1).optional(), base: duration.optional(), max: duration.optional() })
-      .optional(),
-    breaker: later.describe('No effect yet.').optional(),
-    replicas: z.array(text).describe('No effect yet.').optional(),
+    limits: limitsSchema.optional(),
+    retry: retrySchema.optional(),
+    breaker: breakerSchema.optional(),
+    replicas: replicasSchema.optional(),
     http: httpSchema.optional(),
   })
   .describe('A database or API: by url, or by engine and parts. Read-only unless writable.');

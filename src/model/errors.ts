@@ -34,6 +34,10 @@ export const errorCodes = {
   CONTENTION: { exit: 1, retry: 'now' },
   /** The connection broke; whether a commit in flight happened is unknown until the marker is looked up. */
   CONNECTION_LOST: { exit: 21, retry: 'now' },
+  /** Too many failures in a row: the endpoint is left alone for `retryAfterMs`. */
+  CIRCUIT_OPEN: { exit: 21, retry: 'now' },
+  /** A replica answers, and only reads: the server that takes writes is down. */
+  PRIMARY_DOWN: { exit: 21, retry: 'now' },
   /** A list that cannot have been read whole (an API): nothing may be concluded from it. */
   INCOMPLETE: { exit: 25, retry: 'now' },
   STATEMENT_TIMEOUT: { exit: 1, retry: 'after_fix' },
@@ -62,10 +66,12 @@ export class LockstepError extends Error {
   readonly hint: string | undefined;
   readonly details: readonly string[];
   readonly side: string | undefined;
+  /** When a repeat may help, in milliseconds from then; undefined: not known. */
+  readonly retryAfterMs: number | undefined;
   constructor(
     code: ErrorCode,
     message: string,
-    o: { hint?: string; details?: readonly string[]; side?: string; cause?: unknown } = {},
+    o: { hint?: string; details?: readonly string[]; side?: string; retryAfterMs?: number; cause?: unknown } = {},
   ) {
     super(message, o.cause === undefined ? undefined : { cause: o.cause });
     this.name = 'LockstepError';
@@ -73,6 +79,7 @@ export class LockstepError extends Error {
     this.hint = o.hint;
     this.details = o.details ?? [];
     this.side = o.side;
+    this.retryAfterMs = o.retryAfterMs;
   }
   get exit(): number {
     return errorCodes[this.code].exit;
