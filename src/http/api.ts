@@ -3,7 +3,7 @@ import type { Principal, Scope } from '../access/scopes.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Redactor } from '../lib/redact.ts';
-import type { RunDesk } from '../model/service.ts';
+import type { Events, RunDesk } from '../model/service.ts';
 import type { Store } from '../model/store.ts';
 import type { Endpoints } from '../service/endpoints.ts';
 
@@ -13,6 +13,7 @@ export interface Api {
   readonly store: Store;
   readonly desk: RunDesk;
   readonly endpoints: Endpoints;
+  readonly events: Events;
   /** As it is now: a reload replaces it. */
   config(): Config;
   readonly clock: Clock;
@@ -26,8 +27,19 @@ export type Routes = (app: FastifyInstance, api: Api) => void;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What a caller must hold; `public`: anybody. A route without one keeps the server from starting. */
-    scope?: Scope | 'public';
+    /** What a caller must hold; `public`: anybody, `any`: who is known. A route without one keeps the server from starting. */
+    scope?: Scope | 'public' | 'any';
+    /**
+     * `checked`: the route itself sees to it that tokens bound to some syncs or entities get nothing of others. Without
+     * it such tokens are refused.
+     */
+    objects?: 'checked';
+    /** Statuses of problems that this route answers with, besides those that every route may. */
+    problems?: readonly number[];
+    /** Media types that it can answer with, best first; absent: JSON. */
+    produces?: readonly string[];
+    /** An answer 200 of a GET carries a strong ETag of its bytes, unless the route sets one; If-None-Match is answered with 304. */
+    etag?: boolean;
   }
   interface FastifyRequest {
     /** Set before any handler of a route that is not public. */

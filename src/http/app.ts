@@ -1,0 +1,142 @@
+import {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+  fastify,
+} from 'fastify';
+import { serializerCompiler } from 'fastify-type-provider-zod';
+import type { Log } from '../telemetry/log.ts';
+import type { Timings } from '../telemetry/timings.ts';
+import { accepted } from './accept.ts';
+import type { Api, Routes } from './api.ts';
+import { correlationOf } from './correlation.ts';
+import { answerOf, HttpProblem } from './errors.ts';
+import { addEtags } from './etag.ts';
+import { addGuard, type KnownRoute } from './guard.ts';
+import { addNotFound } from './not-found.ts';
+import { validatorCompiler } from './validate.ts';
+
+export interface AppOptions {
+  /** Hooks that find out who asks (`request.principal`) and whether they may; before them rate limits and headers. */
+  readonly access: (app: FastifyInstance) => void | Promise<void>;
+  readonly routes: readonly Routes[];
+  readonly log?: Log;
+  readonly timings?: Timings;
+  readonly tls?: { readonly key: string; readonly cert: string };
+  /** Addresses of proxies whose X-Forwarded-* are believed. */
+  readonly trustedProxies?: readonly string[];
+}
+
+const bodyLimit = 1024 * 1024;
+const json = ['application/json'] as const;
+
+const send = (error: unknown, api: Api, correlation: string) => {
+  const { problem, headers, unforeseen } = answerOf(error, { correlation, redactor: api.redactor });
+  return {
+    status: problem.status,
+    unforeseen,
+    text: JSON.stringify(problem),
+    headers: {
+      'content-type': 'application/problem+json',
+      ...headers,
+    },
+  };
+};
+
+/** Form of the answers, errors, who may ask, and the one log line of each request. */
+const addHooks = (app: FastifyInstance, api: Api, o: AppOptions): void => {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  app.addHook('preValidation', async (request) => {
+    if (request.is404) return;
+    const offered = request.routeOptions.config.produces ?? json;
+    if (accepted(request.headers.accept, offered) === undefined)
+      throw new HttpProblem('NOT_ACCEPTABLE', `It can be given as ${offered.join(', ')}.`, {
+        hint: 'Leave Accept out, or name one of these.',
+      });
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'none';
+    const { method } = request;
+    const ms = Math.round(reply.elapsedTime * 100) / 100;
+    o.timings?.record({ kind: 'route', method, route, status: reply.statusCode }, ms);
+    o.log?.info('request', {
+      correlation: request.id,
+      method,
+      route,
+      status: reply.statusCode,
+      ms,
+      ...(request.principal === undefined ? {} : { actor: request.principal.name }),
+    });
+  });
+  const fail = async (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const answer = send(error, api, request.id);
+    if (answer.unforeseen && !api.signal.aborted)
+      o.log?.error('request failed', { correlation: request.id, route: request.routeOptions.url, error });
+    return reply.code(answer.status).headers(answer.headers).send(answer.text);
+  };
+  app.setErrorHandler(fail);
+};
+
+/** JSON only, and the two merge types of it. */
+const addParsers = (app: FastifyInstance): void => {
+  app.removeAllContentTypeParsers();
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'string' }, parse);
+};
+
+/** The API as an app that does not listen yet, and its routes once it is ready. */
+export const buildApp = async (
+  api: Api,
+  o: AppOptions,
+): Promise<{ readonly app: FastifyInstance; readonly routes: readonly KnownRoute[] }> => {
+  const correlation = correlationOf(api.clock);
+  const options: FastifyServerOptions = {
+    logger: false,
+    bodyLimit,
+    genReqId: correlation,
+    requestTimeout: 30_000,
+    connectionTimeout: 60_000,
+    keepAliveTimeout: 65_000,
+    return503OnClosing: false,
+    trustProxy: o.trustedProxies && o.trustedProxies.length > 0 ? [...o.trustedProxies] : false,
+    routerOptions: { maxParamLength: 1000 },
+    frameworkErrors: (error, request, reply) => {
+      const answer = send(error, api, request.id);
+      const { raw } = reply as FastifyReply;
+      raw.writeHead(answer.status, { ...answer.headers, 'x-request-id': request.id }).end(answer.text);
+    },
+    clientErrorHandler(error, socket) {
+      if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+      const code = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'REQUEST_TIMEOUT' : 'MALFORMED';
+      const large = error.code === 'HPE_HEADER_OVERFLOW';
+      const id = correlation({ headers: {} } as never);
+      const problem = new HttpProblem(large ? 'TOO_LARGE' : code, 'This is no HTTP request that can be read.');
+      const { status, text } = send(problem, api, id);
+      socket.end(
+        `HTTP/1.1 ${status} Bad Request\r\ncontent-type: application/problem+json\r\nx-request-id: ${id}\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,
+      );
+    },
+  };
+  const app = fastify(
+    o.tls ? ({ ...options, https: { ...o.tls, minVersion: 'TLSv1.2' } } as FastifyServerOptions) : options,
+  );
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  const closing = new AbortController();
+  const ending = new AbortController();
+  app.decorate('closing', AbortSignal.any([api.signal, closing.signal]));
+  app.decorate('ending', ending.signal);
+  app.addHook('preClose', async () => closing.abort(new HttpProblem('UNAVAILABLE', 'The server ends.')));
+  app.addHook('onClose', async () => ending.abort(new HttpProblem('UNAVAILABLE', 'The server ended.')));
+  addParsers(app);
+  addHooks(app, api, o);
+  const routes = addGuard(app);
+  await o.access(app);
+  addEtags(app);
+  addNotFound(app);
+  for (const add of o.routes) add(app, api);
+  return { app, routes };
+};

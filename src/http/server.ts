@@ -1,0 +1,53 @@
+import type { AddressInfo } from 'node:net';
+import { LockstepError } from '../model/errors.ts';
+import type { Api } from './api.ts';
+import { type AppOptions, buildApp } from './app.ts';
+
+export interface HttpOptions extends AppOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** How long requests in hand may take when the server closes; then they are stopped. Milliseconds. */
+  readonly drainMs?: number;
+}
+
+export interface HttpServer {
+  /** e.g. `http://127.0.0.1:8000`. */
+  readonly url: string;
+  /** Takes no new requests, ends the streams, lets what is in hand finish, then stops it. */
+  close(): Promise<void>;
+}
+
+/** Serves the API. Rejects when it cannot listen, or when a route is open to everybody without saying so. */
+export const startHttp = async (api: Api, o: HttpOptions): Promise<HttpServer> => {
+  const { app } = await buildApp(api, o);
+  try {
+    await app.listen({ host: o.host, port: o.port });
+  } catch (cause) {
+    await app.close();
+    if (cause instanceof LockstepError) throw cause;
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code !== 'EADDRINUSE' && code !== 'EACCES' && code !== 'EADDRNOTAVAIL' && code !== 'ENOTFOUND') throw cause;
+    const why =
+      { EADDRINUSE: 'is in use', EACCES: 'is not allowed to this user' }[code as string] ?? 'is not of this machine';
+    throw new LockstepError('USAGE', `cannot listen on ${o.host}:${o.port}: it ${why}`, {
+      hint: 'Name another with --host and --port.',
+      cause,
+    });
+  }
+  const { address, port, family } = app.server.address() as AddressInfo;
+  const host = family === 'IPv6' ? `[${address}]` : address;
+  let closed: Promise<void> | undefined;
+  return {
+    url: `${o.tls ? 'https' : 'http'}://${host}:${port}`,
+    close: () =>
+      (closed ??= (async () => {
+        const hard = setTimeout(() => app.server.closeAllConnections(), o.drainMs ?? 10_000);
+        try {
+          await app.close();
+        } finally {
+          clearTimeout(hard);
+        }
+      })()),
+  };
+};
