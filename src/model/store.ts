@@ -7,6 +7,7 @@ import type { PublishedDifferences } from './published.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { Batch, Key, Row } from './row.ts';
 import type { ColumnType, Table } from './schema.ts';
+import type { Tokens } from './tokens.ts';
 
 /** Anything JSON can carry. `undefined` members are left out; texts keep NUL and lone surrogates. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json | undefined };
@@ -22,6 +23,7 @@ export interface Store extends AsyncDisposable {
   readonly published: PublishedDifferences;
   readonly standings: Standings;
   readonly quarantine: Quarantine;
+  readonly tokens: Tokens;
   /** Everything known of one key, newest first. `key` as canonical cells, as the pair or the target's native key renders it. */
   trace(pair: string, key: Key, o: Cancel): Promise<Trace>;
 }

@@ -13,6 +13,7 @@ import { publishedOf } from './published.ts';
 import { quarantineOf } from './quarantine.ts';
 import { runsOf } from './runs.ts';
 import { standingsOf } from './standings.ts';
+import { tokensOf } from './tokens.ts';
 import { traceOf } from './trace.ts';
 
 const version = (): string =>
@@ -38,6 +39,7 @@ export const openPostgresStore = async (connector: Connector, o: Cancel): Promis
     published: publishedOf(database, differences),
     standings: standingsOf(database),
     quarantine: quarantineOf(database),
+    tokens: tokensOf(database),
     trace: (pair, key, c) => traceOf(database, runs, pair, key, c),
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };

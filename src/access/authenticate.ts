@@ -1,0 +1,102 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Cancel } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Token, Tokens } from '../model/tokens.ts';
+import { isScope } from './roles.ts';
+import type { Principal } from './scopes.ts';
+import { looksLikeToken, tokenHash } from './token-secret.ts';
+
+/** A token that was found good is good so long without a look: a revoked one is refused everywhere after it. */
+const freshMs = 1000;
+/** The same while the control store cannot be reached. */
+const staleMs = 60_000;
+const mostKept = 10_000;
+
+/** Says who holds a bearer token. UNAUTHENTICATED when nobody does, in words that may be shown to the caller. */
+export interface Authenticator {
+  principal(bearer: string, o: Cancel): Promise<Principal>;
+  /** Was it found good a moment ago? Without asking anything. */
+  knows(bearer: string): boolean;
+}
+
+const refused = (why: string): LockstepError =>
+  new LockstepError('UNAUTHENTICATED', why, { hint: 'Make a token: lockstep token create NAME --role viewer' });
+
+const day = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+
+const principalOf = (token: Token, now: number): Principal => {
+  if (token.revoked !== null) throw refused(`this token (${token.name}) was revoked on ${day(token.revoked)}`);
+  if (token.expires !== null && token.expires <= now)
+    throw refused(`this token (${token.name}) expired on ${day(token.expires)}`);
+  return {
+    name: `token:${token.name}`,
+    // One of a later version is not known here, and gives nothing.
+    scopes: new Set(token.scopes.filter(isScope)),
+    ...(token.only === null ? {} : { only: token.only }),
+    claims: token.claims,
+  };
+};
+
+const unreachable = (error: unknown): boolean =>
+  error instanceof LockstepError && ['CONNECT', 'CONNECTION_LOST', 'STORE', 'CIRCUIT_OPEN'].includes(error.code);
+
+interface Kept {
+  readonly token: Token;
+  readonly at: number;
+}
+
+/** Tokens of the control store, and beside them what `jwt` accepts. */
+export const authenticator = (o: {
+  readonly tokens: Tokens;
+  readonly clock: Clock;
+  /** Verifies what is not one of our tokens. */
+  readonly jwt?: (bearer: string, o: Cancel) => Promise<Principal>;
+}): Authenticator => {
+  const kept = new Map<string, Kept>();
+  const asked = new Map<string, Promise<Token>>();
+
+  const look = async (hash: Buffer, key: string, c: Cancel): Promise<Token> => {
+    let token: Token | undefined;
+    try {
+      token = await o.tokens.byHash(hash, c);
+    } catch (error) {
+      const last = kept.get(key);
+      if (last && unreachable(error) && o.clock.now() - last.at < staleMs) return last.token;
+      throw error;
+    }
+    kept.delete(key);
+    if (!token) throw refused('this token is not known here');
+    if (token.revoked === null) {
+      // The oldest goes: a Map keeps the order in which they came.
+      if (kept.size >= mostKept) kept.delete(kept.keys().next().value!);
+      kept.set(key, { token, at: o.clock.now() });
+      if (token.lastUsed === null || token.lastUsed < o.clock.now() - 60_000)
+        // A control store that is read only for now must not keep anybody out.
+        o.tokens.used(token.id, o.clock.now(), c).catch(() => {});
+    }
+    return token;
+  };
+
+  return {
+    knows: (bearer) => {
+      const last = looksLikeToken(bearer) ? kept.get(tokenHash(bearer).toString('base64')) : undefined;
+      return last !== undefined && o.clock.now() - last.at < staleMs;
+    },
+    principal: async (bearer, c) => {
+      if (!looksLikeToken(bearer)) {
+        if (o.jwt && bearer.split('.').length === 3) return o.jwt(bearer, c);
+        throw refused('this is no token of Lockstep');
+      }
+      const hash = tokenHash(bearer);
+      const key = hash.toString('base64');
+      const last = kept.get(key);
+      if (last && o.clock.now() - last.at < freshMs) return principalOf(last.token, o.clock.now());
+      let found = asked.get(key);
+      if (!found) {
+        found = look(hash, key, c).finally(() => asked.delete(key));
+        asked.set(key, found);
+      }
+      return principalOf(await found, o.clock.now());
+    },
+  };
+};
