@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import { LockstepError } from '../model/errors.ts';
+import { LockstepError } from './errors.ts';
 
 export interface RetryPolicy {
   /** Attempts in all, at least 1. */
