@@ -45,6 +45,8 @@ export const meanings: Readonly<Record<ErrorCode, Meaning>> = {
   FORBIDDEN: { status: 403, title: 'A scope is missing' },
   RATE_LIMITED: { status: 429, title: 'Too many requests' },
   CONFLICT: { status: 409, title: 'Its state does not allow this' },
+  IDEMPOTENCY_MISMATCH: { status: 422, title: 'The idempotency key was used for another request' },
+  WORKER_LOST: { status: 500, title: 'Its worker died over it' },
   AUDIT: { status: 503, title: 'The audit log is not what was written' },
   CIRCUIT_OPEN: { status: 503, title: 'An endpoint failed too often: it is left alone for a while' },
   PRIMARY_DOWN: { status: 503, title: 'The primary is down: only reads are served' },

@@ -48,6 +48,10 @@ export const errorCodes = {
   RATE_LIMITED: { exit: 21, retry: 'now' },
   /** Something of this name is there, or has ended, or is in another state than the request needs. */
   CONFLICT: { exit: 20, retry: 'after_fix' },
+  /** Another question was asked under the same idempotency key. */
+  IDEMPOTENCY_MISMATCH: { exit: 20, retry: 'after_fix' },
+  /** The process that carried it out died over it, again and again. */
+  WORKER_LOST: { exit: 1, retry: 'after_fix' },
   /** The audit log is not what was written. */
   AUDIT: { exit: 29, retry: 'never' },
   ABORTED: { exit: 130, retry: 'never' },
