@@ -1,8 +1,8 @@
 import type { DifferenceSink } from '../diff/context.ts';
 import type { Pair } from '../model/pair.ts';
 import type { CompareReport, PairReport } from '../model/report.ts';
+import type { ShownPair } from '../work/shown-difference.ts';
 import type { DiffOutput } from './output/diff-output.ts';
-import type { ShownPair } from './output/difference.ts';
 import { fairShares } from './output/shares.ts';
 
 /** The facts of a pair that output needs. */

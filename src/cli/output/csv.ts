@@ -1,34 +1,13 @@
-import { visibleText } from '../../model/canon/show.ts';
 import type { Cell } from '../../model/row.ts';
+import { csvLine } from '../../work/csv-line.ts';
+import { shownDifference } from '../../work/shown-difference.ts';
 import type { Out } from '../io.ts';
 import type { DiffOutput } from './diff-output.ts';
-import { shownDifference } from './difference.ts';
-
-const plainNumber = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
-const formula = /^[=+\-@\t\r']/;
-
-/**
- * One CSV field (RFC 4180). NULL is an empty field, the empty text is `""`. A text that a spreadsheet would take for a
- * formula (it begins with = + - @ tab or carriage return) gets a `'` in front, and so does one that begins with `'`,
- * so that the mark can be taken off again; plain numbers stay as they are. Control and invisible characters other than
- * line ends and tabs are written out as `\u{1b}`: JSON is the format that keeps every value exactly.
- */
-export const csvField = (cell: Cell): string => {
-  if (cell === null) return '';
-  const safe = formula.test(cell) && !plainNumber.test(cell) ? `'${cell}` : (cell as string);
-  const whole = safe
-    .split(/([\n\r\t])/)
-    .map((part, i) => (i % 2 ? part : visibleText(part)))
-    .join('');
-  return whole === '' || /[",\r\n]/.test(whole) || /^\s|\s$/.test(whole) ? `"${whole.replaceAll('"', '""')}"` : whole;
-};
-
-const line = (cells: readonly Cell[]): string => `${cells.map(csvField).join(',')}\r\n`;
 
 /** One line per cell that differs: `pair,key,kind,column,source,target`. The key is JSON. */
 export const csvOutput = (out: Out): DiffOutput => {
   const header = (): Promise<void> =>
-    out.write(line(['pair', 'key', 'kind', 'column', 'source', 'target'] as unknown as Cell[]));
+    out.write(csvLine(['pair', 'key', 'kind', 'column', 'source', 'target'] as unknown as Cell[]));
   let begun = false;
   return {
     async difference(pair, d) {
@@ -37,7 +16,7 @@ export const csvOutput = (out: Out): DiffOutput => {
       const shown = shownDifference(pair, d);
       const head = [shown.pair, JSON.stringify(shown.key), shown.kind] as unknown as Cell[];
       await out.write(
-        shown.cells.map((c) => line([...head, c.column as Cell, c.source ?? null, c.target ?? null])).join(''),
+        shown.cells.map((c) => csvLine([...head, c.column as Cell, c.source ?? null, c.target ?? null])).join(''),
       );
     },
     async end() {

@@ -1,6 +1,6 @@
 import type { Difference } from '../../model/change.ts';
 import type { CompareReport } from '../../model/report.ts';
-import type { ShownPair } from './difference.ts';
+import type { ShownPair } from '../../work/shown-difference.ts';
 
 /** Facts of a finished comparison that are not in its report. */
 export interface DiffFacts {

@@ -2,11 +2,11 @@ import { shownCell, visibleCell, visiblePair, visibleText } from '../../model/ca
 import type { Row } from '../../model/row.ts';
 import type { Trace } from '../../model/store.ts';
 import type { Explained } from '../../work/explain.ts';
+import { shownChange } from '../../work/shown-change.ts';
+import { shownDifference } from '../../work/shown-difference.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
-import { shownChange } from './changes.ts';
-import { shownDifference } from './difference.ts';
 import { jsonText } from './json-text.ts';
 import { columnsOf, cut, cutPair, padEnd } from './text.ts';
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
+import { shownDifference, shownKey } from '../../work/shown-difference.ts';
 import type { Out } from '../io.ts';
 import type { DiffOutput } from './diff-output.ts';
-import { shownDifference, shownKey } from './difference.ts';
 import { Sections } from './sections.ts';
 import { explainLines, histogram, pairLabel, pairTable, remarks, verdictLine, workDone } from './summary.ts';
 

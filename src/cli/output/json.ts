@@ -1,7 +1,7 @@
 import type { CompareReport, PairReport } from '../../model/report.ts';
+import { shownDifference } from '../../work/shown-difference.ts';
 import type { Out } from '../io.ts';
 import type { DiffFacts, DiffOutput } from './diff-output.ts';
-import { shownDifference } from './difference.ts';
 import { jsonText } from './json-text.ts';
 import { Spool } from './spool.ts';
 

@@ -1,8 +1,8 @@
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Cell } from '../../model/row.ts';
+import { shownDifference, shownKey } from '../../work/shown-difference.ts';
 import type { Out } from '../io.ts';
 import type { DiffOutput } from './diff-output.ts';
-import { shownDifference, shownKey } from './difference.ts';
 import { Sections } from './sections.ts';
 import { histogram, pairLabel, pairTable, remarks, verdictLine, workDone } from './summary.ts';
 

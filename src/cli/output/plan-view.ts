@@ -3,10 +3,11 @@ import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Cell } from '../../model/row.ts';
 import type { Plan, PlanItem, Store } from '../../model/store.ts';
 import { type Planned, summaryOf } from '../../work/make-plan.ts';
+import { shownChange } from '../../work/shown-change.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { type Style, styleOf } from '../style.ts';
-import { changeLine, countsLine, shownChange } from './changes.ts';
+import { changeLine, countsLine } from './changes.ts';
 import { jsonText } from './json-text.ts';
 import { columnsOf, count } from './text.ts';
 

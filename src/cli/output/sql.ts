@@ -3,9 +3,9 @@ import { shownCell, visibleText } from '../../model/canon/show.ts';
 import type { Difference } from '../../model/change.ts';
 import type { Cell } from '../../model/row.ts';
 import type { ColumnType, TableName } from '../../model/schema.ts';
+import { type ShownPair, shownKey } from '../../work/shown-difference.ts';
 import type { Out } from '../io.ts';
 import type { DiffOutput } from './diff-output.ts';
-import { type ShownPair, shownKey } from './difference.ts';
 
 const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 const tableSql = (t: TableName): string =>

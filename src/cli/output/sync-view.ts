@@ -1,11 +1,11 @@
 import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Settled } from '../../model/store.ts';
+import { shownChange } from '../../work/shown-change.ts';
 import type { Synced } from '../../work/sync.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
-import { shownChange } from './changes.ts';
 import { incrementalLines } from './incremental.ts';
 import { jsonText } from './json-text.ts';
 import { missingParents } from './missing-parents.ts';

@@ -1,7 +1,7 @@
-import { shownCell } from '../../model/canon/show.ts';
-import type { Difference } from '../../model/change.ts';
-import type { Cell, Key, Row } from '../../model/row.ts';
-import type { ColumnType, TableName } from '../../model/schema.ts';
+import { shownCell } from '../model/canon/show.ts';
+import type { Difference } from '../model/change.ts';
+import type { Cell, Key, Row } from '../model/row.ts';
+import type { ColumnType, TableName } from '../model/schema.ts';
 
 /** A pair as output needs it: known from a running comparison, or from a saved run. */
 export interface ShownPair {
