@@ -2,6 +2,7 @@ import type { Loader, SchemaBuilder, TableDetails } from './build.ts';
 import type { Change } from './change.ts';
 import type { HashSpec } from './hash/spec.ts';
 import type { Batch, Cell, Key, Row, Text } from './row.ts';
+import type { RowAccess } from './rows.ts';
 import type { ColumnType, Schema, Table, TableName } from './schema.ts';
 
 export interface Cancel {
@@ -340,6 +341,8 @@ export interface Endpoint extends AsyncDisposable {
   snapshot(o: Cancel & { readonly onQuery?: (q: QueryReport) => void }): Promise<Reader>;
   /** Absent: read-only by configuration or by nature. */
   readonly writer?: Writer;
+  /** Rows one by one, for an API over them. */
+  readonly rows?: RowAccess;
   /** What tables are made of beyond what comparing needs, in the order of `tables`: to make them again elsewhere. */
   details?(o: Cancel & { readonly tables: readonly Table[] }): Promise<readonly TableDetails[]>;
   /** Makes tables and fills them. Absent: read-only, or not here. */

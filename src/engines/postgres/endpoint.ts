@@ -14,6 +14,7 @@ import { examine } from './examine.ts';
 import { hashVectors } from './hash-sql.ts';
 import { inspectSchema } from './inspect.ts';
 import { openReader } from './reader.ts';
+import { rowAccess } from './rows.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
 import { tlsOptions } from './tls.ts';
 import { openWriter } from './writer.ts';
@@ -136,7 +137,8 @@ export const connectPostgres = async (
     c: Cancel,
     work: (s: Session, at: StatementOptions) => Promise<T>,
   ): Promise<T> => {
-    const session = await lend(c);
+    // rows may be at work on every connection: their turn ends soon
+    const session = await connections.lendInTurn(c);
     try {
       const at = { signal: c.signal, doing };
       await session.begin('read', at);
@@ -214,6 +216,7 @@ export const connectPostgres = async (
         throw error;
       }
     },
+    rows: rowAccess({ side: o.name, room: connections, writable: o.writable }),
     details: (c) => within('reading the catalogue', c, (session, at) => tableDetails(session, c.tables, at)),
     ...(writer === undefined
       ? {}

@@ -101,7 +101,7 @@ const withinYears = (cell: string, most: number): boolean => {
 };
 
 /** Could the column hold this key cell at all? What it cannot hold has no row, and must not fail a cast. */
-const isPossible = (c: ColumnSql, cell: Text): boolean => {
+export const isPossible = (c: ColumnSql, cell: Text): boolean => {
   if (isMisfit(cell)) return false;
   const { stored, as } = c.column;
   // read as text, `007` is not the number 7

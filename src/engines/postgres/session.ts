@@ -122,6 +122,40 @@ export class Session implements AsyncDisposable {
     });
   }
 
+  /** `raw` for one statement that the server keeps under a name, parsed and planned; without one it is parsed each time. */
+  prepared(
+    name: string | undefined,
+    sql: string,
+    values: readonly (string | null)[],
+    o: StatementOptions,
+  ): Promise<{ rows: RawRow[]; rowCount: number }> {
+    return this.#cancelled(o, async () => {
+      const { rows, rowCount } = await this.client.query({
+        ...(name === undefined ? {} : { name }),
+        text: sql,
+        values: values as (string | null)[],
+        rowMode: 'array',
+      } as pg.QueryArrayConfig);
+      return { rows: rows as RawRow[], rowCount: rowCount ?? 0 };
+    });
+  }
+
+  /** Makes the session one whose statements, each a transaction of its own, give every value one text. */
+  async pin(writable: boolean, o: StatementOptions): Promise<void> {
+    const settings = [
+      `timezone = 'UTC'`,
+      `datestyle = 'ISO, YMD'`,
+      `intervalstyle = 'iso_8601'`,
+      `standard_conforming_strings = on`,
+      `xmloption = 'content'`,
+      `lc_monetary = 'C'`,
+      `default_transaction_read_only = ${writable ? 'off' : 'on'}`,
+      `statement_timeout = ${this.context.statementTimeoutMs ?? 0}`,
+      `search_path to ${this.context.searchPath}`,
+    ];
+    await this.query(settings.map((setting) => `set ${setting}`).join('; '), undefined, o);
+  }
+
   /** Sends rows (pieces of COPY's text) to `COPY … FROM STDIN`; how many the server took. Rejects as `raw` does. */
   copyIn(sql: string, pieces: readonly string[], o: StatementOptions): Promise<number> {
     return this.#cancelled(o, () => {

@@ -105,6 +105,8 @@ export const room = <S extends { readonly broken: boolean }>(x: {
           return mine;
         } catch (error) {
           atWork--;
+          // who waits for this one would wait for ever
+          waiting.shift()?.();
           throw error;
         }
       }

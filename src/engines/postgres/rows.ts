@@ -1,0 +1,319 @@
+import { LockstepError } from '../../model/errors.ts';
+import type { Cell, Row } from '../../model/row.ts';
+import type { RowAccess, RowCondition, RowOutcome, RowWrite, StoredRow, TableRows } from '../../model/rows.ts';
+import { type Table, tableLabel } from '../../model/schema.ts';
+import { id, tableId } from '../sql/quote.ts';
+import type { Room } from '../sql/room.ts';
+import { binder, guardSql, keySql, outputsSql, pageSql, whereSql } from '../sql/row-sql.ts';
+import { tableFacts } from './columns.ts';
+import { isRefusal, type ServerFailure, sqlState } from './failures.ts';
+import { isStorableText } from './key-sql.ts';
+import { render } from './render.ts';
+import { boundSql, rowDialect, tagSql } from './row-dialect.ts';
+import { rowsOf } from './rows-of.ts';
+import type { RawRow, Session, StatementOptions } from './session.ts';
+
+export interface RowsContext {
+  readonly side: string;
+  readonly room: Room<Session>;
+  readonly writable: boolean;
+}
+
+/** Statements that a session keeps; whoever asks in more ways than that has them parsed each time. */
+const keptStatements = 200;
+
+const constraintKinds: Readonly<Record<string, Extract<RowOutcome, { status: 'refused' }>['kind']>> = {
+  '23505': 'unique',
+  '23P01': 'unique',
+  '23514': 'check',
+  '23502': 'not_null',
+};
+
+/** What the server refuses, without its detail: that shows rows. */
+const refusalOf = (error: unknown): RowOutcome => {
+  const e = error as ServerFailure;
+  const state = sqlState(error)!;
+  const kind =
+    constraintKinds[state] ??
+    (state === '23503' || state === '23001'
+      ? /^(update or delete|new row|delete) .*still referenced|is still referenced|violates RESTRICT/i.test(
+          `${e.message} ${e.detail ?? ''}`,
+        ) || /update or delete on table/i.test(e.message)
+        ? 'referenced'
+        : 'foreign_key'
+      : state.startsWith('22')
+        ? 'value'
+        : 'other');
+  return {
+    status: 'refused',
+    kind,
+    ...(e.constraint === undefined ? {} : { constraint: e.constraint }),
+    ...(e.column === undefined ? {} : { column: e.column }),
+    ...(state.startsWith('P0') ? { words: e.message } : {}),
+  };
+};
+
+/** The table is not what it was when its facts were read. */
+const altered = (error: unknown): boolean => {
+  const state = sqlState(error);
+  return (
+    state === '42703' ||
+    state === '42P01' ||
+    state === '42804' ||
+    state === '42883' ||
+    (state === '0A000' && /cached plan/.test((error as Error).message))
+  );
+};
+
+/** The server does not know, or already has, a statement of that name: a pooler gave us another session. */
+const foreignSession = (error: unknown): boolean => ['26000', '42P05'].includes(sqlState(error) ?? '');
+
+/** Rows one by one, on the endpoint's own connections. One statement is one round trip. */
+export const rowAccess = (x: RowsContext): RowAccess => {
+  const ready = new WeakSet<Session>();
+  const names = new Map<string, string>();
+  let generation = 0;
+  let named = true;
+
+  const within = async <T>(at: StatementOptions, work: (session: Session) => Promise<T>): Promise<T> => {
+    const session = await x.room.lendInTurn(at);
+    try {
+      if (!ready.has(session)) {
+        await session.pin(x.writable, at);
+        ready.add(session);
+      }
+      return await work(session);
+    } catch (error) {
+      await session.rollback();
+      throw error;
+    } finally {
+      await x.room.keep(session);
+    }
+  };
+
+  return {
+    of: async (table, key, o) => {
+      const doing = `reading the catalogue of ${tableLabel(table)}`;
+      const facts = await within({ signal: o.signal, doing }, (session) =>
+        tableFacts(session, table, { signal: o.signal, doing }),
+      );
+      generation++;
+      const made = rowDialect(table, key, facts, x.side);
+      return tableRows(table, key, made, x.writable && table.kind !== 'view');
+    },
+  };
+
+  function tableRows(
+    table: Table,
+    key: readonly string[],
+    { dialect, all }: ReturnType<typeof rowDialect>,
+    writable: boolean,
+  ): TableRows {
+    const prefix = `lockstep_${generation}_`;
+    const tag = tagSql(all);
+    const label = tableLabel(table);
+    const place = (n: number): string => `$${n}`;
+
+    const nameOf = (sql: string): string | undefined => {
+      if (!named) return undefined;
+      const text = prefix + sql;
+      const known = names.get(text);
+      if (known !== undefined || names.size >= keptStatements) return known;
+      const name = `${prefix}${names.size}`;
+      names.set(text, name);
+      return name;
+    };
+
+    /** Rejects with what the server said. */
+    const raw = async (
+      session: Session,
+      sql: string,
+      values: readonly (string | null)[],
+      at: StatementOptions,
+    ): Promise<{ readonly rows: RawRow[]; readonly rowCount: number }> => {
+      try {
+        return await session.prepared(nameOf(sql), sql, values, at);
+      } catch (error) {
+        if (!named || !foreignSession(error)) throw error;
+        named = false;
+        return await session.prepared(undefined, sql, values, at);
+      }
+    };
+
+    const explained = (session: Session, error: unknown, at: StatementOptions): LockstepError =>
+      altered(error)
+        ? new LockstepError('SCHEMA_DRIFT', `${x.side}: ${label} has been altered (${at.doing})`, {
+            side: x.side,
+            cause: error,
+            hint: 'A repeat reads its columns again.',
+          })
+        : session.explain(error, at);
+
+    const statement = (doing: string, privilege: string, signal: AbortSignal): StatementOptions => ({
+      signal,
+      doing: `${doing} ${label}`,
+      table: tableId(table),
+      privilege,
+    });
+
+    const ask = (
+      sql: string,
+      values: readonly (string | null)[],
+      at: StatementOptions,
+    ): Promise<{ readonly rows: RawRow[]; readonly rowCount: number }> =>
+      within(at, async (session) => {
+        try {
+          return await raw(session, sql, values, at);
+        } catch (error) {
+          throw explained(session, error, at);
+        }
+      });
+
+    const readerOf = (columns: readonly string[]): ((row: RawRow) => Row) => {
+      const decoders = columns.map((name) => render(dialect.column(name)).decode);
+      if (decoders.every((d) => d === undefined)) return (row) => row.slice(0, columns.length) as Row;
+      return (row) =>
+        decoders.map((decode, i): Cell => {
+          const cell = row[i]!;
+          return cell === null || decode === undefined ? (cell as Cell) : decode(cell);
+        });
+    };
+
+    const stored = (columns: readonly string[], row: RawRow): StoredRow => ({
+      cells: readerOf(columns)(row),
+      tag: row[columns.length]!,
+    });
+
+    const rowSql = (
+      cells: Parameters<typeof keySql>[2],
+      columns: readonly string[],
+      where: readonly RowCondition[],
+    ): { sql: string; values: string[] } => {
+      const { bind, values } = binder<string>(place);
+      const conditions = [keySql(dialect, key, cells, bind), whereSql(dialect, where, bind)].filter(Boolean);
+      const outputs = [...(columns.length === 0 ? [] : [outputsSql(dialect, columns)]), tag].join(', ');
+      return { sql: `select ${outputs} from ${dialect.from} where ${conditions.join(' and ')}`, values };
+    };
+
+    const writeSql = (w: RowWrite, columns: readonly string[]): { sql: string; values: (string | null)[] } => {
+      const { bind, values } = binder<string | null>(place);
+      const returning = ` returning ${[...(columns.length === 0 ? [] : [outputsSql(dialect, columns)]), tag].join(', ')}`;
+      const assign = (name: string, cell: Cell): string => boundWrite(name, cell === null ? null : bind(cell));
+      const boundWrite = (name: string, at: string | null): string => {
+        const c = dialect.column(name);
+        if (at === null) return 'null';
+        // no cast to bigint here: the column's own type refuses what it cannot hold
+        return c.column.stored.kind === 'int' ? `${at}::${c.facts.castTo}` : boundSql(c, at);
+      };
+      if (w.op === 'insert') {
+        const into = `insert into ${tableId(table)} as t`;
+        const sql =
+          w.columns.length === 0
+            ? `${into} default values${returning}`
+            : `${into} (${w.columns.map(id).join(', ')}) values (${w.columns.map((c, i) => assign(c, w.cells[i] ?? null)).join(', ')})${returning}`;
+        return { sql, values };
+      }
+      const set =
+        w.op === 'update' ? w.columns.map((c, i) => `${id(c)} = ${assign(c, w.cells[i] ?? null)}`).join(', ') : '';
+      const conditions = [
+        keySql(dialect, key, w.key, bind),
+        ...guardSql(dialect, w.guard, bind),
+        ...(w.guard.tag === undefined ? [] : [`${tag} = ${bind(w.guard.tag)}`]),
+      ].join(' and ');
+      return w.op === 'update'
+        ? { sql: `update ${rowsOf(table)} as t set ${set} where ${conditions}${returning}`, values }
+        : { sql: `delete from ${rowsOf(table)} as t where ${conditions}${returning}`, values };
+    };
+
+    const writeOne = async (
+      session: Session,
+      w: RowWrite,
+      columns: readonly string[],
+      at: StatementOptions,
+    ): Promise<RowOutcome> => {
+      if (w.op !== 'delete') {
+        const odd = w.cells.findIndex((cell) => cell !== null && !isStorableText(cell));
+        if (odd >= 0) return { status: 'refused', kind: 'value', column: w.columns[odd]! };
+      }
+      if (w.op === 'update' && w.columns.length === 0) throw new LockstepError('INTERNAL', 'an update sets nothing');
+      const { sql, values } = writeSql(w, columns);
+      const { rows } = await raw(session, sql, values, at);
+      if (rows.length === 1) return { status: 'done', row: w.op === 'delete' ? null : stored(columns, rows[0]!) };
+      if (rows.length > 1)
+        throw new LockstepError('INTERNAL', `${x.side}: ${label} has several rows under one key; all were written`);
+      if (w.op === 'insert') return { status: 'refused', kind: 'other' }; // a trigger or rule turned it away
+      const look = rowSql(w.key, columns, w.guard.visible);
+      const [found] = (await raw(session, look.sql, look.values, at)).rows;
+      return found === undefined ? { status: 'missing' } : { status: 'stale', found: stored(columns, found) };
+    };
+
+    const refused = (session: Session, error: unknown, at: StatementOptions): RowOutcome => {
+      if (altered(error) || !isRefusal(error)) throw explained(session, error, at);
+      return refusalOf(error);
+    };
+
+    const write: TableRows['write'] = (writes, { columns, atomic }, { signal }) => {
+      const at = statement('writing to', 'select, insert, update, delete', signal);
+      return within(at, async (session) => {
+        const outcomes: RowOutcome[] = [];
+        if (!atomic || writes.length === 1) {
+          for (const w of writes)
+            outcomes.push(await writeOne(session, w, columns, at).catch((error) => refused(session, error, at)));
+          return outcomes;
+        }
+        await session.query('begin isolation level read committed, read write', undefined, at);
+        let failed: number | undefined;
+        for (const [i, w] of writes.entries()) {
+          const outcome = await writeOne(session, w, columns, at).catch((error) => refused(session, error, at));
+          outcomes.push(outcome);
+          if (outcome.status !== 'done') {
+            failed = i;
+            break;
+          }
+        }
+        if (failed === undefined) {
+          try {
+            const { command } = await session.raw('commit', undefined, at);
+            if (command === 'COMMIT') return outcomes;
+            throw new LockstepError('INTERNAL', `${x.side}: the transaction was rolled back at its commit`);
+          } catch (error) {
+            // a constraint that waits for the commit: it does not say whose it is
+            const outcome = refused(session, error, at);
+            return writes.map((_, i) => (i === writes.length - 1 ? outcome : { status: 'undone' }));
+          }
+        }
+        await session.rollback();
+        return writes.map((_, i) => (i === failed ? outcomes[i]! : { status: 'undone' }));
+      });
+    };
+
+    return {
+      sortable: (column) => dialect.order(dialect.column(column)) !== undefined,
+      list: async (page, { signal }) => {
+        const { bind, values } = binder<string>(place);
+        const sql = pageSql(dialect, key, page, bind);
+        const { rows } = await ask(sql, values, statement('reading', 'select', signal));
+        return rows.map(readerOf(page.columns));
+      },
+      count: async (where, how, { signal }) => {
+        const { bind, values } = binder<string>(place);
+        const condition = whereSql(dialect, where, bind);
+        const from = `from ${dialect.from}${condition === undefined ? '' : ` where ${condition}`}`;
+        const at = statement('counting', 'select', signal);
+        if (how === 'exact') {
+          const { rows } = await ask(`select pg_catalog.count(*)::pg_catalog.text ${from}`, values, at);
+          return Number(rows[0]![0]);
+        }
+        const { rows } = await ask(`explain (format json) select ${from}`, values, at);
+        const [plan] = JSON.parse(rows[0]![0]!) as [{ Plan: { 'Plan Rows': number } }];
+        return plan.Plan['Plan Rows'];
+      },
+      get: async (cells, q, { signal }) => {
+        const { sql, values } = rowSql(cells, q.columns, q.where);
+        const { rows } = await ask(sql, values, statement('reading', 'select', signal));
+        return rows[0] === undefined ? undefined : stored(q.columns, rows[0]);
+      },
+      ...(writable ? { write } : {}),
+    };
+  }
+};
