@@ -8,11 +8,13 @@ import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { Cancel, Endpoint, Fingerprint, Writer } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Measure } from '../model/monitoring.ts';
 import type { Progress } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
 import type { EndpointFacts, Json, Plan, PlanTable, Run, Store } from '../model/store.ts';
 import { defaultGuards, type Guards, guardError } from '../plan/guards.ts';
 import { summaryOf } from './make-plan.ts';
+import { measuredReport } from './measures.ts';
 import { type Asked, type Ended, recorded } from './recorded.ts';
 
 /** What applying needs, whoever asks for it. */
@@ -25,6 +27,8 @@ export interface ApplyWork extends Cancel {
   /** Replaces what the plan was made with. */
   readonly guards?: Partial<Guards>;
   readonly settings?: Partial<ApplySettings>;
+  /** Business metrics to be kept with the run. */
+  readonly measures?: readonly Measure[];
   /** Aborted: finish the batches under way, save, end. */
   readonly stop?: AbortSignal;
   onProgress?(progress: Progress): void;
@@ -255,13 +259,14 @@ export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
         };
   return recorded(store, clock, begin, o, async (run) => {
     const result = await underLock(o, plan, run, resumed);
+    const business = await measuredReport(store, run.id, plan, o.measures, o);
     return {
       run: run.id,
       plan,
       result,
       resumed,
       exit: applyExit(plan, result),
-      report: { plan: id, ...result.numbers } as unknown as Json,
+      report: { plan: id, ...result.numbers, ...business } as unknown as Json,
       ...(result.stopped === undefined ? {} : { interrupted: result.stopped }),
     };
   });

@@ -1,6 +1,7 @@
 import { LockstepError } from '../model/errors.ts';
 import type { Run } from '../model/store.ts';
 import { type ApplyWork, checkTarget, underLock } from './apply.ts';
+import { measuredReport } from './measures.ts';
 
 /**
  * Runs whose process died while writing to this target: their journaled intents are finished before anybody looks
@@ -24,12 +25,14 @@ export const finishInterrupted = async (o: ApplyWork): Promise<readonly Run[]> =
     const held = await o.store.runs.resume(run.id, o);
     const stop = AbortSignal.abort();
     await underLock({ ...o, stop }, plan, held, true);
+    const business = await measuredReport(o.store, run.id, plan, o.measures, o);
     await o.store.runs.finish(
       run.id,
       {
         state: 'cancelled',
         exit: 130,
         finished: o.clock.now(),
+        ...(Object.keys(business).length === 0 ? {} : { report: business }),
         error: { code: 'ABORTED', message: 'Its process ended before it was done; its open writes have been settled.' },
       },
       o,

@@ -10,6 +10,7 @@ import { imageHashes, planHash } from '../plan/image-hashes.ts';
 import { openPlanner } from '../plan/planner.ts';
 import { type PlanSummary, sealPlan } from '../plan/seal.ts';
 import { byMode, type WritingMode } from '../resolve/decide.ts';
+import { asConfigured } from './as-configured.ts';
 import { alignAll, type CompareOptions, compare } from './compare.ts';
 import { runQuarantine } from './quarantine.ts';
 import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
@@ -154,6 +155,11 @@ export const makePlan = async (o: PlanInput): Promise<Planned & Ended & { readon
   return recorded(o.store, o.clock, newRun('plan', o), o, async (run) => {
     const planned = await comparedPlan(o, run);
     await o.store.runs.update(run.id, { plan: planned.plan.header.id }, o);
-    return { ...planned, run: run.id, exit: planExit(planned), report: planned.report as CompareReport & Json };
+    return {
+      ...planned,
+      run: run.id,
+      exit: planExit(planned),
+      report: { ...planned.report, ...asConfigured(o) } as CompareReport & Json,
+    };
   });
 };

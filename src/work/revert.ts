@@ -9,6 +9,7 @@ import { imageHashes, planHash } from '../plan/image-hashes.ts';
 import { invert, type Kept } from '../plan/invert.ts';
 import type { GroupKind, PlanSummary } from '../plan/seal.ts';
 import { type ApplyWork, applyExit, checkTarget, currentTables, underLock } from './apply.ts';
+import { measuredReport } from './measures.ts';
 import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
 import { findRun } from './runs.ts';
 
@@ -178,6 +179,7 @@ export const revert = async (o: RevertInput): Promise<Reverted> => {
         kept: planned.keptCount,
         gone: planned.gone,
         ...(result?.numbers ?? {}),
+        ...(result === undefined ? {} : await measuredReport(store, run.id, planned.plan, o.measures, o)),
       } as unknown as Json,
       ...(result?.stopped === undefined ? {} : { interrupted: result.stopped }),
     };

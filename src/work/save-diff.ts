@@ -5,6 +5,7 @@ import type { Published } from '../model/published.ts';
 import type { CompareReport, PairReport } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
 import type { DifferencePair, EndpointFacts, Json, Run, Store } from '../model/store.ts';
+import { asConfigured } from './as-configured.ts';
 import { alignAll, type CompareOptions, compare } from './compare.ts';
 import { runQuarantine } from './quarantine.ts';
 import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
@@ -187,7 +188,12 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
           : ({ status: 'mixed' } as const);
     const found = compared.pairs.reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
     const before = [...done.values()].reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
-    const report = { ...compared, pairs: compared.pairs.map(kept), kept: Math.min(found, before + count) };
+    const report = {
+      ...compared,
+      pairs: compared.pairs.map(kept),
+      kept: Math.min(found, before + count),
+      ...asConfigured(o),
+    };
     return {
       run: run.id,
       compared,

@@ -3,8 +3,10 @@ import { totalOf } from '../apply/numbers.ts';
 import type { IncrementalFacts, Verdict } from '../model/report.ts';
 import type { Json, Run } from '../model/store.ts';
 import { type ApplyWork, applyExit, checkPlanGuards, underLock } from './apply.ts';
+import { asConfigured, pairsOfReport } from './as-configured.ts';
 import { finishInterrupted } from './interrupted.ts';
 import { comparedPlan, type PlanInput, type Planned } from './make-plan.ts';
+import { measuredReport } from './measures.ts';
 import { type Ended, newRun, recorded } from './recorded.ts';
 import { changedByTarget } from './side-effects.ts';
 import { type Verification, verifyWritten } from './verify-written.ts';
@@ -134,6 +136,7 @@ export const sync = async (o: SyncInput): Promise<Synced> => {
     const verification =
       result === undefined ? undefined : await verifyWritten({ ...o, run: run.id, plan, pairs: planned.pairs });
     const report = syncReport(run.id, planned, result, verification);
+    const business = await measuredReport(store, run.id, plan, o.measures, o);
     const exit =
       result?.stopped?.exit ??
       (report.verdict === 'differs' || (result !== undefined && applyExit(plan, result) !== 0)
@@ -148,7 +151,12 @@ export const sync = async (o: SyncInput): Promise<Synced> => {
       ...(verification === undefined ? {} : { verification }),
       sync: report,
       exit,
-      report: report as unknown as Json,
+      report: {
+        ...report,
+        ...business,
+        ...pairsOfReport(planned.report, report),
+        ...asConfigured(o),
+      } as unknown as Json,
       ...(result?.stopped === undefined ? {} : { interrupted: result.stopped }),
     };
   });
