@@ -328,6 +328,16 @@ export interface Finding {
   readonly fix?: string;
 }
 
+/** Where a server stands among copies of itself. */
+export interface ServerRole {
+  /** It follows another server: it is only read, and what it shows may be older. */
+  readonly standby: boolean;
+  /** Grows with every promotion: of two that take writes, the one with the smaller number was overtaken. */
+  readonly timeline: number;
+  /** How far a standby is behind, milliseconds, as far as it can tell; null: not known, or not a standby. */
+  readonly behindMs: number | null;
+}
+
 /** One connected database or API. A capability that is absent is not supported; there are no flags. */
 export interface Endpoint extends AsyncDisposable {
   /** The user's name for it; never `left` or `right`. */
@@ -348,6 +358,12 @@ export interface Endpoint extends AsyncDisposable {
   /** Makes tables and fills them. Absent: read-only, or not here. */
   readonly builder?: SchemaBuilder;
   readonly loader?: Loader;
+  /** Absent: the engine knows no copies of a server that follow it. */
+  role?(o: Cancel): Promise<ServerRole>;
+  /** Connections that are open now, and how many there may be; absent: nobody counts them. */
+  connections?(): { readonly open: number; readonly max: number };
+  /** Set by who fell over: this is not the configured server, which is down, but a copy. What it shows may be older. */
+  readonly standIn?: { readonly reason: string; readonly behindMs: number | null };
   /** Doctor: privileges missing or too many, TLS, indexes, clock. */
   examine?(o: Cancel & { readonly tables: readonly Table[]; readonly writable: boolean }): Promise<readonly Finding[]>;
 }

@@ -140,6 +140,7 @@ export const connectMysql = async (
             prepare: writer.prepare,
           }),
         }),
+    connections: () => ({ open: connections.open(), max: config.poolMax }),
     examine: (c) =>
       within('examining', c, (session, at) => examine(session, facts, { tables: c.tables, writable: c.writable }, at)),
     [Symbol.asyncDispose]: () => connections.closeAll(),

@@ -14,6 +14,7 @@ import { examine } from './examine.ts';
 import { hashVectors } from './hash-sql.ts';
 import { inspectSchema } from './inspect.ts';
 import { openReader } from './reader.ts';
+import { serverRole } from './role.ts';
 import { rowAccess } from './rows.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
 import { tlsOptions } from './tls.ts';
@@ -232,6 +233,8 @@ export const connectPostgres = async (
             prepare: writer.prepare,
           }),
         }),
+    role: (c) => within('asking for the role of the server', c, serverRole),
+    connections: () => ({ open: connections.open(), max: config.poolMax }),
     examine: (c) =>
       within('examining', c, (session, at) => examine(session, config, { tables: c.tables, writable: c.writable }, at)),
     [Symbol.asyncDispose]: async () => {

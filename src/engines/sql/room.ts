@@ -11,6 +11,8 @@ export interface Room<S> {
   /** Keeps one that is not needed now; `lendInTurn` takes it first. */
   keep(session: S): Promise<void>;
   closeAll(): Promise<void>;
+  /** How many are held now, in use or kept. */
+  open(): number;
 }
 
 /** One scans, one reads again what differs, one reads the rows to be changed; later one locks and the others write. */
@@ -118,6 +120,7 @@ export const room = <S extends { readonly broken: boolean }>(x: {
       kept.push(session);
       waiting.shift()?.();
     },
+    open: () => held.size,
     closeAll: async () => {
       await Promise.all([...held].map(release));
     },
