@@ -4,6 +4,7 @@ import type { ErrorCode } from './errors.ts';
 import type { HashSpec } from './hash/spec.ts';
 import type { Standing } from './incremental.ts';
 import type { PublishedDifferences } from './published.ts';
+import type { Approvals, Listings } from './listings.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { Batch, Key, Row } from './row.ts';
 import type { ColumnType, Table } from './schema.ts';
@@ -24,6 +25,10 @@ export interface Store extends AsyncDisposable {
   readonly standings: Standings;
   readonly quarantine: Quarantine;
   readonly tokens: Tokens;
+  readonly listings: Listings;
+  readonly approvals: Approvals;
+  /** 32 random bytes under this name, made once: what one process of the store signs the others know. */
+  sharedSecret(name: string, o: Cancel): Promise<Uint8Array>;
   /** Everything known of one key, newest first. `key` as canonical cells, as the pair or the target's native key renders it. */
   trace(pair: string, key: Key, o: Cancel): Promise<Trace>;
 }
@@ -324,7 +329,14 @@ export interface Journal {
   final(run: string, o: Cancel): Promise<readonly SeqRange[]>;
   tally(run: string, o: Cancel): Promise<Readonly<Record<string, number>>>;
   /** Final outcomes in the order of the steps. `statuses`: only these (cheap when it leaves out `applied`). */
-  outcomes(run: string, o: Cancel & { readonly statuses?: readonly OutcomeStatus[] }): AsyncIterable<Batch<Settled>>;
+  outcomes(
+    run: string,
+    o: Cancel & {
+      readonly statuses?: readonly OutcomeStatus[];
+      /** The last one of the page before. */
+      readonly after?: { readonly step: number; readonly seq: number };
+    },
+  ): AsyncIterable<Batch<Settled>>;
   /**
    * What a run really wrote (`applied`), last first: later steps first, greater seq first. `stored` is the row as the
    * run left it, null where deleted.

@@ -58,10 +58,10 @@ async function* stepPages(
   database: Database,
   run: string,
   order: 'up' | 'down',
-  o: Cancel,
+  o: Cancel & { readonly from?: number },
 ): AsyncGenerator<readonly Noted[]> {
   const page = 200;
-  let from = order === 'up' ? 0 : Number.MAX_SAFE_INTEGER;
+  let from = o.from ?? (order === 'up' ? 0 : Number.MAX_SAFE_INTEGER);
   for (;;) {
     const rows = await database.query(
       `select ${stepColumns}, ${notedColumn} from lockstep_control.step s
@@ -80,6 +80,10 @@ const spanOf = (items: Batch<PlanItem>): SeqRange => {
   const b = items.at(-1)!.seq;
   return a < b ? [a, b] : [b, a];
 };
+
+/** What of the ranges comes after `seq`. */
+const behind = (ranges: readonly SeqRange[], seq: number): readonly SeqRange[] =>
+  ranges.flatMap(([first, last]): SeqRange[] => (last <= seq ? [] : [[Math.max(first, seq + 1), last]]));
 
 /** Final items of a step with what became of them. */
 async function* settledItems(
@@ -209,12 +213,14 @@ export const journalOf = (database: Database): Journal => {
       return sum;
     },
     outcomes: async function* (run, o) {
-      const { signal, statuses } = o;
-      for await (const steps of stepPages(database, run, 'up', o)) {
+      const { signal, statuses, after } = o;
+      const pages = stepPages(database, run, 'up', { signal, ...(after ? { from: after.step - 1 } : {}) });
+      for await (const steps of pages) {
         for (const step of steps) {
           const few = statuses && !statuses.includes('applied');
           if (few && !step.noted) continue;
-          const only = few ? await toldOf(database, step, statuses, o) : step.final;
+          const all = few ? await toldOf(database, step, statuses, o) : step.final;
+          const only = step.step === after?.step ? behind(all, after.seq) : all;
           for await (const settled of settledItems(database, step, false, { signal, only })) {
             const wanted = statuses ? settled.filter(({ outcome }) => statuses.includes(outcome.status)) : settled;
             if (wanted.length > 0) yield wanted;

@@ -9,15 +9,16 @@ const hashOf = (key: Key): Buffer => createHash('sha256').update(JSON.stringify(
 /** Rows per statement. */
 const atOnce = 500;
 
-const where = `($1::text is null or sync = $1) and ($2::text is null or pair = $2) and ($3::bytea[] is null or hash = any ($3))`;
+/** Of what a filter means, with its values as $1 to $3. */
+export const quarantineWhere = `($1::text is null or sync = $1) and ($2::text is null or pair = $2) and ($3::bytea[] is null or hash = any ($3))`;
 
-const valuesOf = ({ sync, pair, keys }: QuarantineFilter): readonly unknown[] => [
+export const quarantineValues = ({ sync, pair, keys }: QuarantineFilter): readonly unknown[] => [
   sync === undefined ? null : plainText(sync),
   pair === undefined ? null : plainText(pair),
   keys === undefined ? null : keys.map(hashOf),
 ];
 
-const toRow = (row: Rows[number]): QuarantinedRow => ({
+export const toQuarantined = (row: Rows[number]): QuarantinedRow => ({
   sync: row['sync'] as string,
   pair: row['pair'] as string,
   columns: fromJson<readonly string[]>(row['columns']),
@@ -65,20 +66,20 @@ export const quarantineOf = (database: Database): Quarantine => ({
     for (;;) {
       const rows = await database.query(
         `select * from lockstep_control.quarantine
-         where ${where} and ($4::text is null or (sync, pair, seq) > ($4, $5, $6))
+         where ${quarantineWhere} and ($4::text is null or (sync, pair, seq) > ($4, $5, $6))
          order by sync, pair, seq limit ${atOnce}`,
-        [...valuesOf(filter), after?.['sync'] ?? null, after?.['pair'] ?? null, after?.['seq'] ?? null],
+        [...quarantineValues(filter), after?.['sync'] ?? null, after?.['pair'] ?? null, after?.['seq'] ?? null],
         o,
       );
-      if (rows.length > 0) yield rows.map(toRow);
+      if (rows.length > 0) yield rows.map(toQuarantined);
       if (rows.length < atOnce) return;
       after = rows.at(-1);
     }
   },
   count: async (filter, o) => {
     const [row] = await database.query(
-      `select count(*) as n from lockstep_control.quarantine where ${where}`,
-      valuesOf(filter),
+      `select count(*) as n from lockstep_control.quarantine where ${quarantineWhere}`,
+      quarantineValues(filter),
       o,
     );
     return Number(row!['n']);
@@ -86,9 +87,9 @@ export const quarantineOf = (database: Database): Quarantine => ({
   drop: async (filter, o) => {
     const [row] = await database.query(
       `with gone as (delete from lockstep_control.quarantine
-         where ${where} and ($4::text is null or last_run <> $4) returning 1)
+         where ${quarantineWhere} and ($4::text is null or last_run <> $4) returning 1)
        select count(*) as n from gone`,
-      [...valuesOf(filter), filter.except ?? null],
+      [...quarantineValues(filter), filter.except ?? null],
       o,
     );
     return Number(row!['n']);

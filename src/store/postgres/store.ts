@@ -1,12 +1,17 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Store } from '../../model/store.ts';
+import type { AuditKeys } from '../audit-chain.ts';
+import { approvalsOf, sharedSecret } from './approvals.ts';
+import { auditOf } from './audit.ts';
 import { type Connector, openDatabase } from './database.ts';
 import { differencesOf } from './differences.ts';
 import { storeError } from './errors.ts';
 import { journalOf } from './journal.ts';
+import { listingsOf } from './listings.ts';
 import { migrate } from './migrate.ts';
 import { plansOf } from './plans.ts';
 import { publishedOf } from './published.ts';
@@ -19,8 +24,16 @@ import { traceOf } from './trace.ts';
 const version = (): string =>
   (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
-/** The control store behind `connector`, its schema brought to this version. */
-export const openPostgresStore = async (connector: Connector, o: Cancel): Promise<Store> => {
+/** What a store that was opened without a key does when one is needed. */
+const noKey = (): never => {
+  throw new LockstepError('INTERNAL', 'the control store was opened without a key for its audit log');
+};
+
+/** The control store behind `connector`, its schema brought to this version. `auditKeys` is asked when one is needed. */
+export const openPostgresStore = async (
+  connector: Connector,
+  o: Cancel & { readonly clock?: Clock; readonly auditKeys?: () => AuditKeys },
+): Promise<Store> => {
   const database = openDatabase(connector);
   try {
     await migrate(database, { ...o, version: version() });
@@ -39,7 +52,11 @@ export const openPostgresStore = async (connector: Connector, o: Cancel): Promis
     published: publishedOf(database, differences),
     standings: standingsOf(database),
     quarantine: quarantineOf(database),
+    listings: listingsOf(database),
+    approvals: approvalsOf(database),
+    sharedSecret: (name, c) => sharedSecret(database, name, c),
     tokens: tokensOf(database),
+    audit: auditOf(database, o.auditKeys ?? noKey, o.clock ?? systemClock),
     trace: (pair, key, c) => traceOf(database, runs, pair, key, c),
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };
