@@ -22,6 +22,12 @@ export interface SelectedColumn {
   readonly exact?: true;
 }
 
+/** `from <= key < to` in key order (see `order.ts`); an absent bound is unbounded. Ranges that share bounds tile. */
+export interface KeyRange {
+  readonly from?: Key;
+  readonly to?: Key;
+}
+
 /** What is read of a table: columns in a given order, key first, with an optional condition. */
 export interface Selection {
   readonly table: TableName;
@@ -34,6 +40,11 @@ export interface Selection {
   readonly keyWidth: number;
   /** Trusted SQL of this side (command line or config file only). Absent: all rows. */
   readonly filter?: string;
+  /**
+   * Only rows with these keys, as if the table held no others; never without a key. Whatever is asked of a reader heeds
+   * it. KEY_TYPES where the database has no order for the key (see `Reader.ranges`).
+   */
+  readonly range?: KeyRange;
 }
 
 /** How a table is cut into parts that can be digested in one pass. The same parts on both sides. */
@@ -49,8 +60,8 @@ export type Partition =
 /** The rows of a selection to read. */
 export type Segment =
   | { readonly kind: 'all' }
-  /** `from <= key < to` in key order; an absent bound is unbounded. Ranges that share bounds tile. */
-  | { readonly kind: 'range'; readonly from?: Key; readonly to?: Key }
+  /** A range of keys. */
+  | ({ readonly kind: 'range' } & KeyRange)
   | { readonly kind: 'keys'; readonly keys: readonly Key[] }
   | { readonly kind: 'parts'; readonly partition: Partition; readonly parts: readonly number[] };
 
@@ -208,6 +219,11 @@ export interface Reader extends AsyncDisposable {
   readonly raw?: RawRows;
   readonly bulk?: BulkRows;
   readonly changes?: Changes;
+  /**
+   * Does it cost only its share of the table to read a range of this key (there is an index in our order)? Absent: no
+   * range is cheaper than the whole table. Never where rows could be missed by ranges, such as misfits in the key.
+   */
+  ranges?(selection: Selection, o: Cancel): Promise<boolean>;
   /** One more reader of the same snapshot, to read beside this one. Dispose it first. */
   share?(o: Cancel): Promise<Reader>;
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { convert } from '../model/canon/convert.ts';
 import type { Endpoint, Reader, SelectedColumn, Selection } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import { clip, unbounded } from '../model/ranges.ts';
 import type { Batch, Cell, Row, Text } from '../model/row.ts';
 import { tableLabel } from '../model/schema.ts';
 import { keyTypes } from '../model/selection.ts';
@@ -58,7 +59,9 @@ const planOf = (selection: Selection, program: Program): ReadPlan => {
   const place = new Map(
     [...inputs].map((name) => [name, add(asStored(raw.columns.find((c) => c.name === name)!))] as const),
   );
-  return { stored: { ...selection, columns, keyWidth }, place, cells, keyMade };
+  // a range is of the key as it is afterwards
+  const from = keyMade ? unbounded(selection) : selection;
+  return { stored: { ...from, columns, keyWidth }, place, cells, keyMade };
 };
 
 /** A reader of the stored tables that shows one of them transformed; others are read as they are. */
@@ -164,7 +167,7 @@ export const transformedReader = (
     return all;
   };
 
-  return {
+  const self: Reader = {
     ...(inner.position === undefined ? {} : { position: inner.position }),
     ...changesOf(inner, program),
     scan: async function* (selection, segment, o) {
@@ -172,10 +175,16 @@ export const transformedReader = (
       if (plan === undefined) yield* inner.scan(selection, segment, o);
       else if (plan.keyMade) {
         const rows = await sortedRows(plan, selection, o);
-        yield* inSegment(rows, segment, keyTypes(selection), o.signal);
+        yield* inSegment(rows, clip(selection, segment), keyTypes(selection), o.signal);
       } else yield* transformedRows(plan, selection, segment, o);
     },
-    count: (selection, o) => inner.count(planFor(selection)?.stored ?? selection, o),
+    count: async (selection, o) => {
+      const plan = planFor(selection);
+      if (!plan?.keyMade || selection.range === undefined) return inner.count(plan?.stored ?? selection, o);
+      let rows = 0;
+      for await (const batch of self.scan(selection, { kind: 'all' }, o)) rows += batch.length;
+      return rows;
+    },
     sample: async (selection, rows, o) => {
       const plan = planFor(selection);
       return plan?.keyMade ? [] : inner.sample(plan?.stored ?? selection, rows, o);
@@ -183,6 +192,10 @@ export const transformedReader = (
     keyBounds: async (selection, o) => {
       const plan = planFor(selection);
       return plan?.keyMade ? undefined : inner.keyBounds(plan?.stored ?? selection, o);
+    },
+    ranges: async (selection, o) => {
+      const plan = planFor(selection);
+      return plan?.keyMade ? false : ((await inner.ranges?.(plan?.stored ?? selection, o)) ?? false);
     },
     [Symbol.asyncDispose]: async () => {
       const open = [...lookups.values(), ...sorted.values()];
@@ -193,6 +206,7 @@ export const transformedReader = (
       for (const one of closed) if (one.status === 'rejected') throw one.reason;
     },
   };
+  return self;
 };
 
 /**

@@ -5,6 +5,7 @@ import { flatCases } from './cases/flat.ts';
 import { hashingCases } from './cases/hashing.ts';
 import { keyCases } from './cases/keys.ts';
 import { lockCases } from './cases/locks.ts';
+import { rangeCases } from './cases/ranges.ts';
 import { snapshotCases } from './cases/snapshot.ts';
 import type { Harness } from './harness.ts';
 import { type Case, runCase } from './lab.ts';
@@ -12,6 +13,7 @@ import { type Case, runCase } from './lab.ts';
 /** What every engine must do, as plain functions. */
 export const cases: readonly Case[] = [
   ...keyCases,
+  ...rangeCases,
   ...hashingCases,
   ...snapshotCases,
   ...changeCases,

@@ -8,6 +8,7 @@ export const overReader = (reader: Reader, change: Partial<Reader>): Reader => (
   sample: (...a) => reader.sample(...a),
   keyBounds: (...a) => reader.keyBounds(...a),
   ...(reader.hashing ? { hashing: reader.hashing } : {}),
+  ...(reader.ranges ? { ranges: (...a) => reader.ranges!(...a) } : {}),
   [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
   ...change,
 });

@@ -260,3 +260,19 @@ export const triggerGenerators = async (
       o,
     )
   ).map((row) => text(row[2]!));
+
+/** Does an active ascending index begin with this column? */
+export const hasAscendingIndex = async (
+  session: Session,
+  table: string,
+  column: string,
+  o: StatementOptions,
+): Promise<boolean> => {
+  const [row] = await session.query(
+    `select count(*) from rdb$indices i join rdb$index_segments s on s.rdb$index_name = i.rdb$index_name
+     where i.rdb$relation_name = ${literal(table)} and s.rdb$field_name = ${literal(column)} and s.rdb$field_position = 0
+       and coalesce(i.rdb$index_inactive, 0) = 0 and coalesce(i.rdb$index_type, 0) = 0`,
+    o,
+  );
+  return Number(row![0]) > 0;
+};

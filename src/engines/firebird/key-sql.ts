@@ -125,6 +125,17 @@ export const rangeSql = (
   return parts.length === 0 ? undefined : parts.map((p) => `(${p})`).join(' and ');
 };
 
+/** Like `rangeSql`, but no wider; empty: everything; undefined: SQL cannot say it. */
+export const exactRangeSql = (
+  keys: readonly KeyColumnSql[],
+  from: Key | undefined,
+  to: Key | undefined,
+): string | undefined => {
+  const sayable = (bound: Key | undefined): boolean =>
+    bound === undefined || keys.every((k, i) => !k.ties && k.bound(bound[i]!) !== undefined);
+  return sayable(from) && sayable(to) ? (rangeSql(keys, from, to) ?? '') : undefined;
+};
+
 /** Can rows be looked up by this column: does each canonical key have one stored form, up to padding and case? */
 const looksUp = (c: ColumnSql): boolean => {
   const { stored, as } = c.column;

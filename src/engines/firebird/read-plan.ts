@@ -2,13 +2,14 @@ import type { Partition, Segment, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { partOf } from '../../model/hash/part-of.ts';
 import { compareKeys } from '../../model/order.ts';
+import { clip, inRange, unbounded } from '../../model/ranges.ts';
 import type { Key, Row } from '../../model/row.ts';
 import type { ColumnType } from '../../model/schema.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { id, tableId } from '../sql/quote.ts';
 import { type ColumnSql, outputsOf } from './columns.ts';
 import type { BytesReader } from './decode.ts';
-import { keyColumnSql, lookups, rangeSql } from './key-sql.ts';
+import { exactRangeSql, keyColumnSql, lookups, rangeSql } from './key-sql.ts';
 
 /** One statement of a segment. */
 export interface Piece {
@@ -27,13 +28,23 @@ export interface ReadPlan {
   readonly keep?: (row: Row) => boolean;
 }
 
-/** The relation to read as `t`: the table, or the part of it that the condition lets through. */
+/** The relation to read as `t`: the table, or the part of it that the condition lets through; not yet the range. */
 export const baseSql = (selection: Selection): string => {
   const table = tableId(selection.table);
   if (selection.filter === undefined) return `${table} t`;
   const columns = selection.columns.map((c) => id(c.name)).join(', ');
   // The line break ends a comment that the condition may end in.
   return `(select ${columns} from ${table} where (${selection.filter}\n)) t`;
+};
+
+/** A ` where` that is the selection's range to the letter; undefined: SQL cannot say it, and rows must be looked at. */
+export const rangeWhere = (selection: Selection, columns: readonly ColumnSql[]): string | undefined => {
+  const { range, keyWidth } = selection;
+  if (range === undefined) return '';
+  const keys = columns.slice(0, keyWidth).map(keyColumnSql);
+  if (keys.some((k) => k === undefined)) return undefined;
+  const said = exactRangeSql(keys as NonNullable<(typeof keys)[number]>[], range.from, range.to);
+  return said === undefined ? undefined : said === '' ? '' : ` where ${said}`;
 };
 
 /** The types that order a selection's rows: all columns where there is no key. */
@@ -101,11 +112,20 @@ const partConditions = (
 export const keyName = (key: Key): string => JSON.stringify(key);
 
 export const planRead = (
-  selection: Selection,
+  within: Selection,
   columns: readonly ColumnSql[],
-  segment: Segment,
+  whole: Segment,
   o: { readonly isView: boolean; readonly ordered: boolean },
 ): ReadPlan => {
+  if (within.range !== undefined && whole.kind === 'parts') {
+    // parts are few or found by their hashes: rows outside the range are left out here
+    const plan = planRead(unbounded(within), columns, whole, o);
+    const types = orderTypes(within);
+    const inside = (row: Row): boolean => inRange(types, within.range!, row);
+    return { ...plan, keep: (row) => inside(row) && (plan.keep?.(row) ?? true) };
+  }
+  const segment = clip(within, whole);
+  const selection = unbounded(within);
   const width = selection.keyWidth;
   const keys = columns.slice(0, width);
   const keySql = keys.map(keyColumnSql);

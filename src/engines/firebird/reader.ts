@@ -17,12 +17,13 @@ import type { Batch, Key, Row, Text } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { id } from '../sql/quote.ts';
 import type { Throttle } from '../sql/throttle.ts';
-import { type TableFacts, tableFacts } from './catalogue.ts';
+import { hasAscendingIndex, type TableFacts, tableFacts } from './catalogue.ts';
 import { changesOf } from './changed.ts';
 import { type ColumnSql, columnsSql, rowReader } from './columns.ts';
 import { scaled } from './decode.ts';
 import { digestRows, hashBatches, joined } from './hash-rows.ts';
-import { baseSql, orderTypes, planRead } from './read-plan.ts';
+import { keyColumnSql } from './key-sql.ts';
+import { baseSql, orderTypes, planRead, rangeWhere } from './read-plan.ts';
 import { sampleKeys } from './sample.ts';
 import type { Session, StatementOptions } from './session.ts';
 
@@ -150,7 +151,8 @@ export class FirebirdReader implements Reader {
   /** Rows of a segment; in key order unless nobody asks for it. */
   async *#rows(selection: Selection, segment: Segment, ordered: boolean, o: Cancel): AsyncGenerator<Row[]> {
     const { session, throttle } = this.#x;
-    const columns = await (ordered ? this.#keyed(selection, o) : this.#columns(selection, o));
+    const isCut = ordered || selection.range !== undefined;
+    const columns = await (isCut ? this.#keyed(selection, o) : this.#columns(selection, o));
     const at = this.#statement(selection, 'reading', o);
     const { isView } = await this.#tableOf(selection, o);
     const plan = planRead(selection, columns, segment, { isView, ordered });
@@ -264,7 +266,9 @@ export class FirebirdReader implements Reader {
     return this.#alone(async () => {
       await this.#tableOf(selection, o);
       const at = this.#statement(selection, 'counting', o);
-      const [row] = await this.#x.session.query(`select count(*) from ${baseSql(selection)}`, at);
+      const where = await this.#rangeWhere(selection, o);
+      if (where === undefined) return (await this.#keysInside(selection, o)).length;
+      const [row] = await this.#x.session.query(`select count(*) from ${baseSql(selection)}${where}`, at);
       return Number(row![0]);
     });
   }
@@ -272,7 +276,13 @@ export class FirebirdReader implements Reader {
   sample(selection: Selection, rows: number, o: Cancel): Promise<readonly Key[]> {
     return this.#alone(async () => {
       const columns = await this.#columns(selection, o);
-      return sampleKeys(this.#x.session, selection, columns, rows, this.#statement(selection, 'sampling', o));
+      const where = await this.#rangeWhere(selection, o);
+      if (where === undefined) {
+        const keys = await this.#keysInside(selection, o);
+        const step = Math.max(1, Math.ceil(keys.length / Math.max(1, rows)));
+        return rows <= 0 ? [] : keys.filter((_, i) => i % step === 0);
+      }
+      return sampleKeys(this.#x.session, selection, columns, where, rows, this.#statement(selection, 'sampling', o));
     });
   }
 
@@ -281,14 +291,49 @@ export class FirebirdReader implements Reader {
       const [key] = await this.#keyed(selection, o);
       const at = this.#statement(selection, 'reading the key bounds of', o);
       const { session } = this.#x;
+      const where = await this.#rangeWhere(selection, o);
+      if (where === undefined) {
+        const keys = await this.#keysInside(selection, o);
+        return keys.length === 0 ? undefined : { min: BigInt(keys[0]![0]!), max: BigInt(keys.at(-1)![0]!) };
+      }
       // One after the other: each is the end of an index.
       const edge = async (which: 'min' | 'max'): Promise<bigint | undefined> => {
-        const [row] = await session.query(`select ${which}(${key!.sorted}) from ${baseSql(selection)}`, at);
+        const [row] = await session.query(`select ${which}(${key!.sorted}) from ${baseSql(selection)}${where}`, at);
         return row![0] === null ? undefined : BigInt(row![0] as string);
       };
       const min = await edge('min');
       return min === undefined ? undefined : { min, max: (await edge('max'))! };
     });
+  }
+
+  ranges(selection: Selection, o: Cancel): Promise<boolean> {
+    return this.#alone(async () => {
+      const keys = (await this.#keyed(selection, o)).slice(0, selection.keyWidth);
+      if (keys.length === 0 || (await this.#tableOf(selection, o)).isView) return false;
+      const plain = keys.every((c) => {
+        const sql = keyColumnSql(c);
+        return sql !== undefined && sql.orders.length === 1 && sql.orders[0] === c.sql;
+      });
+      if (!plain) return false;
+      const at = this.#statement(selection, 'looking for an index of', o);
+      return hasAscendingIndex(this.#x.session, selection.table.name, keys[0]!.column.name, at);
+    });
+  }
+
+  /** The range as SQL on `t`, to be put behind `baseSql`; undefined: SQL cannot say it. */
+  async #rangeWhere(selection: Selection, o: Cancel): Promise<string | undefined> {
+    return selection.range === undefined ? '' : rangeWhere(selection, await this.#keyed(selection, o));
+  }
+
+  /** The keys of the selection, in order: for what SQL cannot say. */
+  async #keysInside(selection: Selection, o: Cancel): Promise<readonly Key[]> {
+    const only = { ...selection, columns: selection.columns.slice(0, selection.keyWidth) };
+    const keys: Key[] = [];
+    for await (const rows of this.#rows(only, { kind: 'all' }, true, o)) {
+      keys.push(...rows);
+      if (keys.length > mostSorted) throw this.#tooMany(selection);
+    }
+    return keys;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,11 +7,12 @@ import type { Session, StatementOptions } from './session.ts';
 /** Places that are looked at in an integer key's range. */
 const mostPlaces = 64;
 
-/** About `rows` keys: neighbours at places spread over an integer key, else those whose text hashes to a remainder. */
+/** About `rows` keys of those that `where` (with the word, or empty) lets through: neighbours at places spread over an integer key, else those whose text hashes to a remainder. */
 export const sampleKeys = async (
   session: Session,
   selection: Selection,
   columns: readonly ColumnSql[],
+  where: string,
   rows: number,
   o: StatementOptions,
 ): Promise<readonly Key[]> => {
@@ -19,12 +20,13 @@ export const sampleKeys = async (
   if (keys.length === 0 || rows <= 0) return [];
   const { sql, texts } = outputsOf(keys);
   const base = baseSql(selection);
+  const and = where === '' ? ' where' : `${where} and`;
   const cells = rowReader(session, keys, selection.table.name, o);
   const read = async (query: string): Promise<Key[]> => cells.rows(await session.query({ sql: query, texts }, o));
   const [first] = keys;
   if (first!.column.stored.kind === 'int') {
     const edge = async (which: 'min' | 'max'): Promise<bigint | undefined> => {
-      const [row] = await session.query(`select ${which}(${first!.sql}) from ${base}`, o);
+      const [row] = await session.query(`select ${which}(${first!.sql}) from ${base}${where}`, o);
       return row![0] === null ? undefined : BigInt(row![0] as string);
     };
     const min = await edge('min');
@@ -37,18 +39,18 @@ export const sampleKeys = async (
       const from = min + (span * i) / places;
       found.push(
         ...(await read(
-          `select first ${each} ${sql} from ${base} where ${first!.sql} >= cast('${from}' as bigint) order by ${first!.sql}`,
+          `select first ${each} ${sql} from ${base}${and} ${first!.sql} >= cast('${from}' as bigint) order by ${first!.sql}`,
         )),
       );
     }
     return [...new Map(found.map((key) => [JSON.stringify(key), key])).values()];
   }
-  const [row] = await session.query(`select count(*) from ${base}`, o);
+  const [row] = await session.query(`select count(*) from ${base}${where}`, o);
   const every = Math.max(1, Math.floor(Number(row![0]) / rows));
   const hash = keys.map((c) => `coalesce(hash(${c.outputs[0]}), 0)`).join(' + ');
   return read(
     every === 1
-      ? `select first ${rows} ${sql} from ${base}`
-      : `select first ${rows} ${sql} from ${base} where mod(bin_and(${hash}, 9223372036854775807), ${every}) = 0`,
+      ? `select first ${rows} ${sql} from ${base}${where}`
+      : `select first ${rows} ${sql} from ${base}${and} mod(bin_and(${hash}, 9223372036854775807), ${every}) = 0`,
   );
 };

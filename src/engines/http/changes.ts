@@ -3,8 +3,10 @@ import { convert } from '../../model/canon/convert.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
 import type { Cancel, Changes, SelectedColumn } from '../../model/endpoint.ts';
 import { compareCells } from '../../model/order.ts';
+import { inRange } from '../../model/ranges.ts';
 import type { Batch, Cell, Row, Text } from '../../model/row.ts';
 import type { TableName } from '../../model/schema.ts';
+import { keyTypes } from '../../model/selection.ts';
 import { enumerate } from './enumerate.ts';
 import { type JsonObject, parseJson, scalarText } from './json.ts';
 import { type ReaderContext, rowMaker } from './rows.ts';
@@ -101,7 +103,10 @@ export const changesOver = (
               const cell = row.at(-1)!;
               return cell === null || isMisfit(cell) || compareCells(column.as, cell, from) >= 0;
             });
-            if (changed.length > 0) yield changed.map((row) => row.slice(0, -1));
+            const keys = changed.map((row) => row.slice(0, -1));
+            const { range } = selection;
+            const inside = range === undefined ? keys : keys.filter((key) => inRange(keyTypes(selection), range, key));
+            if (inside.length > 0) yield inside;
           }
         } finally {
           if (read.own) read.spool[Symbol.dispose]();

@@ -4,6 +4,7 @@ import type { Cancel, Changes, Hashing, QueryReport, Reader, Segment, Selection 
 import { LockstepError } from '../../model/errors.ts';
 import { partOf } from '../../model/hash/part-of.ts';
 import { compareKeys } from '../../model/order.ts';
+import { clip, inRange } from '../../model/ranges.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { keyTypes } from '../../model/selection.ts';
@@ -47,11 +48,12 @@ export class HttpReader implements Reader {
   async *scan(selection: Selection, segment: Segment, { signal }: Cancel): AsyncGenerator<Batch<Row>> {
     this.#enter(signal);
     let own: Spool | undefined;
+    const asked = clip(selection, segment);
     try {
-      const direct = segment.kind === 'keys' ? await this.#byItem(selection, segment.keys, signal) : undefined;
+      const direct = asked.kind === 'keys' ? await this.#byItem(selection, asked.keys, signal) : undefined;
       own = direct?.spool;
       const sorted = direct?.sorted ?? (await this.#rows(selection, signal));
-      for await (const rows of this.#segment(selection, sorted, segment, signal)) {
+      for await (const rows of this.#segment(selection, sorted, asked, signal)) {
         await this.#x.throttle.pass(rows.length, signal);
         signal.throwIfAborted();
         yield rows;
@@ -147,7 +149,14 @@ export class HttpReader implements Reader {
       if (wanted !== undefined && !wanted.has(id)) return undefined;
       return make(parseJson(json) as JsonObject);
     };
-    return sortRows(spool, selection, rowOf, signal);
+    const { range } = selection;
+    if (range === undefined) return sortRows(spool, selection, rowOf, signal);
+    const types = keyTypes(selection);
+    const inside = (item: Parameters<typeof rowOf>[0]): Row | undefined => {
+      const row = rowOf(item);
+      return row !== undefined && inRange(types, range, row) ? row : undefined;
+    };
+    return sortRows(spool, selection, inside, signal);
   }
 
   /** A few keys one by one; undefined where they must be looked for in the whole list. */

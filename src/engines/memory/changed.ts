@@ -1,8 +1,10 @@
 import { convert } from '../../model/canon/convert.ts';
 import type { Changes } from '../../model/endpoint.ts';
 import { compareCells } from '../../model/order.ts';
+import { inRange } from '../../model/ranges.ts';
 import type { Cell, Row, Text } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
+import { keyTypes } from '../../model/selection.ts';
 import type { MemoryDatabase } from './store.ts';
 
 /** Rows by a column, for tests; `rows` are those of the snapshot. */
@@ -31,7 +33,8 @@ export const changesOf = (database: MemoryDatabase, rows: (table: string) => rea
       const keys = selection.columns.map((c) => ({ at: place(c.name), ...c }));
       yield rows(tableLabel(table))
         .filter((row) => row[at] == null || compareCells(column.as, row[at], from) >= 0)
-        .map((row) => keys.map((c) => convert(row[c.at] ?? null, c.stored, c.as)));
+        .map((row) => keys.map((c) => convert(row[c.at] ?? null, c.stored, c.as)))
+        .filter((key) => selection.range === undefined || inRange(keyTypes(selection), selection.range, key));
     },
   },
 });

@@ -18,6 +18,7 @@ import { LockstepError } from '../../model/errors.ts';
 import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { compareKeys } from '../../model/order.ts';
+import { inRange } from '../../model/ranges.ts';
 import type { Batch, Key, Row, Text } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { keyTypes } from '../../model/selection.ts';
@@ -93,6 +94,10 @@ export class MemoryReader implements Reader {
       const keys = this.#rows(selection).filter((row) => !isMisfit(row[0]!));
       return keys.length === 0 ? undefined : { min: BigInt(keys[0]![0]!), max: BigInt(keys.at(-1)![0]!) };
     });
+  }
+
+  async ranges(selection: Selection): Promise<boolean> {
+    return selection.keyWidth > 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -187,7 +192,12 @@ export class MemoryReader implements Reader {
       .get(label)!
       .filter(wanted)
       .map((row): Row => selection.columns.map((c, i) => convert(row[at[i]!] ?? null, c.stored, c.as)));
-    if (selection.keyWidth > 0) return rows.sort((a, b) => compareKeys(keyTypes(selection), a, b));
+    if (selection.keyWidth > 0) {
+      const key = keyTypes(selection);
+      const { range } = selection;
+      const inside = range === undefined ? rows : rows.filter((row) => inRange(key, range, row));
+      return inside.sort((a, b) => compareKeys(key, a, b));
+    }
     const counts = new Map<string, { row: Row; times: number }>();
     for (const row of rows) {
       const seen = counts.get(sameKey(row));

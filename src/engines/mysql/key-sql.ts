@@ -77,6 +77,14 @@ export const isDoubtful = (c: ColumnSql): boolean => {
   return temporal.has(kind) || ['time', 'text', 'enum', 'opaque'].includes(kind) || isUuidText(c);
 };
 
+/** The column's index has the order of keys, without exceptions. */
+export const isPlainlyOrdered = (c: ColumnSql): boolean => {
+  const { stored, as } = c.column;
+  const exact = ['int', 'decimal'];
+  const alike = stored.kind === as.kind || (exact.includes(stored.kind) && exact.includes(as.kind));
+  return alike && orderSql(c) === c.raw && !isDoubtful(c);
+};
+
 const plainNumber = /^-?\d+(\.\d+)?$/;
 
 const numberLiteral = (cell: string, floating: boolean): string =>

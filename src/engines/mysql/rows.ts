@@ -2,12 +2,13 @@ import type { Cancel, QueryReport, Segment, Selection } from '../../model/endpoi
 import { LockstepError } from '../../model/errors.ts';
 import { rowHasher } from '../../model/hash/row-hash.ts';
 import { compareKeys } from '../../model/order.ts';
+import { unbounded } from '../../model/ranges.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { keyTypes } from '../../model/selection.ts';
 import type { Throttle } from '../sql/throttle.ts';
 import { type ColumnSql, columnsSql, type TableFacts, tableFacts } from './columns.ts';
-import { isDoubtful, orderSql } from './key-sql.ts';
+import { isDoubtful, orderSql, rangeSql } from './key-sql.ts';
 import { countRows, sortRows } from './keyless.ts';
 import { tableId } from './quote.ts';
 import { type Rendered, render } from './render.ts';
@@ -90,8 +91,21 @@ export class Rows {
     }
   }
 
+  /** The selection with its range as a part of its condition. */
+  async bounded(selection: Selection, o: Cancel): Promise<Selection> {
+    const { range, filter } = selection;
+    if (range === undefined) return selection;
+    const keys = (await this.columns(selection, o)).slice(0, selection.keyWidth);
+    if (keys.length === 0 || keys.some((c) => orderSql(c) === undefined)) throw this.#unordered(selection);
+    const inside = rangeSql(keys, range.from, range.to);
+    const whole = unbounded(selection);
+    if (inside === undefined) return whole;
+    return { ...whole, filter: filter === undefined ? inside : `(${filter}\n) and ${inside}` };
+  }
+
   /** The rows of a segment in key order. */
-  async *scan(selection: Selection, segment: Segment, o: Cancel): AsyncGenerator<Batch<Row>, void, undefined> {
+  async *scan(within: Selection, segment: Segment, o: Cancel): AsyncGenerator<Batch<Row>, void, undefined> {
+    const selection = await this.bounded(within, o);
     const columns = await this.columns(selection, o);
     const at = this.statement(selection, 'reading', o);
     const sorting = { side: this.#side, table: tableLabel(selection.table) };
@@ -126,12 +140,13 @@ export class Rows {
    * without a segment: of all rows in any order, each as often as it occurs. `rowsOf` tells how many a batch stands for.
    */
   async *into<T>(
-    selection: Selection,
+    within: Selection,
     segment: Segment | undefined,
     sink: RowSink<T>,
     rowsOf: (batch: T) => number,
     o: Cancel,
   ): AsyncGenerator<T, void, undefined> {
+    const selection = await this.bounded(within, o);
     const columns = await this.columns(selection, o);
     const outputs = columns.map((c) => render(c).sql);
     const at = this.statement(selection, 'hashing', o);

@@ -46,7 +46,7 @@ export const hashingOf = (x: HashingContext): Hashing => {
       // avg shares its state with sum, so that it costs nothing, and leaves out a row without hash, which then shows;
       // count(h) would compute every hash a second time
       const group = partition === undefined ? '' : ` group by 1`;
-      const sql = `select ${part}, pg_catalog.count(*), pg_catalog.sum(${h}), (pg_catalog.avg(${h}) is not distinct from pg_catalog.sum(${h}) / nullif(pg_catalog.count(*), 0))::pg_catalog.text from ${baseSql(selection)}${group}`;
+      const sql = `select ${part}, pg_catalog.count(*), pg_catalog.sum(${h}), (pg_catalog.avg(${h}) is not distinct from pg_catalog.sum(${h}) / nullif(pg_catalog.count(*), 0))::pg_catalog.text from ${baseSql(selection, columns)}${group}`;
       const at = x.statement(selection, 'digesting', o);
       const plainly = { signal: o.signal, doing: at.doing };
       // the planner takes each row for a part of its own, and would sort whole rows on disk to group them

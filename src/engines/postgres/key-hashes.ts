@@ -33,7 +33,7 @@ export const byKeyHash = async function* (
   const at = x.statement(selection, 'hashing', o);
   const key = keyHashSql(columns.slice(0, selection.keyWidth), hash);
   const copySql = (part: Segment, order: string): string =>
-    `copy (select ${key}, ${rowHashSql(columns, hash)} from ${baseSql(selection)}${hashSegmentSql(key, part)}${order}) to stdout (format binary)`;
+    `copy (select ${key}, ${rowHashSql(columns, hash)} from ${baseSql(selection, columns)}${hashSegmentSql(key, part)}${order}) to stdout (format binary)`;
   const inOrder = (part: Segment): AsyncGenerator<HashBatch, void, undefined> =>
     x.paced(x.session.copy(copySql(part, ' order by 1'), int64Hashes(batchRows), at), (b) => b.count, at);
   const collect = async (part: Segment): Promise<Int32Array[] | undefined> => {

@@ -11,12 +11,13 @@ import { type ColumnSql, columnsSql, type TableFacts, tableFacts } from './colum
 import { textRows } from './copy-rows.ts';
 import { hashingOf } from './hashing.ts';
 import type { HashingContext } from './hashing-context.ts';
+import { hasOrderedIndex } from './key-index.ts';
 import { orderSql } from './key-sql.ts';
 import { distinctRowsSql, sortRows } from './keyless.ts';
 import { rawRowsOf } from './raw-reader.ts';
 import { copied, render } from './render.ts';
 import { sampleSql } from './sample.ts';
-import { baseSql, segmentSql } from './select.ts';
+import { baseSql, segmentSql, withoutRanges } from './select.ts';
 import type { Session, StatementOptions } from './session.ts';
 
 const batchRows = 1000;
@@ -85,15 +86,11 @@ export const openReader = (x: ReaderContext): Reader => {
     if (keyless && segment.kind !== 'all')
       throw new LockstepError('INTERNAL', 'a table without a key is read as a whole');
     if (!keyless && !sortable && segment.kind === 'range') {
-      throw new LockstepError(
-        'KEY_TYPES',
-        `${side}: ${tableLabel(selection.table)} cannot be read by key ranges: the database has no order for its key as it is compared`,
-        { side, hint: 'Choose another key (--key).' },
-      );
+      throw withoutRanges(selection, side);
     }
     const rendered = columns.map(render);
     const query = keyless
-      ? { sql: distinctRowsSql(baseSql(selection), columns) }
+      ? { sql: distinctRowsSql(baseSql(selection, columns), columns) }
       : segmentSql(
           selection,
           columns,
@@ -126,9 +123,9 @@ export const openReader = (x: ReaderContext): Reader => {
     position: x.position,
     scan,
     count: async (selection, o) => {
-      await columnsOf(selection, o);
+      const columns = await columnsOf(selection, o);
       const [row] = await session.query(
-        `select pg_catalog.count(*) from ${baseSql(selection)}`,
+        `select pg_catalog.count(*) from ${baseSql(selection, columns)}`,
         undefined,
         statement(selection, 'counting', o),
       );
@@ -137,7 +134,7 @@ export const openReader = (x: ReaderContext): Reader => {
     sample: async (selection, rows, o) => {
       const columns = await columnsOf(selection, o);
       const at = statement(selection, 'sampling', o);
-      const sql = await sampleSql(session, selection, columns.slice(0, selection.keyWidth), rows, at);
+      const sql = await sampleSql(session, selection, columns, rows, at);
       if (sql === undefined) return [];
       const sink = textRows(
         columns.slice(0, selection.keyWidth).map((c) => render(c).decode),
@@ -149,17 +146,23 @@ export const openReader = (x: ReaderContext): Reader => {
       return keys;
     },
     keyBounds: async (selection, o) => {
-      const [key] = await columnsOf(selection, o);
+      const columns = await columnsOf(selection, o);
+      const [key] = columns;
       const at = statement(selection, 'reading the key bounds of', o);
       // there is no least and greatest boolean
       const value = key!.column.stored.kind === 'bool' ? `(${key!.value})::pg_catalog.int4` : key!.value;
       const [row] = await session.query(
-        `select pg_catalog.min(${value})::pg_catalog.text, pg_catalog.max(${value})::pg_catalog.text from ${baseSql(selection)}`,
+        `select pg_catalog.min(${value})::pg_catalog.text, pg_catalog.max(${value})::pg_catalog.text from ${baseSql(selection, columns)}`,
         undefined,
         at,
       );
       const [min, max] = row!;
       return min == null || max == null ? undefined : { min: BigInt(min), max: BigInt(max) };
+    },
+    ranges: async (selection, o) => {
+      const keys = (await columnsOf(selection, o)).slice(0, selection.keyWidth);
+      if (keys.length === 0 || keys.some((c) => orderSql(c) === undefined)) return false;
+      return hasOrderedIndex(session, selection.table, keys[0]!, statement(selection, 'looking for an index of', o));
     },
     ...(hashing ? { hashing } : {}),
     changes: changesOf({ session, scan, statement }),

@@ -3,7 +3,7 @@ import { tableId } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import { render } from './render.ts';
 import { rowsOf } from './rows-of.ts';
-import { baseSql } from './select.ts';
+import { baseSql, rangeCondition } from './select.ts';
 import type { Session, StatementOptions } from './session.ts';
 
 const reach = 10;
@@ -16,13 +16,14 @@ const reach = 10;
 export const sampleSql = async (
   session: Session,
   selection: Selection,
-  keys: readonly ColumnSql[],
+  columns: readonly ColumnSql[],
   rows: number,
   o: StatementOptions,
 ): Promise<string | undefined> => {
+  const keys = columns.slice(0, selection.keyWidth);
   if (keys.length === 0 || rows <= 0) return undefined;
   const outputs = keys.map((c) => render(c).sql).join(', ');
-  const base = baseSql(selection);
+  const base = baseSql(selection, columns);
   const [only] = keys;
   if (keys.length === 1 && only!.column.stored.kind === 'int') {
     const key = only!.value;
@@ -59,5 +60,6 @@ export const sampleSql = async (
     return `select ${outputs} from ${base} limit ${rows}`;
   }
   const percent = Math.min(100, (100 * rows * reach) / known);
-  return `select ${outputs} from ${rowsOf(selection.table)} as t tablesample system (${percent}) repeatable (7) where pg_catalog.hashtextextended(t.ctid::pg_catalog.text, 0) % ${reach} = 0`;
+  const inside = rangeCondition(selection, columns);
+  return `select ${outputs} from ${rowsOf(selection.table)} as t tablesample system (${percent}) repeatable (7) where pg_catalog.hashtextextended(t.ctid::pg_catalog.text, 0) % ${reach} = 0${inside === undefined ? '' : ` and ${inside}`}`;
 };

@@ -1,6 +1,7 @@
 import type { Partition, Segment, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell } from '../../model/row.ts';
+import { tableLabel } from '../../model/schema.ts';
 import { id, literal } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import { bucketSql } from './hash-sql.ts';
@@ -20,14 +21,34 @@ export const textArray = (cells: readonly Cell[]): string => {
   return `${out}}`;
 };
 
-/** The relation to read as `t`: the table, or the part of it that the condition lets through. */
-export const baseSql = (selection: Selection): string => {
+/** The relation to read as `t`: the table, or the part of it that the condition and the range let through. */
+export const baseSql = (selection: Selection, columns: readonly ColumnSql[]): string => {
   const table = rowsOf(selection.table);
-  if (selection.filter === undefined) return `${table} as t`;
-  const columns = selection.columns.map((c) => id(c.name)).join(', ');
+  const names = selection.columns.map((c) => id(c.name)).join(', ');
   // the line break ends a comment that the condition may end in
-  return `(select ${columns} from ${table} where (${selection.filter}\n)) as t`;
+  const filtered =
+    selection.filter === undefined
+      ? `${table} as t`
+      : `(select ${names} from ${table} where (${selection.filter}\n)) as t`;
+  const inside = rangeCondition(selection, columns);
+  return inside === undefined ? filtered : `(select * from ${filtered} where ${inside}) as t`;
 };
+
+/** The condition of the selection's range; undefined: none. KEY_TYPES where the server has no order for the key. */
+export const rangeCondition = (selection: Selection, columns: readonly ColumnSql[]): string | undefined => {
+  const { range, keyWidth } = selection;
+  if (range === undefined) return undefined;
+  const keys = columns.slice(0, keyWidth);
+  if (keys.length === 0 || keys.some((c) => orderSql(c) === undefined)) throw withoutRanges(selection);
+  return rangeSql(keys, range.from, range.to);
+};
+
+export const withoutRanges = ({ table }: Selection, side?: string): LockstepError =>
+  new LockstepError(
+    'KEY_TYPES',
+    `${side === undefined ? '' : `${side}: `}${tableLabel(table)} cannot be read by key ranges: the database has no order for its key as it is compared`,
+    { ...(side === undefined ? {} : { side }), hint: 'Choose another key (--key).' },
+  );
 
 const least = -(2n ** 63n);
 const greatest = 2n ** 63n - 1n;
@@ -107,7 +128,7 @@ export const segmentSql = (
   o: { readonly ordered: boolean },
 ): Query => {
   const keys = columns.slice(0, selection.keyWidth);
-  const base = baseSql(selection);
+  const base = baseSql(selection, columns);
   const select = `select ${outputs.join(', ')}`;
   const order = o.ordered && keys.length > 0 ? ` order by ${orders(keys)}` : '';
   switch (segment.kind) {

@@ -78,6 +78,7 @@ export interface Operations {
   count: { args: Selection; value: { readonly rows: number; readonly work: Work } };
   sample: { args: { readonly selection: Selection; readonly rows: number }; value: readonly Key[] };
   keyBounds: { args: Selection; value: { readonly min: bigint; readonly max: bigint } | null };
+  ranges: { args: Selection; value: boolean };
   digest: {
     args: { readonly selection: Selection; readonly partition: Partition | undefined; readonly hash: HashSpec };
     value: { readonly digests: readonly Digest[]; readonly work: Work };

@@ -85,6 +85,10 @@ export class SqliteReader implements Reader {
     return this.#alone(async () => (await this.#connection.call('keyBounds', selection, cancel)) ?? undefined);
   }
 
+  ranges(selection: Selection, cancel: Cancel): Promise<boolean> {
+    return this.#alone(() => this.#connection.call('ranges', selection, cancel));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

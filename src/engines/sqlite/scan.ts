@@ -28,7 +28,7 @@ export const whereOf = (selection: Selection, condition: Condition, extra = ''):
 
 /** SQL function names of ours, defined on each connection (see `defineFunctions`). */
 const sortFunction = 'lockstep_sort';
-const keepFunction = 'lockstep_keep';
+export const keepFunction = 'lockstep_keep';
 
 interface Slot {
   readonly columns: readonly SelectedColumn[];

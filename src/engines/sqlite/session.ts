@@ -1,6 +1,7 @@
-import type { HashBatch } from '../../model/endpoint.ts';
+import type { HashBatch, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Row } from '../../model/row.ts';
+import { bounded, isRowid } from './bounded.ts';
 import { type CatalogueTable, inspectDatabase } from './catalogue.ts';
 import { type Database, openDatabase, requireTransaction } from './database.ts';
 import { define, tableDetails } from './details.ts';
@@ -79,6 +80,8 @@ export const openSession = (): Session => {
   const written = new Set<string>();
   const loaded = new Map<string, CatalogueTable>();
   const streams = new Map<number, Stream>();
+  /** Slots of ranges, until the snapshot ends. */
+  let taken: number[] = [];
   let nextStream = 1;
 
   const database = (): Database => {
@@ -97,20 +100,25 @@ export const openSession = (): Session => {
   const end = (): null => {
     for (const stream of streams.values()) stream.batches.return(undefined);
     streams.clear();
+    for (const slot of taken) slots?.release(slot);
+    taken = [];
     if (db?.inTransaction) {
       orders = new Map();
       db.exec('rollback');
     }
     return null;
   };
-  const openStream = ({ kind, selection, segment, hash }: StreamArgs): number => {
+  const within = (s: Snapshot, selection: Selection): Selection =>
+    bounded(s, selection, (slot) => void taken.push(slot));
+  const openStream = ({ kind, selection: asked, segment, hash }: StreamArgs): number => {
     const meter = meterOf(args!.rowsPerSecond);
     const s = snapshot();
+    const selection = within(s, asked);
     const batches: Stream['batches'] =
       kind === 'rows'
         ? scanRows(s.db, s.slots, s.orders, selection, segment, meter)
         : (hashesOfFrames(s, selection, segment, hash!, meter) ?? hashesOfRows(s, selection, segment, hash!, meter));
-    streams.set(nextStream, { batches: blamed(selection.filter, batches), meter, elapsedMs: 0 });
+    streams.set(nextStream, { batches: blamed(asked.filter, batches), meter, elapsedMs: 0 });
     return nextStream++;
   };
 
@@ -158,12 +166,15 @@ export const openSession = (): Session => {
       count: (selection) => {
         const meter = meterOf(undefined);
         const { value, work } = timed(meter, () =>
-          blamingFilter(selection.filter, () => countRows(snapshot(), selection)),
+          blamingFilter(selection.filter, () => countRows(snapshot(), within(snapshot(), selection))),
         );
         return { rows: value.rows, work: { ...work, sql: value.sql, rows: 1 } };
       },
-      sample: ({ selection, rows }) => blamingFilter(selection.filter, () => sampleKeys(snapshot(), selection, rows)),
-      keyBounds: (selection) => blamingFilter(selection.filter, () => keyBounds(snapshot(), selection) ?? null),
+      sample: ({ selection, rows }) =>
+        blamingFilter(selection.filter, () => sampleKeys(snapshot(), within(snapshot(), selection), rows)),
+      keyBounds: (selection) =>
+        blamingFilter(selection.filter, () => keyBounds(snapshot(), within(snapshot(), selection)) ?? null),
+      ranges: (selection) => isRowid(snapshot(), selection),
       prepareTarget: () => prepareTarget(database()),
       lock: ({ holder, nowMs, holdMs }) => takeLock(database(), holder, nowMs, holdMs),
       renew: ({ token, untilMs }) => renewLock(database(), token, untilMs),
@@ -207,9 +218,8 @@ export const openSession = (): Session => {
         const { value, work } = timed(meter, () =>
           blamingFilter(selection.filter, () => {
             const s = snapshot();
-            return (
-              digestOfFrames(s, selection, partition, hash, meter) ?? digestOfRows(s, selection, partition, hash, meter)
-            );
+            const inside = within(s, selection);
+            return digestOfFrames(s, inside, partition, hash, meter) ?? digestOfRows(s, inside, partition, hash, meter);
           }),
         );
         return { digests: value, work: { ...work, sql: meter.sql } };

@@ -64,6 +64,7 @@ const ignoring = (r: Reader, change: (s: Selection) => Selection): Partial<Reade
 });
 
 const withoutFilter = ({ filter: _, ...s }: Selection): Selection => s;
+const withoutRange = ({ range: _, ...s }: Selection): Selection => s;
 
 export const readingMutations: readonly Mutation[] = [
   reader('rows come in no order', /text_keys: rows come/, (r) => ({ scan: rescanned(r, (rows) => shuffled(rows)) })),
@@ -126,6 +127,10 @@ export const readingMutations: readonly Mutation[] = [
   reader('the filter is forgotten', /a filter holds/, (r) => ignoring(r, withoutFilter)),
   reader('the filter is forgotten when keys are asked for', /a filter holds/, (r) => ({
     scan: (s, segment, o) => r.scan(segment.kind === 'keys' ? withoutFilter(s) : s, segment, o),
+  })),
+  reader('the range of a selection is forgotten', /a range of a selection/, (r) => ignoring(r, withoutRange)),
+  hashing('the range of a selection is forgotten by the digest', /a range of a selection/, (h) => ({
+    digest: (s, ...a) => h.digest(withoutRange(s), ...a),
   })),
   hashing('the filter is forgotten by the digest', /a filter holds/, (h) => ({
     digest: (s, ...a) => h.digest(withoutFilter(s), ...a),
