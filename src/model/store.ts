@@ -124,6 +124,12 @@ export interface Runs {
       readonly phases?: readonly Phase[];
       readonly report?: Json;
       readonly checkpoint?: Json;
+  /** Any of these. */
+  readonly syncs?: readonly string[];
+  readonly correlation?: string;
+  /** Begun at or after, and before: milliseconds since 1970. */
+  readonly from?: number;
+  readonly until?: number;
     },
     o: Cancel,
   ): Promise<void>;
@@ -222,7 +228,13 @@ export interface Plans {
   get(id: string, o: Cancel): Promise<Plan | undefined>;
   /** Newest first. */
   list(
-    filter: { readonly sync?: string; readonly before?: string; readonly limit?: number },
+    filter: {
+      readonly sync?: string;
+      /** Any of these. */
+      readonly syncs?: readonly string[];
+      readonly before?: string;
+      readonly limit?: number;
+    },
     o: Cancel,
   ): Promise<readonly Plan[]>;
   /** In order, flat in memory. `after`: seq to go on from, `only`: inclusive ranges of seq, ascending. */

@@ -151,8 +151,9 @@ export const plansOf = (database: Database): Plans => {
     list: async (filter, o) => {
       const rows = await database.query(
         `select ${columns} from lockstep_control.plan
-         where ($1::text is null or sync = $1) and ($2::text is null or id < $2) order by id desc limit $3`,
-        [plainOrNull(filter.sync), filter.before ?? null, filter.limit ?? 50],
+         where ($1::text is null or sync = $1) and ($2::text is null or id < $2)
+           and ($4::text[] is null or sync = any($4)) order by id desc limit $3`,
+        [plainOrNull(filter.sync), filter.before ?? null, filter.limit ?? 50, filter.syncs?.map(plainText) ?? null],
         o,
       );
       return rows.map(toPlan);

@@ -141,6 +141,8 @@ export const runsOf = (database: Database): Runs => {
     unfinished: async (o) => {
       const rows = await database.query(
         `select ${columns} from lockstep_control.run r where state = 'running' order by id desc`,
+           and ($7::text[] is null or sync = any($7)) and ($8::text is null or correlation = $8)
+           and ($9::timestamptz is null or started >= $9) and ($10::timestamptz is null or started < $10)
         [],
         o,
       );
@@ -148,3 +150,7 @@ export const runsOf = (database: Database): Runs => {
     },
   };
 };
+          filter.syncs?.map(plainText) ?? null,
+          plainOrNull(filter.correlation),
+          toTime(filter.from),
+          toTime(filter.until),
