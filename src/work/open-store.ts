@@ -1,5 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../model/store.ts';
+import { auditKeyOf } from '../store/audit-chain.ts';
+import { keyFileOf } from '../store/audit-key.ts';
 import { openPostgresStore, urlConnector } from '../store/postgres/store.ts';
 
 /**
@@ -13,9 +15,16 @@ export const openStore = async (o: {
   readonly signal: AbortSignal;
   /** How long an embedded server outlives its last user. */
   readonly graceMs?: number;
+  /** Keys of the audit log; without one, that of `dir/.lockstep/audit.key`, which is made when it is needed. */
+  readonly auditKeys?: () => { readonly current?: string; readonly old: readonly string[] };
 }): Promise<Store> => {
   o.signal.throwIfAborted();
-  if (o.controlUrl !== undefined) return openPostgresStore(urlConnector(o.controlUrl), o);
+  const auditKeys = () => {
+    const { current = keyFileOf(o.dir), old = [] } = o.auditKeys?.() ?? {};
+    return { current: auditKeyOf(current), old: old.map(auditKeyOf) };
+  };
+  const options = { signal: o.signal, clock: o.clock, auditKeys };
+  if (o.controlUrl !== undefined) return openPostgresStore(urlConnector(o.controlUrl), options);
   const { embeddedConnector } = await import('../store/embedded/connect.ts');
-  return openPostgresStore(await embeddedConnector(o.dir, o), o);
+  return openPostgresStore(await embeddedConnector(o.dir, o), options);
 };

@@ -1,13 +1,16 @@
 import { after } from 'node:test';
 import type { Store } from '../../src/model/store.ts';
+import { auditKeyOf } from '../../src/store/audit-chain.ts';
 import { openPostgresStore, urlConnector } from '../../src/store/postgres/store.ts';
 import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
 import { o } from './plain.ts';
 
+export const testAuditKeys = () => ({ current: auditKeyOf('the key of a test store'), old: [] });
+
 /** A store in a fresh database, closed and dropped when the file is done. */
 export const freshStore = async (): Promise<{ readonly store: Store; readonly database: TestDatabase }> => {
   const database = await testDatabase();
-  const store = await openPostgresStore(urlConnector(database.url), o);
+  const store = await openPostgresStore(urlConnector(database.url), { ...o, auditKeys: testAuditKeys });
   after(async () => {
     await store[Symbol.asyncDispose]();
     await database[Symbol.asyncDispose]();
