@@ -3,6 +3,7 @@ import type { Tolerance } from '../model/pair.ts';
 import type { TransformSettings } from '../model/transform.ts';
 import type { ShownDifferences } from './differences.ts';
 import type { Mode } from './modes.ts';
+import type { RecordEntity } from './records.ts';
 import type { BreakerRule } from './resilience.ts';
 
 /** The configuration as the program uses it: defaults filled in, durations in milliseconds, shares from 0 to 1. */
@@ -13,6 +14,8 @@ export interface Config {
   readonly dir: string;
   readonly endpoints: Readonly<Record<string, EndpointEntry>>;
   readonly syncs: Readonly<Record<string, Sync>>;
+  /** Tables that the API serves as records, by name. */
+  readonly records: Readonly<Record<string, RecordEntity>>;
   /** URL of the control store; undefined: the embedded one. Resolves references when called. */
   control(): string | undefined;
   /** Settings that are accepted and have no effect in this version, with their place. */

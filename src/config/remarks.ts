@@ -6,7 +6,7 @@ import type { ConfigFile } from './schema.ts';
 
 type Path = readonly PropertyKey[];
 
-const laterSections = ['records', 'server', 'cache', 'metrics', 'alerts', 'backups'] as const;
+const laterSections = ['server', 'cache', 'metrics', 'alerts', 'backups'] as const;
 const laterOfSync = ['schedule', 'after', 'sample'] as const;
 const laterOfPair = ['conflict'] as const;
 
@@ -27,7 +27,7 @@ export const withoutEffect = (file: ConfigFile): readonly Path[] => {
 
 /** Paths of secrets that are written into the file. */
 export const inlineSecrets = (file: ConfigFile): readonly Path[] =>
-  Object.entries(file.endpoints).flatMap(([name, e]): Path[] => [
+  Object.entries(file.endpoints ?? {}).flatMap(([name, e]): Path[] => [
     ...(e.password !== undefined && !hasReference(e.password) ? [['endpoints', name, 'password']] : []),
     ...(e.url !== undefined && /^[a-z][a-z0-9+.-]*:\/\/[^/:@]*:(?!\$\{)[^@]+@/i.test(e.url)
       ? [['endpoints', name, 'url']]

@@ -17,6 +17,7 @@ import { differencesOf } from './differences.ts';
 import { httpEntry, secretsOf } from './http-entry.ts';
 import { incrementalOf } from './incremental.ts';
 import type { ConfigDocument } from './places.ts';
+import { endpointsOf, recordsOf } from './records-of.ts';
 import { resolveReferences, type Surroundings } from './references.ts';
 import { inlineSecrets, withoutEffect } from './remarks.ts';
 import { breakerOf } from './resilience.ts';
@@ -25,7 +26,7 @@ import { transformOf } from './transform-of.ts';
 import { parseDuration, parseShare } from './units.ts';
 import { configError } from './validate.ts';
 
-type FileEndpoint = ConfigFile['endpoints'][string];
+type FileEndpoint = NonNullable<ConfigFile['endpoints']>[string];
 type FileSync = NonNullable<ConfigFile['syncs']>[string];
 type FilePair = NonNullable<FileSync['pairs']>[number];
 type Path = readonly PropertyKey[];
@@ -278,9 +279,8 @@ export const resolveConfig = (
   around: Surroundings,
 ): Config => {
   const r: Reading = { document, around };
-  const endpoints = Object.fromEntries(
-    Object.entries(file.endpoints).map(([name, e]) => [name, endpointOf(r, name, e)]),
-  );
+  const written = endpointsOf(file, document);
+  const endpoints = Object.fromEntries(Object.entries(written).map(([name, e]) => [name, endpointOf(r, name, e)]));
   const names = Object.keys(endpoints);
   const spot = (path: Path) => ({ path: path.map(String).join('.'), line: lineOf(r, path) });
   return {
@@ -288,6 +288,7 @@ export const resolveConfig = (
     dir,
     endpoints,
     syncs: Object.fromEntries(Object.entries(file.syncs ?? {}).map(([name, s]) => [name, syncOf(r, name, s, names)])),
+    records: recordsOf(file, document, names),
     control: () =>
       file.control === undefined
         ? undefined

@@ -4,6 +4,7 @@ import { differencesSchema } from './differences-schema.ts';
 import { httpSchema } from './http-schema.ts';
 import { incrementalSchema } from './incremental-schema.ts';
 import { modes } from './modes.ts';
+import { recordsSchema } from './records-schema.ts';
 import { breakerSchema, limitsSchema, replicasSchema, retrySchema } from './resilience-schema.ts';
 import { durationPattern, percentPattern } from './units.ts';
 
@@ -206,9 +207,11 @@ export const configSchema = z
     control: text
       .describe('URL of the control store’s PostgreSQL; default: the embedded one under ./.lockstep.')
       .optional(),
-    endpoints: z.record(z.string().regex(/^[A-Za-z_][\w.-]*$/), endpoint, { error: 'expected endpoints by name' }),
+    endpoints: z
+      .record(z.string().regex(/^[A-Za-z_][\w.-]*$/), endpoint, { error: 'expected endpoints by name' })
+      .optional(),
     syncs: z.record(z.string().regex(/^[A-Za-z_][\w.-]*$/), sync).optional(),
-    records: later.describe('No effect yet.').optional(),
+    records: recordsSchema.optional(),
     server: later.describe('No effect yet.').optional(),
     cache: later.describe('No effect yet.').optional(),
     metrics: later.describe('No effect yet.').optional(),
