@@ -4,8 +4,9 @@ import type { Cancel, Fingerprint } from './endpoint.ts';
 import type { ErrorCode } from './errors.ts';
 import type { HashSpec } from './hash/spec.ts';
 import type { Standing } from './incremental.ts';
-import type { PublishedDifferences } from './published.ts';
 import type { Approvals, Listings } from './listings.ts';
+import type { Monitoring } from './monitoring.ts';
+import type { PublishedDifferences } from './published.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { Batch, Key, Row } from './row.ts';
 import type { ColumnType, Table } from './schema.ts';
@@ -25,21 +26,23 @@ export interface Store extends AsyncDisposable {
   readonly published: PublishedDifferences;
   readonly standings: Standings;
   readonly quarantine: Quarantine;
-  readonly tokens: Tokens;
-  readonly audit: Audit;
+  readonly monitoring: Monitoring;
   readonly listings: Listings;
   readonly approvals: Approvals;
   /** 32 random bytes under this name, made once: what one process of the store signs the others know. */
   sharedSecret(name: string, o: Cancel): Promise<Uint8Array>;
+  readonly tokens: Tokens;
+  readonly audit: Audit;
   /** Everything known of one key, newest first. `key` as canonical cells, as the pair or the target's native key renders it. */
   trace(pair: string, key: Key, o: Cancel): Promise<Trace>;
 }
 
 // ---------------------------------------------------------------------------------------------------------- runs
 
-export type RunKind = 'diff' | 'plan' | 'apply' | 'sync' | 'verify' | 'revert' | 'copy';
-/** `running` is also what a killed process leaves behind: see `Run.alive`. */
-export type RunState = 'running' | 'done' | 'failed' | 'cancelled';
+export type RunKind = 'diff' | 'plan' | 'apply' | 'sync' | 'verify' | 'revert' | 'copy' | 'assess' | 'backup';
+/** `queued` waits for a worker; `running` is also what a killed process leaves behind: see `Run.alive`. */
+export type RunState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+export type EndState = Exclude<RunState, 'queued' | 'running'>;
 
 /** One side of a run or plan, without secrets. */
 export interface EndpointFacts {
@@ -84,6 +87,23 @@ export interface RunError {
   readonly hint?: string;
 }
 
+/** Of a run that workers carry out: how it was asked for, and how it fares. */
+export interface RunAsked {
+  /** The `RunRequest`. */
+  readonly request: Json;
+  readonly trigger: 'api' | 'schedule' | 'after' | 'cli';
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** Runs of one lane wait for each other. */
+  readonly lane: string;
+  /** Processes that have begun it. */
+  readonly attempt: number;
+  /** Processes that died over it since it last made headway. */
+  readonly deaths: number;
+  readonly worker: string | null;
+  readonly cancelledBy: string | null;
+}
+
 export interface Run extends NewRun {
   readonly plan: string | null;
   readonly parent: string | null;
@@ -98,12 +118,20 @@ export interface Run extends NewRun {
   readonly finished: number | null;
   /** Is a process still at work on it? Known by a lock that ends with the process, however it ends. */
   readonly alive: boolean;
+  /** Absent: begun by hand, carried out by the process that asked. */
+  readonly asked?: RunAsked;
 }
 
 export interface RunFilter {
   readonly kinds?: readonly RunKind[];
   readonly states?: readonly RunState[];
   readonly sync?: string;
+  /** Any of these. */
+  readonly syncs?: readonly string[];
+  readonly correlation?: string;
+  /** Begun at or after, and before: milliseconds since 1970. */
+  readonly from?: number;
+  readonly until?: number;
   readonly plan?: string;
   /** Runs older than this one: the last id of the page before. */
   readonly before?: string;
@@ -126,12 +154,6 @@ export interface Runs {
       readonly phases?: readonly Phase[];
       readonly report?: Json;
       readonly checkpoint?: Json;
-  /** Any of these. */
-  readonly syncs?: readonly string[];
-  readonly correlation?: string;
-  /** Begun at or after, and before: milliseconds since 1970. */
-  readonly from?: number;
-  readonly until?: number;
     },
     o: Cancel,
   ): Promise<void>;
@@ -139,7 +161,7 @@ export interface Runs {
   finish(
     id: string,
     end: {
-      readonly state: Exclude<RunState, 'running'>;
+      readonly state: EndState;
       readonly exit: number;
       readonly finished: number;
       readonly report?: Json;

@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import type { Store } from '../model/store.ts';
+import type { ServiceStore } from '../model/service-store.ts';
 import { auditKeyOf } from '../store/audit-chain.ts';
 import { keyFileOf } from '../store/audit-key.ts';
 import { openPostgresStore, urlConnector } from '../store/postgres/store.ts';
@@ -17,7 +17,7 @@ export const openStore = async (o: {
   readonly graceMs?: number;
   /** Keys of the audit log; without one, that of `dir/.lockstep/audit.key`, which is made when it is needed. */
   readonly auditKeys?: () => { readonly current?: string; readonly old: readonly string[] };
-}): Promise<Store> => {
+}): Promise<ServiceStore> => {
   o.signal.throwIfAborted();
   const auditKeys = () => {
     const { current = keyFileOf(o.dir), old = [] } = o.auditKeys?.() ?? {};

@@ -52,7 +52,9 @@ const wrap = (client: pg.Client, connector: Connector): Connection => ({
     o.signal.addEventListener('abort', cancel, { once: true });
     try {
       const result = await client.query({ text: sql, values: [...values], ...(o.name ? { name: o.name } : {}) });
-      return result.rows as Rows;
+      // Several statements at once give several results.
+      const several = result as pg.QueryResult | readonly pg.QueryResult[];
+      return (Array.isArray(several) ? several.flatMap((r: pg.QueryResult) => r.rows ?? []) : result.rows) as Rows;
     } catch (cause) {
       o.signal.throwIfAborted();
       throw storeError(cause, connector.description);
@@ -170,7 +172,11 @@ export const openDatabase = (connector: Connector): Database => {
         lockHolder = connect(o);
         holder = await lockHolder;
         const connection = wrap(holder.client, connector);
-        for (const lock of held) await connection.query(`select pg_try_advisory_lock(${lockKey('$1')})`, [lock], o);
+        for (const lock of held) {
+          const [row] = await connection.query(`select pg_try_advisory_lock(${lockKey('$1')}) as got`, [lock], o);
+          // Another process took it while there was no connection.
+          if (row?.['got'] !== true) held.delete(lock);
+        }
       }
       return use(wrap(holder.client, connector));
     });

@@ -5,6 +5,7 @@ import type { Key } from '../../model/row.ts';
 import type { DifferencePair, Differences, DifferenceWriter, StoredDifference } from '../../model/store.ts';
 import { ChunkBuilder, hashBytes, keyHash, pack, unpack } from '../chunk.ts';
 import { differenceLine, parseDifference } from '../lines.ts';
+import { type Attempts, takenOver } from './claims.ts';
 import type { Database, Rows } from './database.ts';
 import { fromJson } from './values.ts';
 
@@ -21,6 +22,7 @@ const differenceWriter = (
   run: string,
   pairs: readonly DifferencePair[],
   next: number,
+  attempts: Attempts,
 ): DifferenceWriter => {
   const open = new Map<number, Open>();
   let seq = next;
@@ -55,6 +57,16 @@ const differenceWriter = (
     flush: async (o) => {
       for (const [pair, gathered] of open) await cut(pair, gathered, o);
       if (!work) return;
+      const attempt = attempts.get(run);
+      if (attempt !== undefined) {
+        // Nobody takes the run over between this and the commit.
+        const mine = await work.connection.query(
+          'select from lockstep_control.run where id = $1 and attempt = $2 for share',
+          [run, attempt],
+          o,
+        );
+        if (mine.length === 0) throw takenOver(run);
+      }
       await work.connection.query('commit', [], o);
       work.give();
       work = undefined;
@@ -102,7 +114,7 @@ export const differencesOfKey = async (
   return found;
 };
 
-export const differencesOf = (database: Database): Differences => ({
+export const differencesOf = (database: Database, attempts: Attempts = new Map()): Differences => ({
   writer: async (run, pairs, o) => {
     const known = await pairsOf(database, run, o);
     const added = pairs.filter((p) => !known.some((k) => k.name === p.name));
@@ -117,7 +129,7 @@ export const differencesOf = (database: Database): Differences => ({
       [run],
       o,
     );
-    return differenceWriter(database, run, all, Number(row?.['last'] ?? 0) + 1);
+    return differenceWriter(database, run, all, Number(row?.['last'] ?? 0) + 1, attempts);
   },
   pairs: (run, o) => pairsOf(database, run, o),
   list: async function* (run, filter, o) {

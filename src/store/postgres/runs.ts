@@ -1,47 +1,48 @@
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { EndpointFacts, Json, Phase, Run, RunError, RunKind, RunState, Runs } from '../../model/store.ts';
-import { type Database, lockKey, type Rows } from './database.ts';
+import { type Attempts, fromAsked, takenOver } from './claims.ts';
+import type { Connection, Database, Rows } from './database.ts';
+import { recordEnd } from './record-end.ts';
+import { lockHolders, lockOf } from './run-lock.ts';
+import { inTransaction } from './transaction.ts';
 import { fromJson, fromTime, plainOrNull, plainText, toJson, toTime } from './values.ts';
 
-/** Held by the process that is at work on the run. */
-const lockOf = (run: string): string => `run ${run}`;
-
 const columns = `r.id, r.kind, r.state, r.sync, r.source, r.target, r.plan, r.parent, r.correlation, r.actor, r.started, r.finished,
-  r.exit, r.phases, r.report, r.checkpoint, r.error,
-  r.state = 'running' and exists (
-    select from pg_locks l, lateral (select ${lockKey("'run ' || r.id")} as key) k
-    where l.locktype = 'advisory' and l.granted and l.objsubid = 1
-      and l.database = (select oid from pg_database where datname = current_database())
-      and l.classid::bigint = (k.key >> 32) & 4294967295 and l.objid::bigint = k.key & 4294967295) as alive`;
+  r.exit, r.phases, r.report, r.checkpoint, r.error, r.requested, r.trigger, r.asked_at, r.lane, r.attempt, r.deaths, r.worker, r.cancelled_by,
+  r.state = 'running' and exists (${lockHolders('r.id')}) as alive`;
 
-const toRun = (row: Rows[number]): Run => ({
-  id: row['id'] as string,
-  kind: row['kind'] as RunKind,
-  state: row['state'] as RunState,
-  sync: row['sync'] as string | null,
-  source: fromJson<EndpointFacts | null>(row['source']),
-  target: fromJson<EndpointFacts | null>(row['target']),
-  plan: row['plan'] as string | null,
-  parent: row['parent'] as string | null,
-  correlation: row['correlation'] as string,
-  actor: row['actor'] as string,
-  started: fromTime(row['started'])!,
-  finished: fromTime(row['finished']),
-  exit: row['exit'] as number | null,
-  phases: fromJson<readonly Phase[]>(row['phases']),
-  report: fromJson(row['report']),
-  checkpoint: fromJson(row['checkpoint']),
-  error: fromJson<RunError | null>(row['error']),
-  alive: row['alive'] as boolean,
-});
+const toRun = (row: Rows[number]): Run => {
+  const asked = fromAsked(row);
+  return {
+    id: row['id'] as string,
+    kind: row['kind'] as RunKind,
+    state: row['state'] as RunState,
+    sync: row['sync'] as string | null,
+    source: fromJson<EndpointFacts | null>(row['source']),
+    target: fromJson<EndpointFacts | null>(row['target']),
+    plan: row['plan'] as string | null,
+    parent: row['parent'] as string | null,
+    correlation: row['correlation'] as string,
+    actor: row['actor'] as string,
+    started: fromTime(row['started'])!,
+    finished: fromTime(row['finished']),
+    exit: row['exit'] as number | null,
+    phases: fromJson<readonly Phase[]>(row['phases']),
+    report: fromJson(row['report']),
+    checkpoint: fromJson(row['checkpoint']),
+    error: fromJson<RunError | null>(row['error']),
+    alive: row['alive'] as boolean,
+    ...(asked === undefined ? {} : { asked }),
+  };
+};
 
 const notFound = (id: string): LockstepError =>
   new LockstepError('NOT_FOUND', `there is no run ${id} in this control store`, {
     hint: 'List the runs with: lockstep runs',
   });
 
-export const runsOf = (database: Database): Runs => {
+export const runsOf = (database: Database, attempts: Attempts = new Map()): Runs => {
   const get = async (id: string, o: Cancel): Promise<Run | undefined> => {
     const rows = await database.query(
       `select ${columns} from lockstep_control.run r where r.id = $1 or starts_with(r.id, $1) order by r.id = $1 desc limit 2`,
@@ -50,16 +51,23 @@ export const runsOf = (database: Database): Runs => {
     );
     return rows.length === 1 || rows[0]?.['id'] === id ? toRun(rows[0]!) : undefined;
   };
-  /** Changes one run; NOT_FOUND when it is not there. */
-  const change = async (id: string, facts: Readonly<Record<string, Json | undefined>>, o: Cancel): Promise<void> => {
+  /** Changes one run, and gives its report; NOT_FOUND when it is not there. */
+  const change = async (
+    id: string,
+    facts: Readonly<Record<string, Json | undefined>>,
+    o: Cancel,
+    on: Pick<Connection, 'query'> = database,
+  ): Promise<Json> => {
     const given = Object.entries(facts).filter(([, value]) => value !== undefined);
-    const set = given.map(([name], i) => `${name} = $${i + 2}`).join(', ') || 'id = id';
-    const rows = await database.query(
-      `update lockstep_control.run set ${set} where id = $1 returning id`,
-      [id, ...given.map(([, value]) => value)],
+    const set = given.map(([name], i) => `${name} = $${i + 3}`).join(', ') || 'id = id';
+    const headway = facts['checkpoint'] === undefined ? '' : ', deaths = 0';
+    const rows = await on.query(
+      `update lockstep_control.run set ${set}${headway} where id = $1 and ($2::int is null or attempt = $2) returning report`,
+      [id, attempts.get(id) ?? null, ...given.map(([, value]) => value)],
       o,
     );
-    if (rows.length === 0) throw notFound(id);
+    if (rows.length > 0) return fromJson(rows[0]!['report']);
+    throw attempts.has(id) ? takenOver(id) : notFound(id);
   };
   return {
     create: async (run, o) => {
@@ -91,11 +99,20 @@ export const runsOf = (database: Database): Runs => {
           hint: 'Wait until it has ended, or end that process; then resume.',
         });
       }
+      if (run.asked !== undefined && !attempts.has(run.id)) {
+        // Not through a worker: who carried it out before is not to write any more.
+        const [row] = await database.query(
+          'update lockstep_control.run set attempt = attempt + 1, seen_at = null where id = $1 returning attempt',
+          [run.id],
+          o,
+        );
+        attempts.set(run.id, row!['attempt'] as number);
+      }
       await change(run.id, { state: 'running', exit: null, finished: null, error: null }, o);
       return (await get(run.id, o))!;
     },
-    update: (id, facts, o) =>
-      change(
+    update: async (id, facts, o) => {
+      await change(
         id,
         {
           source: facts.source && toJson(facts.source),
@@ -106,7 +123,8 @@ export const runsOf = (database: Database): Runs => {
           checkpoint: facts.checkpoint === undefined ? undefined : toJson(facts.checkpoint),
         },
         o,
-      ),
+      );
+    },
     finish: async (id, end, o) => {
       const report = end.report === undefined ? undefined : toJson(end.report);
       const facts = {
@@ -116,8 +134,18 @@ export const runsOf = (database: Database): Runs => {
         error: toJson(end.error),
         report,
       };
-      await change(id, facts, o);
+      // Where the store fails, the run stays this process's: it may try again.
+      const ended = inTransaction(database, o, async (connection) => {
+        const kept = await change(id, facts, o, connection);
+        await recordEnd(connection, id, end, end.report ?? kept, o);
+      });
+      const fenced = await ended.catch((error: unknown) => {
+        if (error instanceof LockstepError && error.code === 'FENCED') return error;
+        throw error;
+      });
+      attempts.delete(id);
       await database.letGo(lockOf(id), o);
+      if (fenced) throw fenced;
     },
     get,
     list: async (filter, o) => {
@@ -125,6 +153,8 @@ export const runsOf = (database: Database): Runs => {
         `select ${columns} from lockstep_control.run r
          where ($1::text[] is null or kind = any($1)) and ($2::text[] is null or state = any($2))
            and ($3::text is null or sync = $3) and ($4::text is null or plan = $4) and ($5::text is null or id < $5)
+           and ($7::text[] is null or sync = any($7)) and ($8::text is null or correlation = $8)
+           and ($9::timestamptz is null or started >= $9) and ($10::timestamptz is null or started < $10)
          order by id desc limit $6`,
         [
           filter.kinds ?? null,
@@ -133,6 +163,10 @@ export const runsOf = (database: Database): Runs => {
           filter.plan ?? null,
           filter.before ?? null,
           filter.limit ?? 50,
+          filter.syncs?.map(plainText) ?? null,
+          plainOrNull(filter.correlation),
+          toTime(filter.from),
+          toTime(filter.until),
         ],
         o,
       );
@@ -141,8 +175,6 @@ export const runsOf = (database: Database): Runs => {
     unfinished: async (o) => {
       const rows = await database.query(
         `select ${columns} from lockstep_control.run r where state = 'running' order by id desc`,
-           and ($7::text[] is null or sync = any($7)) and ($8::text is null or correlation = $8)
-           and ($9::timestamptz is null or started >= $9) and ($10::timestamptz is null or started < $10)
         [],
         o,
       );
@@ -150,7 +182,3 @@ export const runsOf = (database: Database): Runs => {
     },
   };
 };
-          filter.syncs?.map(plainText) ?? null,
-          plainOrNull(filter.correlation),
-          toTime(filter.from),
-          toTime(filter.until),

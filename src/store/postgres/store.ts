@@ -3,20 +3,28 @@ import pg from 'pg';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Store } from '../../model/store.ts';
+import type { ServiceStore } from '../../model/service-store.ts';
 import type { AuditKeys } from '../audit-chain.ts';
 import { approvalsOf, sharedSecret } from './approvals.ts';
 import { auditOf } from './audit.ts';
+import { type Attempts, claimsOf } from './claims.ts';
 import { type Connector, openDatabase } from './database.ts';
+import { deskOf, enqueueWith, pausedSyncs } from './desk.ts';
 import { differencesOf } from './differences.ts';
 import { storeError } from './errors.ts';
+import { eventsOf, forgetEvents } from './events.ts';
 import { journalOf } from './journal.ts';
+import { openListener } from './listen.ts';
 import { listingsOf } from './listings.ts';
 import { migrate } from './migrate.ts';
+import { monitoringOf } from './monitoring.ts';
 import { plansOf } from './plans.ts';
 import { publishedOf } from './published.ts';
 import { quarantineOf } from './quarantine.ts';
+import { openQueue } from './queue.ts';
+import { recoverWith } from './recover.ts';
 import { runsOf } from './runs.ts';
+import { schedulesOf } from './schedules.ts';
 import { standingsOf } from './standings.ts';
 import { tokensOf } from './tokens.ts';
 import { traceOf } from './trace.ts';
@@ -29,11 +37,14 @@ const noKey = (): never => {
   throw new LockstepError('INTERNAL', 'the control store was opened without a key for its audit log');
 };
 
+/** Requests to stop are found so often where they are not told. */
+const stopPollMs = 500;
+
 /** The control store behind `connector`, its schema brought to this version. `auditKeys` is asked when one is needed. */
 export const openPostgresStore = async (
   connector: Connector,
   o: Cancel & { readonly clock?: Clock; readonly auditKeys?: () => AuditKeys },
-): Promise<Store> => {
+): Promise<ServiceStore> => {
   const database = openDatabase(connector);
   try {
     await migrate(database, { ...o, version: version() });
@@ -41,8 +52,11 @@ export const openPostgresStore = async (
     await database[Symbol.asyncDispose]();
     throw error;
   }
-  const runs = runsOf(database);
-  const differences = differencesOf(database);
+  const attempts: Attempts = new Map();
+  const runs = runsOf(database, attempts);
+  const differences = differencesOf(database, attempts);
+  const listener = openListener(connector);
+  const queue = openQueue(database, listener);
   return {
     description: connector.description,
     runs,
@@ -52,13 +66,29 @@ export const openPostgresStore = async (
     published: publishedOf(database, differences),
     standings: standingsOf(database),
     quarantine: quarantineOf(database),
+    monitoring: monitoringOf(database),
     listings: listingsOf(database),
     approvals: approvalsOf(database),
     sharedSecret: (name, c) => sharedSecret(database, name, c),
     tokens: tokensOf(database),
     audit: auditOf(database, o.auditKeys ?? noKey, o.clock ?? systemClock),
+    events: eventsOf(database, listener),
+    desk: deskOf(database, runs, queue, o.clock ?? systemClock),
+    queue,
+    claims: { ...claimsOf(database, runs, attempts), recover: recoverWith(database, runs, attempts, queue) },
+    schedules: schedulesOf(database, queue, enqueueWith(queue)),
+    paused: (c) => pausedSyncs(database, c),
+    stops: (c) => listener.arrivals('lockstep_stop', stopPollMs, c),
+    tend: async (c) => {
+      await forgetEvents(database, c);
+      await queue.tend(c);
+    },
     trace: (pair, key, c) => traceOf(database, runs, pair, key, c),
-    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await queue[Symbol.asyncDispose]();
+      await listener[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
   };
 };
 

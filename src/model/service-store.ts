@@ -1,0 +1,93 @@
+import type { Cancel } from './endpoint.ts';
+import type { Queue } from './queue.ts';
+import type { Asked, Events, RunDesk, RunRequest } from './service.ts';
+import type { EndState, Run, Store } from './store.ts';
+
+/** What a worker learns of a run that it carries out, each time it says that it is alive. */
+export interface Beat {
+  readonly run: string;
+  /** False: another process has taken it over, and nothing that this one still writes down counts. */
+  readonly mine: boolean;
+  /** Who wants it to end. */
+  readonly cancelledBy: string | null;
+  /** Who has paused its sync. */
+  readonly pausedBy: string | null;
+}
+
+/** Who carries out a run: one process at a time. */
+export interface Claims {
+  /** Takes a queued or abandoned run over for this process; undefined when it has ended, waits for its sync to be resumed, or another process has it. */
+  claim(run: string, o: Cancel & { readonly worker: string; readonly now: number }): Promise<Run | undefined>;
+  /** Gives it back: queued again, with what it has saved. */
+  release(run: string, o: Cancel): Promise<void>;
+  /** Says that this process is at work on them. */
+  beat(runs: readonly string[], o: Cancel): Promise<readonly Beat[]>;
+  /**
+   * Queues runs again whose process has died, or has given no sign of life for `silentMs` (its session is ended, so that
+   * it has no lock any more). One that has cost `deaths` processes in a row is failed.
+   */
+  recover(o: Cancel & { readonly silentMs: number; readonly deaths: number; readonly now: number }): Promise<{
+    readonly requeued: readonly Run[];
+    readonly failed: readonly Run[];
+  }>;
+  /** Holds the lock for as long as this process lives and does not let it go; false: another process has it, or this one. */
+  lock(name: string, o: Cancel): Promise<boolean>;
+  unlock(name: string, o: Cancel): Promise<void>;
+}
+
+/** When a sync is started by itself. */
+export interface ScheduleState {
+  readonly sync: string;
+  /** What `next` was made by; another rule makes a new `next`. */
+  readonly rule: string;
+  /** Milliseconds since 1970: on the rule's grid, and with its jitter. Null: it follows another sync. */
+  readonly due: number | null;
+  readonly next: number | null;
+  readonly lastDue: number | null;
+  readonly lastFired: number | null;
+  readonly lastRun: string | null;
+  /** The run of the other sync that it has followed last. */
+  readonly lastAfter: string | null;
+}
+
+export interface Schedules {
+  list(o: Cancel): Promise<readonly ScheduleState[]>;
+  /** Makes the schedules these, and keeps the state of those whose rule is the same. Others are forgotten. */
+  set(schedules: readonly Pick<ScheduleState, 'sync' | 'rule' | 'due' | 'next'>[], o: Cancel): Promise<void>;
+  /**
+   * Moves a schedule on, and asks for its run with it, in one transaction. False when another process has done so: who
+   * fires must have seen the `next` (or the `lastAfter`) that is there. `run` absent: passed over.
+   */
+  fire(
+    seen: ScheduleState,
+    to: { readonly due: number | null; readonly next: number | null; readonly after?: string; readonly now: number },
+    run: { readonly request: RunRequest; readonly asked: Asked } | undefined,
+    o: Cancel,
+  ): Promise<boolean>;
+  /** The newest run of a sync that ended as `state`, among those that compared all of it. */
+  lastEnded(sync: string, state: EndState, o: Cancel): Promise<string | undefined>;
+  /** Is a run of it queued or running? */
+  busy(sync: string, o: Cancel): Promise<boolean>;
+}
+
+/** A sync that does not start. */
+export interface Paused {
+  readonly sync: string;
+  readonly by: string;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+}
+
+/** The control store with all that a service needs of it. */
+export interface ServiceStore extends Store {
+  readonly events: Events;
+  readonly desk: RunDesk;
+  readonly queue: Queue;
+  readonly claims: Claims;
+  readonly schedules: Schedules;
+  paused(o: Cancel): Promise<readonly Paused[]>;
+  /** One item whenever somebody has asked to stop, pause or resume something; at least once a second. */
+  stops(o: Cancel): AsyncIterable<void>;
+  /** Forgets old events and finished jobs; to be called now and then by whoever lives long. */
+  tend(o: Cancel): Promise<void>;
+}
