@@ -5,6 +5,7 @@ import type { ShownDifferences } from './differences.ts';
 import type { Mode } from './modes.ts';
 import type { RecordEntity } from './records.ts';
 import type { BreakerRule } from './resilience.ts';
+import type { AuditSettings, ServerSettings } from './server.ts';
 
 /** The configuration as the program uses it: defaults filled in, durations in milliseconds, shares from 0 to 1. */
 export interface Config {
@@ -16,6 +17,12 @@ export interface Config {
   readonly syncs: Readonly<Record<string, Sync>>;
   /** Tables that the API serves as records, by name. */
   readonly records: Readonly<Record<string, RecordEntity>>;
+  /** How `lockstep serve` listens. Resolves references when called. */
+  server(): ServerSettings;
+  /** Keys of the audit log. Resolves references when called. */
+  audit(): AuditSettings;
+  /** Milliseconds. */
+  checkpointEveryMs(): number;
   /** URL of the control store; undefined: the embedded one. Resolves references when called. */
   control(): string | undefined;
   /** Settings that are accepted and have no effect in this version, with their place. */

@@ -150,9 +150,9 @@ test('url and parts at once, and neither, are errors', async () => {
 
 test('sections of later versions are accepted and listed', async () => {
   const { withoutEffect, inlineSecrets } = await load(
-    `${endpoints}  c: { url: "postgres://u:pw@h/d" }\nserver: { port: 8000 }\nsyncs:\n  s: { source: a, target: b, mode: two_way, schedule: { every: 5s } }\n`,
+    `${endpoints}  c: { url: "postgres://u:pw@h/d" }\ncache: { ttl: 5s }\nsyncs:\n  s: { source: a, target: b, mode: two_way, schedule: { every: 5s } }\n`,
   );
-  assert.deepEqual(withoutEffect.map((w) => w.path).sort(), ['server', 'syncs.s.mode', 'syncs.s.schedule']);
+  assert.deepEqual(withoutEffect.map((w) => w.path).sort(), ['cache', 'syncs.s.mode', 'syncs.s.schedule']);
   assert.deepEqual(inlineSecrets, [{ path: 'endpoints.c.url', line: 5 }]);
 });
 

@@ -6,7 +6,7 @@ import type { ConfigFile } from './schema.ts';
 
 type Path = readonly PropertyKey[];
 
-const laterSections = ['server', 'cache', 'metrics', 'alerts', 'backups'] as const;
+const laterSections = ['cache', 'metrics', 'alerts', 'backups'] as const;
 const laterOfSync = ['schedule', 'after', 'sample'] as const;
 const laterOfPair = ['conflict'] as const;
 
@@ -26,8 +26,10 @@ export const withoutEffect = (file: ConfigFile): readonly Path[] => {
 };
 
 /** Paths of secrets that are written into the file. */
-export const inlineSecrets = (file: ConfigFile): readonly Path[] =>
-  Object.entries(file.endpoints ?? {}).flatMap(([name, e]): Path[] => [
+export const inlineSecrets = (file: ConfigFile): readonly Path[] => [
+  ...(file.server?.tls && !hasReference(file.server.tls.key) ? [['server', 'tls', 'key']] : []),
+  ...(file.audit?.key !== undefined && !hasReference(file.audit.key) ? [['audit', 'key']] : []),
+  ...Object.entries(file.endpoints ?? {}).flatMap(([name, e]): Path[] => [
     ...(e.password !== undefined && !hasReference(e.password) ? [['endpoints', name, 'password']] : []),
     ...(e.url !== undefined && /^[a-z][a-z0-9+.-]*:\/\/[^/:@]*:(?!\$\{)[^@]+@/i.test(e.url)
       ? [['endpoints', name, 'url']]
@@ -37,4 +39,5 @@ export const inlineSecrets = (file: ConfigFile): readonly Path[] =>
     ),
     ...(e.tls?.key !== undefined && !hasReference(e.tls.key) ? [['endpoints', name, 'tls', 'key']] : []),
     ...secretsOf(e.http).flatMap((s) => (hasReference(s.value) ? [] : [['endpoints', name, ...s.path]])),
-  ]);
+  ]),
+];

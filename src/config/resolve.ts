@@ -17,11 +17,13 @@ import { differencesOf } from './differences.ts';
 import { httpEntry, secretsOf } from './http-entry.ts';
 import { incrementalOf } from './incremental.ts';
 import type { ConfigDocument } from './places.ts';
+import { readSection } from './read-section.ts';
 import { endpointsOf, recordsOf } from './records-of.ts';
 import { resolveReferences, type Surroundings } from './references.ts';
 import { inlineSecrets, withoutEffect } from './remarks.ts';
 import { breakerOf } from './resilience.ts';
 import type { ConfigFile } from './schema.ts';
+import { auditKeysOf, checkpointEvery, serverOf } from './server.ts';
 import { transformOf } from './transform-of.ts';
 import { parseDuration, parseShare } from './units.ts';
 import { configError } from './validate.ts';
@@ -289,6 +291,9 @@ export const resolveConfig = (
     endpoints,
     syncs: Object.fromEntries(Object.entries(file.syncs ?? {}).map(([name, s]) => [name, syncOf(r, name, s, names)])),
     records: recordsOf(file, document, names),
+    server: () => serverOf(file.server, readSection('server', document, around)),
+    audit: () => auditKeysOf(file.audit, readSection('audit', document, around), (value) => around.onSecret?.(value)),
+    checkpointEveryMs: () => checkpointEvery(file.audit, readSection('audit', document, around)),
     control: () =>
       file.control === undefined
         ? undefined

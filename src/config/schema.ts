@@ -6,6 +6,7 @@ import { incrementalSchema } from './incremental-schema.ts';
 import { modes } from './modes.ts';
 import { recordsSchema } from './records-schema.ts';
 import { breakerSchema, limitsSchema, replicasSchema, retrySchema } from './resilience-schema.ts';
+import { auditSchema, serverSchema } from './server-schema.ts';
 import { durationPattern, percentPattern } from './units.ts';
 
 /**
@@ -212,7 +213,8 @@ export const configSchema = z
       .optional(),
     syncs: z.record(z.string().regex(/^[A-Za-z_][\w.-]*$/), sync).optional(),
     records: recordsSchema.optional(),
-    server: later.describe('No effect yet.').optional(),
+    server: serverSchema.optional(),
+    audit: auditSchema.optional(),
     cache: later.describe('No effect yet.').optional(),
     metrics: later.describe('No effect yet.').optional(),
     alerts: later.describe('No effect yet.').optional(),
