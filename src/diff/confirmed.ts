@@ -13,15 +13,13 @@ import { findByKeyHash } from './key-hashes.ts';
 import { copyOf, keyBatches, valueKeys, wholeRange } from './lists.ts';
 import { lookUp, rereadAll } from './reread.ts';
 import { asKey, countIn, type Reading } from './runs.ts';
-import type { Tally } from './tally.ts';
+import { invalidShown, type Tally } from './tally.ts';
 import { countHiddenUnkeyed } from './unkeyed.ts';
 
 /** Different rows whose values are fetched for the counts per column, wanted or not. */
 const examinedRows = 5000;
 /** Confirmed differences kept for the patterns. */
 const sampled = 500;
-/** Invalid rows that are named in the report. */
-const examplesMost = 5;
 
 /** Counts confirmed differences, fetches the values of those that are wanted or must be judged, and hands them on. */
 export interface ConfirmedReport {
@@ -73,7 +71,7 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
       rejected.push({ key, ...rejection });
       work.open?.add(key, 'apart');
       tally.quarantined++;
-      if (tally.invalid.length < examplesMost)
+      if (tally.invalid.length < invalidShown)
         tally.invalid.push(`${named(pair, key)}: ${rejection.reasons.join('; ')}`);
       tally.apart.source++;
       if (target) tally.apart.target++;

@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Difference } from '../model/change.ts';
-import type { Endpoint, QueryReport, Reader, Selection } from '../model/endpoint.ts';
+import type { Endpoint, KeyRange, QueryReport, Reader, Selection } from '../model/endpoint.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Progress } from '../model/report.ts';
 import type { Rejected } from '../model/transform.ts';
@@ -43,6 +43,8 @@ export interface DiffOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Compare what has changed since an earlier comparison, where that is possible. */
   readonly incremental?: IncrementalRequest;
+  /** Only rows with these keys: the rest is compared by others (see `ranges.ts`). Never with `incremental`. */
+  readonly range?: KeyRange;
   /** Takes this way where it is possible, whatever the probe says: for measurements and tests. */
   readonly force?: 'digest' | 'hashes' | 'key_hashes' | 'rows';
 }

@@ -1,17 +1,15 @@
-import { grouped } from '../lib/grouped.ts';
+import type { Difference } from '../model/change.ts';
 import type { Standing } from '../model/incremental.ts';
-import type { NotCompared, Pair } from '../model/pair.ts';
 import type { PairReport } from '../model/report.ts';
-import { tableLabel } from '../model/schema.ts';
 import { pairSelection } from '../model/selection.ts';
 import { choose } from './choose.ts';
 import { both } from './concurrent.ts';
-import { type DiffOptions, startWork, type Work } from './context.ts';
+import { type DiffOptions, startWork } from './context.ts';
 import { conclude, scanKeys } from './incremental/detect.ts';
 import { prepare } from './incremental/prepare.ts';
-import { findPatterns } from './patterns.ts';
-import { type Scanned, scan, scanMultiset } from './scan.ts';
-import { newTally, rowsOf, type Tally } from './tally.ts';
+import { type Counted, toReport } from './report.ts';
+import { scan, scanMultiset } from './scan.ts';
+import { newTally } from './tally.ts';
 
 /** A table whose differences were detected, and still wait to be confirmed. */
 export interface Detected {
@@ -25,6 +23,10 @@ export interface Detected {
 
 export interface Compared {
   readonly report: PairReport;
+  /** What the report was made of: to be added to that of other ranges. */
+  readonly counted: Counted;
+  /** Some of the differences, the first ones. */
+  readonly sample: readonly Difference[];
   /** Where the next incremental comparison can start; absent: nowhere. */
   readonly standing?: Standing | undefined;
 }
@@ -36,7 +38,11 @@ export interface Compared {
 export const detect = async (options: DiffOptions): Promise<Detected> => {
   const { pair, clock, signal } = options;
   const began = clock.elapsed();
-  const work = startWork(options, { source: pairSelection(pair, 'source'), target: pairSelection(pair, 'target') });
+  const within = options.range === undefined ? {} : { range: options.range };
+  const work = startWork(options, {
+    source: { ...pairSelection(pair, 'source'), ...within },
+    target: { ...pairSelection(pair, 'target'), ...within },
+  });
   const [source, target] = await both(
     signal,
     (s) => work.snapshot('source', s),
@@ -64,78 +70,13 @@ export const detect = async (options: DiffOptions): Promise<Detected> => {
     },
     confirm: async () => {
       await confirmation?.finish();
-      const report = toReport(work, scanned, tally, detectMs);
-      if (incremental === undefined || prepared === undefined) return { report };
-      return await conclude(work, prepared, incremental, report);
+      const { strategy, why, remarks } = scanned;
+      const settleMs = confirmation?.spentMs() ?? 0;
+      const counted = { strategy, why, remarks, tally, elapsedMs: detectMs + settleMs, settleMs };
+      const sample = confirmation?.sample ?? [];
+      const report = toReport(pair, counted, sample, work.queries);
+      if (incremental === undefined || prepared === undefined) return { report, counted, sample };
+      return { ...(await conclude(work, prepared, incremental, report)), counted, sample };
     },
-  };
-};
-
-/** Invalid rows are compared with nothing, so no run that has some is green. */
-const quarantined = (pair: Pair, { quarantined: rows }: Tally): readonly NotCompared[] =>
-  rows === 0
-    ? []
-    : [
-        {
-          what: pair.name,
-          reason: `${grouped(rows)} ${rows === 1 ? 'row is' : 'rows are'} quarantined: invalid by the pair’s rules`,
-          fix: 'See them with their reasons: lockstep quarantine list.',
-        },
-      ];
-
-const unkeyed = (pair: Pair, { unkeyed: rows }: Tally): readonly NotCompared[] =>
-  rows === 0
-    ? []
-    : [
-        {
-          what: pair.name,
-          reason: `the key of ${grouped(rows)} ${rows === 1 ? 'row' : 'rows'} cannot be made, or is NULL`,
-          fix: 'Until it can, no row of the target is deleted.',
-        },
-      ];
-
-const toReport = (work: Work, scanned: Scanned, tally: Tally, detectMs: number): PairReport => {
-  const { pair } = work;
-  const settleMs = scanned.confirmation?.spentMs() ?? 0;
-  const perColumn = (counts: readonly number[]): Record<string, number> =>
-    Object.fromEntries(counts.flatMap((n, i) => (n > 0 ? [[pair.columns[i]!.source.name, n]] : [])));
-  return {
-    source: tableLabel(pair.source),
-    target: tableLabel(pair.target),
-    key: pair.columns.slice(0, pair.keyWidth).map((c) => c.source.name),
-    strategy: scanned.strategy,
-    rows: rowsOf(tally),
-    identical: tally.identical,
-    different: tally.different,
-    only_in_source: tally.onlyInSource,
-    only_in_target: tally.onlyInTarget,
-    duplicate_key: tally.duplicateKeys,
-    in_flight: tally.inFlight,
-    ...(pair.transform ? { quarantined: tally.quarantined } : {}),
-    ...(tally.unkeyed > 0 ? { unkeyed: tally.unkeyed } : {}),
-    outside_filter: tally.outsideFilter,
-    apart: { ...tally.apart },
-    not_compared: [
-      ...pair.notCompared,
-      ...unkeyed(pair, tally),
-      ...(tally.nullKeys > 0
-        ? [
-            {
-              what: pair.name,
-              reason: `${grouped(tally.nullKeys)} ${tally.nullKeys === 1 ? 'row has' : 'rows have'} a NULL in their key`,
-              fix: 'Choose a key without NULLs: --key …',
-            },
-          ]
-        : []),
-      ...quarantined(pair, tally),
-    ],
-    columns: perColumn(tally.columns),
-    ...(tally.examined < tally.different ? { columns_of: tally.examined } : {}),
-    tolerated: perColumn(tally.tolerated),
-    patterns: findPatterns(pair, scanned.confirmation?.sample ?? []),
-    warnings: [...pair.warnings, ...scanned.remarks, ...tally.invalid.map((text) => `quarantined: ${text}`)],
-    elapsed_ms: Math.round(detectMs + settleMs),
-    settle_ms: Math.round(settleMs),
-    explain: { decision: scanned.why, queries: work.queries },
   };
 };

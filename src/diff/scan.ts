@@ -15,6 +15,7 @@ import { keyIsGuaranteed, keyMayBeNull } from './key.ts';
 import { hashTypes, sharedHash } from './key-hashes.ts';
 import { mergeRuns } from './merge.ts';
 import { commonSpellings, mergeRaw } from './raw-merge.ts';
+import { shownKeys } from './report.ts';
 import { type AnyKey, asKey, countOf, type Form, type Reading, readRuns } from './runs.ts';
 import { type Confirmation, startConfirmation } from './settle.ts';
 import type { Tally } from './tally.ts';
@@ -27,9 +28,6 @@ export interface Scanned {
   /** Keys that could not be compared, with examples, for people. */
   readonly remarks: readonly string[];
 }
-
-/** Examples of duplicate keys kept for the report. */
-const shownKeys = 5;
 
 /** Reads both sides once, in the chosen way, and suspects what is unequal. */
 export const scan = async (work: Work, readers: Sides<Reader>, choice: Choice, tally: Tally): Promise<Scanned> => {

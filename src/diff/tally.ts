@@ -54,3 +54,25 @@ export const rowsOf = (tally: Tally): { readonly source: number; readonly target
   source: tally.identical + tally.different + tally.onlyInSource + tally.apart.source,
   target: tally.identical + tally.different + tally.onlyInTarget + tally.apart.target,
 });
+
+/** Invalid rows that are named in a report. */
+export const invalidShown = 5;
+
+/** What became of the rows of both: of two ranges that share no key. */
+export const addTallies = (a: Tally, b: Tally): Tally => ({
+  identical: a.identical + b.identical,
+  different: a.different + b.different,
+  onlyInSource: a.onlyInSource + b.onlyInSource,
+  onlyInTarget: a.onlyInTarget + b.onlyInTarget,
+  duplicateKeys: a.duplicateKeys + b.duplicateKeys,
+  inFlight: a.inFlight + b.inFlight,
+  outsideFilter: a.outsideFilter + b.outsideFilter,
+  nullKeys: a.nullKeys + b.nullKeys,
+  unkeyed: a.unkeyed + b.unkeyed,
+  quarantined: a.quarantined + b.quarantined,
+  invalid: [...a.invalid, ...b.invalid].slice(0, invalidShown),
+  apart: { source: a.apart.source + b.apart.source, target: a.apart.target + b.apart.target },
+  columns: a.columns.map((n, i) => n + b.columns[i]!),
+  examined: a.examined + b.examined,
+  tolerated: a.tolerated.map((n, i) => n + b.tolerated[i]!),
+});

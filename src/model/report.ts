@@ -34,12 +34,20 @@ export interface PairReport {
   /** What the differences have in common, for people: strongest first. */
   readonly patterns?: readonly Pattern[];
   readonly warnings: readonly string[];
+  /** Of a pair that was compared in ranges of its key, by several readers: each has snapshots of its own. In key order. */
+  readonly ranges?: readonly ComparedRange[];
   /** Of a sync that is compared incrementally. With `mode: changes` the counts are of the rows that were looked at. */
   readonly incremental?: IncrementalFacts;
   readonly elapsed_ms: number;
   /** Part of `elapsed_ms` spent waiting and re-reading to confirm. */
   readonly settle_ms: number;
   readonly explain: PairExplain;
+}
+
+export interface ComparedRange {
+  readonly rows: { readonly source: number; readonly target: number };
+  /** The snapshots that were compared, where the engines name them. */
+  readonly positions: { readonly source?: string; readonly target?: string };
 }
 
 /** A regularity in a sample of the differences. */

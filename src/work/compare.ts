@@ -1,6 +1,6 @@
 import type { PairOptions } from '../diff/align.ts';
 import { both } from '../diff/concurrent.ts';
-import type { DifferenceSink } from '../diff/context.ts';
+import type { DifferenceSink, DiffOptions } from '../diff/context.ts';
 import { type Detected, detect } from '../diff/diff-table.ts';
 import { findTable, pairAllTables } from '../diff/find-table.ts';
 import type { IncrementalRequest } from '../diff/incremental/request.ts';
@@ -52,6 +52,8 @@ export interface CompareOptions {
     request(pair: Pair): Promise<IncrementalRequest>;
     concluded(pair: Pair, standing: Standing | undefined): void;
   };
+  /** Compares a pair with the help of others; undefined: this one is compared here, and as a whole. */
+  readonly spread?: (options: DiffOptions) => Promise<Detected | undefined>;
   /** Each pair as it ends, in order: to save a run that can be resumed. Awaited. */
   readonly onPair?: (pair: Pair, report: PairReport) => void | Promise<void>;
   /** Reports of an earlier, interrupted attempt, by pair name: those pairs are not compared again. */
@@ -160,7 +162,7 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
         continue;
       }
       const incremental = await o.incremental?.request(pair);
-      const detected = await detect({
+      const options: DiffOptions = {
         pair,
         endpoints: { source: sourceOf(pair, o.source, o.target), target: o.target },
         clock: o.clock,
@@ -171,7 +173,9 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
         ...(o.onProgress ? { onProgress: o.onProgress } : {}),
         ...(incremental === undefined ? {} : { incremental }),
         ...(o.force ? { force: o.force } : {}),
-      });
+      };
+      const spread = incremental === undefined ? await o.spread?.(options) : undefined;
+      const detected = spread ?? (await detect(options));
       Object.assign(positions, aligned.pairs.length === 1 ? detected.positions : {});
       confirmLater(pair, detected);
       if (waiting > waitingBytes) await confirmed;
