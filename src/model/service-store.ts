@@ -18,8 +18,6 @@ export interface Beat {
 export interface Claims {
   /** Takes a queued or abandoned run over for this process; undefined when it has ended, waits for its sync to be resumed, or another process has it. */
   claim(run: string, o: Cancel & { readonly worker: string; readonly now: number }): Promise<Run | undefined>;
-  /** Gives it back: queued again, with what it has saved. */
-  release(run: string, o: Cancel): Promise<void>;
   /** Says that this process is at work on them. */
   beat(runs: readonly string[], o: Cancel): Promise<readonly Beat[]>;
   /**

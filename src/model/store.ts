@@ -169,6 +169,8 @@ export interface Runs {
     },
     o: Cancel,
   ): Promise<void>;
+  /** Lets a run go that workers carry out: queued again, with what it has saved. */
+  putBack(id: string, o: Cancel): Promise<void>;
   /** By full id, or by the beginning of one when only one run has it; undefined when there is none. */
   get(id: string, o: Cancel): Promise<Run | undefined>;
   /** Newest first. */

@@ -15,7 +15,7 @@ import type { EndpointFacts, Json, Plan, PlanTable, Run, Store } from '../model/
 import { defaultGuards, type Guards, guardError } from '../plan/guards.ts';
 import { summaryOf } from './make-plan.ts';
 import { measuredReport } from './measures.ts';
-import { type Asked, type Ended, recorded } from './recorded.ts';
+import { type Asked, type Ended, hasBegun, recorded } from './recorded.ts';
 
 /** What applying needs, whoever asks for it. */
 export interface ApplyWork extends Cancel {
@@ -207,7 +207,7 @@ const userOf = async (o: ApplyInput, plan: Plan): Promise<Run | undefined> => {
   if (plan.usedBy === null) return undefined;
   for (let attempt = 1; ; attempt++) {
     const user = await o.store.runs.get(plan.usedBy, o);
-    if (user?.alive !== true || attempt > graceTries) return user;
+    if (user?.alive !== true || user.id === o.asRun || attempt > graceTries) return user;
     await o.clock.sleep(gracePauseMs, o.signal);
   }
 };
@@ -224,14 +224,14 @@ export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
   await store.plans.verify(id, o);
   checkTarget(plan, o.target);
   const user = await userOf(o, plan);
-  if (user !== undefined && (user.state === 'done' || user.alive)) {
+  if (user !== undefined && user.id !== o.asRun && (user.state === 'done' || user.alive)) {
     throw new LockstepError(
       user.alive ? 'LOCK_HELD' : 'PLAN_USED',
       user.alive ? `Run ${user.id} is applying plan ${id} now.` : `Plan ${id} was applied by run ${user.id}.`,
       { hint: `See what it did: lockstep show ${user.id}. To apply again, make a new plan.` },
     );
   }
-  const resumed = user !== undefined && (user.checkpoint as { begun?: boolean } | null)?.begun === true;
+  const resumed = user !== undefined && hasBegun(user);
   if (!resumed) {
     if (clock.now() > plan.header.expires) {
       throw new LockstepError('PLAN_EXPIRED', `Plan ${id} expired at ${new Date(plan.header.expires).toISOString()}.`, {
@@ -245,18 +245,20 @@ export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
   const begin =
     user !== undefined
       ? { resume: user.id }
-      : {
-          id: newId('r', started),
-          kind: 'apply' as const,
-          sync: plan.header.sync,
-          source: plan.header.source,
-          target: o.facts,
-          plan: id,
-          parent: plan.header.run,
-          correlation: o.correlation,
-          actor: o.actor,
-          started,
-        };
+      : o.asRun !== undefined
+        ? { resume: o.asRun, facts: { source: plan.header.source, target: o.facts } }
+        : {
+            id: newId('r', started),
+            kind: 'apply' as const,
+            sync: plan.header.sync,
+            source: plan.header.source,
+            target: o.facts,
+            plan: id,
+            parent: plan.header.run,
+            correlation: o.correlation,
+            actor: o.actor,
+            started,
+          };
   return recorded(store, clock, begin, o, async (run) => {
     const result = await underLock(o, plan, run, resumed);
     const business = await measuredReport(store, run.id, plan, o.measures, o);

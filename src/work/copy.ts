@@ -32,7 +32,7 @@ export const copy = async (o: CopyInput): Promise<Copied> => {
       hint: 'Name them: lockstep copy SOURCE TARGET table…',
     });
   if (o.resume === undefined) await refuseUnfit(sides, planned.tables, o);
-  const begin = o.resume === undefined ? newRun('copy', o) : { resume: o.resume };
+  const begin = o.resume === undefined ? newRun('copy', o) : { resume: o.resume, facts: o.facts };
   return recorded(o.store, o.clock, begin, o, async (run) => {
     if (run.kind !== 'copy')
       throw new LockstepError('USAGE', `run ${run.id} is no copy`, { hint: 'lockstep runs lists them.' });

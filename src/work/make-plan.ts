@@ -13,7 +13,7 @@ import { byMode, type WritingMode } from '../resolve/decide.ts';
 import { asConfigured } from './as-configured.ts';
 import { alignAll, type CompareOptions, compare } from './compare.ts';
 import { runQuarantine } from './quarantine.ts';
-import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
+import { type Asked, beginOf, type Ended, recorded } from './recorded.ts';
 import { type Incremental, runStandings } from './standings.ts';
 
 export interface PlanInput extends Asked, Omit<CompareOptions, 'sink' | 'onPair' | 'done' | 'incremental'> {
@@ -152,7 +152,7 @@ export const planExit = ({ plan, summary, report }: Planned): number => {
 
 /** `lockstep plan`: a run that ends in a sealed plan. */
 export const makePlan = async (o: PlanInput): Promise<Planned & Ended & { readonly run: string }> => {
-  return recorded(o.store, o.clock, newRun('plan', o), o, async (run) => {
+  return recorded(o.store, o.clock, beginOf('plan', o), o, async (run) => {
     const planned = await comparedPlan(o, run);
     await o.store.runs.update(run.id, { plan: planned.plan.header.id }, o);
     return {

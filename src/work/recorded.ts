@@ -9,6 +9,8 @@ export interface Asked {
   /** e.g. `me@laptop`. */
   readonly actor: string;
   readonly correlation: string;
+  /** The run that was recorded when this was asked for, or begun by a process that is gone; absent: a new one. */
+  readonly asRun?: string;
 }
 
 /** What a use case leaves in its run's record. */
@@ -50,6 +52,20 @@ export const newRun = (
   };
 };
 
+/** The facts of a run that another process has recorded, as far as they are known now. */
+interface Resumed {
+  readonly resume: string;
+  readonly facts?: { readonly source: EndpointFacts | null; readonly target: EndpointFacts | null };
+}
+
+/** The run that was asked for, else a new one. */
+export const beginOf = (kind: RunKind, o: Parameters<typeof newRun>[1]): NewRun | Resumed =>
+  o.asRun === undefined ? newRun(kind, o) : { resume: o.asRun, facts: o.facts };
+
+/** Has an earlier process of this run begun to write what its plan says? */
+export const hasBegun = (run: Run): boolean =>
+  run.plan !== null && (run.checkpoint as { begun?: boolean } | null)?.begun === true;
+
 const runError = (error: unknown): RunError => {
   if (error instanceof LockstepError) {
     const { code, message, hint } = error;
@@ -62,11 +78,15 @@ const runError = (error: unknown): RunError => {
 export const recorded = async <T extends Ended>(
   store: Pick<Store, 'runs'>,
   clock: Clock,
-  begin: NewRun | { readonly resume: string },
+  begin: NewRun | Resumed,
   o: Cancel,
   work: (run: Run) => Promise<T>,
 ): Promise<T> => {
   const run = 'resume' in begin ? await store.runs.resume(begin.resume, o) : await store.runs.create(begin, o);
+  if ('resume' in begin && begin.facts !== undefined) {
+    const { source, target } = begin.facts;
+    await store.runs.update(run.id, { ...(source ? { source } : {}), ...(target ? { target } : {}) }, o);
+  }
   // From the end of the work on, however long that took.
   const last = (): Cancel => ({ signal: AbortSignal.timeout(10_000) });
   try {

@@ -8,9 +8,9 @@ import type { EndpointFacts, Json, Plan, PlanItem, Run } from '../model/store.ts
 import { imageHashes, planHash } from '../plan/image-hashes.ts';
 import { invert, type Kept } from '../plan/invert.ts';
 import type { GroupKind, PlanSummary } from '../plan/seal.ts';
-import { type ApplyWork, applyExit, checkTarget, currentTables, underLock } from './apply.ts';
+import { type ApplyWork, applyExit, checkTarget, currentTables, findPlan, underLock } from './apply.ts';
 import { measuredReport } from './measures.ts';
-import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
+import { type Asked, beginOf, type Ended, hasBegun, recorded } from './recorded.ts';
 import { findRun } from './runs.ts';
 
 export interface RevertInput extends Asked, ApplyWork {
@@ -158,14 +158,19 @@ export const revert = async (o: RevertInput): Promise<Reverted> => {
     });
   }
   const facts = { source: null, target: o.facts };
-  const begin = { ...newRun('revert', { ...o, sync: reverts.sync, facts }), parent: reverts.id };
-  return recorded(store, clock, begin, o, async (run): Promise<Reverted> => {
-    const planned = await inversePlan(o, reverts, plan, run.id);
+  const begin = beginOf('revert', { ...o, sync: reverts.sync, facts });
+  const under = 'resume' in begin ? begin : { ...begin, parent: reverts.id };
+  return recorded(store, clock, under, o, async (run): Promise<Reverted> => {
+    const resumed = hasBegun(run);
+    // What was kept and what was gone was told by the process that planned; the writes are what is left to do.
+    const planned = resumed
+      ? { plan: await findPlan(store, run.plan!, o), kept: [], keptCount: 0, gone: 0 }
+      : await inversePlan(o, reverts, plan, run.id);
     const { counts } = planned.plan.header;
-    await store.runs.update(run.id, { plan: planned.plan.header.id }, o);
+    if (!resumed) await store.runs.update(run.id, { plan: planned.plan.header.id }, o);
     const some = counts.insert + counts.update + counts.delete > 0;
     const go = some && ((await o.confirm?.(planned)) ?? true);
-    const result = go ? await underLock(o, planned.plan, run, false) : undefined;
+    const result = go ? await underLock(o, planned.plan, run, resumed) : undefined;
     const clean = planned.keptCount === 0 && (result === undefined ? !some : applyExit(planned.plan, result) === 0);
     return {
       ...planned,

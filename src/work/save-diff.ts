@@ -88,9 +88,10 @@ const kept = (report: PairReport): PairReport => ({ ...report, explain: { ...rep
 const resumable = async (o: SaveDiffInput, id: string): Promise<Run> => {
   const run = await o.store.runs.get(id, o);
   if (run === undefined) throw new LockstepError('NOT_FOUND', `There is no run ${id}.`, { hint: 'See lockstep runs.' });
-  const same = run.kind === 'diff' && run.sync === o.sync;
+  const same = (run.kind === 'diff' || run.kind === 'verify') && run.sync === o.sync;
   const sides =
-    run.source?.description === o.facts.source.description && run.target?.description === o.facts.target.description;
+    run.source === null ||
+    (run.source?.description === o.facts.source.description && run.target?.description === o.facts.target.description);
   if (!same || !sides) {
     throw new LockstepError(
       'USAGE',
@@ -127,7 +128,7 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
   const { store, clock } = o;
   const keptMost = Math.max(usuallyKept, o.publish?.max ?? 0);
   const earlier = o.resume === undefined ? undefined : await resumable(o, o.resume);
-  const begin = earlier === undefined ? newRun('diff', o) : { resume: earlier.id };
+  const begin = earlier === undefined ? newRun('diff', o) : { resume: earlier.id, facts: o.facts };
   return recorded(store, clock, begin, o, async (run): Promise<SavedDiff> => {
     o.onRun?.(run.id);
     const { pairs } = await alignAll(o);

@@ -1,13 +1,14 @@
 import type { ApplyResult } from '../apply/apply-plan.ts';
 import { totalOf } from '../apply/numbers.ts';
-import type { IncrementalFacts, Verdict } from '../model/report.ts';
+import type { CompareReport, IncrementalFacts, Verdict } from '../model/report.ts';
 import type { Json, Run } from '../model/store.ts';
-import { type ApplyWork, applyExit, checkPlanGuards, underLock } from './apply.ts';
+import { type ApplyWork, applyExit, checkPlanGuards, checkTarget, findPlan, underLock } from './apply.ts';
 import { asConfigured, pairsOfReport } from './as-configured.ts';
+import { alignAll } from './compare.ts';
 import { finishInterrupted } from './interrupted.ts';
-import { comparedPlan, type PlanInput, type Planned } from './make-plan.ts';
+import { comparedPlan, type PlanInput, type Planned, summaryOf } from './make-plan.ts';
 import { measuredReport } from './measures.ts';
-import { type Ended, newRun, recorded } from './recorded.ts';
+import { beginOf, type Ended, hasBegun, recorded } from './recorded.ts';
 import { changedByTarget } from './side-effects.ts';
 import { type Verification, verifyWritten } from './verify-written.ts';
 
@@ -119,20 +120,41 @@ const syncReport = (
   };
 };
 
+/** A report as it is kept: without the statements, which may hold conditions and grow long. */
+const withoutQueries = (report: CompareReport): CompareReport => ({
+  ...report,
+  pairs: report.pairs.map((p) => ({ ...p, explain: { ...p.explain, queries: [] } })),
+});
+
+/** What an earlier process of the run had compared and planned, and begun to write. */
+const plannedBefore = async (o: SyncInput, run: Run): Promise<Planned> => {
+  const plan = await findPlan(o.store, run.plan!, o);
+  await o.store.plans.verify(plan.header.id, o);
+  checkTarget(plan, o.target);
+  const { pairs } = await alignAll(o);
+  return { plan, summary: summaryOf(plan), report: run.report as unknown as CompareReport, pairs };
+};
+
 /** `lockstep sync`: compare, plan, apply under guards, and read every touched key again from both sides. */
 export const sync = async (o: SyncInput): Promise<Synced> => {
   const { store, clock } = o;
-  await finishInterrupted({ ...o, onProgress: () => {} });
-  return recorded(store, clock, newRun('sync', o), o, async (run: Run): Promise<Synced> => {
-    const planned = await comparedPlan({ ...o, settings: o.settings as Json }, run);
+  await finishInterrupted({ ...o, onProgress: () => {}, ...(o.asRun === undefined ? {} : { except: o.asRun }) });
+  return recorded(store, clock, beginOf('sync', o), o, async (run: Run): Promise<Synced> => {
+    const resumed = hasBegun(run);
+    const planned = resumed
+      ? await plannedBefore(o, run)
+      : await comparedPlan({ ...o, settings: o.settings as Json }, run);
     const { plan } = planned;
-    await store.runs.update(run.id, { plan: plan.header.id }, o);
-    checkPlanGuards(plan, undefined, 'sync');
+    if (!resumed) {
+      const kept = o.asRun === undefined ? {} : { report: withoutQueries(planned.report) as unknown as Json };
+      await store.runs.update(run.id, { plan: plan.header.id, ...kept }, o);
+      checkPlanGuards(plan, undefined, 'sync');
+    }
     const some = totalOf(plan.header.counts) > 0;
     const go = some && ((await o.confirm?.(planned)) ?? true);
     const { guards: _, settings: __, onProgress, ...rest } = o;
     const work: ApplyWork = onProgress === undefined ? rest : { ...rest, onProgress };
-    const result = go ? await underLock(work, plan, run, false) : undefined;
+    const result = go ? await underLock(work, plan, run, resumed) : undefined;
     const verification =
       result === undefined ? undefined : await verifyWritten({ ...o, run: run.id, plan, pairs: planned.pairs });
     const report = syncReport(run.id, planned, result, verification);

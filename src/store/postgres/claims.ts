@@ -43,17 +43,6 @@ export const claimsOf = (database: Database, runs: Pick<Runs, 'get'>, attempts: 
       attempts.set(run, row['attempt'] as number);
       return get(run, o);
     },
-    release: async (run, o) => {
-      const attempt = attempts.get(run) ?? null;
-      attempts.delete(run);
-      await database.query(
-        `update lockstep_control.run set state = 'queued', worker = null, seen_at = null
-         where id = $1 and requested is not null and state = 'running' and ($2::int is null or attempt = $2)`,
-        [run, attempt],
-        o,
-      );
-      await database.letGo(lockOf(run), o);
-    },
     beat: async (ids, o) => {
       const mine = ids.flatMap((id) => (attempts.has(id) ? [[id, attempts.get(id)!] as const] : []));
       // A lock connection that broke is replaced, and its locks are taken again.

@@ -147,6 +147,17 @@ export const runsOf = (database: Database, attempts: Attempts = new Map()): Runs
       await database.letGo(lockOf(id), o);
       if (fenced) throw fenced;
     },
+    putBack: async (id, o) => {
+      const attempt = attempts.get(id) ?? null;
+      await database.query(
+        `update lockstep_control.run set state = 'queued', worker = null, seen_at = null
+         where id = $1 and requested is not null and state = 'running' and ($2::int is null or attempt = $2)`,
+        [id, attempt],
+        o,
+      );
+      attempts.delete(id);
+      await database.letGo(lockOf(id), o);
+    },
     get,
     list: async (filter, o) => {
       const rows = await database.query(
