@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { refusal } from '../../src/engines/http/addresses.ts';
+import { refusal } from '../../src/lib/net/addresses.ts';
 import type { LockstepError } from '../../src/model/errors.ts';
 import type { Row } from '../../src/model/row.ts';
 import { openApi, rowsOf } from './http-support.ts';

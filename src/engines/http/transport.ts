@@ -1,10 +1,10 @@
 import { type ClientRequest, type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
-import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { addressIn, guardedLookup, refusal } from '../../lib/net/addresses.ts';
 import { LockstepError } from '../../model/errors.ts';
-import { guardedLookup, refusal, refusedAddress } from './addresses.ts';
+import { refusedAddress } from './refused-address.ts';
 
 /** One exchange as it was on the wire. */
 export interface Reply {
@@ -107,14 +107,12 @@ export const openTransport = (o: TransportSettings): Transport => {
   const pool = { keepAlive: true, maxSockets: 16, scheduling: 'lifo' as const };
   const plain = new PlainAgent(pool);
   const tls = new TlsAgent({ ...pool, ...(o.tls?.ca ? { ca: o.tls.ca } : {}), minVersion: 'TLSv1.2' });
-  const lookup = guardedLookup(o.side, o.allowPrivate);
+  const lookup = guardedLookup(o.allowPrivate, (host, address, why) => refusedAddress(o.side, host, address, why));
 
   const begin = (x: Exchange, signal: AbortSignal): ClientRequest => {
-    const host = x.url.hostname.replace(/^\[|\]$/g, '');
-    if (isIP(host) !== 0) {
-      const why = refusal(host, o.allowPrivate);
-      if (why !== undefined) throw refusedAddress(o.side, host, host, why);
-    }
+    const address = addressIn(x.url);
+    const why = address === undefined ? undefined : refusal(address, o.allowPrivate);
+    if (why !== undefined) throw refusedAddress(o.side, address!, address!, why);
     const options = { method: x.method, headers: x.headers, signal, lookup };
     if (x.url.protocol === 'http:') return plainRequest(x.url, { ...options, agent: plain });
     return tlsRequest(x.url, {

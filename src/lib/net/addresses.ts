@@ -1,6 +1,5 @@
 import { lookup } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
-import { LockstepError } from '../../model/errors.ts';
 
 const listOf = (...nets: readonly string[]): BlockList => {
   const list = new BlockList();
@@ -58,26 +57,13 @@ export const refusal = (address: string, allowPrivate: boolean): 'metadata' | 'p
   return !allowPrivate && privateNets.check(address, family) ? 'private' : undefined;
 };
 
-export const refusedAddress = (side: string, host: string, address: string, why: 'metadata' | 'private') =>
-  new LockstepError(
-    'CONFIG',
-    `${side}: ${host} is ${host === address ? '' : `at ${address}, `}${
-      why === 'private'
-        ? 'an address of this machine or a private network'
-        : "a link-local address, where a cloud's metadata service lives"
-    }. Nothing was sent.`,
-    {
-      side,
-      hint:
-        why === 'private'
-          ? 'If it is meant, write `allow_private: true` under `http` of this endpoint, or #allow_private=true behind a URL.'
-          : 'Such an address is never asked, also not with `allow_private: true`.',
-    },
-  );
-
 /** Looks a host up once, judges every address, and connects to one of those: the name is not asked again. */
 export const guardedLookup =
-  (side: string, allowPrivate: boolean): LookupFunction =>
+  (
+    allowPrivate: boolean,
+    /** The error to end with. */
+    refused: (host: string, address: string, why: 'metadata' | 'private') => Error,
+  ): LookupFunction =>
   (host, options, done) => {
     lookup(host, { ...options, all: true }, (error, addresses) => {
       if (error) {
@@ -87,7 +73,7 @@ export const guardedLookup =
       for (const { address } of addresses) {
         const why = refusal(address, allowPrivate);
         if (why !== undefined) {
-          done(refusedAddress(side, host, address, why), '', 0);
+          done(refused(host, address, why), '', 0);
           return;
         }
       }
@@ -95,3 +81,9 @@ export const guardedLookup =
       else done(null, addresses[0]!.address, addresses[0]!.family);
     });
   };
+
+/** The address that a URL's host spells out, as URL reads it (decimal, octal and hexadecimal too); undefined: a name. */
+export const addressIn = (url: URL): string | undefined => {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return isIP(host) === 0 ? undefined : host;
+};
