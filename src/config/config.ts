@@ -1,6 +1,8 @@
 import type { IncrementalRule } from '../model/incremental.ts';
+import type { Measure } from '../model/monitoring.ts';
 import type { Tolerance } from '../model/pair.ts';
 import type { TransformSettings } from '../model/transform.ts';
+import type { AlertSettings, LogSettings, Slo } from './alerts.ts';
 import type { ShownDifferences } from './differences.ts';
 import type { Mode } from './modes.ts';
 import type { RecordEntity } from './records.ts';
@@ -17,6 +19,12 @@ export interface Config {
   readonly syncs: Readonly<Record<string, Sync>>;
   /** Tables that the API serves as records, by name. */
   readonly records: Readonly<Record<string, RecordEntity>>;
+  readonly log: LogSettings;
+  /** May anybody read the metrics? Undefined: on loopback. Resolves references when called. */
+  publicMetrics(): boolean | undefined;
+  /** Business metrics. */
+  readonly measures: readonly Measure[];
+  readonly alerts: AlertSettings;
   /** How `lockstep serve` listens. Resolves references when called. */
   server(): ServerSettings;
   /** Keys of the audit log. Resolves references when called. */
@@ -84,6 +92,8 @@ export interface Sync {
   readonly incremental?: IncrementalRule;
   /** Undefined: SQL shows no differences of it. */
   readonly differences: ShownDifferences | undefined;
+  /** Undefined: nothing is promised. */
+  readonly slo?: Slo;
   readonly guards: Guards;
   readonly apply: ApplySettings;
   /** Undefined: all tables of the default schemas. */

@@ -6,7 +6,7 @@ import type { ConfigFile } from './schema.ts';
 
 type Path = readonly PropertyKey[];
 
-const laterSections = ['cache', 'metrics', 'alerts', 'backups'] as const;
+const laterSections = ['cache', 'backups'] as const;
 const laterOfSync = ['schedule', 'after', 'sample'] as const;
 const laterOfPair = ['conflict'] as const;
 

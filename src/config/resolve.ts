@@ -16,6 +16,7 @@ import {
 import { differencesOf } from './differences.ts';
 import { httpEntry, secretsOf } from './http-entry.ts';
 import { incrementalOf } from './incremental.ts';
+import { alertsOf, logOf, measuresOf, sloOf } from './monitoring.ts';
 import type { ConfigDocument } from './places.ts';
 import { readSection } from './read-section.ts';
 import { endpointsOf, recordsOf } from './records-of.ts';
@@ -256,6 +257,7 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
     target: sync.target,
     mode: sync.mode ?? 'mirror',
     settleMs: sync.settle === undefined ? defaultSettleMs : durationAt(r, sync.settle as string, [...path, 'settle']),
+    ...(sync.slo === undefined ? {} : { slo: sloOf(r, sync.slo, [...path, 'slo']) }),
     guards: guardsOf(r, sync.guards, path),
     apply: applyOf(r, sync.apply, path),
     ...(sync.incremental === undefined
@@ -284,13 +286,25 @@ export const resolveConfig = (
   const written = endpointsOf(file, document);
   const endpoints = Object.fromEntries(Object.entries(written).map(([name, e]) => [name, endpointOf(r, name, e)]));
   const names = Object.keys(endpoints);
+  const syncs = Object.fromEntries(
+    Object.entries(file.syncs ?? {}).map(([name, s]) => [name, syncOf(r, name, s, names)]),
+  );
   const spot = (path: Path) => ({ path: path.map(String).join('.'), line: lineOf(r, path) });
   return {
     file: document.file,
     dir,
     endpoints,
-    syncs: Object.fromEntries(Object.entries(file.syncs ?? {}).map(([name, s]) => [name, syncOf(r, name, s, names)])),
+    syncs,
     records: recordsOf(file, document, names),
+    log: logOf(file.server?.log, dir),
+    publicMetrics: () => {
+      const written = file.server?.metrics?.public;
+      return written === undefined
+        ? undefined
+        : readSection('server', document, around).flag(written, ['metrics', 'public']);
+    },
+    measures: measuresOf(r, file.metrics, Object.fromEntries(Object.values(syncs).map((s) => [s.name, s.pairs]))),
+    alerts: alertsOf(r, file.alerts, [...Object.keys(syncs), ...names]),
     server: () => serverOf(file.server, readSection('server', document, around)),
     audit: () => auditKeysOf(file.audit, readSection('audit', document, around), (value) => around.onSecret?.(value)),
     checkpointEveryMs: () => checkpointEvery(file.audit, readSection('audit', document, around)),

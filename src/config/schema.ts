@@ -4,6 +4,7 @@ import { differencesSchema } from './differences-schema.ts';
 import { httpSchema } from './http-schema.ts';
 import { incrementalSchema } from './incremental-schema.ts';
 import { modes } from './modes.ts';
+import { alertsSchema, metricsSchema, sloSchema } from './monitoring-schema.ts';
 import { recordsSchema } from './records-schema.ts';
 import { breakerSchema, limitsSchema, replicasSchema, retrySchema } from './resilience-schema.ts';
 import { auditSchema, serverSchema } from './server-schema.ts';
@@ -197,6 +198,7 @@ const sync = z
     after: name.describe('No effect yet.').optional(),
     incremental: incrementalSchema.optional(),
     differences: differencesSchema.optional(),
+    slo: sloSchema.optional(),
     sample: share.describe('No effect yet.').optional(),
   })
   .describe('Two endpoints and the tables that should agree.');
@@ -216,8 +218,8 @@ export const configSchema = z
     server: serverSchema.optional(),
     audit: auditSchema.optional(),
     cache: later.describe('No effect yet.').optional(),
-    metrics: later.describe('No effect yet.').optional(),
-    alerts: later.describe('No effect yet.').optional(),
+    metrics: metricsSchema.optional(),
+    alerts: alertsSchema.optional(),
     backups: later.describe('No effect yet.').optional(),
   })
   .describe('Configuration of Lockstep.');

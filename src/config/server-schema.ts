@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { logSchema } from './monitoring-schema.ts';
 import { durationPattern } from './units.ts';
 
 /** `lockstep serve`: where it listens, and who may ask, as written. */
@@ -93,6 +94,10 @@ export const serverSchema = z
         })
         .describe('Who may ask. Tokens of `lockstep token create` always work, but with mode: none.')
         .optional(),
+      log: logSchema.optional(),
+      metrics: z
+        .strictObject({ public: flag.describe('May anybody read /metrics? Default: on loopback only.').optional() })
+        .optional(),
       rate_limit: z
         .union(
           [
@@ -107,7 +112,7 @@ export const serverSchema = z
         .describe('Requests per caller and process. Default 600 per 1m; false: no limit.')
         .optional(),
     },
-    { error: 'expected { host, port, workers, tls, proxy, auth, rate_limit }' },
+    { error: 'expected { host, port, workers, tls, proxy, auth, log, metrics, rate_limit }' },
   )
   .describe('lockstep serve: see docs/guide/security.md.');
 
