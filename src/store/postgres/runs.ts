@@ -3,7 +3,9 @@ import { LockstepError } from '../../model/errors.ts';
 import type { EndpointFacts, Json, Phase, Run, RunError, RunKind, RunState, Runs } from '../../model/store.ts';
 import { type Attempts, fromAsked, takenOver } from './claims.ts';
 import type { Connection, Database, Rows } from './database.ts';
+import { addEvents } from './events.ts';
 import { recordEnd } from './record-end.ts';
+import { endedEvent } from './run-ended.ts';
 import { lockHolders, lockOf } from './run-lock.ts';
 import { inTransaction } from './transaction.ts';
 import { fromJson, fromTime, plainOrNull, plainText, toJson, toTime } from './values.ts';
@@ -138,6 +140,7 @@ export const runsOf = (database: Database, attempts: Attempts = new Map()): Runs
       const ended = inTransaction(database, o, async (connection) => {
         const kept = await change(id, facts, o, connection);
         await recordEnd(connection, id, end, end.report ?? kept, o);
+        await addEvents(connection, [await endedEvent(connection, id, end.finished, o)], o);
       });
       const fenced = await ended.catch((error: unknown) => {
         if (error instanceof LockstepError && error.code === 'FENCED') return error;
