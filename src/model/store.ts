@@ -1,3 +1,4 @@
+import type { Alerts } from './alerts.ts';
 import type { Audit } from './audit.ts';
 import type { Change, ChangeOp, Difference, DifferenceKind } from './change.ts';
 import type { Cancel, Fingerprint } from './endpoint.ts';
@@ -27,6 +28,7 @@ export interface Store extends AsyncDisposable {
   readonly standings: Standings;
   readonly quarantine: Quarantine;
   readonly monitoring: Monitoring;
+  readonly alerts: Alerts;
   readonly listings: Listings;
   readonly approvals: Approvals;
   /** 32 random bytes under this name, made once: what one process of the store signs the others know. */

@@ -3,8 +3,13 @@ import type { Claims } from '../../model/service-store.ts';
 import type { Runs } from '../../model/store.ts';
 import type { Attempts } from './claims.ts';
 import type { Database } from './database.ts';
+import { addEvents } from './events.ts';
 import type { QueueInside } from './queue.ts';
+import { endedEvent } from './run-ended.ts';
+import { recordEnd } from './record-end.ts';
 import { lockHolders } from './run-lock.ts';
+import { inTransaction } from './transaction.ts';
+import { inTransaction } from './transaction.ts';
 import { toJson, toTime } from './values.ts';
 
 /** Ends the sessions that hold runs of processes that have given no sign of life: a stopped process keeps its locks. */
@@ -32,7 +37,7 @@ export const recoverWith =
          finished = case when deaths + 1 >= $1 then $2::timestamptz end,
          error = case when deaths + 1 >= $1 then $3 end
        where requested is not null and state = 'running' and not exists (${lockHolders('r.id')})
-       returning id`,
+       returning id, state`,
       [
         o.deaths,
         toTime(o.now),
@@ -44,11 +49,29 @@ export const recoverWith =
       ],
       o,
     );
+    const gone = dead.filter((row) => row['state'] === 'failed');
+    if (gone.length > 0)
+      await inTransaction(database, o, async (connection) => {
+        const events = [];
+        for (const row of gone) events.push(await endedEvent(connection, row['id'] as string, o.now, o));
+        await addEvents(connection, events, o);
+      });
     const found = await Promise.all(dead.map(async (row) => (await runs.get(row['id'] as string, o))!));
     await queue.mend(
       found.map((run) => run.id),
       o,
     );
+    for (const run of found)
+      if (run.state === 'failed')
+        await inTransaction(database, o, (connection) =>
+          recordEnd(
+            connection,
+            run.id,
+            { state: 'failed', exit: 1, finished: o.now, error: run.error! },
+            run.report,
+            o,
+          ),
+        );
     return {
       requeued: found.filter((run) => run.state === 'queued'),
       failed: found.filter((run) => run.state === 'failed'),

@@ -5,6 +5,7 @@ import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { ServiceStore } from '../../model/service-store.ts';
 import type { AuditKeys } from '../audit-chain.ts';
+import { alertsOf } from './alerts.ts';
 import { approvalsOf, sharedSecret } from './approvals.ts';
 import { auditOf } from './audit.ts';
 import { type Attempts, claimsOf } from './claims.ts';
@@ -67,6 +68,7 @@ export const openPostgresStore = async (
     standings: standingsOf(database),
     quarantine: quarantineOf(database),
     monitoring: monitoringOf(database),
+    alerts: alertsOf(database),
     listings: listingsOf(database),
     approvals: approvalsOf(database),
     sharedSecret: (name, c) => sharedSecret(database, name, c),

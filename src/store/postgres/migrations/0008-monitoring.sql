@@ -107,6 +107,9 @@ create table lockstep_control.alert (
   detail text not null,
   command text not null,
   value double precision,
+  -- channels; null: all
+  send text[],
+  notified timestamptz,
   acked_at timestamptz,
   acked_by text,
   ack_note text
