@@ -1,0 +1,255 @@
+import type { Config, EndpointEntry } from '../config/config.ts';
+import { defaultBreaker } from '../config/resilience.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Cancel, Endpoint, Fingerprint } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import { defaultRetry, type RetryPolicy, retrying } from '../model/retry.ts';
+import type { Timings } from '../telemetry/timings.ts';
+import type { EndpointHealth, Endpoints } from './endpoints.ts';
+import { type Breaker, type BreakerChange, openBreaker, verdictOn } from './endpoints-breaker.ts';
+import { type Chosen, openPlaces, type Place, type Places, type Wanted } from './endpoints-places.ts';
+import { openShared, requestTimeoutMs, type SharedEndpoint } from './endpoints-shared.ts';
+import { openTurns, type Turns } from './endpoints-turns.ts';
+import { type Watch, watched } from './endpoints-watch.ts';
+import { notWritable, sideOfEntry } from './job.ts';
+import type { Side } from './side.ts';
+
+export interface EndpointsOptions {
+  /** As it is now: a reload replaces it. */
+  config(): Config;
+  connect(side: Side, signal: AbortSignal): Promise<Endpoint>;
+  /** Which database an endpoint was when a run last wrote it down: to know its replicas while it is down. */
+  known?(name: string, o: Cancel): Promise<Fingerprint | undefined>;
+  /** Told of each change of a breaker. */
+  changed?(name: string, change: BreakerChange): void;
+  readonly timings?: Timings;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** How long work waits for a place, and a request of the API for a connection that others use. */
+const workWaitMs = 60_000;
+const requestWaitMs = 10_000;
+/** Requests that use one shared endpoint at once, where nothing else is said. */
+const requestsAtOnce = 6;
+
+/** What is kept of one endpoint, whatever its entry says at the moment. */
+interface Kept {
+  readonly breaker: Breaker;
+  readonly places: Places;
+  readonly works: Turns;
+  readonly shared: SharedEndpoint;
+  engine: string | undefined;
+  away: { readonly since: number; readonly chosen: Chosen } | undefined;
+}
+
+const unknownEndpoint = (name: string, config: Config): LockstepError =>
+  new LockstepError('NOT_FOUND', `there is no endpoint \`${name}\` in ${config.file}`, {
+    hint: `Endpoints: ${Object.keys(config.endpoints).join(', ') || 'none'}.`,
+  });
+
+/** The configured connection with the address of a replica. */
+const addressed = (entry: EndpointEntry, place: Place): EndpointEntry => {
+  if (place === 'configured') return entry;
+  return {
+    ...entry,
+    connection: () => {
+      const url = entry.replicas()[place]!;
+      const configured = entry.connection();
+      if (typeof configured === 'string') return url;
+      const { engine: _e, host: _h, port: _p, user: _u, password: _w, database: _d, ...rest } = configured;
+      return { ...rest, url };
+    },
+  };
+};
+
+export const openEndpoints = (x: EndpointsOptions): Endpoints => {
+  const { clock } = x;
+  const kept = new Map<string, Kept>();
+  const ending = new AbortController();
+
+  const entryOf = (name: string): EndpointEntry => {
+    const config = x.config();
+    const entry = Object.hasOwn(config.endpoints, name) ? config.endpoints[name] : undefined;
+    if (entry === undefined) throw unknownEndpoint(name, config);
+    return entry;
+  };
+
+  const policyOf = (entry: EndpointEntry, most: number): RetryPolicy => {
+    const policy = entry.retry ?? defaultRetry;
+    return { ...policy, attempts: Math.min(policy.attempts, most) };
+  };
+
+  const connect = async (name: string, place: Place, o: Omit<Wanted, 'standIn'>): Promise<Endpoint> => {
+    const entry = entryOf(name);
+    const side = sideOfEntry(x.config(), addressed(entry, place), o.writable);
+    const limited =
+      o.request && side.statementTimeoutMs === undefined ? { ...side, statementTimeoutMs: requestTimeoutMs } : side;
+    // with somebody to fall over to, or somebody who waits for an answer, there is no point in insisting
+    const patient = o.request === undefined && entry.replicas().length === 0;
+    const attempts = place !== 'configured' ? 1 : patient ? Number.MAX_SAFE_INTEGER : 2;
+    const began = clock.elapsed();
+    let ok = false;
+    try {
+      const endpoint = await retrying(policyOf(entry, attempts), { ...x, signal: o.signal }, () =>
+        x.connect(limited, o.signal),
+      );
+      ok = true;
+      return endpoint;
+    } finally {
+      x.timings?.record({ kind: 'endpoint', endpoint: name, call: 'connect', ok }, clock.elapsed() - began);
+    }
+  };
+
+  /** What is heard of the configured server counts for the breaker; a replica's troubles are its own. */
+  const watchOf = (name: string, { place }: Chosen): Watch => ({
+    endpoint: name,
+    clock,
+    timings: x.timings,
+    heard: (error) => {
+      const at = keep(name);
+      if (place === 'configured') at.breaker.heard(error);
+      if (verdictOn(name, error) === 'down') at.shared.doubt(place);
+    },
+    around: (_call, signal, work) =>
+      retrying(policyOf(entryOf(name), 3), { ...x, signal: signal ?? ending.signal }, work),
+  });
+
+  const make = (name: string): Kept => {
+    const entry = (): EndpointEntry | undefined => x.config().endpoints[name];
+    const turns = (places: () => number, waitMs: number): Turns => openTurns({ endpoint: name, places, waitMs, clock });
+    const breaker = openBreaker({
+      endpoint: name,
+      rule: () => entry()?.breaker ?? defaultBreaker,
+      clock,
+      changed: (change) => x.changed?.(name, change),
+    });
+    const places = openPlaces({
+      name,
+      replicas: () => entryOf(name).replicas().length,
+      connect: async (place, o) => {
+        const endpoint = await connect(name, place, o);
+        made.engine = endpoint.engine;
+        return endpoint;
+      },
+      breaker,
+      known: async (o) => x.known?.(name, o).catch(() => undefined),
+      clock,
+      signal: ending.signal,
+    });
+    const made: Kept = {
+      breaker,
+      places,
+      works: turns(() => entry()?.concurrency ?? Number.MAX_SAFE_INTEGER, workWaitMs),
+      shared: openShared({
+        name,
+        entry: () => entryOf(name),
+        choose: (o) => chosenOf(made, o),
+        watch: (chosen) => watchOf(name, chosen),
+        breaker,
+        turns: turns(() => entry()?.concurrency ?? requestsAtOnce, requestWaitMs),
+        clock,
+        signal: ending.signal,
+      }),
+      engine: undefined,
+      away: undefined,
+    };
+    return made;
+  };
+  const keep = (name: string): Kept => {
+    const there = kept.get(name) ?? make(name);
+    kept.set(name, there);
+    return there;
+  };
+
+  /** While a replica stands in, or was promoted: who, and since when. */
+  const chosenOf = async (at: Kept, o: Wanted): Promise<Chosen> => {
+    const chosen = await at.places.choose(o);
+    const before = at.away?.chosen;
+    if (chosen.standIn === undefined && chosen.place === 'configured') at.away = undefined;
+    else if (before?.place !== chosen.place || (before.standIn === undefined) !== (chosen.standIn === undefined))
+      at.away = { since: clock.now(), chosen };
+    return chosen;
+  };
+
+  const dressed = (endpoint: Endpoint, chosen: Chosen, dispose: () => Promise<void>): Endpoint =>
+    new Proxy(endpoint, {
+      get: (target, member) => {
+        if (member === 'standIn') return chosen.standIn;
+        if (member === Symbol.asyncDispose) return dispose;
+        return Reflect.get(target, member, target) as unknown;
+      },
+    });
+
+  const shared: Endpoints['shared'] = async (name, o) => {
+    const { endpoint, chosen } = await keep(entryOf(name).name).shared.get(o);
+    return dressed(endpoint, chosen, async () => {});
+  };
+
+  return {
+    open: async (name, o) => {
+      const entry = entryOf(name);
+      if (o.writable && !entry.writable) throw notWritable(x.config(), entry);
+      const at = keep(name);
+      const leave = await at.works.take(o);
+      try {
+        const chosen = await chosenOf(at, { ...o, standIn: (o.standIn ?? false) && !o.writable });
+        const { endpoint } = watched(chosen.endpoint, watchOf(name, chosen));
+        return dressed(endpoint, chosen, async () => {
+          try {
+            await chosen.endpoint[Symbol.asyncDispose]();
+          } finally {
+            leave();
+          }
+        });
+      } catch (error) {
+        leave();
+        throw error;
+      }
+    },
+    shared,
+    probe: async (name, o) => {
+      const began = clock.elapsed();
+      const endpoint = await shared(name, o);
+      {
+        await using _snapshot = await endpoint.snapshot(o);
+      }
+      const latencyMs = Math.round((clock.elapsed() - began) * 100) / 100;
+      const role = await endpoint.role?.(o);
+      const connections = endpoint.connections?.();
+      return {
+        latencyMs,
+        version: endpoint.version,
+        address: endpoint.fingerprint.address,
+        ...(role === undefined ? {} : { role }),
+        ...(connections === undefined ? {} : { connections }),
+      };
+    },
+    health: () =>
+      Object.values(x.config().endpoints).map((entry): EndpointHealth => {
+        const at = kept.get(entry.name);
+        const away = at?.away;
+        const { retryAt, lastError } = at?.breaker ?? {};
+        return {
+          name: entry.name,
+          engine: at?.engine,
+          writable: entry.writable,
+          breaker: at?.breaker.state ?? 'closed',
+          failures: at?.breaker.failures ?? 0,
+          ...(retryAt === undefined ? {} : { retryAt }),
+          ...(away?.chosen.standIn === undefined
+            ? {}
+            : { degraded: { since: away.since, reason: away.chosen.standIn.reason } }),
+          ...(away === undefined || away.chosen.standIn !== undefined
+            ? {}
+            : { promoted: { since: away.since, address: away.chosen.endpoint.fingerprint.address } }),
+          replicas: at?.places.replicas() ?? [],
+          ...(lastError === undefined ? {} : { lastError }),
+        };
+      }),
+    [Symbol.asyncDispose]: async () => {
+      ending.abort(new LockstepError('ABORTED', 'the endpoints are being closed'));
+      await Promise.allSettled([...kept.values()].map((at) => at.shared[Symbol.asyncDispose]()));
+    },
+  };
+};

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { LockstepError } from '../../src/model/errors.ts';
+import { type PairServer, type ReplicaPair, startReplicaPair } from '../servers/replica.ts';
+import { endpointsOf, idsOf, o, until } from './support.ts';
+
+/** One pair of servers, and what happens to it one after the other. */
+let pair: ReplicaPair;
+let stranger: PairServer;
+let service: Awaited<ReturnType<typeof endpointsOf>>;
+
+const yaml = (replicas: readonly PairServer[]): string => `version: 1
+endpoints:
+  crm:
+    url: ${pair.primary.url()}
+    writable: true
+    replicas: [${replicas.map((r) => `"${r.url()}"`).join(', ')}]
+    retry: { attempts: 2, base: 10ms, max: 20ms }
+    breaker: { failures: 2, reset_after: 300ms }
+`;
+const health = () => service.endpoints.health()[0]!;
+
+before(async () => {
+  pair = await startReplicaPair();
+  await pair.primary.query('create table t (id int primary key); insert into t values (1), (2)');
+  await pair.caughtUp();
+  stranger = await pair.stranger();
+  await stranger.query('create table t (id int primary key); insert into t values (666)');
+  service = await endpointsOf(yaml([stranger, pair.replica]));
+});
+after(async () => {
+  await service?.[Symbol.asyncDispose]();
+  await pair?.[Symbol.asyncDispose]();
+});
+
+test('while the primary is up it is read and written, and the replica says how far it is behind', async () => {
+  await using endpoint = await service.endpoints.open('crm', { ...o, writable: true });
+  assert.ok(endpoint.writer);
+  assert.equal(endpoint.standIn, undefined);
+  assert.match(endpoint.fingerprint.address, new RegExp(`:${pair.primary.port}$`));
+  assert.deepEqual(await idsOf(endpoint), ['1', '2']);
+  const [other, replica] = health().replicas;
+  assert.match(other!.problem!, /this is another server/);
+  assert.equal(replica!.problem, undefined);
+  assert.equal(replica!.role?.standby, true);
+  assert.equal(typeof replica!.role?.behindMs, 'number');
+  assert.equal(health().breaker, 'closed');
+});
+
+test('when it stops, reads come from its replica and from no other server, and say so; writes name what to do', async () => {
+  await pair.primary.stop();
+  const shared = await service.endpoints.shared('crm', o);
+  assert.deepEqual(await idsOf(shared), ['1', '2']);
+  assert.match(shared.standIn!.reason, /the primary is down: .*nothing listens/);
+  assert.equal(shared.writer, undefined);
+  await using endpoint = await service.endpoints.open('crm', { ...o, writable: false, standIn: true });
+  assert.deepEqual(await idsOf(endpoint), ['1', '2']);
+  for (const refused of [
+    () => service.endpoints.open('crm', { ...o, writable: true, standIn: true }),
+    () => service.endpoints.open('crm', { ...o, writable: false }),
+    () => service.endpoints.shared('crm', { ...o, writable: true }),
+  ])
+    await assert.rejects(refused(), (error: LockstepError) => {
+      assert.equal(error.code, 'PRIMARY_DOWN');
+      assert.ok(error.retryAfterMs! >= 1000);
+      return true;
+    });
+  assert.match(health().degraded!.reason, /the primary is down/);
+  assert.deepEqual(
+    service.changes.slice(0, 1).map((c) => [c.name, c.state]),
+    [['crm', 'open']],
+  );
+});
+
+test('who has never seen the primary does not believe a replica', async () => {
+  await using fresh = await endpointsOf(yaml([pair.replica]));
+  await assert.rejects(
+    fresh.endpoints.open('crm', { ...o, writable: false, standIn: true }),
+    (error: LockstepError) => {
+      assert.equal(error.code, 'CONNECT');
+      assert.match(error.details.join('\n'), /nobody knows whether this is its copy/);
+      return true;
+    },
+  );
+  const fingerprint = (await service.endpoints.shared('crm', o)).fingerprint;
+  await using told = await endpointsOf(yaml([stranger, pair.replica]), { known: async () => fingerprint });
+  await using endpoint = await told.endpoints.open('crm', { ...o, writable: false, standIn: true });
+  assert.deepEqual(await idsOf(endpoint), ['1', '2']);
+});
+
+test('it comes back, and everything is as before without a restart', async () => {
+  await pair.primary.start();
+  await until(async () => (await service.endpoints.shared('crm', o)).standIn === undefined);
+  const shared = await service.endpoints.shared('crm', { ...o, writable: true });
+  assert.match(shared.fingerprint.address, new RegExp(`:${pair.primary.port}$`));
+  assert.ok(shared.writer);
+  assert.equal(health().degraded, undefined);
+  assert.equal(health().breaker, 'closed');
+  assert.deepEqual(service.changes.map((c) => c.state).slice(-2), ['half_open', 'closed']);
+});
+
+test('a replica that was promoted takes its place, for writes too; the old primary, overtaken, does not', async () => {
+  await pair.primary.query('insert into t values (3)');
+  await pair.caughtUp();
+  await pair.primary.stop();
+  await pair.replica.promote();
+  {
+    await using endpoint = await service.endpoints.open('crm', { ...o, writable: true });
+    assert.match(endpoint.fingerprint.address, new RegExp(`:${pair.replica.port}$`));
+    assert.ok(endpoint.writer);
+    assert.equal(endpoint.standIn, undefined);
+    assert.match(health().promoted!.address, new RegExp(`:${pair.replica.port}$`));
+  }
+  await pair.replica.query('insert into t values (4)');
+  await pair.primary.start();
+  await pair.primary.query('insert into t values (999)');
+  // the breaker lets the old primary answer again
+  await until(async () => {
+    await using endpoint = await service.endpoints.open('crm', { ...o, writable: true });
+    assert.deepEqual(await idsOf(endpoint), ['1', '2', '3', '4']);
+    return health().breaker === 'closed';
+  });
+  await using fresh = await endpointsOf(yaml([pair.replica]));
+  await using endpoint = await fresh.endpoints.open('crm', { ...o, writable: true });
+  assert.deepEqual(await idsOf(endpoint), ['1', '2', '3', '4']);
+});
