@@ -1,7 +1,9 @@
 import type { Loaded, Loader, LoadOptions } from '../../model/build.ts';
 import type { Cancel, StepMark } from '../../model/endpoint.ts';
+import { NotInForm } from '../../model/not-in-form.ts';
 import type { Batch, Row, Text } from '../../model/row.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
+import { csvForm, isCsv } from '../sql/csv-form.ts';
 import { id, tableId } from '../sql/quote.ts';
 import type { Room } from '../sql/room.ts';
 import { commitFailure, fenced } from '../sql/step-lock.ts';
@@ -49,6 +51,28 @@ const piecesOf = (rows: Batch<Row>, bytes: readonly number[]): string[] => {
   if (piece !== '') pieces.push(piece);
   return pieces;
 };
+
+/** The CSV form that a table's columns are loaded from; undefined where it does not hold all of their types. */
+const csvOf = (table: Table, columns: readonly string[]): string | undefined => {
+  const found = columns.map((name) => table.columns.find((c) => c.name === name));
+  // what is no type of the server's own (a domain, citext) may read a text in its own way
+  if (found.some((c) => c === undefined || !plainType.test(c.native))) return undefined;
+  return csvForm(found.map((c) => c!.type));
+};
+
+const plainType =
+  /^(bigint|integer|smallint|boolean|uuid|bytea|date|double precision|text|numeric(\(\d+,-?\d+\))?|character varying(\(\d+\))?|timestamp(\(6\))? without time zone)$/;
+
+/** Bytes as the messages of a COPY. */
+async function* asMessages(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  for await (const piece of pieces) {
+    const head = Buffer.alloc(5);
+    head[0] = 0x64;
+    head.writeInt32BE(piece.length + 4, 1);
+    yield head;
+    yield piece;
+  }
+}
 
 /** Loads by COPY, steps beside each other. */
 export const openLoader = (x: LoaderContext): Loader => {
@@ -144,7 +168,8 @@ export const openLoader = (x: LoaderContext): Loader => {
               const session = await x.room.lendInTurn(o);
               try {
                 await session.begin('read', at);
-                return await byteForms(session, table, columns, at);
+                const csv = csvOf(table, columns);
+                return [...(await byteForms(session, table, columns, at)), ...(csv === undefined ? [] : [csv])];
               } finally {
                 await session.rollback();
                 await x.room.keep(session);
@@ -157,11 +182,12 @@ export const openLoader = (x: LoaderContext): Loader => {
                     status: 'done',
                     rows: await session.copyStream(
                       new CopyStream(copySql(table, columns, formOption(form))),
-                      bytes,
+                      isCsv(form) ? asMessages(bytes) : bytes,
                       at,
                     ),
                   };
                 } catch (error) {
+                  if (error instanceof NotInForm) return { status: 'refused', reason: error.message };
                   const refused = refusalReason(error);
                   if (refused !== undefined) return { status: 'refused', reason: refused.reason };
                   throw session.explain(error, at);

@@ -1,6 +1,7 @@
 import type { BulkRows, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { tableLabel } from '../../model/schema.ts';
+import { isCsv } from '../sql/csv-form.ts';
 import { tableId } from '../sql/quote.ts';
 import type { RowSink } from './copy-out.ts';
 import type { HashingContext } from './hashing-context.ts';
@@ -61,7 +62,10 @@ export const byteForms = async (
 };
 
 /** The options of COPY for a form. */
-export const formOption = (form: string): string => (form.startsWith('postgres binary ') ? ' (format binary)' : '');
+export const formOption = (form: string): string => {
+  if (isCsv(form)) return ` (format csv, encoding 'UTF8')`;
+  return form.startsWith('postgres binary ') ? ' (format binary)' : '';
+};
 
 /** Rows as the messages of a COPY. */
 export const bulkRowsOf = (x: Omit<HashingContext, 'forms'>): BulkRows => ({

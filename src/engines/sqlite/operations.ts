@@ -18,7 +18,7 @@ export interface OpenArgs {
 }
 
 export interface StreamArgs {
-  readonly kind: 'rows' | 'hashes';
+  readonly kind: 'rows' | 'hashes' | 'csv';
   readonly selection: Selection;
   readonly segment: Segment;
   readonly hash?: HashSpec | undefined;
@@ -36,6 +36,9 @@ export interface Work {
 export type Chunk =
   | { readonly rows: readonly Row[] }
   | { readonly hashes: HashBatch }
+  | { readonly csv: Uint8Array; readonly count: number }
+  /** A row that CSV of its types does not say. */
+  | { readonly odd: true }
   | { readonly end: true; readonly work: Work };
 
 export interface Holder {
@@ -74,6 +77,8 @@ export interface Operations {
   end: { args: null; value: null };
   stream: { args: StreamArgs; value: number };
   next: { args: number; value: Chunk };
+  /** The name of the CSV form that these columns can be read in; null: none. */
+  csvForm: { args: Selection; value: string | null };
   close: { args: number; value: Work | null };
   count: { args: Selection; value: { readonly rows: number; readonly work: Work } };
   sample: { args: { readonly selection: Selection; readonly rows: number }; value: readonly Key[] };

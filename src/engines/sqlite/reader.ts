@@ -1,4 +1,5 @@
 import type {
+  BulkRows,
   Cancel,
   Changes,
   HashBatch,
@@ -9,6 +10,7 @@ import type {
   Selection,
 } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import { NotInForm } from '../../model/not-in-form.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
 import { changesOf } from './changed.ts';
 import type { Connection } from './connection.ts';
@@ -20,6 +22,7 @@ const ahead = 2;
 /** One read transaction of an SQLite process. */
 export class SqliteReader implements Reader {
   readonly hashing: Hashing;
+  readonly bulk: BulkRows;
   readonly changes: Changes;
   readonly #side: string;
   readonly #connection: Connection;
@@ -39,6 +42,14 @@ export class SqliteReader implements Reader {
     this.#release = o.release;
     this.#onQuery = o.onQuery;
     this.changes = changesOf((selection, segment, cancel) => this.scan(selection, segment, cancel));
+    this.bulk = {
+      forms: (selection, cancel) =>
+        this.#alone(async () => {
+          const form = await this.#connection.call('csvForm', selection, cancel);
+          return form === null ? [] : [form];
+        }),
+      read: (selection, segment, _form, cancel) => this.#csv(selection, segment, cancel),
+    };
     this.hashing = {
       forms: ['bytes', 'hex'],
       supports: (c) => (c.as.kind === 'json' ? 'jsonb' : 'exact'),
@@ -66,6 +77,13 @@ export class SqliteReader implements Reader {
   ): AsyncGenerator<HashBatch> {
     for await (const chunk of this.#stream({ kind: 'hashes', selection, segment, hash }, cancel)) {
       if ('hashes' in chunk) yield chunk.hashes;
+    }
+  }
+
+  async *#csv(selection: Selection, segment: Segment, cancel: Cancel): AsyncGenerator<Buffer, void, undefined> {
+    for await (const chunk of this.#stream({ kind: 'csv', selection, segment }, cancel)) {
+      if ('odd' in chunk) throw new NotInForm(`${selection.table.name} holds a value of another type than its column`);
+      if ('csv' in chunk) yield Buffer.from(chunk.csv.buffer, chunk.csv.byteOffset, chunk.csv.byteLength);
     }
   }
 

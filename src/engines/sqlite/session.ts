@@ -3,6 +3,7 @@ import { LockstepError } from '../../model/errors.ts';
 import type { Row } from '../../model/row.ts';
 import { bounded, isRowid } from './bounded.ts';
 import { type CatalogueTable, inspectDatabase } from './catalogue.ts';
+import { csvFormOf, csvRows } from './csv.ts';
 import { type Database, openDatabase, requireTransaction } from './database.ts';
 import { define, tableDetails } from './details.ts';
 import { digestOfRows } from './digest.ts';
@@ -11,7 +12,7 @@ import { isSqliteFailure, resultCode, resultCodes } from './failures.ts';
 import { digestOfFrames } from './frame-digest.ts';
 import { hashesOfFrames } from './frame-stream.ts';
 import { loadRows } from './load-rows.ts';
-import type { OpenArgs, Operations, StreamArgs, Work } from './operations.ts';
+import type { Chunk, OpenArgs, Operations, StreamArgs, Work } from './operations.ts';
 import type { Orders } from './read-plan.ts';
 import { countRows, hashesOfRows, keyBounds, type Snapshot, sampleKeys } from './reading.ts';
 import { defineFunctions, type Meter, type Slots, scanRows } from './scan.ts';
@@ -20,7 +21,7 @@ import { beginStep, giveLock, isApplied, prepareTarget, renewHeld, renewLock, ta
 import { commit, writeBatch } from './write.ts';
 
 interface Stream {
-  readonly batches: Generator<readonly Row[] | HashBatch>;
+  readonly batches: Generator<readonly Row[] | HashBatch | Extract<Chunk, { csv: unknown } | { odd: true }>>;
   readonly meter: Meter;
   elapsedMs: number;
 }
@@ -117,7 +118,9 @@ export const openSession = (): Session => {
     const batches: Stream['batches'] =
       kind === 'rows'
         ? scanRows(s.db, s.slots, s.orders, selection, segment, meter)
-        : (hashesOfFrames(s, selection, segment, hash!, meter) ?? hashesOfRows(s, selection, segment, hash!, meter));
+        : kind === 'csv'
+          ? csvRows(s, selection, segment, meter)
+          : (hashesOfFrames(s, selection, segment, hash!, meter) ?? hashesOfRows(s, selection, segment, hash!, meter));
     streams.set(nextStream, { batches: blamed(asked.filter, batches), meter, elapsedMs: 0 });
     return nextStream++;
   };
@@ -153,10 +156,14 @@ export const openSession = (): Session => {
         const start = performance.now();
         const { value, done } = stream.batches.next();
         stream.elapsedMs += performance.now() - start;
-        if (!done) return Array.isArray(value) ? { rows: value } : { hashes: value as HashBatch };
+        if (!done) {
+          if (Array.isArray(value)) return { rows: value };
+          return 'csv' in value || 'odd' in value ? value : { hashes: value as HashBatch };
+        }
         streams.delete(number);
         return { end: true, work: workOf(stream.meter, stream.elapsedMs) };
       },
+      csvForm: (selection) => csvFormOf(snapshot(), within(snapshot(), selection)),
       close: (number) => {
         const stream = streams.get(number);
         streams.delete(number);

@@ -13,5 +13,6 @@ pipe.on('end', end).on('close', end).on('error', end).resume();
  * statements: an orphan ends at once and neither works on nor keeps a lock.
  */
 export const watchParent = (): void => {
-  new Worker(watching, { eval: true }).unref();
+  // Its output is not joined to ours: that would make our descriptor return before all is written, and each wait a sleep.
+  new Worker(watching, { eval: true, stdout: true, stderr: true }).unref();
 };
