@@ -9,7 +9,6 @@ import { endedEvent } from './run-ended.ts';
 import { recordEnd } from './record-end.ts';
 import { lockHolders } from './run-lock.ts';
 import { inTransaction } from './transaction.ts';
-import { inTransaction } from './transaction.ts';
 import { toJson, toTime } from './values.ts';
 
 /** Ends the sessions that hold runs of processes that have given no sign of life: a stopped process keeps its locks. */
