@@ -9,12 +9,12 @@ import { type DiffOptions, startWork, type Work } from './context.ts';
 import { keyIsGuaranteed, keyMayBeNull } from './key.ts';
 
 /** A table of fewer rows is one range. */
-export const smallTable = 200_000;
+const smallTable = 200_000;
 
 /** How a pair is cut into ranges. */
 export interface Cut {
-  /** About as many ranges are wanted. */
-  readonly ranges: number;
+  /** About how many ranges are wanted of a table of so many rows. */
+  ranges(rows: number): number;
   /** A table of fewer rows is one range. Default `smallTable`. */
   readonly smallRows?: number;
 }
@@ -32,7 +32,7 @@ const rounds = 4;
 export const cutRanges = async (options: DiffOptions, cut: Cut): Promise<readonly KeyRange[]> => {
   const whole: readonly KeyRange[] = [{}];
   const { pair } = options;
-  if (cut.ranges < 2 || pair.keyWidth === 0 || (keyMayBeNull(pair) && !keyIsGuaranteed(pair))) return whole;
+  if (pair.keyWidth === 0 || (keyMayBeNull(pair) && !keyIsGuaranteed(pair))) return whole;
   const { signal } = options;
   const work = startWork(options, { source: pairSelection(pair, 'source'), target: pairSelection(pair, 'target') });
   const [source, target] = await both(
@@ -44,15 +44,16 @@ export const cutRanges = async (options: DiffOptions, cut: Cut): Promise<readonl
   await using _target = target;
   const readers = { source, target };
   const rows = await tableRows(work, readers);
-  if (rows < (cut.smallRows ?? smallTable)) return whole;
+  const wanted = cut.ranges(rows);
+  if (wanted < 2 || rows < (cut.smallRows ?? smallTable)) return whole;
   const [s, t] = await both(
     signal,
     async (x) => (await source.ranges?.(work.selections.source, { signal: x })) ?? false,
     async (x) => (await target.ranges?.(work.selections.target, { signal: x })) ?? false,
   );
   if (!s || !t) return whole;
-  const keys = await spreadKeys(work, readers, cut.ranges * keysPerRange);
-  return between(evenly(keys, cut.ranges - 1));
+  const keys = await spreadKeys(work, readers, wanted * keysPerRange);
+  return between(evenly(keys, wanted - 1));
 };
 
 /** Keys of both sides spread over the table, in order, each once. */

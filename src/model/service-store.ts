@@ -1,5 +1,6 @@
 import type { Cancel } from './endpoint.ts';
 import type { Queue } from './queue.ts';
+import type { Segments } from './segments.ts';
 import type { Asked, Events, RunDesk, RunRequest } from './service.ts';
 import type { EndState, Run, Store } from './store.ts';
 
@@ -83,6 +84,7 @@ export interface ServiceStore extends Store {
   readonly queue: Queue;
   readonly claims: Claims;
   readonly schedules: Schedules;
+  readonly segments: Segments;
   paused(o: Cancel): Promise<readonly Paused[]>;
   /** One item whenever somebody has asked to stop, pause or resume something; at least once a second. */
   stops(o: Cancel): AsyncIterable<void>;

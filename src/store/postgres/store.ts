@@ -26,6 +26,7 @@ import { openQueue } from './queue.ts';
 import { recoverWith } from './recover.ts';
 import { runsOf } from './runs.ts';
 import { schedulesOf } from './schedules.ts';
+import { segmentsOf } from './segments.ts';
 import { standingsOf } from './standings.ts';
 import { tokensOf } from './tokens.ts';
 import { traceOf } from './trace.ts';
@@ -79,6 +80,7 @@ export const openPostgresStore = async (
     queue,
     claims: { ...claimsOf(database, runs, attempts), recover: recoverWith(database, runs, attempts, queue) },
     schedules: schedulesOf(database, queue, enqueueWith(queue)),
+    segments: segmentsOf(database),
     paused: (c) => pausedSyncs(database, c),
     stops: (c) => listener.arrivals('lockstep_stop', stopPollMs, c),
     tend: async (c) => {

@@ -1,0 +1,69 @@
+import type { Difference } from './change.ts';
+import type { Cancel, KeyRange } from './endpoint.ts';
+import type { Batch } from './row.ts';
+import type { Json } from './store.ts';
+
+/** A pair of a run that is compared in ranges of its key, each by whoever takes it. */
+export interface SegmentSet {
+  readonly run: string;
+  readonly pair: string;
+  /** Stands for what is compared with what, and how: equal exactly when that is. */
+  readonly what: string;
+  /** How many differences of the pair are wanted with their values; may be Infinity. */
+  readonly kept: number;
+}
+
+/** A segment as a worker has it. It is the worker's until it is done, given back, or the worker is taken for dead. */
+export interface TakenSegment {
+  readonly run: string;
+  readonly pair: string;
+  /** In key order, from 0. */
+  readonly n: number;
+  readonly range: KeyRange;
+  /** Rises each time the segment is taken: only the newest one's work counts. */
+  readonly attempt: number;
+}
+
+export interface SegmentCounts {
+  readonly total: number;
+  readonly done: number;
+  /** Not done, and taken too often to be tried once more: it kills whoever takes it. */
+  readonly worn: number;
+}
+
+/** Takes in the differences of one segment, in key order. Nothing is visible before `end`. */
+export interface SegmentWriter {
+  add(differences: Batch<Difference>, o: Cancel): Promise<void>;
+  /**
+   * The segment is done: its result and its differences become visible at once. False: another attempt has been begun
+   * meanwhile, and nothing of this one counts.
+   */
+  end(result: Json, o: Cancel): Promise<boolean>;
+}
+
+/** Segments of comparisons that go on now. Nothing of them is lost with a process, and nothing is counted twice. */
+export interface Segments {
+  /** Writes a set down with its ranges, in the place of one that is there. */
+  open(set: SegmentSet, ranges: readonly KeyRange[], o: Cancel): Promise<void>;
+  /** The set of a run that goes on; undefined: there is none. */
+  find(run: string, pair: string, o: Cancel): Promise<SegmentSet | undefined>;
+  /**
+   * Takes the first segment that nobody is at work on: it was not taken, or who took it has died (at once), or has given
+   * no sign of life for `silentMs`. Undefined: there is none now, or the run does not go on.
+   */
+  take(
+    set: Pick<SegmentSet, 'run' | 'pair'>,
+    o: Cancel & { readonly worker: string; readonly silentMs: number },
+  ): Promise<TakenSegment | undefined>;
+  /** Says that its worker is at it. False: the segment is no longer the worker's, or nobody wants it any more. */
+  beat(taken: TakenSegment, o: Cancel): Promise<boolean>;
+  giveBack(taken: TakenSegment, o: Cancel): Promise<void>;
+  writer(taken: TakenSegment): SegmentWriter;
+  counts(set: Pick<SegmentSet, 'run' | 'pair'>, o: Cancel): Promise<SegmentCounts>;
+  /** Of the segments that are done, in key order. */
+  results(set: Pick<SegmentSet, 'run' | 'pair'>, o: Cancel): Promise<readonly Json[]>;
+  /** Of the segments that are done, in key order. */
+  differences(set: Pick<SegmentSet, 'run' | 'pair'>, o: Cancel): AsyncIterable<Batch<Difference>>;
+  /** Forgets the set; who is still at work on it finds that out by its next beat. */
+  close(set: Pick<SegmentSet, 'run' | 'pair'>, o: Cancel): Promise<void>;
+}

@@ -1,0 +1,172 @@
+import type { DiffOptions } from '../diff/context.ts';
+import { type Detected, detect } from '../diff/diff-table.ts';
+import type { RangeCounted } from '../diff/report.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Table } from '../model/schema.ts';
+import type { SegmentSet, Segments, TakenSegment } from '../model/segments.ts';
+import type { Json } from '../model/store.ts';
+
+/** Who works on segments. */
+export interface SegmentWorker {
+  /** Names this process among all workers. */
+  readonly worker: string;
+  /** A worker that gave no sign of life for so long is taken for dead, milliseconds. Default: 15 s. */
+  readonly silentMs?: number;
+}
+
+const usuallySilentMs = 15_000;
+/** Signs of life in the time after which there would be none. */
+const beatsPerSilence = 6;
+
+export interface SegmentWork extends SegmentWorker {
+  readonly segments: Segments;
+  readonly set: SegmentSet;
+  /** How the pair is compared; the range and the sink are each segment's own. */
+  readonly options: DiffOptions;
+  /** Asked when there is nothing to take: is it over? Absent: it is, for us. */
+  settled?(): Promise<boolean>;
+  readonly pollMs?: number;
+}
+
+/** A segment whose differences were detected and wait to be confirmed. */
+interface Waiting {
+  end(): Promise<void>;
+}
+
+/**
+ * Takes segments and compares them, one after the other: while the differences of one settle, the next is read. Returns
+ * when there is none left to take and, if that is asked, all are done, whoever did them.
+ */
+export const workOnSegments = async (w: SegmentWork): Promise<void> => {
+  const { segments, set, options } = w;
+  const { clock, signal } = options;
+  const silentMs = w.silentMs ?? usuallySilentMs;
+  let waiting: Waiting | undefined;
+  const endWaiting = async (): Promise<void> => {
+    const last = waiting;
+    waiting = undefined;
+    await last?.end();
+  };
+  try {
+    for (;;) {
+      const taken = await segments.take(set, { signal, worker: w.worker, silentMs });
+      if (taken !== undefined) {
+        const begun = await begin(w, taken, silentMs / beatsPerSilence);
+        // The one before had its time to settle while this one was read.
+        try {
+          await endWaiting();
+        } finally {
+          waiting = begun;
+        }
+        continue;
+      }
+      if (waiting !== undefined) {
+        await endWaiting();
+        continue;
+      }
+      if (w.settled === undefined || (await w.settled())) return;
+      await clock.sleep(w.pollMs ?? silentMs, signal);
+    }
+  } finally {
+    // Only after a failure: what is not ended is given back.
+    await (waiting as (Waiting & { drop(): Promise<void> }) | undefined)?.drop();
+  }
+};
+
+/** Detects the differences of a segment. Undefined: it is no longer ours. */
+const begin = async (
+  { segments, set, options }: SegmentWork,
+  taken: TakenSegment,
+  beatMs: number,
+): Promise<(Waiting & { drop(): Promise<void> }) | undefined> => {
+  const held = hold(segments, taken, options.clock, options.signal, beatMs);
+  const writer = segments.writer(taken);
+  let left = set.kept;
+  const drop = async (): Promise<void> => {
+    await held.stop();
+    // If that fails, its worker is missed.
+    await segments.giveBack(taken, { signal: AbortSignal.timeout(5000) }).catch(() => {});
+  };
+  /** What fails because the segment was taken from us is not our failure. */
+  const orLost = async (work: () => Promise<void>): Promise<boolean> => {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      await drop();
+      if (held.isLost() && !options.signal.aborted) return false;
+      throw error;
+    }
+  };
+  let detected: Detected | undefined;
+  const isOurs = await orLost(async () => {
+    detected = await detect({
+      ...options,
+      pair: shareOf(options.pair, (await segments.counts(set, { signal: held.signal })).total),
+      range: taken.range,
+      signal: held.signal,
+      sink: {
+        wanted: () => left,
+        write: async (_, differences) => {
+          left -= differences.length;
+          await writer.add(differences, { signal: held.signal });
+        },
+      },
+    });
+  });
+  if (!isOurs) return undefined;
+  return {
+    drop,
+    end: async () => {
+      await orLost(async () => {
+        const { positions, confirm } = detected!;
+        const { counted } = await confirm();
+        const result: RangeCounted = { counted, positions };
+        await writer.end(result as unknown as Json, { signal: held.signal });
+        await held.stop();
+      });
+    },
+  };
+};
+
+/** The pair as a segment shows it: its tables have their share of the rows. */
+const shareOf = (pair: DiffOptions['pair'], segments: number): DiffOptions['pair'] => {
+  const share = (table: Table): Table =>
+    table.estimatedRows === undefined
+      ? table
+      : { ...table, estimatedRows: Math.ceil(table.estimatedRows / Math.max(1, segments)) };
+  return { ...pair, source: share(pair.source), target: share(pair.target) };
+};
+
+interface Held {
+  /** Aborted when the caller's is, or when the segment is lost. */
+  readonly signal: AbortSignal;
+  isLost(): boolean;
+  stop(): Promise<void>;
+}
+
+/** Gives signs of life until it is stopped. */
+const hold = (segments: Segments, taken: TakenSegment, clock: Clock, signal: AbortSignal, beatMs: number): Held => {
+  const lost = new AbortController();
+  const stopped = new AbortController();
+  const until = AbortSignal.any([signal, stopped.signal]);
+  const beating = (async () => {
+    for (;;) {
+      await clock.sleep(beatMs, until);
+      if (await segments.beat(taken, { signal: until })) continue;
+      lost.abort(new Error('the segment has another worker, or nobody wants it any more'));
+      return;
+    }
+  })().catch((error: unknown) => {
+    // Without signs of life the segment is soon another's.
+    if (!until.aborted) lost.abort(error);
+  });
+  return {
+    signal: AbortSignal.any([signal, lost.signal]),
+    isLost: () => lost.signal.aborted,
+    stop: async () => {
+      stopped.abort();
+      await beating;
+    },
+  };
+};

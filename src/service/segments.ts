@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import type { DiffOptions } from '../diff/context.ts';
+import { type Cut, cutRanges } from '../diff/cut-ranges.ts';
+import type { Detected } from '../diff/diff-table.ts';
+import { type RangeCounted, rangesReport } from '../diff/report.ts';
+import type { Difference } from '../model/change.ts';
+import type { Cancel } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Queue } from '../model/queue.ts';
+import type { SegmentSet, Segments } from '../model/segments.ts';
+import { pairSelection } from '../model/selection.ts';
+import type { Json } from '../model/store.ts';
+import { type SegmentWorker, workOnSegments } from './segment-work.ts';
+
+/** Differences that the patterns are found in. */
+const sampled = 500;
+/** How often is looked whether the others are done, milliseconds. */
+const pollMs = 100;
+
+const leastRows = 50_000;
+const usualRows = 500_000;
+const usualWorkers = 4;
+const mostRanges = 256;
+
+/** So many ranges that several workers end at about the same time, none of them too small to be worth its start. */
+const rangesOf = (rows: number): number =>
+  Math.min(mostRanges, Math.floor(rows / leastRows), Math.max(Math.ceil(rows / usualRows), usualWorkers * 4));
+
+export interface SpreadOptions extends SegmentWorker {
+  readonly run: string;
+  readonly segments: Segments;
+  /** Where others are told that there is work; what is told may be lost. */
+  readonly queue?: Pick<Queue, 'add'>;
+  readonly cut?: Cut;
+}
+
+/** What a worker is told of work: the segments that it finds are in the store. */
+export type SegmentJob = { readonly run: string; readonly pair: string };
+
+/**
+ * Stands for what is compared with what, and how: workers that read another configuration, or connect elsewhere, or see
+ * other columns, do not take part.
+ */
+export const whatIsCompared = ({ pair, endpoints, settleMs }: DiffOptions): string => {
+  const { source, target } = endpoints;
+  const where = [source, target].map(({ engine, fingerprint: { server, database } }) => [engine, server, database]);
+  const selections = [pairSelection(pair, 'source'), pairSelection(pair, 'target')];
+  const tolerances = pair.columns.map((c) => c.tolerance ?? null);
+  const all = [where, selections, tolerances, pair.source.uniques, pair.target.uniques, settleMs];
+  return createHash('sha256').update(JSON.stringify(all)).digest('hex');
+};
+
+/**
+ * A pair can be compared by several at once when its rows are told by their keys alone: not with transformations, whose
+ * look-ups and rejected rows belong to one reading, and not incrementally.
+ */
+const isSpreadable = ({ pair, range, incremental }: DiffOptions): boolean =>
+  range === undefined && incremental === undefined && pair.transform === undefined && pair.keyWidth > 0;
+
+/**
+ * Compares a pair in ranges of its key, with whoever helps (see `CompareOptions.spread`): writes the segments down, works
+ * on them like everybody else, and adds up what was found when all are done. What was done before this process took the
+ * run over stands. Undefined: the pair is better compared as a whole.
+ */
+export const spreadOver =
+  (x: SpreadOptions) =>
+  async (options: DiffOptions): Promise<Detected | undefined> => {
+    if (!isSpreadable(options)) return undefined;
+    const { segments, run } = x;
+    const { pair, signal, clock } = options;
+    const began = clock.elapsed();
+    const set: SegmentSet = { run, pair: pair.name, what: whatIsCompared(options), kept: options.sink.wanted(pair) };
+    const there = await segments.find(run, pair.name, { signal });
+    if (there?.what !== set.what) {
+      const ranges = await cutRanges(options, x.cut ?? { ranges: rangesOf });
+      if (ranges.length < 2) return undefined;
+      await segments.open(set, ranges, { signal });
+    }
+    await callForHelp(x, set, { signal });
+    await workOnSegments({ ...x, set, options, settled: () => allDone(x, set, { signal }), pollMs });
+    const elapsedMs = clock.elapsed() - began;
+    return { size: 0, positions: {}, confirm: () => addUp(x, set, options, elapsedMs) };
+  };
+
+/** One job for each segment but one, which is our own to begin with. */
+const callForHelp = async ({ queue, segments, worker }: SpreadOptions, set: SegmentSet, o: Cancel): Promise<void> => {
+  if (queue === undefined) return;
+  const { run, pair } = set;
+  const { total, done } = await segments.counts(set, o);
+  const jobs = Array.from({ length: Math.max(0, total - done - 1) }, (_, i) => ({
+    data: { run, pair } satisfies SegmentJob as Json,
+    // nothing keeps one job from being done beside another
+    lane: `segments ${run} ${pair} ${worker} ${i}`,
+  }));
+  await queue.add('segment', jobs, o);
+};
+
+const allDone = async ({ segments }: SpreadOptions, set: SegmentSet, o: Cancel): Promise<boolean> => {
+  const { total, done, worn } = await segments.counts(set, o);
+  if (worn > 0) {
+    throw new LockstepError(
+      'INTERNAL',
+      `${set.pair}: a part of the table could not be compared: it has cost several workers`,
+      { hint: 'See what ended them: their logs, and the memory of their machines.' },
+    );
+  }
+  // gone: it was taken away by who took the run over
+  if (total === 0) throw new LockstepError('FENCED', `another process has taken run ${set.run} over`);
+  return done === total;
+};
+
+/** Hands the differences on in key order, and makes one report of what was counted. */
+const addUp = async (
+  { segments }: SpreadOptions,
+  set: SegmentSet,
+  { pair, sink, signal }: DiffOptions,
+  elapsedMs: number,
+): ReturnType<Detected['confirm']> => {
+  const parts = (await segments.results(set, { signal })) as unknown as readonly RangeCounted[];
+  const sample: Difference[] = [];
+  for await (const batch of segments.differences(set, { signal })) {
+    if (sample.length < sampled) sample.push(...batch.slice(0, sampled - sample.length));
+    const wanted = sink.wanted(pair);
+    const sent = batch.length <= wanted ? batch : batch.slice(0, wanted);
+    if (sent.length > 0) await sink.write(pair, sent);
+  }
+  await segments.close(set, { signal });
+  return { ...rangesReport(pair, parts, sample, elapsedMs), sample };
+};

@@ -1,0 +1,40 @@
+-- A pair that is compared by several workers at once, in ranges of its key. Rows are here only while that goes on.
+create table lockstep_control.segment_set (
+  run text not null references lockstep_control.run (id) on delete cascade,
+  pair text not null,
+  -- a digest of what is compared: who would compare something else does not take part
+  what text not null,
+  -- how many differences of the pair are wanted with their values; null: all
+  kept bigint,
+  primary key (run, pair)
+);
+
+create table lockstep_control.segment (
+  run text not null,
+  pair text not null,
+  -- in key order, from 0
+  n integer not null,
+  -- {from, to}
+  bounds text not null,
+  -- rises each time it is taken: what an earlier attempt still writes does not count
+  attempt integer not null default 0,
+  -- who is at it; its lock and its signs of life say whether it still is
+  worker text,
+  seen_at timestamptz,
+  -- what was counted; null: not done
+  result text,
+  primary key (run, pair, n),
+  foreign key (run, pair) references lockstep_control.segment_set (run, pair) on delete cascade
+);
+
+-- Differences of segments, as they are found. Those of the attempt that ended its segment count, all at once.
+create table lockstep_control.segment_chunk (
+  run text not null,
+  pair text not null,
+  n integer not null,
+  attempt integer not null,
+  part integer not null,
+  body bytea not null,
+  primary key (run, pair, n, attempt, part),
+  foreign key (run, pair, n) references lockstep_control.segment (run, pair, n) on delete cascade
+);
