@@ -4,13 +4,13 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Redactor } from '../lib/redact.ts';
 import type { Events, RunDesk } from '../model/service.ts';
-import type { Store } from '../model/store.ts';
+import type { ServiceStore } from '../model/service-store.ts';
 import type { Endpoints } from '../service/endpoints.ts';
 
 /** What the routes work with. */
 export interface Api {
   readonly version: string;
-  readonly store: Store;
+  readonly store: ServiceStore;
   readonly desk: RunDesk;
   readonly endpoints: Endpoints;
   readonly events: Events;

@@ -15,6 +15,7 @@ import { answerOf, HttpProblem } from './errors.ts';
 import { addEtags } from './etag.ts';
 import { addGuard, type KnownRoute } from './guard.ts';
 import { addNotFound } from './not-found.ts';
+import { addProblems } from './problems.ts';
 import { validatorCompiler } from './validate.ts';
 
 export interface AppOptions {
@@ -134,6 +135,7 @@ export const buildApp = async (
   addParsers(app);
   addHooks(app, api, o);
   const routes = addGuard(app);
+  addProblems(app);
   await o.access(app);
   addEtags(app);
   addNotFound(app);

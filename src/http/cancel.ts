@@ -5,12 +5,16 @@ import { HttpProblem } from './errors.ts';
 /** How long an ordinary request may work, milliseconds. */
 const longest = 30_000;
 
-/** What a handler passes on: aborted when the client is gone, after 30 s, or when the server ends. */
+/** What a handler passes on: aborted when the client is gone, after `ms` (30 s; none when infinite), or when the server ends. */
 export const cancelOf = (request: FastifyRequest, reply: FastifyReply, o: { readonly ms?: number } = {}): Cancel => {
   const gone = new AbortController();
-  const late = setTimeout(() => {
-    gone.abort(new HttpProblem('TIMEOUT', `It took longer than ${(o.ms ?? longest) / 1000} s, and was stopped.`));
-  }, o.ms ?? longest);
+  const ms = o.ms ?? longest;
+  const late = Number.isFinite(ms)
+    ? setTimeout(
+        () => gone.abort(new HttpProblem('TIMEOUT', `It took longer than ${ms / 1000} s, and was stopped.`)),
+        ms,
+      )
+    : undefined;
   reply.raw.once('close', () => {
     clearTimeout(late);
     gone.abort(new HttpProblem('UNAVAILABLE', 'The client went away.'));

@@ -2,6 +2,7 @@ import type { FastifyError } from 'fastify';
 import { hasZodFastifySchemaValidationErrors, isResponseSerializationError } from 'fastify-type-provider-zod';
 import type { Redactor } from '../lib/redact.ts';
 import { type ErrorCode, LockstepError } from '../model/errors.ts';
+import { Refusal } from './refusal.ts';
 
 interface Meaning {
   readonly status: number;
@@ -65,6 +66,7 @@ export const requestCodes = {
   METHOD_NOT_ALLOWED: { status: 405, title: 'The path does not take this method' },
   NOT_ACCEPTABLE: { status: 406, title: 'No accepted form of it can be given' },
   REQUEST_TIMEOUT: { status: 408, title: 'The request came too slowly' },
+  GONE: { status: 410, title: 'It is no longer kept' },
   PRECONDITION_FAILED: { status: 412, title: 'It has changed since you read it' },
   TOO_LARGE: { status: 413, title: 'The request is too large' },
   MEDIA_TYPE: { status: 415, title: 'The media type of the request is not understood' },
@@ -191,7 +193,7 @@ export const answerOf = (
       correlation: o.correlation,
     },
     headers: {
-      ...(known instanceof HttpProblem ? known.headers : {}),
+      ...(known instanceof HttpProblem || known instanceof Refusal ? known.headers : {}),
       ...(after === undefined ? {} : { 'retry-after': after }),
     },
     unforeseen: known === undefined || code === 'INTERNAL',

@@ -1,5 +1,31 @@
 import type { Routes } from './api.ts';
+import { audit } from './routes/audit.ts';
+import { changes } from './routes/changes.ts';
+import { endpoints } from './routes/endpoints.ts';
+import { events } from './routes/events.ts';
+import { history } from './routes/history.ts';
+import { me } from './routes/me.ts';
+import { plans } from './routes/plans.ts';
+import { quarantine } from './routes/quarantine.ts';
+import { runDifferences } from './routes/run-differences.ts';
+import { runs } from './routes/runs.ts';
+import { syncDifferences } from './routes/sync-differences.ts';
+import { syncs } from './routes/syncs.ts';
 import { version } from './routes/version.ts';
 
 /** Every resource of the API, in the order of the documentation. */
-export const allRoutes: readonly Routes[] = [version];
+export const allRoutes: readonly Routes[] = [
+  syncs,
+  syncDifferences,
+  runs,
+  runDifferences,
+  plans,
+  changes,
+  history,
+  quarantine,
+  endpoints,
+  events,
+  audit,
+  me,
+  version,
+];

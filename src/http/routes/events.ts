@@ -1,0 +1,142 @@
+import { Readable } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { Event } from '../../model/service.ts';
+import type { Api, Routes } from '../api.ts';
+import { cancelOf } from '../cancel.ts';
+import { typed } from '../typed.ts';
+
+const heartbeatMs = 15_000;
+const atOnce = 100;
+
+/** CloudEvents 1.0, JSON format. */
+const cloudEvent = (event: Event): string =>
+  JSON.stringify({
+    specversion: '1.0',
+    id: event.id,
+    source: '/api/v1',
+    type: `lockstep.${event.type}`,
+    subject: event.subject,
+    time: new Date(event.at).toISOString(),
+    datacontenttype: 'application/json',
+    ...(event.sync === null ? {} : { sync: event.sync }),
+    ...(event.correlation === null ? {} : { correlation: event.correlation }),
+    data: event.data,
+  });
+
+const frame = (event: Event): string => `id: ${event.id}\nevent: ${event.type}\ndata: ${cloudEvent(event)}\n\n`;
+
+/** What a caller that is bound to some syncs or entities may hear of. */
+const mayHear = ({ principal }: FastifyRequest, event: Event): boolean => {
+  const { only } = principal;
+  if (only === undefined) return true;
+  const entity = /^records\/([^/]+)/.exec(event.subject)?.[1];
+  if (entity !== undefined) return only.records?.includes(decodeURIComponent(entity)) ?? only.syncs === undefined;
+  return event.sync === null ? false : (only.syncs?.includes(event.sync) ?? false);
+};
+
+const decimal = /^\d{1,19}$/;
+
+/**
+ * Events from a position on, for ever. Each is read from the store when the client has room for it, so a slow client
+ * costs no memory and loses nothing; it ends with the server.
+ */
+async function* frames(
+  api: Api,
+  request: FastifyRequest,
+  o: { readonly from: string | undefined; readonly types?: readonly string[]; readonly sync?: string },
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const { events, clock } = api;
+  yield ': connected\nretry: 2000\n\n';
+  let latest = await events.latest({ signal });
+  let position = o.from ?? latest;
+  // A position that this store has not reached: it is another store, or was restored.
+  if (BigInt(position) > BigInt(latest)) {
+    yield `event: reset\ndata: ${JSON.stringify({ latest })}\n\n`;
+    position = latest;
+  }
+  const filter = { ...(o.types ? { types: o.types } : {}), ...(o.sync === undefined ? {} : { sync: o.sync }) };
+  const arrivals = events.arrivals({ signal })[Symbol.asyncIterator]();
+  let arrival = arrivals.next();
+  arrival.catch(() => {});
+  for (;;) {
+    latest = await events.latest({ signal });
+    for (;;) {
+      const found = await events.after(position, { ...filter, limit: atOnce }, { signal });
+      for (const event of found) if (mayHear(request, event)) yield frame(event);
+      position = found.at(-1)?.id ?? position;
+      if (found.length < atOnce) break;
+    }
+    if (BigInt(latest) > BigInt(position)) position = latest;
+    const beat = new AbortController();
+    const woken = await Promise.race([
+      arrival.then(() => true),
+      clock.sleep(heartbeatMs, AbortSignal.any([signal, beat.signal])).then(() => false),
+    ]).finally(() => beat.abort());
+    if (!woken) yield ': heartbeat\n\n';
+    else {
+      arrival = arrivals.next();
+      arrival.catch(() => {});
+    }
+  }
+}
+
+/** Ends where the signal is aborted instead of failing. */
+async function* untilEnd(source: AsyncGenerator<string>, signal: AbortSignal): AsyncGenerator<string> {
+  try {
+    yield* source;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+export const events: Routes = (app, api) => {
+  typed(app).get(
+    '/api/v1/events',
+    {
+      exposeHeadRoute: false,
+      config: { scope: 'events:read', objects: 'checked', produces: ['text/event-stream'] },
+      schema: {
+        operationId: 'streamEvents',
+        summary: 'What happens, as it happens (server-sent events)',
+        description:
+          'Each message is a CloudEvent 1.0 in JSON: runs, syncs, records, breakers, alerts. It goes on after `Last-Event-ID` where that is sent, else with what happens from now on; events are kept for seven days. A comment comes every 15 seconds. `event: reset`: the position is none of this store.',
+        tags: ['events'],
+        headers: z.looseObject({
+          'last-event-id': z
+            .string()
+            .regex(decimal, { error: 'expected the id of an event' })
+            .optional()
+            .meta({ examples: ['1042'] }),
+        }),
+        querystring: z.strictObject({
+          after: z
+            .string()
+            .regex(decimal)
+            .optional()
+            .describe('As Last-Event-ID, where a header cannot be set; 0: from the beginning'),
+          types: z
+            .string()
+            .max(1000)
+            .regex(/^[a-z_.]+(,[a-z_.]+)*$/)
+            .optional()
+            .describe('Only these: run.started,run.finished'),
+          sync: z.string().min(1).max(200).optional().describe('Only of this sync'),
+        }),
+        response: { 200: { content: { 'text/event-stream': { schema: z.string() } } } },
+      },
+    },
+    async (request, reply) => {
+      const { after, types, sync } = request.query;
+      const { signal: gone } = cancelOf(request, reply, { ms: Number.POSITIVE_INFINITY });
+      const signal = AbortSignal.any([gone, request.server.closing]);
+      const from = request.headers['last-event-id'] ?? after;
+      const wanted = { from, ...(types ? { types: types.split(',') } : {}), ...(sync === undefined ? {} : { sync }) };
+      reply.header('content-type', 'text/event-stream; charset=utf-8').header('cache-control', 'no-store');
+      reply.header('x-accel-buffering', 'no');
+      const stream = untilEnd(frames(api, request, wanted, signal), signal);
+      return reply.send(Readable.from(stream, { highWaterMark: 16 }) as never);
+    },
+  );
+};
