@@ -9,6 +9,8 @@ export interface SegmentSet {
   readonly pair: string;
   /** Stands for what is compared with what, and how: equal exactly when that is. */
   readonly what: string;
+  /** How many segments it has. */
+  readonly total: number;
   /** How many differences of the pair are wanted with their values; may be Infinity. */
   readonly kept: number;
 }
@@ -27,6 +29,8 @@ export interface TakenSegment {
 export interface SegmentCounts {
   readonly total: number;
   readonly done: number;
+  /** That somebody could take now. */
+  readonly free: number;
   /** Not done, and taken too often to be tried once more: it kills whoever takes it. */
   readonly worn: number;
 }
@@ -44,7 +48,7 @@ export interface SegmentWriter {
 /** Segments of comparisons that go on now. Nothing of them is lost with a process, and nothing is counted twice. */
 export interface Segments {
   /** Writes a set down with its ranges, in the place of one that is there. */
-  open(set: SegmentSet, ranges: readonly KeyRange[], o: Cancel): Promise<void>;
+  open(set: Omit<SegmentSet, 'total'>, ranges: readonly KeyRange[], o: Cancel): Promise<void>;
   /** The set of a run that goes on; undefined: there is none. */
   find(run: string, pair: string, o: Cancel): Promise<SegmentSet | undefined>;
   /**
@@ -59,7 +63,7 @@ export interface Segments {
   beat(taken: TakenSegment, o: Cancel): Promise<boolean>;
   giveBack(taken: TakenSegment, o: Cancel): Promise<void>;
   writer(taken: TakenSegment): SegmentWriter;
-  counts(set: Pick<SegmentSet, 'run' | 'pair'>, o: Cancel): Promise<SegmentCounts>;
+  counts(set: Pick<SegmentSet, 'run' | 'pair'>, o: Cancel & { readonly silentMs: number }): Promise<SegmentCounts>;
   /** Of the segments that are done, in key order. */
   results(set: Pick<SegmentSet, 'run' | 'pair'>, o: Cancel): Promise<readonly Json[]>;
   /** Of the segments that are done, in key order. */

@@ -14,7 +14,7 @@ export interface SegmentWorker {
   readonly silentMs?: number;
 }
 
-const usuallySilentMs = 15_000;
+export const usuallySilentMs = 15_000;
 /** Signs of life in the time after which there would be none. */
 const beatsPerSilence = 6;
 
@@ -102,7 +102,7 @@ const begin = async (
   const isOurs = await orLost(async () => {
     detected = await detect({
       ...options,
-      pair: shareOf(options.pair, (await segments.counts(set, { signal: held.signal })).total),
+      pair: shareOf(options.pair, set.total),
       range: taken.range,
       signal: held.signal,
       sink: {

@@ -10,7 +10,7 @@ import type { Queue } from '../model/queue.ts';
 import type { SegmentSet, Segments } from '../model/segments.ts';
 import { pairSelection } from '../model/selection.ts';
 import type { Json } from '../model/store.ts';
-import { type SegmentWorker, workOnSegments } from './segment-work.ts';
+import { type SegmentWorker, usuallySilentMs, workOnSegments } from './segment-work.ts';
 
 /** Differences that the patterns are found in. */
 const sampled = 500;
@@ -21,6 +21,7 @@ const leastRows = 50_000;
 const usualRows = 500_000;
 const usualWorkers = 4;
 const mostRanges = 256;
+const mostHelpers = 32;
 
 /** So many ranges that several workers end at about the same time, none of them too small to be worth its start. */
 const rangesOf = (rows: number): number =>
@@ -69,25 +70,29 @@ export const spreadOver =
     const { segments, run } = x;
     const { pair, signal, clock } = options;
     const began = clock.elapsed();
-    const set: SegmentSet = { run, pair: pair.name, what: whatIsCompared(options), kept: options.sink.wanted(pair) };
-    const there = await segments.find(run, pair.name, { signal });
-    if (there?.what !== set.what) {
+    const what = whatIsCompared(options);
+    let set = await segments.find(run, pair.name, { signal });
+    if (set?.what !== what) {
       const ranges = await cutRanges(options, x.cut ?? { ranges: rangesOf });
       if (ranges.length < 2) return undefined;
-      await segments.open(set, ranges, { signal });
+      const made = { run, pair: pair.name, what, kept: options.sink.wanted(pair) };
+      await segments.open(made, ranges, { signal });
+      set = { ...made, total: ranges.length };
     }
     await callForHelp(x, set, { signal });
-    await workOnSegments({ ...x, set, options, settled: () => allDone(x, set, { signal }), pollMs });
+    const work = set;
+    await workOnSegments({ ...x, set: work, options, settled: () => allDone(x, work, { signal }), pollMs });
     const elapsedMs = clock.elapsed() - began;
-    return { size: 0, positions: {}, confirm: () => addUp(x, set, options, elapsedMs) };
+    return { size: 0, positions: {}, confirm: () => addUp(x, work, options, elapsedMs) };
   };
 
-/** One job for each segment but one, which is our own to begin with. */
-const callForHelp = async ({ queue, segments, worker }: SpreadOptions, set: SegmentSet, o: Cancel): Promise<void> => {
+/** One job for each segment but one, which is our own to begin with: who comes takes more than one. */
+const callForHelp = async (x: SpreadOptions, set: SegmentSet, o: Cancel): Promise<void> => {
+  const { queue, segments, worker } = x;
   if (queue === undefined) return;
   const { run, pair } = set;
-  const { total, done } = await segments.counts(set, o);
-  const jobs = Array.from({ length: Math.max(0, total - done - 1) }, (_, i) => ({
+  const { free } = await segments.counts(set, { ...o, silentMs: x.silentMs ?? usuallySilentMs });
+  const jobs = Array.from({ length: Math.max(0, Math.min(mostHelpers, free - 1)) }, (_, i) => ({
     data: { run, pair } satisfies SegmentJob as Json,
     // nothing keeps one job from being done beside another
     lane: `segments ${run} ${pair} ${worker} ${i}`,
@@ -95,8 +100,8 @@ const callForHelp = async ({ queue, segments, worker }: SpreadOptions, set: Segm
   await queue.add('segment', jobs, o);
 };
 
-const allDone = async ({ segments }: SpreadOptions, set: SegmentSet, o: Cancel): Promise<boolean> => {
-  const { total, done, worn } = await segments.counts(set, o);
+const allDone = async (x: SpreadOptions, set: SegmentSet, o: Cancel): Promise<boolean> => {
+  const { total, done, worn } = await x.segments.counts(set, { ...o, silentMs: x.silentMs ?? usuallySilentMs });
   if (worn > 0) {
     throw new LockstepError(
       'INTERNAL',

@@ -2,7 +2,8 @@
 import { postgres } from '../../src/engines/postgres/index.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { workOnSegments } from '../../src/service/segment-work.ts';
-import { openPostgresStore, urlConnector } from '../../src/store/postgres/store.ts';
+import { urlConnector } from '../../src/store/postgres/connect.ts';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { alignAll } from '../../src/work/compare.ts';
 
 const [control, sourceUrl, targetUrl, run, pairName] = process.argv.slice(2) as [

@@ -12,7 +12,8 @@ import type { Segments } from '../../src/model/segments.ts';
 import type { ServiceStore } from '../../src/model/service-store.ts';
 import { workOnSegments } from '../../src/service/segment-work.ts';
 import { spreadOver } from '../../src/service/segments.ts';
-import { openPostgresStore, urlConnector } from '../../src/store/postgres/store.ts';
+import { urlConnector } from '../../src/store/postgres/connect.ts';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { alignAll } from '../../src/work/compare.ts';
 import { factsOf } from '../../src/work/recorded.ts';
 import { type SavedDiff, saveDiff } from '../../src/work/save-diff.ts';
@@ -21,6 +22,7 @@ import { newRun } from '../store/plain.ts';
 
 const { signal } = new AbortController();
 const o = { signal };
+const patient = { signal, silentMs: 60_000 };
 const rows = 60_000;
 const segmentsWanted = 12;
 const stack = new AsyncDisposableStack();
@@ -199,7 +201,7 @@ test('a worker that sleeps too long and wakes up adds nothing to what another ha
   await using sleeper = await openStore();
   await store.runs.create(newRun({ id: 'r_sleeps', kind: 'diff' }), o);
   await store.runs.resume('r_sleeps', o);
-  const set = { run: 'r_sleeps', pair: 'p', what: 'w', kept: Infinity };
+  const set = { run: 'r_sleeps', pair: 'p', what: 'w', total: 1, kept: Infinity };
   const difference = (n: string): Difference =>
     ({ kind: 'only_in_source', key: [n], source: [n], target: null }) as never;
   await store.segments.open(set, [{}], o);
@@ -221,7 +223,7 @@ test('a worker that sleeps too long and wakes up adds nothing to what another ha
   );
   assert.equal(await sleeper.segments.beat(asleep, o), false);
   assert.equal(await late.end({ from: 'sleeper' }, o), false);
-  assert.deepEqual(await store.segments.counts(set, o), { total: 1, done: 0, worn: 0 });
+  assert.deepEqual(await store.segments.counts(set, patient), { total: 1, done: 0, free: 0, worn: 0 });
   assert.equal(await writer.end({ from: 'own' }, o), true);
   assert.equal(await late.end({ from: 'sleeper' }, o), false);
   assert.deepEqual(await store.segments.results(set, o), [{ from: 'own' }]);
@@ -240,7 +242,7 @@ test('a run that is stopped on the way goes on with the segments that are not do
     },
   };
   await assert.rejects(diff('r_stopped', stopping, { signal: stop.signal }));
-  const { done } = await store.segments.counts({ run: 'r_stopped', pair: 'public.things' }, o);
+  const { done } = await store.segments.counts({ run: 'r_stopped', pair: 'public.things' }, patient);
   assert.ok(done >= 3 && done < segmentsWanted, `${done} done`);
   const again: string[] = [];
   const spread = await diff('r_stopped', noting(store.segments, 'again', again), { resume: 'r_stopped' });

@@ -14,6 +14,10 @@ const lockOf = (worker: string): string => `run segments of ${worker}`;
 
 const isRunning = `exists (select from lockstep_control.run r where r.id = s.run and r.state = 'running')`;
 
+/** Nobody is at work on the segment `s`; who gave no sign of life for so many milliseconds is not. */
+const isIdle = (silentMs: string): string => `(s.worker is null or s.seen_at < now() - ${silentMs} * interval '1 ms'
+             or not exists (${lockHolders(`'segments of ' || s.worker`)}))`;
+
 const writerOf = (database: Database, taken: TakenSegment): SegmentWriter => {
   const { run, pair, n, attempt } = taken;
   const builder = new ChunkBuilder();
@@ -74,12 +78,19 @@ export const segmentsOf = (database: Database): Segments => ({
     }),
   find: async (run, pair, o): Promise<SegmentSet | undefined> => {
     const [row] = await database.query(
-      `select what, kept from lockstep_control.segment_set s where run = $1 and pair = $2 and ${isRunning}`,
+      `select what, kept, (select count(*) from lockstep_control.segment g where g.run = s.run and g.pair = s.pair) as total
+       from lockstep_control.segment_set s where run = $1 and pair = $2 and ${isRunning}`,
       [run, plainText(pair)],
       o,
     );
     return (
-      row && { run, pair, what: row['what'] as string, kept: row['kept'] === null ? Infinity : Number(row['kept']) }
+      row && {
+        run,
+        pair,
+        what: row['what'] as string,
+        total: Number(row['total']),
+        kept: row['kept'] === null ? Infinity : Number(row['kept']),
+      }
     );
   },
   take: async ({ run, pair }, { worker, silentMs, ...o }) => {
@@ -88,8 +99,7 @@ export const segmentsOf = (database: Database): Segments => ({
       `with next as (
          select n from lockstep_control.segment s
          where run = $1 and pair = $2 and result is null and attempt < $5 and ${isRunning}
-           and (worker is null or seen_at < now() - $4 * interval '1 ms'
-             or not exists (${lockHolders(`'segments of ' || s.worker`)}))
+           and ${isIdle('$4')}
          order by n limit 1 for update of s skip locked)
        update lockstep_control.segment s set attempt = attempt + 1, worker = $3, seen_at = now()
        from next where s.run = $1 and s.pair = $2 and s.n = next.n returning s.n, bounds, attempt`,
@@ -125,16 +135,18 @@ export const segmentsOf = (database: Database): Segments => ({
     );
   },
   writer: (taken) => writerOf(database, { ...taken, pair: plainText(taken.pair) }),
-  counts: async ({ run, pair }, o) => {
+  counts: async ({ run, pair }, { silentMs, ...o }) => {
     const [row] = await database.query(
       `select count(*)::integer as total, count(result)::integer as done,
-              (count(*) filter (where result is null and attempt >= $3 and (worker is null
-                 or not exists (${lockHolders(`'segments of ' || s.worker`)}))))::integer as worn
-       from lockstep_control.segment s where run = $1 and pair = $2`,
-      [run, plainText(pair), mostAttempts],
+              (count(*) filter (where idle and attempt < $4))::integer as free,
+              (count(*) filter (where idle and attempt >= $4))::integer as worn
+       from (select result, attempt, result is null and ${isIdle('$3')} as idle
+             from lockstep_control.segment s where run = $1 and pair = $2) s`,
+      [run, plainText(pair), silentMs, mostAttempts],
       o,
     );
-    return { total: row!['total'] as number, done: row!['done'] as number, worn: row!['worn'] as number };
+    const count = (name: string): number => row![name] as number;
+    return { total: count('total'), done: count('done'), free: count('free'), worn: count('worn') };
   },
   results: async ({ run, pair }, o) => {
     const rows = await database.query(
