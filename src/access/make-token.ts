@@ -20,6 +20,8 @@ export interface TokenWish {
   readonly expiresIn?: number;
 }
 
+/** Of the token that a first start makes. */
+export const firstTokenName = 'first-start';
 const firstLifeMs = 24 * 3_600_000;
 
 // Not like an id, so that either names one token.
@@ -123,7 +125,7 @@ export const makeToken = async (
  * default password. Undefined when there has been a token. Print it on the terminal and nowhere else.
  */
 export const firstToken = async (tokens: Tokens, clock: Clock, o: Cancel): Promise<string | undefined> => {
-  const wish: TokenWish = { name: 'first-start', role: 'admin', expiresIn: firstLifeMs };
+  const wish: TokenWish = { name: firstTokenName, role: 'admin', expiresIn: firstLifeMs };
   const { secret, ...token } = newToken(wish, 'first start', clock.now());
   return (await tokens.createFirst(token, o)) === undefined ? undefined : secret;
 };

@@ -1,13 +1,15 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Authenticator } from '../access/authenticate.ts';
 import { failedLogins } from '../access/failed-logins.ts';
-import { type Principal, scopes } from '../access/scopes.ts';
+import { type Principal, type Scope, scopes } from '../access/scopes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { LockstepError } from '../model/errors.ts';
-import { tooMany, unauthenticated } from './refusal.ts';
+import { addRateLimit } from './rate-limit.ts';
+import { lacksScope, tooMany, tooNarrow, unauthenticated } from './refusal.ts';
+import { addSafetyHeaders } from './safety-headers.ts';
 
 /** `server.auth.mode: none`, on loopback only: anybody may do everything. */
-export const anybody = (): Principal => ({ name: 'anybody', scopes: new Set(scopes), claims: {} });
+const anybody = (): Principal => ({ name: 'anybody', scopes: new Set(scopes), claims: {} });
 
 /** The bearer token of a request: from its header only, never a cookie or the URL, which others see. */
 const bearerOf = (request: FastifyRequest): string => {
@@ -22,7 +24,7 @@ const bearerOf = (request: FastifyRequest): string => {
  * Finds out who asks. Rejects with a Refusal: UNAUTHENTICATED, or RATE_LIMITED after ten failed logins from the caller's
  * address within a minute; tokens that were good a moment ago go on, for others may be behind the same address.
  */
-export const authenticateBy = (
+const authenticateBy = (
   authenticator: Authenticator,
   o: { readonly clock: Clock; readonly signal: AbortSignal },
 ): ((request: FastifyRequest) => Promise<Principal>) => {
@@ -39,4 +41,39 @@ export const authenticateBy = (
       throw unauthenticated(error.message, 'invalid_token', error.hint);
     }
   };
+};
+
+/** The caller of a request must hold this scope too, beyond the route's own. FORBIDDEN names it. */
+export const demand = ({ principal }: Pick<FastifyRequest, 'principal'>, scope: Scope): void => {
+  if (!principal.scopes.has(scope)) throw lacksScope(principal.name, scope);
+};
+
+export interface AccessOptions {
+  /** Undefined: `server.auth.mode: none`, on loopback only. */
+  readonly authenticator: Authenticator | undefined;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Asked for each request, so that a reload of the configuration counts. Undefined: no limit. */
+  readonly rateLimit: () => { readonly requests: number; readonly perMs: number } | undefined;
+}
+
+/**
+ * What every request meets before anything else of it is read: headers of safety, who asks (`request.principal`, or
+ * 401), may they (403), and not too often (429). For the root of the app, before its routes.
+ */
+export const addAccess = async (app: FastifyInstance, o: AccessOptions): Promise<void> => {
+  addSafetyHeaders(app);
+  const authenticate = o.authenticator ? authenticateBy(o.authenticator, o) : anybody;
+  app.decorateRequest('principal', undefined as unknown as Principal);
+  app.addHook('onRequest', async (request) => {
+    const { scope, objects } = request.routeOptions.config;
+    if (request.is404 || scope === 'public') return;
+    const principal = await authenticate(request);
+    request.principal = principal;
+    if (scope === undefined)
+      throw new LockstepError('INTERNAL', `the route ${request.routeOptions.url ?? ''} names no scope`);
+    if (scope !== 'any') demand(request, scope);
+    if (principal.only !== undefined && objects !== 'checked' && scope !== 'any') throw tooNarrow(principal.name);
+  });
+  await addRateLimit(app, o.rateLimit);
 };

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
+import { mayAccess } from '../access/may-access.ts';
 import type { Principal, Scope } from '../access/scopes.ts';
 import { LockstepError } from '../model/errors.ts';
 
@@ -9,10 +10,7 @@ export interface KnownRoute {
 }
 
 /** May this caller know of the sync? `null`: what belongs to none is for callers that are bound to none. */
-export const maySee = (principal: Principal, sync: string | null): boolean => {
-  const only = principal.only?.syncs;
-  return only === undefined || (sync !== null && only.includes(sync));
-};
+export const maySee = (principal: Principal, sync: string | null): boolean => mayAccess(principal, { sync });
 
 /** What a caller may not know of is not there. */
 export const mustSee = (request: FastifyRequest, sync: string | null, what: string): void => {
@@ -20,7 +18,8 @@ export const mustSee = (request: FastifyRequest, sync: string | null, what: stri
 };
 
 /** Syncs that a list is narrowed to; undefined: all. */
-export const visibleSyncs = (request: FastifyRequest): readonly string[] | undefined => request.principal.only?.syncs;
+export const visibleSyncs = ({ principal }: FastifyRequest): readonly string[] | undefined =>
+  principal.only && (principal.only.syncs ?? []);
 
 /** Deny by default: a route without a scope keeps the server from starting. The list is filled when the app is ready. */
 export const addGuard = (app: FastifyInstance): readonly KnownRoute[] => {

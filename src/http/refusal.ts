@@ -15,10 +15,14 @@ export class Refusal extends LockstepError {
   constructor(
     code: 'UNAUTHENTICATED' | 'FORBIDDEN' | 'RATE_LIMITED',
     message: string,
-    o: { readonly hint: string; readonly headers: Readonly<Record<string, string>>; readonly cause?: unknown },
+    o: {
+      readonly hint: string;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly retryAfterMs?: number;
+    },
   ) {
     super(code, message, o);
-    this.headers = o.headers;
+    this.headers = o.headers ?? {};
   }
 }
 
@@ -51,10 +55,8 @@ export const tooNarrow = (name: string): Refusal =>
     headers: { 'www-authenticate': challenge({ error: 'insufficient_scope' }) },
   });
 
-export const tooMany = (message: string, waitMs: number): Refusal => {
-  const seconds = String(Math.max(1, Math.ceil(waitMs / 1000)));
-  return new Refusal('RATE_LIMITED', message, {
-    hint: `Try again in ${seconds} s.`,
-    headers: { 'retry-after': seconds },
+export const tooMany = (message: string, waitMs: number): Refusal =>
+  new Refusal('RATE_LIMITED', message, {
+    hint: `Try again in ${Math.max(1, Math.ceil(waitMs / 1000))} s.`,
+    retryAfterMs: waitMs,
   });
-};

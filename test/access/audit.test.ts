@@ -6,7 +6,8 @@ import { after, beforeEach, test } from 'node:test';
 import type { AuditHead, NewAuditEntry } from '../../src/model/audit.ts';
 import { auditKeyOf } from '../../src/store/audit-chain.ts';
 import { keyFileOf } from '../../src/store/audit-key.ts';
-import { openPostgresStore, urlConnector } from '../../src/store/postgres/store.ts';
+import { urlConnector } from '../../src/store/postgres/connect.ts';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { freshStore, testAuditKeys } from '../store/fresh-store.ts';
 import { o } from '../store/plain.ts';
 

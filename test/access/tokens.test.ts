@@ -7,7 +7,8 @@ import { roles } from '../../src/access/roles.ts';
 import { type Scope, scopes } from '../../src/access/scopes.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import type { Tokens } from '../../src/model/tokens.ts';
-import { openPostgresStore, urlConnector } from '../../src/store/postgres/store.ts';
+import { urlConnector } from '../../src/store/postgres/connect.ts';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { freshStore } from '../store/fresh-store.ts';
 import { o } from '../store/plain.ts';
 

@@ -1,0 +1,26 @@
+import rateLimit, { normalizeIP } from '@fastify/rate-limit';
+import type { FastifyInstance } from 'fastify';
+import { grouped } from '../lib/grouped.ts';
+import { tooMany } from './refusal.ts';
+
+/**
+ * So many requests per caller, and per address where anybody may ask; counted by this process alone. A route that must
+ * always answer says `config: { rateLimit: false }`.
+ */
+export const addRateLimit = async (
+  app: FastifyInstance,
+  limit: () => { readonly requests: number; readonly perMs: number } | undefined,
+): Promise<void> => {
+  await app.register(rateLimit, {
+    enableDraftSpec: true,
+    keyGenerator: (request) => request.principal?.name ?? `address ${normalizeIP(request.ip)}`,
+    allowList: () => limit() === undefined,
+    max: () => limit()?.requests ?? 0,
+    timeWindow: () => limit()?.perMs ?? 1000,
+    errorResponseBuilder: (request, { max, ttl }) =>
+      tooMany(
+        `${request.principal?.name ?? 'this address'} has made its ${grouped(max)} requests for now`,
+        ttl,
+      ) as unknown as object,
+  });
+};
