@@ -7,6 +7,7 @@ import type { ShownDifferences } from './differences.ts';
 import type { Mode } from './modes.ts';
 import type { RecordEntity } from './records.ts';
 import type { BreakerRule } from './resilience.ts';
+import type { ScheduleRule } from './schedule.ts';
 import type { AuditSettings, ServerSettings } from './server.ts';
 
 /** The configuration as the program uses it: defaults filled in, durations in milliseconds, shares from 0 to 1. */
@@ -94,6 +95,10 @@ export interface Sync {
   readonly differences: ShownDifferences | undefined;
   /** Undefined: nothing is promised. */
   readonly slo?: Slo;
+  /** Undefined: not started by itself. */
+  readonly schedule?: ScheduleRule;
+  /** The sync that it follows. */
+  readonly after?: string;
   readonly guards: Guards;
   readonly apply: ApplySettings;
   /** Undefined: all tables of the default schemas. */

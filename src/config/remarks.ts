@@ -7,7 +7,7 @@ import type { ConfigFile } from './schema.ts';
 type Path = readonly PropertyKey[];
 
 const laterSections = ['cache', 'backups'] as const;
-const laterOfSync = ['schedule', 'after', 'sample'] as const;
+const laterOfSync = ['sample'] as const;
 const laterOfPair = ['conflict'] as const;
 
 /** Paths of settings that this version accepts and does not use. */

@@ -23,6 +23,7 @@ import { endpointsOf, recordsOf } from './records-of.ts';
 import { resolveReferences, type Surroundings } from './references.ts';
 import { inlineSecrets, withoutEffect } from './remarks.ts';
 import { breakerOf } from './resilience.ts';
+import { scheduleOf } from './schedule.ts';
 import type { ConfigFile } from './schema.ts';
 import { auditKeysOf, checkpointEvery, serverOf } from './server.ts';
 import { transformOf } from './transform-of.ts';
@@ -31,6 +32,7 @@ import { configError } from './validate.ts';
 
 type FileEndpoint = NonNullable<ConfigFile['endpoints']>[string];
 type FileSync = NonNullable<ConfigFile['syncs']>[string];
+type Syncs = Readonly<Record<string, FileSync>>;
 type FilePair = NonNullable<FileSync['pairs']>[number];
 type Path = readonly PropertyKey[];
 
@@ -236,7 +238,34 @@ const retryOf = (r: Reading, retry: FileEndpoint['retry'], path: Path): Retry =>
   };
 };
 
-const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly string[]): Sync => {
+/** When it is started by itself. */
+const startsOf = (r: Reading, name: string, sync: FileSync, others: Syncs): Pick<Sync, 'schedule' | 'after'> => {
+  const path: Path = ['syncs', name];
+  const { after, schedule } = sync;
+  if (after !== undefined && others[after] === undefined)
+    throw configError(r.document, [...path, 'after'], `there is no sync \`${after}\``, {
+      hint: `Syncs: ${Object.keys(others).join(', ')}.`,
+    });
+  const seen = new Set<string>();
+  for (let at: string | undefined = name; at !== undefined; at = others[at]?.after) {
+    if (seen.has(at)) throw configError(r.document, [...path, 'after'], `\`${name}\` would wait for itself`);
+    seen.add(at);
+  }
+  return {
+    ...(after === undefined ? {} : { after }),
+    ...(schedule === undefined
+      ? {}
+      : {
+          schedule: scheduleOf(schedule, {
+            duration: (value, key) => durationAt(r, value, [...path, 'schedule', key]),
+            wrong: (key, what, hint) =>
+              configError(r.document, [...path, 'schedule', ...(key === undefined ? [] : [key])], what, { hint }),
+          }),
+        }),
+  };
+};
+
+const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly string[], others: Syncs): Sync => {
   const path: Path = ['syncs', name];
   for (const side of ['source', 'target'] as const) {
     if (endpoints.includes(sync[side])) continue;
@@ -258,6 +287,7 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
     mode: sync.mode ?? 'mirror',
     settleMs: sync.settle === undefined ? defaultSettleMs : durationAt(r, sync.settle as string, [...path, 'settle']),
     ...(sync.slo === undefined ? {} : { slo: sloOf(r, sync.slo, [...path, 'slo']) }),
+    ...startsOf(r, name, sync, others),
     guards: guardsOf(r, sync.guards, path),
     apply: applyOf(r, sync.apply, path),
     ...(sync.incremental === undefined
@@ -287,7 +317,7 @@ export const resolveConfig = (
   const endpoints = Object.fromEntries(Object.entries(written).map(([name, e]) => [name, endpointOf(r, name, e)]));
   const names = Object.keys(endpoints);
   const syncs = Object.fromEntries(
-    Object.entries(file.syncs ?? {}).map(([name, s]) => [name, syncOf(r, name, s, names)]),
+    Object.entries(file.syncs ?? {}).map(([name, s]) => [name, syncOf(r, name, s, names, file.syncs ?? {})]),
   );
   const spot = (path: Path) => ({ path: path.map(String).join('.'), line: lineOf(r, path) });
   return {

@@ -7,6 +7,7 @@ import { modes } from './modes.ts';
 import { alertsSchema, metricsSchema, sloSchema } from './monitoring-schema.ts';
 import { recordsSchema } from './records-schema.ts';
 import { breakerSchema, limitsSchema, replicasSchema, retrySchema } from './resilience-schema.ts';
+import { scheduleSchema } from './schedule-schema.ts';
 import { auditSchema, serverSchema } from './server-schema.ts';
 import { durationPattern, percentPattern } from './units.ts';
 
@@ -194,8 +195,10 @@ const sync = z
       .optional(),
     guards: guards.describe('Limits that stop the whole apply before its first write.').optional(),
     apply: apply.optional(),
-    schedule: later.describe('No effect yet.').optional(),
-    after: name.describe('No effect yet.').optional(),
+    schedule: scheduleSchema.optional(),
+    after: name
+      .describe('Name of another sync: this one is started by `lockstep serve` whenever that one has ended well.')
+      .optional(),
     incremental: incrementalSchema.optional(),
     differences: differencesSchema.optional(),
     slo: sloSchema.optional(),
