@@ -1,5 +1,3 @@
-import type { CompareReport } from '../model/report.ts';
-
 /** Exit codes of finished commands; errors carry their own (see `model/errors.ts`). */
 export const exitCodes = {
   ok: 0,
@@ -20,11 +18,4 @@ const order = [exitCodes.conflicts, exitCodes.differs, exitCodes.incomplete, exi
 export const worstExit = (codes: readonly number[]): number => {
   const failed = codes.find((code) => !order.includes(code as (typeof order)[number]));
   return failed ?? order.find((code) => codes.includes(code)) ?? exitCodes.ok;
-};
-
-/** The exit code of a comparison. Nothing that was left out is ever green. */
-export const compareExit = (report: CompareReport): number => {
-  if (report.verdict === 'differs') return exitCodes.differs;
-  if (report.verdict === 'agrees' && report.coverage.complete && report.pairs.length > 0) return exitCodes.ok;
-  return exitCodes.incomplete;
 };

@@ -52,7 +52,10 @@ export interface ScheduleState {
 export interface Schedules {
   list(o: Cancel): Promise<readonly ScheduleState[]>;
   /** Makes the schedules these, and keeps the state of those whose rule is the same. Others are forgotten. */
-  set(schedules: readonly Pick<ScheduleState, 'sync' | 'rule' | 'due' | 'next'>[], o: Cancel): Promise<void>;
+  set(
+    schedules: readonly Pick<ScheduleState, 'sync' | 'rule' | 'due' | 'next' | 'lastAfter'>[],
+    o: Cancel,
+  ): Promise<void>;
   /**
    * Moves a schedule on, and asks for its run with it, in one transaction. False when another process has done so: who
    * fires must have seen the `next` (or the `lastAfter`) that is there. `run` absent: passed over.

@@ -30,11 +30,18 @@ export const schedulesOf = (database: Database, queue: QueueInside, enqueue: Enq
         o,
       );
       await connection.query(
-        `insert into lockstep_control.schedule as s (sync, rule, due, next)
-         select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
-         on conflict (sync) do update set rule = excluded.rule, due = excluded.due, next = excluded.next
+        `insert into lockstep_control.schedule as s (sync, rule, due, next, last_after)
+         select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[])
+         on conflict (sync) do update set rule = excluded.rule, due = excluded.due, next = excluded.next,
+           last_after = excluded.last_after
          where s.rule <> excluded.rule`,
-        [of((s) => plainText(s.sync)), of((s) => s.rule), of((s) => toTime(s.due)), of((s) => toTime(s.next))],
+        [
+          of((s) => plainText(s.sync)),
+          of((s) => s.rule),
+          of((s) => toTime(s.due)),
+          of((s) => toTime(s.next)),
+          of((s) => s.lastAfter),
+        ],
         o,
       );
     }),

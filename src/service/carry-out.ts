@@ -1,0 +1,190 @@
+import type { Cancel } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { RunRequest } from '../model/service.ts';
+import type { Beat, ServiceStore } from '../model/service-store.ts';
+import type { Run, Runs } from '../model/store.ts';
+import type { Log } from '../telemetry/log.ts';
+import { settleRun } from '../work/interrupted.ts';
+import { hasBegun } from '../work/recorded.ts';
+import { endpointsOf, executeRun, type RunWorld } from './execute-run.ts';
+import { runPhases } from './run-phases.ts';
+
+/** How a run left this process. `waits`: somebody else holds what it needs; it is tried again soon. */
+export type Left = 'ended' | 'waits' | 'put_back' | 'taken_over';
+
+/** A run at work in this process, and the ways to stop it. */
+export interface Work {
+  readonly run: Run;
+  readonly left: Promise<Left>;
+  /** What the store says of it, once a second or so. */
+  heard(beat: Beat): void;
+  /** Finish the batch in hand, save, and let another worker go on. */
+  yield(): void;
+  /** Now: what is not saved is done again by another worker. */
+  yieldNow(): void;
+}
+
+/** Who wants the same target waits so long for it before that is told as a failure, milliseconds. */
+const waitForTargetMs = 120_000;
+const batchSizeUsual = 5000;
+
+const ended = (message: string): LockstepError => new LockstepError('ABORTED', message);
+
+/** Carries out one claimed run. */
+export const carryOut = (o: {
+  readonly world: RunWorld;
+  readonly store: ServiceStore;
+  readonly run: Run;
+  readonly log: Log;
+}): Work => {
+  const { world, store, run } = o;
+  const log = o.log.child({
+    run: run.id,
+    correlation: run.correlation,
+    ...(run.sync === null ? {} : { sync: run.sync }),
+  });
+  const now = new AbortController();
+  const stop = new AbortController();
+  let yields = false;
+  let takenOver = false;
+  let cancelledBy = run.asked?.cancelledBy ?? null;
+  let left: Left | undefined;
+
+  /** A cancelled run that had begun to write: what is half-done is settled before it ends. */
+  const settle = async (c: Cancel): Promise<void> => {
+    const current = await store.runs.get(run.id, c);
+    if (current === undefined || !hasBegun(current) || (await store.journal.open(run.id, c)).length === 0) return;
+    const request = run.asked!.request as unknown as RunRequest;
+    const target = (await endpointsOf(world.config, store, request, c)).find((e) => e.writable);
+    if (target === undefined) return;
+    await using endpoint = await world.endpoints.open(target.name, { ...c, writable: true });
+    await settleRun({ ...c, store, target: endpoint, clock: world.clock, random: world.random }, current);
+  };
+
+  /** Runs whose ends are looked at before they are written down. */
+  const runs: Runs = {
+    ...store.runs,
+    finish: async (id, end, c) => {
+      if (id !== run.id) return store.runs.finish(id, end, c);
+      phases.enter('record');
+      await phases.settled();
+      const waits = end.error?.code === 'LOCK_HELD' && world.clock.now() - run.asked!.at < waitForTargetMs;
+      if (cancelledBy === null && ((yields && end.state === 'cancelled') || waits)) {
+        await store.runs.putBack(id, c);
+        left = waits ? 'waits' : 'put_back';
+        return;
+      }
+      const stopped = cancelledBy !== null && end.state === 'cancelled';
+      if (stopped)
+        await settle({ signal: AbortSignal.timeout(30_000) }).catch((error: unknown) =>
+          log.error('writes of a cancelled run are not settled', { error }),
+        );
+      const told = stopped
+        ? { ...end, error: { code: 'ABORTED' as const, message: `Cancelled by ${cancelledBy}.` } }
+        : end;
+      await store.runs.finish(id, told, stopped ? { signal: AbortSignal.timeout(10_000) } : c);
+      left = 'ended';
+    },
+  };
+  const guarded: ServiceStore = { ...store, runs };
+  const signal = now.signal;
+  const phases = runPhases({ signal, store, run, clock: world.clock, log, batchSize: batchSizeUsual });
+
+  const cancel = (by: string): void => {
+    cancelledBy = by;
+    stop.abort(ended(`Cancelled by ${by}.`));
+    now.abort(ended(`Cancelled by ${by}.`));
+  };
+
+  const end = async (error: unknown, c: Cancel): Promise<Left> => {
+    if (takenOver || (error instanceof LockstepError && error.code === 'FENCED' && left === undefined)) {
+      const current = await store.runs.get(run.id, c).catch(() => undefined);
+      if (takenOver || current?.asked?.attempt !== run.asked!.attempt) return 'taken_over';
+    }
+    if (left !== undefined) return left;
+    // It failed before its use case began to keep its record.
+    const state = signal.aborted ? ('cancelled' as const) : ('failed' as const);
+    const known = error instanceof LockstepError ? error : new LockstepError('INTERNAL', String(error));
+    await runs.finish(
+      run.id,
+      {
+        state,
+        exit: state === 'cancelled' ? 130 : known.exit,
+        finished: world.clock.now(),
+        error: {
+          code: known.code,
+          message: known.message,
+          ...(known.hint === undefined ? {} : { hint: known.hint }),
+        },
+      },
+      c,
+    );
+    return left!;
+  };
+
+  const work = async (): Promise<Left> => {
+    const began = world.clock.elapsed();
+    const asked = run.asked!;
+    log.info('run started', { kind: run.kind, attempt: asked.attempt, trigger: asked.trigger });
+    let error: unknown;
+    try {
+      if (cancelledBy !== null) throw ended(`Cancelled by ${cancelledBy}.`);
+      await store.events.append(
+        [
+          {
+            at: world.clock.now(),
+            type: 'run.started',
+            subject: `runs/${run.id}`,
+            sync: run.sync,
+            correlation: run.correlation,
+            data: { run: run.id, kind: run.kind, attempt: asked.attempt, trigger: asked.trigger },
+          },
+        ],
+        { signal },
+      );
+      phases.enter('collect');
+      await executeRun(world, {
+        signal,
+        stop: stop.signal,
+        run,
+        store: guarded,
+        onProgress: phases.tick,
+      });
+    } catch (caught) {
+      error = caught;
+    }
+    const c = { signal: AbortSignal.timeout(30_000) };
+    const how = error === undefined && left !== undefined ? left : await end(error, c);
+    const fields = { outcome: how, elapsed_ms: Math.round(world.clock.elapsed() - began) };
+    if (error === undefined || how !== 'ended') log.info('run left', fields);
+    else if (cancelledBy !== null) log.info('run cancelled', fields);
+    else log.error('run failed', { ...fields, error });
+    return how;
+  };
+
+  return {
+    run,
+    left: work(),
+    heard: (beat) => {
+      if (!beat.mine && left === undefined) {
+        takenOver = true;
+        now.abort(new LockstepError('FENCED', `another process has taken run ${run.id} over`));
+        stop.abort();
+      } else if (beat.cancelledBy !== null && cancelledBy === null) cancel(beat.cancelledBy);
+      else if (beat.pausedBy !== null && !yields) {
+        yields = true;
+        stop.abort(ended(`Paused by ${beat.pausedBy}.`));
+        now.abort(ended(`Paused by ${beat.pausedBy}.`));
+      }
+    },
+    yield: () => {
+      yields = true;
+      stop.abort(ended('The worker is being shut down.'));
+    },
+    yieldNow: () => {
+      yields = true;
+      stop.abort(ended('The worker is being shut down.'));
+      now.abort(ended('The worker is being shut down.'));
+    },
+  };
+};

@@ -1,0 +1,281 @@
+import type { Config, Sync } from '../config/config.ts';
+import type { Clock } from '../lib/clock.ts';
+import { randomSeed } from '../lib/ids.ts';
+import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Progress } from '../model/report.ts';
+import type { RunRequest } from '../model/service.ts';
+import type { EndpointFacts, Json, Run, Store } from '../model/store.ts';
+import { type ApplyWork, apply, findPlan } from '../work/apply.ts';
+import { assess } from '../work/assess.ts';
+import { compareExit } from '../work/compare-exit.ts';
+import { copy } from '../work/copy.ts';
+import { makePlan, type PlanInput } from '../work/make-plan.ts';
+import { factsOf, recorded } from '../work/recorded.ts';
+import { revert } from '../work/revert.ts';
+import { findRun } from '../work/runs.ts';
+import { type SaveDiffInput, saveDiff } from '../work/save-diff.ts';
+import { sync as syncWork } from '../work/sync.ts';
+import { type Doors, describeSide } from './connect.ts';
+import type { Endpoints } from './endpoints.ts';
+import { type Job, jobOfSync, scopeOf, sideOfEntry } from './job.ts';
+
+/** What carrying out runs needs. */
+export interface RunWorld {
+  readonly config: Config;
+  readonly endpoints: Endpoints;
+  readonly doors: Doors;
+  readonly clock: Clock;
+  /** 0 <= x < 1 */
+  readonly random: () => number;
+  /** The version of Lockstep. */
+  readonly version: string;
+}
+
+/** One run to be carried out, claimed by this process. */
+export interface RunWork extends Cancel {
+  readonly run: Run;
+  readonly store: Store;
+  /** Aborted: finish the batch in hand, save, end. */
+  readonly stop: AbortSignal;
+  onProgress(progress: Progress): void;
+}
+
+type Kind<K extends RunRequest['kind']> = Extract<RunRequest, { readonly kind: K }>;
+type SyncRequest = Extract<RunRequest, { readonly sync: string }>;
+
+const missing = (what: string, known: readonly string[], config: Config): LockstepError =>
+  new LockstepError('NOT_FOUND', `${config.file} has no ${what}`, {
+    hint: `There are: ${known.join(', ') || 'none'}.`,
+  });
+
+export const syncNamed = (config: Config, name: string): Sync => {
+  const sync = Object.hasOwn(config.syncs, name) ? config.syncs[name] : undefined;
+  if (sync) return sync;
+  throw missing(`sync \`${name}\``, Object.keys(config.syncs), config);
+};
+
+/** A configured sync as a request wants it. Throws what is wrong with the request. */
+export const jobOfRequest = (config: Config, request: SyncRequest): Job => {
+  const { kind, tables, full, maxChanges, allowDeletes } = request;
+  const compares = kind === 'diff' || kind === 'verify';
+  return jobOfSync(
+    config,
+    syncNamed(config, request.sync),
+    {
+      ...(tables === undefined ? {} : { only: tables.map((t) => [t, t] as const) }),
+      ...(kind === 'verify' || full === true ? { full: `asked for by ${kind === 'verify' ? 'verify' : 'full'}` } : {}),
+      ...(maxChanges === undefined ? {} : { maxChanges }),
+      ...(allowDeletes === undefined ? {} : { allowDeletes }),
+    },
+    !compares,
+  );
+};
+
+/** The endpoints that a run connects to, by name, and whether it writes there. */
+export const endpointsOf = async (
+  config: Config,
+  store: Store,
+  request: RunRequest,
+  o: Cancel,
+): Promise<readonly { readonly name: string; readonly writable: boolean }[]> => {
+  switch (request.kind) {
+    case 'apply': {
+      const { header } = await findPlan(store, request.plan, o);
+      return [{ name: targetName(config, header.sync, header.target), writable: true }];
+    }
+    case 'revert': {
+      const run = await findRun(store, request.run, o);
+      if (run.target === null) throw new LockstepError('NOT_FOUND', `Run ${run.id} has no target.`);
+      return [{ name: targetName(config, run.sync, run.target), writable: true }];
+    }
+    case 'copy':
+    case 'assess':
+      return [
+        { name: request.source, writable: false },
+        ...(request.target === undefined ? [] : [{ name: request.target, writable: true }]),
+      ];
+    case 'backup':
+      return [];
+    default: {
+      const sync = syncNamed(config, request.sync);
+      const writable = request.kind === 'plan' || request.kind === 'sync';
+      return [
+        { name: sync.source, writable: false },
+        { name: sync.target, writable },
+      ];
+    }
+  }
+};
+
+/** Where a stored plan or run is to be written: its sync's target now, else the endpoint of its recorded name. */
+const targetName = (config: Config, sync: string | null, facts: EndpointFacts): string => {
+  const name = (sync === null ? undefined : config.syncs[sync]?.target) ?? facts.name;
+  if (config.endpoints[name]) return name;
+  throw missing(`endpoint \`${name}\``, Object.keys(config.endpoints), config);
+};
+
+/** Connected, and described for the record. */
+const opened = async (w: RunWorld, name: string, writable: boolean, o: Cancel): Promise<[Endpoint, EndpointFacts]> => {
+  const entry = w.config.endpoints[name];
+  if (!entry) throw missing(`endpoint \`${name}\``, Object.keys(w.config.endpoints), w.config);
+  const description = await describeSide(w.doors, sideOfEntry(w.config, entry, writable));
+  const endpoint = await w.endpoints.open(name, { ...o, writable });
+  return [endpoint, factsOf(endpoint, description)];
+};
+
+/** What every use case is told. */
+const basics = (w: RunWorld, x: RunWork) => ({
+  actor: x.run.actor,
+  correlation: x.run.correlation,
+  asRun: x.run.id,
+  store: x.store,
+  clock: w.clock,
+  signal: x.signal,
+  onProgress: (p: Progress) => x.onProgress(p),
+});
+
+const measuresOf = (w: RunWorld) => (w.config.measures.length === 0 ? {} : { measures: w.config.measures });
+
+const applyInput = (
+  w: RunWorld,
+  x: RunWork,
+  target: Endpoint,
+  facts: EndpointFacts,
+): ApplyWork & ReturnType<typeof basics> & { facts: EndpointFacts } => ({
+  ...basics(w, x),
+  ...measuresOf(w),
+  random: w.random,
+  stop: x.stop,
+  target,
+  facts,
+});
+
+const compared = async (w: RunWorld, x: RunWork, request: SyncRequest): Promise<void> => {
+  const job = jobOfRequest(w.config, request);
+  const sync = w.config.syncs[request.sync]!;
+  const writes = request.kind === 'plan' || request.kind === 'sync';
+  const [source, sourceFacts] = await opened(w, sync.source, false, x);
+  await using _source = source;
+  const [target, targetFacts] = await opened(w, sync.target, writes, x);
+  await using _target = target;
+  const common = {
+    ...basics(w, x),
+    source,
+    target,
+    ...scopeOf(job),
+    sync: job.sync,
+    facts: { source: sourceFacts, target: targetFacts },
+    settleMs: job.settleMs,
+    ...(job.incremental === undefined ? {} : { incremental: job.incremental }),
+    seed: randomSeed(),
+  };
+  if (!writes) {
+    const input: SaveDiffInput = {
+      ...common,
+      resume: x.run.id,
+      exitOf: compareExit,
+      sink: { wanted: () => 0, write: async () => {} },
+      ...(typeof job.publish === 'object' ? { publish: job.publish } : {}),
+    };
+    await saveDiff(input);
+    return;
+  }
+  if (job.mode === 'compare' || job.mode === 'two_way' || job.mode === 'migrate')
+    throw new LockstepError('USAGE', `mode ${job.mode} plans nothing`);
+  const settings = { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) };
+  const input: PlanInput = { ...common, mode: job.mode, guards: job.guards, settings: settings as Json };
+  if (request.kind === 'plan') await makePlan(input);
+  else await syncWork({ ...input, ...measuresOf(w), settings, random: w.random, stop: x.stop });
+};
+
+const applied = async (w: RunWorld, x: RunWork, request: Kind<'apply'> | Kind<'revert'>): Promise<void> => {
+  const [place] = await endpointsOf(w.config, x.store, request, x);
+  const [target, facts] = await opened(w, place!.name, true, x);
+  await using _target = target;
+  const input = applyInput(w, x, target, facts);
+  if (request.kind === 'revert') {
+    await revert({ ...input, run: request.run });
+    return;
+  }
+  const done = await apply({ ...input, plan: request.plan });
+  if (done.run === x.run.id) return;
+  // It went on with a run that had begun to apply the plan: that one has the record.
+  await x.store.runs.finish(
+    x.run.id,
+    {
+      state: done.result.stopped === undefined ? 'done' : 'cancelled',
+      exit: done.exit,
+      finished: w.clock.now(),
+      report: { plan: done.plan.header.id, went_on_with: done.run, ...done.result.numbers } as unknown as Json,
+    },
+    x,
+  );
+};
+
+const copied = async (w: RunWorld, x: RunWork, request: Kind<'copy' | 'assess'>): Promise<void> => {
+  const [source, sourceFacts] = await opened(w, request.source, false, x);
+  await using _source = source;
+  const { target: name } = request;
+  // What an assessment would make is asked of an endpoint that may write; nothing is written.
+  const writable = request.kind === 'copy' || w.config.endpoints[name ?? '']?.writable === true;
+  const [target, targetFacts] = name === undefined ? [] : await opened(w, name, writable, x);
+  await using _target = target ?? { [Symbol.asyncDispose]: async () => {} };
+  const tables = request.tables?.map((t) => ({ source: t }));
+  const scope = { ...(tables === undefined ? {} : { tables }), excludeTables: [], types: new Map() };
+  if (request.kind === 'copy') {
+    if (target === undefined || targetFacts === undefined)
+      throw new LockstepError('USAGE', 'a copy needs a target', { hint: 'Name an endpoint that may be written to.' });
+    await copy({
+      ...basics(w, x),
+      ...scope,
+      source,
+      target,
+      facts: { source: sourceFacts, target: targetFacts },
+      sync: null,
+      settleMs: defaultSettleMs,
+      seed: randomSeed(),
+      stop: x.stop,
+      version: w.version,
+      resume: x.run.id,
+    });
+    return;
+  }
+  const begin = { resume: x.run.id, facts: { source: sourceFacts, target: targetFacts ?? null } };
+  await recorded(x.store, w.clock, begin, x, async () => {
+    const assessment = await assess({
+      ...basics(w, x),
+      ...scope,
+      source,
+      ...(target?.builder === undefined
+        ? {}
+        : {
+            target: {
+              name: target.name,
+              engine: target.engine,
+              builder: target.builder,
+              inspect: target.inspect.bind(target),
+            },
+          }),
+    });
+    return { exit: assessment.refused_rows > 0 ? 2 : 0, report: assessment as unknown as Json };
+  });
+};
+const defaultSettleMs = 1000;
+
+/** Carries out what was asked for; its record is kept by the use case. Throws what the use case throws. */
+export const executeRun = async (w: RunWorld, x: RunWork): Promise<void> => {
+  const request = x.run.asked!.request as unknown as RunRequest;
+  switch (request.kind) {
+    case 'apply':
+    case 'revert':
+      return applied(w, x, request);
+    case 'copy':
+    case 'assess':
+      return copied(w, x, request);
+    case 'backup':
+      throw new LockstepError('USAGE', 'this version makes no backups');
+    default:
+      return compared(w, x, request);
+  }
+};
