@@ -7,6 +7,7 @@ import { history } from './routes/history.ts';
 import { me } from './routes/me.ts';
 import { plans } from './routes/plans.ts';
 import { quarantine } from './routes/quarantine.ts';
+import { records } from './routes/records.ts';
 import { runDifferences } from './routes/run-differences.ts';
 import { runs } from './routes/runs.ts';
 import { syncDifferences } from './routes/sync-differences.ts';
@@ -24,6 +25,7 @@ export const allRoutes: readonly Routes[] = [
   history,
   quarantine,
   endpoints,
+  records,
   events,
   audit,
   me,

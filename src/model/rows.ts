@@ -1,6 +1,10 @@
-import type { Cancel } from './endpoint.ts';
 import type { Cell, Key, Row, Text } from './row.ts';
 import type { Table } from './schema.ts';
+
+/** As everything that waits: aborting reaches the server. */
+interface Cancel {
+  readonly signal: AbortSignal;
+}
 
 /**
  * Rows one by one and page by page, for programs that ask for some of them: an API over a table. Unlike a `Reader` this

@@ -9,6 +9,7 @@ import type { Approvals, Listings } from './listings.ts';
 import type { Monitoring } from './monitoring.ts';
 import type { PublishedDifferences } from './published.ts';
 import type { Quarantine } from './quarantine.ts';
+import type { RecordRequests } from './record-requests.ts';
 import type { Batch, Key, Row } from './row.ts';
 import type { ColumnType, Table } from './schema.ts';
 import type { Tokens } from './tokens.ts';
@@ -27,6 +28,7 @@ export interface Store extends AsyncDisposable {
   readonly published: PublishedDifferences;
   readonly standings: Standings;
   readonly quarantine: Quarantine;
+  readonly recordRequests: RecordRequests;
   readonly monitoring: Monitoring;
   readonly alerts: Alerts;
   readonly listings: Listings;

@@ -24,6 +24,7 @@ import { publishedOf } from './published.ts';
 import { quarantineOf } from './quarantine.ts';
 import { openQueue } from './queue.ts';
 import { recoverWith } from './recover.ts';
+import { recordRequestsOf } from './record-requests.ts';
 import { runsOf } from './runs.ts';
 import { schedulesOf } from './schedules.ts';
 import { segmentsOf } from './segments.ts';
@@ -68,6 +69,7 @@ export const openPostgresStore = async (
     published: publishedOf(database, differences),
     standings: standingsOf(database),
     quarantine: quarantineOf(database),
+    recordRequests: recordRequestsOf(database),
     monitoring: monitoringOf(database),
     alerts: alertsOf(database),
     listings: listingsOf(database),

@@ -1,0 +1,212 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { mayAccess } from '../../access/may-access.ts';
+import { LockstepError } from '../../model/errors.ts';
+import type { RowCondition } from '../../model/rows.ts';
+import { sees } from '../../records/caller.ts';
+import { entitiesOf } from '../../records/entities.ts';
+import type { Entity } from '../../records/entity.ts';
+import { readFilter } from '../../records/json.ts';
+import { noRecord, readKey } from '../../records/key.ts';
+import { type Parameters, readFields } from '../../records/query.ts';
+import { listRecords, readRecord } from '../../records/read.ts';
+import { type Seal, sealOf } from '../../records/seal.ts';
+import type { Routes } from '../api.ts';
+import { cancelOf } from '../cancel.ts';
+import { readExactly } from '../exact-json.ts';
+import { Page } from '../page.ts';
+import {
+  asHttp,
+  entityParams,
+  lastStep,
+  nameOf,
+  preferred,
+  Record,
+  type RecordRoutes,
+  recordParams,
+} from '../record-routes.ts';
+import { addRecordWrites } from './records-write.ts';
+
+const sent = (reply: FastifyReply, json: string): FastifyReply =>
+  reply
+    .header('vary', 'authorization')
+    .header('cache-control', 'private, no-cache')
+    .type('application/json; charset=utf-8')
+    .send(json);
+
+/** Conditions that the path of an alias makes; a value that no row can have finds none. */
+const fixedBy = (entity: Entity, request: FastifyRequest): readonly RowCondition[] =>
+  Object.entries(request.params as Record<string, string>).map(([column, text]): RowCondition => {
+    const field = entity.fields.get(column)!;
+    if (!sees(request.principal, field)) {
+      throw new LockstepError(
+        'FORBIDDEN',
+        `${request.principal.name} lacks the scope ${field.unless}, which sees ${column}`,
+      );
+    }
+    const value = readFilter(field.column.type, text);
+    return value === undefined ? { column, op: 'in', values: [] } : { column, op: 'eq', value };
+  });
+
+const sendList = async (
+  x: RecordRoutes,
+  name: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  alias: boolean,
+): Promise<FastifyReply> => {
+  const o = cancelOf(request, reply);
+  const seal = await x.seal();
+  const asked = preferred(request, 'count');
+  const count = asked === 'exact' || asked === 'estimated' ? asked : undefined;
+  const page = await x.entities.within(name, o, (entity) =>
+    listRecords(
+      entity,
+      request.principal,
+      request.query as Parameters,
+      { seal, count, ...(alias ? { fixed: fixedBy(entity, request) } : {}) },
+      o,
+    ),
+  );
+  if (page.next !== undefined) {
+    const url = new URL(request.url, 'http://x');
+    url.searchParams.set('cursor', page.next);
+    reply.header('link', `<${url.pathname}${url.search}>; rel="next"`);
+  }
+  if (count !== undefined) reply.header('preference-applied', `count=${count}`);
+  return sent(reply, page.json);
+};
+
+const listSchema = {
+  tags: ['records'],
+  response: {
+    200: z.object({
+      data: z.array(Record),
+      page: Page.extend({ count: z.number().int().optional(), count_is: z.enum(['exact', 'estimated']).optional() }),
+    }),
+  },
+};
+const listConfig = { scope: 'records:read', objects: 'checked', problems: [400, 404, 502, 504] } as const;
+
+const addReads = (app: FastifyInstance, x: RecordRoutes): void => {
+  app.get(
+    '/api/v1/records',
+    {
+      config: { scope: 'records:read', objects: 'checked', etag: true },
+      schema: {
+        operationId: 'listRecordEntities',
+        summary: 'The tables that are served as records',
+        tags: ['records'],
+        response: {
+          200: z.object({
+            data: z.array(
+              z.object({ name: z.string(), endpoint: z.string(), table: z.string(), aliases: z.array(z.string()) }),
+            ),
+          }),
+        },
+      },
+    },
+    async (request) => ({
+      data: Object.values(x.api.config().records)
+        .filter(({ name }) => mayAccess(request.principal, { record: name }))
+        .map(({ name, endpoint, table, aliases }) => ({ name, endpoint, table, aliases: [...aliases] })),
+    }),
+  );
+  app.get(
+    '/api/v1/records/:entity',
+    {
+      config: listConfig,
+      schema: {
+        ...listSchema,
+        operationId: 'listRecords',
+        summary: 'Records, by typed filters such as status=eq.pending, sorted, page by page',
+        params: entityParams,
+      },
+    },
+    (request, reply) =>
+      sendList(x, nameOf(request, (request.params as { entity: string }).entity), request, reply, false),
+  );
+  app.get(
+    '/api/v1/records/:entity/:key',
+    {
+      config: { ...listConfig, etag: true },
+      schema: {
+        operationId: 'getRecord',
+        summary: 'One record, with the ETag that changing it takes',
+        tags: ['records'],
+        params: recordParams,
+        response: { 200: Record },
+      },
+    },
+    async (request, reply) => {
+      const name = nameOf(request, (request.params as { entity: string }).entity);
+      const o = cancelOf(request, reply);
+      const seal = await x.seal();
+      const found = await x.entities.within(name, o, (entity) =>
+        readRecord(
+          entity,
+          request.principal,
+          readKey(entity, lastStep(request)),
+          readFields(entity, request.query as Parameters),
+          seal,
+          o,
+        ),
+      );
+      return sent(reply.header('etag', found.etag), found.json);
+    },
+  );
+};
+
+/** The paths that the configuration gives lists besides their own. Those of a reloaded one wait for a restart. */
+const addAliases = (app: FastifyInstance, x: RecordRoutes): void => {
+  for (const { name, aliases } of Object.values(x.api.config().records)) {
+    for (const [i, alias] of aliases.entries()) {
+      const url = `/api/v1${alias.replaceAll(/\{(\w+)\}/g, ':$1')}`;
+      const columns = [...alias.matchAll(/\{(\w+)\}/g)].map((m) => m[1]!);
+      if (app.hasRoute({ method: 'GET', url }))
+        throw new LockstepError('CONFIG', `records.${name}.aliases: ${alias} is a path of the API already`);
+      app.get(
+        url,
+        {
+          config: listConfig,
+          schema: {
+            ...listSchema,
+            operationId: `list_${name}_by_alias_${i + 1}`,
+            summary: `Records of ${name}, by their path`,
+            ...(columns.length === 0
+              ? {}
+              : { params: z.object(Object.fromEntries(columns.map((c) => [c, z.string().min(1).max(1000)]))) }),
+          },
+        },
+        (request, reply) => {
+          if (!Object.hasOwn(x.api.config().records, name)) throw noRecord(name, request.url);
+          return sendList(x, nameOf(request, name), request, reply, true);
+        },
+      );
+    }
+  }
+};
+
+export const records: Routes = (app, api) => {
+  let seal: Promise<Seal> | undefined;
+  const x: RecordRoutes = {
+    api,
+    entities: entitiesOf({ config: () => api.config(), endpoints: api.endpoints, signal: api.signal }),
+    seal: () => {
+      seal ??= api.store.sharedSecret('records', { signal: api.signal }).then(sealOf);
+      seal.catch(() => {
+        seal = undefined;
+      });
+      return seal;
+    },
+  };
+  app.register(async (scope) => {
+    readExactly(scope);
+    scope.setErrorHandler(async (error) => {
+      throw asHttp(error);
+    });
+    addReads(scope, x);
+    addAliases(scope, x);
+    addRecordWrites(scope, x);
+  });
+};

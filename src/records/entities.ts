@@ -1,0 +1,63 @@
+import type { Config } from '../config/config.ts';
+import type { RecordEntity } from '../config/records.ts';
+import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Endpoints } from '../service/endpoints.ts';
+import { type Entity, openEntity } from './entity.ts';
+
+/** The entities of the configuration, each with its table; a table is inspected once, and again when it was altered. */
+export interface Entities {
+  /** NOT_FOUND for a name that the configuration does not have. */
+  of(name: string, o: Cancel): Promise<Entity>;
+  /** Runs `work` with the entity; once more with its table read anew when that has been altered meanwhile. */
+  within<T>(name: string, o: Cancel, work: (entity: Entity) => Promise<T>): Promise<T>;
+}
+
+interface Known {
+  readonly config: RecordEntity;
+  /** What the endpoint's rows are reached by: another one after a reconnect. */
+  readonly through: Endpoint['rows'];
+  readonly entity: Promise<Entity>;
+}
+
+/** What an altered table makes of statements that were right. */
+const altered = (error: unknown): boolean =>
+  error instanceof LockstepError && ['SCHEMA_DRIFT', 'COLUMN_NOT_FOUND', 'TABLE_NOT_FOUND'].includes(error.code);
+
+export const entitiesOf = (x: {
+  config(): Config;
+  readonly endpoints: Endpoints;
+  readonly signal: AbortSignal;
+}): Entities => {
+  const known = new Map<string, Known>();
+
+  const of = async (name: string, o: Cancel): Promise<Entity> => {
+    const config = Object.hasOwn(x.config().records, name) ? x.config().records[name] : undefined;
+    if (config === undefined) throw new LockstepError('NOT_FOUND', `there is no entity ${name}`);
+    const endpoint = await x.endpoints.shared(config.endpoint, o);
+    const found = known.get(name);
+    if (found !== undefined && found.config === config && found.through === endpoint.rows) return found.entity;
+    // not with the caller's signal: others wait for it, too
+    const entity = openEntity(config, endpoint, { signal: x.signal });
+    const made = { config, through: endpoint.rows, entity };
+    known.set(name, made);
+    entity.catch(() => {
+      if (known.get(name) === made) known.delete(name);
+    });
+    return entity;
+  };
+
+  return {
+    of,
+    within: async (name, o, work) => {
+      const entity = await of(name, o);
+      try {
+        return await work(entity);
+      } catch (error) {
+        if (!altered(error)) throw error;
+        known.delete(name);
+        return await work(await of(name, o));
+      }
+    },
+  };
+};

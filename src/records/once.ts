@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto';
+import type { Cancel } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { RecordRequest, RecordRequests } from '../model/record-requests.ts';
+import type { Json } from '../model/store.ts';
+import { RecordProblem } from './problem.ts';
+
+/** After which a request that has not ended is taken for one whose process died, milliseconds. No request works longer. */
+export const lease = 60_000;
+
+/** What the same request is known by: its text. */
+export const requestHash = (...parts: readonly string[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+
+/** Did what failed leave nothing behind, for certain? Not when the connection broke, or nobody waited for the answer. */
+const noEffect = (error: unknown): boolean =>
+  error instanceof RecordProblem ||
+  (error instanceof LockstepError && !['CONNECTION_LOST', 'ABORTED', 'INTERNAL'].includes(error.code));
+
+/**
+ * Carries out `work` once for a key: a repeat gets the answer of the first time. When the first time was cut short, and
+ * nobody knows whether it wrote, `found` looks; where that cannot tell, CONFLICT: better none than two.
+ */
+export const once = async (
+  requests: RecordRequests,
+  request: RecordRequest,
+  x: {
+    work(): Promise<Json>;
+    /** The answer of the first time, from what it left; null: it left nothing; undefined: nobody can tell. */
+    found(): Promise<Json | null | undefined>;
+  },
+  o: Cancel,
+): Promise<{ readonly answer: Json; readonly repeated: boolean }> => {
+  const claim = await requests.claim(request, o);
+  const late: Cancel = { signal: AbortSignal.timeout(lease / 2) };
+  if (claim.state === 'done') return { answer: claim.answer, repeated: true };
+  if (claim.state === 'mismatch')
+    throw new LockstepError('IDEMPOTENCY_MISMATCH', 'this Idempotency-Key was used for another request', {
+      hint: 'A new request takes a new key.',
+    });
+  if (claim.state === 'begun') {
+    if (claim.agoMs < lease || !(await requests.takeOver(request, lease, o)))
+      throw new LockstepError('CONFLICT', 'a request with this Idempotency-Key is being carried out', {
+        hint: 'Repeat it in a moment for its answer.',
+      });
+    const answer = await x.found();
+    if (answer === undefined)
+      throw new LockstepError(
+        'CONFLICT',
+        'an earlier request with this Idempotency-Key was cut short, and nobody knows whether it wrote',
+        {
+          hint: 'Look for the record; repeat the request with a new key if it is not there.',
+        },
+      );
+    if (answer !== null) {
+      await requests.settle(request, answer, late);
+      return { answer, repeated: true };
+    }
+  }
+  let answer: Json;
+  try {
+    answer = await x.work();
+  } catch (error) {
+    if (noEffect(error)) await requests.forget(request, late).catch(() => {});
+    throw error;
+  }
+  await requests.settle(request, answer, late);
+  return { answer, repeated: false };
+};

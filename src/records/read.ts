@@ -1,0 +1,100 @@
+import type { Principal } from '../access/scopes.ts';
+import type { Cancel } from '../model/endpoint.ts';
+import type { Cell, Key } from '../model/row.ts';
+import type { RowCondition, StoredRow } from '../model/rows.ts';
+import { rowFilterFor } from './caller.ts';
+import type { Entity, Field } from './entity.ts';
+import { keySegment, noRecord } from './key.ts';
+import { RecordProblem } from './problem.ts';
+import { type ListQuery, type Parameters, readList } from './query.ts';
+import type { Seal } from './seal.ts';
+import { keyNames, type View, viewOf } from './show.ts';
+
+/** A page as JSON text, with what its headers need. */
+export interface Page {
+  readonly json: string;
+  readonly next: string | undefined;
+}
+
+/** The ETag of a row: of its content, sealed, or its version. */
+export const etagOf = (entity: Entity, seal: Seal, row: StoredRow, view: View): string =>
+  entity.version === undefined
+    ? `"${seal.tag(row.tag)}"`
+    : `"${encodeURIComponent(view.cell(row.cells, entity.version.name) ?? 'null')}"`;
+
+/** Columns that are read besides what is shown, so that a row has its key and its ETag. */
+export const besides = (entity: Entity): readonly string[] => [
+  ...keyNames(entity),
+  ...(entity.version === undefined ? [] : [entity.version.name]),
+];
+
+/** What a cursor is good for: this list, in this order, for this caller's rows. */
+const aboutOf = (entity: Entity, q: ListQuery, filter: readonly RowCondition[]): string =>
+  JSON.stringify([entity.config.name, q.order, q.where, filter]);
+
+const afterOf = (seal: Seal, sealed: string, about: string): readonly Cell[] => {
+  const content = seal.openCursor(sealed, about);
+  if (content !== undefined) return JSON.parse(content) as Cell[];
+  throw new RecordProblem('CURSOR', 'this cursor is of another list, another order or another caller, or none at all', {
+    hint: 'Begin again without it; a cursor goes with the filters and the sort that it came with.',
+  });
+};
+
+/** One page of records. `count`: how many there are in all, exactly or about. */
+export const listRecords = async (
+  entity: Entity,
+  principal: Principal,
+  parameters: Parameters,
+  x: {
+    readonly seal: Seal;
+    readonly count: 'exact' | 'estimated' | undefined;
+    readonly fixed?: readonly RowCondition[];
+  },
+  o: Cancel,
+): Promise<Page> => {
+  const q = readList(entity, principal, parameters, x.fixed);
+  const filter = rowFilterFor(entity, principal);
+  const key = keyNames(entity);
+  const rest = key.filter((name) => !q.order.some((by) => by.column === name));
+  const ordering = [...q.order.map((by) => by.column), ...rest];
+  const view = viewOf(principal, q.fields, ordering);
+  const where = [...filter, ...q.where];
+  const about = aboutOf(entity, q, filter);
+  const after = q.cursor === undefined ? undefined : afterOf(x.seal, q.cursor, about);
+  // an estimate is made of all rows, also of those that are not for this caller
+  const how = x.count === 'estimated' && filter.length > 0 ? 'exact' : x.count;
+  const counting = how === undefined ? undefined : entity.rows.count(where, how, o);
+  counting?.catch(() => {});
+  const rows = await entity.rows.list(
+    { columns: view.columns, where, order: q.order, limit: q.limit + 1, ...(after === undefined ? {} : { after }) },
+    o,
+  );
+  const more = rows.length > q.limit;
+  let data = '';
+  for (let i = 0; i < Math.min(rows.length, q.limit); i++) data += `${i > 0 ? ',' : ''}${view.json(rows[i]!)}`;
+  const last = rows[q.limit - 1];
+  const next =
+    more && last !== undefined
+      ? x.seal.cursor(JSON.stringify(ordering.map((name) => view.cell(last, name))), about)
+      : undefined;
+  const total = counting === undefined ? '' : `,"count":${await counting},"count_is":"${how}"`;
+  return {
+    json: `{"data":[${data}],"page":{"next_cursor":${next === undefined ? 'null' : `"${next}"`},"has_more":${more}${total}}}`,
+    next,
+  };
+};
+
+/** One record as JSON, with its ETag. NOT_FOUND also for what the caller's row filter hides. */
+export const readRecord = async (
+  entity: Entity,
+  principal: Principal,
+  key: Key,
+  fields: readonly Field[],
+  seal: Seal,
+  o: Cancel,
+): Promise<{ readonly json: string; readonly etag: string }> => {
+  const view = viewOf(principal, fields, besides(entity));
+  const row = await entity.rows.get(key, { columns: view.columns, where: rowFilterFor(entity, principal) }, o);
+  if (row === undefined) throw noRecord(entity.config.name, keySegment(entity, key));
+  return { json: view.json(row.cells), etag: etagOf(entity, seal, row, view) };
+};

@@ -1,0 +1,286 @@
+import type { Principal } from '../access/scopes.ts';
+import type { Audit, AuditOutcome } from '../model/audit.ts';
+import type { Cancel } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Cell } from '../model/row.ts';
+import type { RowGuard, RowOutcome, StoredRow } from '../model/rows.ts';
+import type { Events } from '../model/service.ts';
+import type { Json } from '../model/store.ts';
+import { rowFilterFor } from './caller.ts';
+import type { Change, Prepared, Result } from './change.ts';
+import type { Entity } from './entity.ts';
+import { keySegment, noRecord } from './key.ts';
+import { RecordProblem } from './problem.ts';
+import { besides, etagOf } from './read.ts';
+import { refusalOf } from './refusal.ts';
+import type { Seal } from './seal.ts';
+import { keyNames, type View, viewOf } from './show.ts';
+import { allowedAfter, allowedBefore } from './transitions.ts';
+import { readNew, readPatch, type Written } from './validate.ts';
+
+/** What writing records needs besides the table. */
+export interface Desk {
+  readonly audit: Pick<Audit, 'append'>;
+  readonly events: Pick<Events, 'append'>;
+  readonly seal: Seal;
+  now(): number;
+  /** What went wrong after the effect, and changes nothing about it. */
+  warn(message: string, error: unknown): void;
+}
+
+/** Who writes, for the audit and the events. */
+export interface Writer {
+  readonly principal: Principal;
+  readonly correlation: string;
+}
+
+const mayNot = (entity: Entity, op: Change['op']): RecordProblem =>
+  new RecordProblem('METHOD_NOT_ALLOWED', `records of ${entity.config.name} cannot be ${op}d`, {
+    hint: `The configuration allows it: records.${entity.config.name}.${op}, on a writable endpoint.`,
+  });
+
+const changed = (): RecordProblem =>
+  new RecordProblem('PRECONDITION_FAILED', 'the record has changed since you read it', {
+    hint: 'Read it again, and repeat your change on what it is now.',
+  });
+
+/** The version that an ETag of a version column names. */
+const versionOf = (tag: string): Cell | undefined => {
+  try {
+    return decodeURIComponent(tag) as Cell;
+  } catch {
+    return undefined;
+  }
+};
+
+/** Conditions under which the row still is the one with this ETag. */
+const guardOf = (entity: Entity, seal: Seal, ifMatch: readonly string[]): Pick<RowGuard, 'tag' | 'allowed'> => {
+  // of several tags one can hold only; the last is as good as any when each has been seen by the caller
+  const [tag] = ifMatch.map((t) => t.slice(1, -1));
+  if (tag === undefined) throw changed();
+  if (entity.version === undefined) {
+    const opened = seal.openTag(tag);
+    if (opened === undefined) throw changed();
+    return { tag: opened, allowed: [] };
+  }
+  const column = entity.version.name;
+  const cell = versionOf(tag);
+  if (cell == null) throw changed();
+  if (cell === 'null') return { allowed: [{ column, op: 'null', is: true }] };
+  return { allowed: [{ column, op: 'eq', value: cell }] };
+};
+
+/** A version that is a whole number is counted up with each change. */
+const counted = (entity: Entity, written: Written, guard: Pick<RowGuard, 'allowed'>): Written => {
+  if (entity.version?.column.type.kind !== 'int') return written;
+  const [now] = guard.allowed;
+  const next = now?.op === 'eq' ? String(BigInt(now.value) + 1n) : '1';
+  return {
+    columns: [...written.columns, entity.version.name],
+    cells: [...written.cells, next as NonNullable<Cell>],
+  };
+};
+
+/** The rows to write; PRIMARY_DOWN while a replica stands in that can only be read. */
+export const writableRows = (entity: Entity): NonNullable<Entity['rows']['write']> => {
+  const { write } = entity.rows;
+  if (write !== undefined) return write;
+  throw new LockstepError(
+    'PRIMARY_DOWN',
+    `${entity.config.endpoint} is down, and what stands in for it can only be read`,
+    {
+      hint: 'Try again in a moment.',
+    },
+  );
+};
+
+/** Checks a change and says what to write. Throws RecordProblem with every fault. */
+export const prepare = (entity: Entity, change: Change, w: Writer, seal: Seal, at = ''): Prepared => {
+  if (!entity[change.op]) throw mayNot(entity, change.op);
+  const visible = rowFilterFor(entity, w.principal);
+  const base = `records/${entity.config.name}`;
+  if (change.op === 'create') {
+    const written = readNew(entity, w.principal, change.body, visible, at);
+    const key = keyNames(entity).map((name) => written.cells[written.columns.indexOf(name)]);
+    const known = key.every((cell) => cell !== undefined);
+    return {
+      op: 'create',
+      write: { op: 'insert', columns: written.columns, cells: written.cells },
+      object: known ? `${base}/${keySegment(entity, key)}` : base,
+      written,
+      at,
+    };
+  }
+  const guard = guardOf(entity, seal, change.ifMatch);
+  const object = `${base}/${keySegment(entity, change.key)}`;
+  if (change.op === 'delete')
+    return {
+      op: 'delete',
+      write: { op: 'delete', key: change.key, guard: { ...guard, visible } },
+      object,
+      written: undefined,
+      at,
+    };
+  const written = readPatch(entity, w.principal, change.body, at);
+  const { columns, cells } = counted(entity, written, guard);
+  const allowed = [...guard.allowed, ...allowedBefore(entity, written)];
+  return {
+    op: 'update',
+    write: { op: 'update', key: change.key, columns, cells, guard: { ...guard, visible, allowed } },
+    object,
+    written,
+    at,
+  };
+};
+
+/** Why a guard did not hold: another has changed the row, or its state does not allow the change. */
+const staleOf = (entity: Entity, p: Prepared, found: StoredRow, view: View): Error => {
+  const { write } = p;
+  if (write.op === 'insert') return changed();
+  const { tag, allowed } = write.guard;
+  if (tag !== undefined && found.tag !== tag) return changed();
+  const version = entity.version?.name;
+  for (const condition of allowed) {
+    if (condition.column !== version) continue;
+    const now = view.cell(found.cells, version);
+    if (condition.op === 'eq' ? now !== condition.value : now !== null) return changed();
+  }
+  const column = p.written?.columns.find((name) => Object.hasOwn(entity.config.transitions, name));
+  if (column === undefined) return changed();
+  const now = view.cell(found.cells, column);
+  const next = allowedAfter(entity, column, now);
+  return new LockstepError(
+    'CONFLICT',
+    `${column} is ${now ?? 'null'}: it cannot become ${p.written!.cells[p.written!.columns.indexOf(column)] ?? 'null'}`,
+    { hint: next.length === 0 ? `${now ?? 'null'} is a last value.` : `It may become ${next.join(', ')}.` },
+  );
+};
+
+/** Columns that are read back: what is shown, the key, the version, and what transitions look at. */
+export const readBack = (entity: Entity, principal: Principal): View =>
+  viewOf(principal, entity.shown, [...besides(entity), ...Object.keys(entity.config.transitions)]);
+
+/** What became of a change, or why it was not made. */
+export const resultOf = (entity: Entity, p: Prepared, outcome: RowOutcome, view: View, seal: Seal): Result | Error => {
+  const shown = p.write.op === 'insert' ? '' : keySegment(entity, p.write.key);
+  switch (outcome.status) {
+    case 'done': {
+      if (outcome.row === null) return { op: p.op, key: shown };
+      const { cells } = outcome.row;
+      const key = keySegment(
+        entity,
+        keyNames(entity).map((name) => view.cell(cells, name)),
+      );
+      return { op: p.op, key, json: view.json(cells), etag: etagOf(entity, seal, outcome.row, view) };
+    }
+    case 'missing':
+      return noRecord(entity.config.name, shown);
+    case 'stale':
+      return staleOf(entity, p, outcome.found, view);
+    case 'refused':
+      return refusalOf(entity, p, outcome);
+    case 'undone':
+      return new Undone();
+  }
+};
+
+/** A change that was taken back, or not tried, because another one of its transaction failed. */
+export class Undone extends LockstepError {
+  constructor() {
+    super('CONFLICT', 'another change of the same request failed, and none was made');
+  }
+}
+
+/** What is written, for the audit: masked columns by name only. */
+const audited = (entity: Entity, { written }: Prepared): Json =>
+  written === undefined
+    ? null
+    : Object.fromEntries(
+        written.columns.map((name, i) => [
+          name,
+          entity.fields.get(name)!.unless === undefined ? written.cells[i]! : '(masked)',
+        ]),
+      );
+
+const entry = (entity: Entity, p: Prepared, w: Writer, outcome: AuditOutcome, object = p.object) => ({
+  actor: w.principal.name,
+  action: `record.${p.op}`,
+  object,
+  after: audited(entity, p),
+  outcome,
+  correlation: w.correlation,
+});
+
+/** Audited before anything is written: when that fails, nothing is. */
+export const intend = (entity: Entity, all: readonly Prepared[], w: Writer, desk: Desk, o: Cancel): Promise<unknown> =>
+  desk.audit.append(
+    all.map((p) => entry(entity, p, w, 'intended')),
+    o,
+  );
+
+/** Audits and publishes what came of it. The effect is there: a failure here is told to the log only. */
+export const conclude = async (
+  entity: Entity,
+  all: readonly (readonly [Prepared, Result | Error])[],
+  w: Writer,
+  desk: Desk,
+): Promise<void> => {
+  // whoever asked may be gone; what was done is written down nevertheless
+  const o: Cancel = { signal: AbortSignal.timeout(30_000) };
+  const { name } = entity.config;
+  try {
+    await desk.audit.append(
+      all.map(([p, r]) => {
+        if (r instanceof Error)
+          return entry(entity, p, w, r instanceof LockstepError && r.exit === 1 ? 'failed' : 'refused');
+        return entry(entity, p, w, 'done', `records/${name}/${r.key}`);
+      }),
+      o,
+    );
+  } catch (error) {
+    desk.warn('the outcome of a write of records could not be audited', error);
+  }
+  const done = all.filter((pair): pair is readonly [Prepared, Result] => !(pair[1] instanceof Error));
+  if (done.length === 0) return;
+  try {
+    await desk.events.append(
+      done.map(([p, r]) => ({
+        at: desk.now(),
+        type: `record.${p.op}d`,
+        subject: `records/${name}/${r.key}`,
+        sync: null,
+        correlation: w.correlation,
+        data: { entity: name, key: r.key, columns: p.written?.columns ?? [] },
+      })),
+      o,
+    );
+  } catch (error) {
+    desk.warn('a write of records could not be published', error);
+  }
+};
+
+/** Makes one change. Throws what stands in its way. */
+export const writeRecord = async (
+  entity: Entity,
+  change: Change,
+  w: Writer,
+  desk: Desk,
+  o: Cancel,
+  at = '',
+): Promise<Result> => {
+  const p = prepare(entity, change, w, desk.seal, at);
+  const view = readBack(entity, w.principal);
+  const write = writableRows(entity);
+  await intend(entity, [p], w, desk, o);
+  let result: Result | Error;
+  try {
+    const [outcome] = await write([p.write], { columns: view.columns, atomic: true }, o);
+    result = resultOf(entity, p, outcome!, view, desk.seal);
+  } catch (error) {
+    await conclude(entity, [[p, error as Error]], w, desk);
+    throw error;
+  }
+  await conclude(entity, [[p, result]], w, desk);
+  if (result instanceof Error) throw result;
+  return result;
+};

@@ -1,0 +1,94 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { makeToken } from '../../src/access/make-token.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { engineNames, engineOfUrl, loadEngine } from '../../src/engines/registry.ts';
+import type { Api } from '../../src/http/api.ts';
+import { prepareAccess } from '../../src/http/prepare-access.ts';
+import { records } from '../../src/http/routes/records.ts';
+import { startHttp } from '../../src/http/server.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { redactor } from '../../src/lib/redact.ts';
+import { connectSide } from '../../src/service/connect.ts';
+import { openEndpoints } from '../../src/service/endpoints-open.ts';
+import { urlConnector } from '../../src/store/postgres/connect.ts';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
+import { testDatabase } from '../servers/postgres.ts';
+import { testAuditKeys } from '../store/fresh-store.ts';
+import { o } from '../store/plain.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: whatever JSON was sent
+  readonly json: any;
+}
+
+export type Ask = (
+  method: string,
+  path: string,
+  o?: { body?: unknown; headers?: Record<string, string> },
+) => Promise<Answer>;
+
+/** The API with the records of a configuration, over a store of its own; ends with the file. */
+export const recordsService = async (yaml: string, env: Readonly<Record<string, string>>) => {
+  const database = await testDatabase();
+  const store = await openPostgresStore(urlConnector(database.url), { ...o, auditKeys: testAuditKeys });
+  const dir = mkdtempSync(join(tmpdir(), 'lockstep-records-'));
+  const file = join(dir, 'lockstep.yaml');
+  writeFileSync(file, yaml);
+  const config = await loadConfig(file, { cwd: dir, env });
+  const abort = new AbortController();
+  const secrets = redactor();
+  const doors = { engines: { names: engineNames, ofUrl: engineOfUrl, load: loadEngine }, redactor: secrets };
+  const endpoints = openEndpoints({
+    config: () => config,
+    connect: (side, signal) => connectSide(doors, side, signal),
+    clock: systemClock,
+    random: Math.random,
+  });
+  const api = {
+    version: '0',
+    store,
+    endpoints,
+    events: store.events,
+    config: () => config,
+    clock: systemClock,
+    redactor: secrets,
+    signal: abort.signal,
+  };
+  const access = await prepareAccess(api);
+  const server = await startHttp(api as unknown as Api, { ...access, host: '127.0.0.1', port: 0, routes: [records] });
+  after(async () => {
+    abort.abort();
+    await server.close();
+    await endpoints[Symbol.asyncDispose]();
+    await store[Symbol.asyncDispose]();
+    await database[Symbol.asyncDispose]();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  const as =
+    (bearer: string | undefined): Ask =>
+    async (method, path, { body, headers = {} } = {}) => {
+      const reply = await fetch(`${server.url}${path.startsWith('/api') ? '' : '/api/v1'}${path}`, {
+        method,
+        headers: {
+          ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+          ...(body === undefined
+            ? {}
+            : { 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      });
+      const text = await reply.text();
+      return { status: reply.status, headers: reply.headers, text, json: text === '' ? undefined : JSON.parse(text) };
+    };
+  /** Asks with a token of its own. */
+  const token = async (name: string, wish: object): Promise<Ask> =>
+    as((await makeToken(store.tokens, { name, ...wish }, { actor: 'test' }, systemClock, o)).secret);
+  return { url: server.url, store, config, as, token };
+};
