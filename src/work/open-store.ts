@@ -2,7 +2,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import { auditKeyOf } from '../store/audit-chain.ts';
 import { keyFileOf } from '../store/audit-key.ts';
-import { openPostgresStore, urlConnector } from '../store/postgres/store.ts';
+import { urlConnector } from '../store/postgres/connect.ts';
+import { openPostgresStore } from '../store/postgres/store.ts';
 
 /**
  * Opens the control store: the PostgreSQL at `controlUrl`, or without one the embedded server of `dir` (kept in

@@ -1,7 +1,8 @@
 import { after } from 'node:test';
 import type { Store } from '../../src/model/store.ts';
 import { auditKeyOf } from '../../src/store/audit-chain.ts';
-import { openPostgresStore, urlConnector } from '../../src/store/postgres/store.ts';
+import { urlConnector } from '../../src/store/postgres/connect.ts';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
 import { o } from './plain.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openPostgresStore, urlConnector } from '../../src/store/postgres/store.ts';
+import { urlConnector } from '../../src/store/postgres/connect.ts';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { freshStore } from './fresh-store.ts';
 import { facts, hostile, newRun, o } from './plain.ts';
 

@@ -1,4 +1,5 @@
-import { openPostgresStore, urlConnector } from '../../src/store/postgres/store.ts';
+import { urlConnector } from '../../src/store/postgres/connect.ts';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { insert, item, newPlan, o } from './plain.ts';
 
 /** Writes, verifies, reads and exports a plan of many items in little memory: `write-plan.ts URL ITEMS`. Says what it counted. */

@@ -1,13 +1,20 @@
 import type pg from 'pg';
 import type { Cancel } from '../../model/endpoint.ts';
+import type { LockstepError } from '../../model/errors.ts';
 import { storeError } from './errors.ts';
 
 /** Opens connections to the control store: of its own server or of the user's. */
 export interface Connector {
   /** For people, no secrets. */
   readonly description: string;
-  /** A connection ready for use. Rejects with a LockstepError. */
-  connect(o: Cancel): Promise<pg.Client>;
+  /** A connection ready for use. Rejects with a LockstepError. `writable`: PRIMARY_DOWN rather than a replica. */
+  connect(o: Cancel & { readonly writable?: boolean }): Promise<pg.Client>;
+  /** One more to the server that this one is connected to; absent: there is only one server. */
+  beside?(client: pg.Client, o: Cancel): Promise<pg.Client>;
+  /** May it still be used? Not when the primary should be looked for again, or another server has taken its place. */
+  usable?(client: pg.Client): boolean;
+  /** What a failure means on this connection, where it is not what it means on any. */
+  explain?(cause: unknown, client: pg.Client): LockstepError | undefined;
   /** Called with one of the connections before all are closed. */
   leave?(client: pg.Client): Promise<void>;
 }
@@ -57,7 +64,7 @@ const wrap = (client: pg.Client, connector: Connector): Connection => ({
       return (Array.isArray(several) ? several.flatMap((r: pg.QueryResult) => r.rows ?? []) : result.rows) as Rows;
     } catch (cause) {
       o.signal.throwIfAborted();
-      throw storeError(cause, connector.description);
+      throw connector.explain?.(cause, client) ?? storeError(cause, connector.description);
     } finally {
       o.signal.removeEventListener('abort', cancel);
       await cancelling;
@@ -70,7 +77,8 @@ const cancelBackend = async (client: pg.Client, connector: Connector): Promise<v
   const pid = (client as unknown as { readonly processID: number | null }).processID;
   if (pid === null) return;
   try {
-    const other = await connector.connect({ signal: AbortSignal.timeout(10_000) });
+    const o = { signal: AbortSignal.timeout(10_000) };
+    const other = await (connector.beside?.(client, o) ?? connector.connect(o));
     await other.query('select pg_catalog.pg_cancel_backend($1)', [pid]);
     await other.end();
   } catch {
@@ -92,7 +100,7 @@ export const openDatabase = (connector: Connector): Database => {
   let lockQueue: Promise<unknown> = Promise.resolve();
   let places = maxConnections;
 
-  const connect = async (o: Cancel): Promise<Pooled> => {
+  const connect = async (o: Parameters<Connector['connect']>[0]): Promise<Pooled> => {
     const pooled: Pooled = { client: await connector.connect(o), broken: false };
     all.add(pooled);
     const broken = (): void => {
@@ -131,17 +139,26 @@ export const openDatabase = (connector: Connector): Database => {
     else places++;
   };
 
+  const usable = (pooled: Pooled): boolean => !pooled.broken && connector.usable?.(pooled.client) !== false;
+  const idleOne = (): Pooled | undefined => {
+    for (let pooled = idle.pop(); pooled !== undefined; pooled = idle.pop()) {
+      if (usable(pooled)) return pooled;
+      pooled.client.end().catch(() => {});
+    }
+    return undefined;
+  };
+
   const take: Database['take'] = async (o) => {
     await place(o);
     try {
-      const pooled = idle.pop() ?? (await connect(o));
+      const pooled = idleOne() ?? (await connect(o));
       let given = false;
       return {
         connection: wrap(pooled.client, connector),
         give: (spoilt = false) => {
           if (given) return;
           given = true;
-          if (!pooled.broken && !spoilt && idle.length < maxIdle) idle.push(pooled);
+          if (usable(pooled) && !spoilt && idle.length < maxIdle) idle.push(pooled);
           else pooled.client.end().catch(() => {});
           leave();
         },
@@ -168,8 +185,10 @@ export const openDatabase = (connector: Connector): Database => {
   const withLocks = <T>(o: Cancel, use: (connection: Connection) => Promise<T>): Promise<T> => {
     const turn = lockQueue.then(async () => {
       let holder = await lockHolder?.catch(() => undefined);
-      if (!holder || holder.broken) {
-        lockHolder = connect(o);
+      if (!holder || !usable(holder)) {
+        holder?.client.end().catch(() => {});
+        // a replica has locks of its own, which keep nobody out
+        lockHolder = connect({ ...o, writable: true });
         holder = await lockHolder;
         const connection = wrap(holder.client, connector);
         for (const lock of held) {

@@ -34,7 +34,7 @@ export const openListener = (connector: Connector): Listener => {
         connect();
       }, reconnectMs).unref();
     };
-    connecting = connector.connect({ signal: ended.signal });
+    connecting = connector.connect({ signal: ended.signal, writable: true });
     connecting
       .then(async (client) => {
         client.on('notification', (n) => wake(n.channel as Channel));

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import pg from 'pg';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
@@ -12,7 +11,6 @@ import { type Attempts, claimsOf } from './claims.ts';
 import { type Connector, openDatabase } from './database.ts';
 import { deskOf, enqueueWith, pausedSyncs } from './desk.ts';
 import { differencesOf } from './differences.ts';
-import { storeError } from './errors.ts';
 import { eventsOf, forgetEvents } from './events.ts';
 import { journalOf } from './journal.ts';
 import { openListener } from './listen.ts';
@@ -23,8 +21,8 @@ import { plansOf } from './plans.ts';
 import { publishedOf } from './published.ts';
 import { quarantineOf } from './quarantine.ts';
 import { openQueue } from './queue.ts';
-import { recoverWith } from './recover.ts';
 import { recordRequestsOf } from './record-requests.ts';
+import { recoverWith } from './recover.ts';
 import { runsOf } from './runs.ts';
 import { schedulesOf } from './schedules.ts';
 import { segmentsOf } from './segments.ts';
@@ -94,69 +92,6 @@ export const openPostgresStore = async (
       await queue[Symbol.asyncDispose]();
       await listener[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
-    },
-  };
-};
-
-const describeUrl = (text: string): string => {
-  try {
-    const url = new URL(text);
-    return `${url.protocol}//${url.username ? `${url.username}@` : ''}${url.host}${url.pathname}`;
-  } catch {
-    return 'the given URL';
-  }
-};
-
-/** Connects `client` unless aborted; errors in the user's words. */
-export const connectClient = async (client: pg.Client, where: string, o: Cancel): Promise<pg.Client> => {
-  client.on('error', () => {});
-  // `end` would wait for a server that does not answer.
-  const stop = (): void => {
-    (
-      client as unknown as { readonly connection: { readonly stream: { destroy(): void } } }
-    ).connection.stream.destroy();
-  };
-  o.signal.throwIfAborted();
-  o.signal.addEventListener('abort', stop, { once: true });
-  try {
-    await client.connect();
-    return client;
-  } catch (cause) {
-    client.end().catch(() => {});
-    o.signal.throwIfAborted();
-    throw storeError(cause, where);
-  } finally {
-    o.signal.removeEventListener('abort', stop);
-  }
-};
-
-/** Connects to a PostgreSQL of the user's own. */
-export const urlConnector = (url: string): Connector => {
-  if (!/^postgres(ql)?:\/\//i.test(url)) {
-    throw new LockstepError(
-      'CONFIG',
-      'the control store must be a PostgreSQL URL: postgres://user@host:5432/database',
-      {
-        hint: 'Leave it out to use the embedded one under ./.lockstep.',
-      },
-    );
-  }
-  const description = describeUrl(url);
-  return {
-    description,
-    connect: async (o) => {
-      let client: pg.Client;
-      try {
-        client = new pg.Client({
-          connectionString: url,
-          application_name: 'lockstep',
-          connectionTimeoutMillis: 15_000,
-          keepAlive: true,
-        });
-      } catch {
-        throw new LockstepError('CONFIG', `the control store URL (${description}) cannot be read`);
-      }
-      return connectClient(client, description, o);
     },
   };
 };
