@@ -37,7 +37,7 @@ const exits: readonly (readonly [number, string])[] = [
   [25, 'finished, no confirmed difference, but something was not compared or never settled'],
   [26, 'reserved: conflicts wait for a person (two-way sync is not there yet)'],
   [27, 'schema drift'],
-  [29, 'reserved: audit or backup verification failed (neither is there yet)'],
+  [29, 'the audit log is not what was written (`audit verify`)'],
   [130, 'stopped by Ctrl-C'],
   [141, 'the reader of the output went away (`| head`)'],
 ];

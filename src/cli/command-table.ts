@@ -145,6 +145,34 @@ export const commandTable: readonly CommandSpec[] = [
     load: async () => (await import('./commands/revert.ts')).revert,
   },
   {
+    name: 'token',
+    args: '<action> [name]',
+    about:
+      'Who may use the API: create a token (shown once), list them, or revoke one. An action is create, list or revoke.',
+    writes: 'the control store only',
+    flags: ['role', 'scope', 'sync', 'entity', 'claim', 'expires', 'format', 'json'],
+    examples: [
+      'lockstep token create ci --role operator --expires 90d',
+      'lockstep token create shop --scope records:read --scope records:write --entity subscriptions',
+      'lockstep token revoke ci',
+    ],
+    load: async () => (await import('./commands/token.ts')).token,
+  },
+  {
+    name: 'audit',
+    args: '<action> [object]',
+    about:
+      'Who did what: list the audit log (of one object), show its head (keep it elsewhere), or verify that nothing in it was changed, deleted or cut off. An action is list, head or verify.',
+    writes: 'nothing',
+    flags: ['checkpoint', 'format', 'json', 'limit'],
+    examples: [
+      'lockstep audit list records/subscriptions --limit 20',
+      'lockstep audit head --format json > head.json',
+      'lockstep audit verify --checkpoint head.json',
+    ],
+    load: async () => (await import('./commands/audit.ts')).audit,
+  },
+  {
     name: 'demo',
     args: '',
     about: 'See it work: two databases with drift, compared, planned, applied, verified and reverted.',
@@ -191,6 +219,4 @@ export const laterCommands: readonly string[] = [
   'conflicts',
 
   'backup',
-  'audit',
-  'token',
 ];

@@ -74,6 +74,13 @@ export interface Flags {
   readonly verbose?: boolean;
   readonly color?: boolean;
   readonly json?: boolean;
+  readonly role?: string;
+  readonly scope?: readonly string[];
+  readonly sync?: readonly string[];
+  readonly entity?: readonly string[];
+  readonly claim?: readonly string[];
+  readonly expires?: string;
+  readonly checkpoint?: string;
 }
 
 /** One message on stderr, unless `--quiet`. */

@@ -6,6 +6,7 @@ import { newId } from '../lib/ids.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Store } from '../model/store.ts';
 import { openStore } from '../work/open-store.ts';
+import { auditKeysOf } from './audit-keys.ts';
 import { configOf } from './config-of.ts';
 import type { Context, Flags } from './context.ts';
 
@@ -39,7 +40,13 @@ export const openControl = async (
     readDotenv(join(dir, '.env'))?.['LOCKSTEP_CONTROL_URL'];
   const password = /^[a-z]+:\/\/[^/:@]*:(.*)@/is.exec(controlUrl ?? '')?.[1];
   if (password) context.redactor.add(password);
-  return openStore({ ...(controlUrl ? { controlUrl } : {}), dir, clock: context.clock, signal });
+  return openStore({
+    ...(controlUrl ? { controlUrl } : {}),
+    dir,
+    clock: context.clock,
+    signal,
+    auditKeys: auditKeysOf(context, known),
+  });
 };
 
 /** Who asks, for the record. */

@@ -74,6 +74,27 @@ export const flagSpecs = {
   out: { syntax: '--out <file>', about: 'write to this file' },
   force: { syntax: '--force', about: 'overwrite files that are there' },
   once: { syntax: '--once', about: 'run the whole loop, then exit' },
+  role: {
+    syntax: '--role <role>',
+    about: 'what the token may do: viewer, operator, approver or admin',
+    choices: ['viewer', 'operator', 'approver', 'admin'],
+  },
+  scope: { syntax: '--scope <scope>', about: 'one thing that the token may do, e.g. runs:read', repeat: true },
+  sync: { syntax: '--sync <sync>', about: 'the token is good for this sync only', repeat: true },
+  entity: { syntax: '--entity <entity>', about: 'the token is good for this entity of records only', repeat: true },
+  claim: {
+    syntax: '--claim <name=value>',
+    about: 'what row filters know of the holder, e.g. tenant=42',
+    repeat: true,
+  },
+  expires: {
+    syntax: '--expires <duration>',
+    about: 'the token is good so long, e.g. 30d (default: it does not expire)',
+  },
+  checkpoint: {
+    syntax: '--checkpoint <file>',
+    about: 'ends of the audit log that were kept: written by audit head, or a log of lockstep serve',
+  },
   json: { syntax: '--json', about: 'the same as --format json' },
   yes: { syntax: '--yes', about: 'do not ask for confirmation' },
   'no-input': { syntax: '--no-input', about: 'never ask; fail where an answer is needed' },
