@@ -31,6 +31,8 @@ const interrupt = (): void => {
 };
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
+// Started by another process of ours, and to end with it.
+if (process.channel) process.on('disconnect', () => stop.abort());
 
 const args = process.argv.slice(2);
 const color = !args.includes('--no-color');
@@ -73,6 +75,11 @@ const code = await runCommandLine(args, {
     } finally {
       lines.close();
     }
+  },
+  command: [process.execPath, import.meta.filename],
+  onHangup: (then) => {
+    process.on('SIGHUP', then);
+    return { [Symbol.dispose]: () => void process.off('SIGHUP', then) };
   },
   every: (ms, tick) => {
     const timer = setInterval(tick, ms);

@@ -173,6 +173,24 @@ export const commandTable: readonly CommandSpec[] = [
     load: async () => (await import('./commands/audit.ts')).audit,
   },
   {
+    name: 'serve',
+    args: '',
+    about: 'Run the service: the HTTP API, the schedules of the configuration, and worker processes.',
+    writes: 'the targets of scheduled syncs and of what is asked for, under their guards',
+    flags: ['host', 'port', 'workers'],
+    examples: ['lockstep serve', 'lockstep serve --port 8080 --workers 2'],
+    load: async () => (await import('./commands/serve.ts')).serve,
+  },
+  {
+    name: 'worker',
+    args: '',
+    about: 'Carry out queued runs. Start as many as you like, on as many machines: they share one control store.',
+    writes: 'the targets of queued runs, under their guards',
+    flags: ['concurrency'],
+    examples: ['lockstep worker', 'lockstep worker --concurrency 4'],
+    load: async () => (await import('./commands/worker.ts')).worker,
+  },
+  {
     name: 'demo',
     args: '',
     about: 'See it work: two databases with drift, compared, planned, applied, verified and reverted.',
@@ -214,8 +232,6 @@ export const commandTable: readonly CommandSpec[] = [
 export const laterCommands: readonly string[] = [
   'follow',
   'verify',
-  'serve',
-  'worker',
   'conflicts',
 
   'backup',

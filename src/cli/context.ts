@@ -25,6 +25,10 @@ export interface Context {
   readonly verbose: boolean;
   /** One line typed by the user. */
   ask(question: string): Promise<string>;
+  /** Calls `then` when the process is told to read its configuration again (SIGHUP), until disposed. */
+  onHangup(then: () => void): Disposable;
+  /** The program and the arguments that start this command line anew. */
+  readonly command: readonly string[];
   /** Calls `tick` every `ms` until disposed. */
   every(ms: number, tick: () => void): Disposable;
   /** Runs the demonstration. */
@@ -66,6 +70,10 @@ export interface Flags {
   readonly out?: string;
   readonly force?: boolean;
   readonly once?: boolean;
+  readonly host?: string;
+  readonly port?: string;
+  readonly workers?: string;
+  readonly concurrency?: string;
   readonly yes?: boolean;
   readonly input?: boolean;
   readonly config?: string;

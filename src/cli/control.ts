@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts';
 import { readDotenv } from '../config/dotenv.ts';
 import { newId } from '../lib/ids.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { Store } from '../model/store.ts';
+import type { ServiceStore } from '../model/service-store.ts';
 import { openStore } from '../work/open-store.ts';
 import { auditKeysOf } from './audit-keys.ts';
 import { configOf } from './config-of.ts';
@@ -24,7 +24,7 @@ export const openControl = async (
   flags: Flags,
   config: Config | undefined,
   signal: AbortSignal,
-): Promise<Store> => {
+): Promise<ServiceStore> => {
   const known = config ?? (await configOf(context, flags));
   const dir = known?.dir ?? context.cwd;
   if (flags.control?.trim() === '') throw empty('--control');

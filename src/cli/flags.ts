@@ -45,6 +45,10 @@ export const flagSpecs = {
     about: 'when a source table has no rows: stop (default), or go on and delete nothing there',
     choices: ['stop', 'keep'],
   },
+  host: { syntax: '--host <address>', about: 'address to listen on (default 127.0.0.1)' },
+  port: { syntax: '--port <n>', about: 'port to listen on (default 8000; 0: any free one)' },
+  workers: { syntax: '--workers <n>', about: 'worker processes to start beside it (default 1; 0: none)' },
+  concurrency: { syntax: '--concurrency <n>', about: 'runs to carry out at once (default 2)' },
   format: {
     syntax: '--format <format>',
     about: 'table, json, jsonl, csv, html, sql or markdown',

@@ -31,6 +31,8 @@ export const world = (o: {
     now: never,
     canAsk: false,
     ask: async () => '',
+    command: [],
+    onHangup: () => ({ [Symbol.dispose]: () => {} }),
     every: () => ({ [Symbol.dispose]: () => {} }),
     demo: async () => 0,
   };

@@ -58,6 +58,8 @@ export const project = async (
       now: never,
       canAsk: false,
       ask: async () => '',
+      command: [],
+      onHangup: () => ({ [Symbol.dispose]: () => {} }),
       every: () => ({ [Symbol.dispose]: () => {} }),
       demo: async () => 1,
     });

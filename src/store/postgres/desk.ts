@@ -5,7 +5,7 @@ import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Asked, RunDesk, RunRequest } from '../../model/service.ts';
 import type { Paused } from '../../model/service-store.ts';
-import type { Json, Run, Runs } from '../../model/store.ts';
+import type { Run, Runs } from '../../model/store.ts';
 import type { Connection, Database } from './database.ts';
 import { addEvents } from './events.ts';
 import type { QueueInside } from './queue.ts';
@@ -220,6 +220,3 @@ export const pausedSyncs = async (database: Database, o: Cancel): Promise<readon
     since: fromTime(row['paused_at'])!,
   }));
 };
-
-/** What was asked for, as a `RunRequest`. */
-export const requestOf = (run: Run): RunRequest => run.asked!.request as Json & RunRequest;

@@ -1,0 +1,70 @@
+import type { Config } from '../../config/config.ts';
+import { prepareAccess } from '../../http/prepare-access.ts';
+import { allRoutes } from '../../http/routes.ts';
+import { startHttp } from '../../http/server.ts';
+import { checkedDesk } from '../../service/desk.ts';
+import { startScheduler } from '../../service/scheduler.ts';
+import { supervise } from '../../service/supervise.ts';
+import { type Command, type Context, type Flags, tell } from '../context.ts';
+import { exitCodes } from '../exit.ts';
+import { numberFlag } from '../read-flags.ts';
+import { openService } from '../service-process.ts';
+import { untilStopped } from '../stopping.ts';
+import { keepWorkers } from '../worker-processes.ts';
+
+const workersOf = (flags: Flags, config: Config): number =>
+  flags.workers === undefined ? config.server().workers : numberFlag('--workers', flags.workers);
+
+export const serve: Command = async (context: Context, _args, flags) => {
+  const port = flags.port === undefined ? undefined : numberFlag('--port', flags.port);
+  if (flags.workers !== undefined) numberFlag('--workers', flags.workers);
+  await using service = await openService(context, flags, 'serve');
+  const { store, log, endpoints, timings } = service;
+  const ending = new AbortController();
+  const { signal } = ending;
+  const { clock, redactor } = context;
+  const access = await prepareAccess({
+    store,
+    config: service.config,
+    ...(flags.host === undefined ? {} : { host: flags.host }),
+    ...(port === undefined ? {} : { port }),
+    clock,
+    redactor,
+    signal,
+  });
+  const desk = checkedDesk(store.desk, store, service.config);
+  const api = {
+    version: context.version,
+    store,
+    desk,
+    endpoints,
+    events: store.events,
+    config: service.config,
+    clock,
+    redactor,
+    signal,
+  };
+  const { welcome, warning, ...listening } = access;
+  const http = await startHttp(api, { ...listening, routes: allRoutes, log, timings });
+  const scheduler = startScheduler({ store, config: service.config, clock, random: Math.random, log, signal });
+  const watching = supervise({ store, log, clock, signal });
+  const workers = keepWorkers(context, flags, { count: workersOf(flags, service.config()), log });
+  service.onReload(() => {
+    void scheduler.reload().catch((error: unknown) => log.error('schedules are not read again', { error }));
+    workers.reload();
+  });
+  log.info('listening', { url: http.url, workers: workersOf(flags, service.config()), store: store.description });
+  if (warning !== undefined) await tell(context, warning);
+  const greeting = await welcome(http.url);
+  // As it is: the token in it is shown here and nowhere else.
+  if (greeting !== undefined) await context.err.write(greeting);
+  await context.out.write(`${http.url}\n`);
+
+  await untilStopped(context);
+  log.info('stopping');
+  await Promise.all([http.close(), workers.stop()]);
+  ending.abort();
+  await Promise.all([scheduler.ended, watching]);
+  log.info('stopped');
+  return exitCodes.ok;
+};

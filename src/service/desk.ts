@@ -1,0 +1,29 @@
+import type { Config } from '../config/config.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { RunDesk } from '../model/service.ts';
+import type { Store } from '../model/store.ts';
+import { endpointsOf, jobOfRequest, syncNamed } from './execute-run.ts';
+
+/** The store's desk, which takes no request that cannot be carried out by the configuration as it is now. */
+export const checkedDesk = (desk: RunDesk, store: Store, config: () => Config): RunDesk => ({
+  request: async (request, asked, o) => {
+    const now = config();
+    if ('sync' in request) jobOfRequest(now, request);
+    for (const { name, writable } of await endpointsOf(now, store, request, o)) {
+      const entry = Object.hasOwn(now.endpoints, name) ? now.endpoints[name] : undefined;
+      if (entry === undefined)
+        throw new LockstepError('NOT_FOUND', `there is no endpoint \`${name}\` in ${now.file}`, {
+          hint: `Endpoints: ${Object.keys(now.endpoints).join(', ') || 'none'}.`,
+        });
+      if (writable && request.kind !== 'assess' && !entry.writable)
+        throw new LockstepError('NOT_WRITABLE', `endpoint \`${name}\` is read-only (${now.file})`, {
+          hint: `To let Lockstep write there, add \`writable: true\` to ${name}.`,
+        });
+    }
+    return desk.request(request, asked, o);
+  },
+  cancel: (run, by, o) => desk.cancel(run, by, o),
+  pause: async (sync, by, o) => desk.pause(syncNamed(config(), sync).name, by, o),
+  // Of one that is not configured any more, too.
+  resume: (sync, by, o) => desk.resume(sync, by, o),
+});
