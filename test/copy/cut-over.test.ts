@@ -48,6 +48,8 @@ test('the guide’s commands move a database that is in use, and keep the way ba
   assert.match(moved.stdout, /^CERTIFIED/);
   const certificate = JSON.parse(readFileSync(join(home, 'certificate.json'), 'utf8'));
   assert.equal(certificate.verdict, 'certified');
+  assert.deepEqual(JSON.parse((await run(['show', certificate.run, '--format', 'json'])).stdout), certificate);
+  assert.match((await run(['show', certificate.run])).stdout, /^CERTIFIED[\s\S]*customers: 200 rows, 200 identical/m);
 
   // the old side is still in use
   old(`insert into customers (name) values ('late'); update customers set name = 'renamed' where id = 7; delete from customers where id = 9;

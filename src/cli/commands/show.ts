@@ -2,11 +2,13 @@ import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { CompareReport } from '../../model/report.ts';
 import type { DifferenceFilter, DifferencePair, Plan, Run, Store } from '../../model/store.ts';
+import type { Certificate } from '../../work/certificate.ts';
 import { type ShownRun, showRun } from '../../work/runs.ts';
 import { shownChange } from '../../work/shown-change.ts';
 import type { ShownPair } from '../../work/shown-difference.ts';
 import type { Command, Context, Flags } from '../context.ts';
 import { openControl } from '../control.ts';
+import { certificateText } from '../output/certificate-view.ts';
 import { sharesLimit } from '../output/diff-output.ts';
 import { jsonText } from '../output/json-text.ts';
 import { openDiffOutput } from '../output/open.ts';
@@ -26,6 +28,7 @@ export const show: Command = async (context, [id], flags) => {
   const shown = await showRun(store, id!, { signal, limit: Math.min(limit, 1_000_000) });
   const { run } = shown;
   if (run.kind === 'diff' && run.state === 'done') return await showDiff(context, flags, store, run, signal);
+  if (run.kind === 'copy' && run.state === 'done' && run.report !== null) return await showCopy(context, flags, run);
   const format = formatOf(flags, ['table', 'json'] as const, 'show');
   if (format === 'json') await shownJson(context, shown);
   else await shownTable(context, shown);
@@ -42,6 +45,18 @@ const showPlan = async (
   const format = formatOf(flags, ['table', 'json', 'jsonl'] as const, 'show PLAN');
   const limit = limitFlag(flags, format);
   await writePlan(context.out, format, { plan, limit, run: null, next: [] }, firstItems(store, plan, limit, signal));
+  return 0;
+};
+
+/** The certificate that the copy ended with, as it was given then. */
+const showCopy = async (context: Context, flags: Flags, run: Run): Promise<number> => {
+  const format = formatOf(flags, ['table', 'json'] as const, 'show of a copy');
+  const certificate = run.report as unknown as Certificate;
+  if (format === 'json') await context.out.write(`${JSON.stringify(certificate, null, 2)}\n`);
+  else {
+    await runHead(context.out, run);
+    await certificateText(context.out, certificate);
+  }
   return 0;
 };
 

@@ -2,7 +2,7 @@ import { grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
 import type { Certificate } from '../../work/certificate.ts';
 import type { Out } from '../io.ts';
-import { duration } from './text.ts';
+import { count, duration } from './text.ts';
 
 /** The first line claims no more than is so: what was not carried over is counted in it. */
 const headline = ({ verdict, not_carried }: Certificate): string => {
@@ -21,7 +21,7 @@ const headline = ({ verdict, not_carried }: Certificate): string => {
 
 const table = (t: Certificate['tables'][number]): string => {
   const parts = [
-    `${grouped(t.rows.source)} rows, ${grouped(t.identical)} identical`,
+    `${count(t.rows.source, 'row')}, ${grouped(t.identical)} identical`,
     ...(t.different + t.only_in_source + t.only_in_target > 0
       ? [
           `${grouped(t.different)} different, ${grouped(t.only_in_source)} missing, ${grouped(t.only_in_target)} only in the target`,
