@@ -115,12 +115,18 @@ const targetName = (config: Config, sync: string | null, facts: EndpointFacts): 
   throw missing(`endpoint \`${name}\``, Object.keys(config.endpoints), config);
 };
 
-/** Connected, and described for the record. */
-const opened = async (w: RunWorld, name: string, writable: boolean, o: Cancel): Promise<[Endpoint, EndpointFacts]> => {
+/** Connected, and described for the record. `standIn`: nothing that is read is carried elsewhere. */
+const opened = async (
+  w: RunWorld,
+  name: string,
+  writable: boolean,
+  o: Cancel,
+  standIn = false,
+): Promise<[Endpoint, EndpointFacts]> => {
   const entry = w.config.endpoints[name];
   if (!entry) throw missing(`endpoint \`${name}\``, Object.keys(w.config.endpoints), w.config);
   const description = await describeSide(w.doors, sideOfEntry(w.config, entry, writable));
-  const endpoint = await w.endpoints.open(name, { ...o, writable });
+  const endpoint = await w.endpoints.open(name, { signal: o.signal, writable, standIn });
   return [endpoint, factsOf(endpoint, description)];
 };
 
@@ -155,9 +161,9 @@ const compared = async (w: RunWorld, x: RunWork, request: SyncRequest): Promise<
   const job = jobOfRequest(w.config, request);
   const sync = w.config.syncs[request.sync]!;
   const writes = request.kind === 'plan' || request.kind === 'sync';
-  const [source, sourceFacts] = await opened(w, sync.source, false, x);
+  const [source, sourceFacts] = await opened(w, sync.source, false, x, !writes);
   await using _source = source;
-  const [target, targetFacts] = await opened(w, sync.target, writes, x);
+  const [target, targetFacts] = await opened(w, sync.target, writes, x, !writes);
   await using _target = target;
   const common = {
     ...basics(w, x),

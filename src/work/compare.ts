@@ -129,13 +129,28 @@ const withOptions = (found: ReturnType<typeof pairAllTables>, options: PairOptio
   pairs: found.pairs.map((p) => ({ ...p, options })),
 });
 
+/** A copy that may be older proves nothing about the server that it stands in for. */
+const standIns = (o: Pick<CompareOptions, 'source' | 'target'>): readonly NotCompared[] =>
+  [o.source, o.target].flatMap(({ name, standIn }) =>
+    standIn === undefined
+      ? []
+      : [
+          {
+            what: name,
+            reason: `its replica was read, which may show older rows: ${standIn.reason}`,
+            fix: 'Compare again when the primary is back.',
+          },
+        ],
+  );
+
 /**
  * Compares all pairs. While the differences of one table settle, the next ones are scanned; reports come in order.
  * Throws on the first table that cannot be read: a comparison that skipped one in silence would be worth nothing.
  */
 export const compare = async (o: CompareOptions): Promise<CompareReport> => {
   o.onProgress?.({ pair: '', phase: 'inspect', rows: 0 });
-  const aligned = await alignAll(o);
+  const found = await alignAll(o);
+  const aligned = { ...found, notCompared: [...found.notCompared, ...standIns(o)] };
   const reports: PairReport[] = [];
   const positions: { source?: string; target?: string } = {};
   const stop = new AbortController();
