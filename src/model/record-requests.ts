@@ -1,5 +1,4 @@
 import type { Cancel } from './endpoint.ts';
-import type { Json } from './store.ts';
 
 /** A request to write records that must have one effect however often it is sent, by its key. */
 export interface RecordRequest {
@@ -14,17 +13,17 @@ export interface RecordRequest {
 
 export type Claim =
   | { readonly state: 'new' }
-  | { readonly state: 'done'; readonly answer: Json }
+  | { readonly state: 'done'; readonly answer: string }
   /** Another request with this key has begun and not ended, or its process died. */
   | { readonly state: 'begun'; readonly agoMs: number; readonly record: string | null }
   | { readonly state: 'mismatch' };
 
-/** Requests that were answered are remembered for seven days at least. */
+/** Answers are texts of whoever asks. Requests that were answered are remembered for seven days at least. */
 export interface RecordRequests {
   claim(request: RecordRequest, o: Cancel): Promise<Claim>;
   /** Takes over a request that has begun at least so long ago; false when another one has. */
   takeOver(request: RecordRequest, olderThanMs: number, o: Cancel): Promise<boolean>;
-  settle(request: RecordRequest, answer: Json, o: Cancel): Promise<void>;
+  settle(request: RecordRequest, answer: string, o: Cancel): Promise<void>;
   /** It had no effect: the key may be used again. */
   forget(request: RecordRequest, o: Cancel): Promise<void>;
 }

@@ -33,7 +33,7 @@ export const once = async (
 ): Promise<{ readonly answer: Json; readonly repeated: boolean }> => {
   const claim = await requests.claim(request, o);
   const late: Cancel = { signal: AbortSignal.timeout(lease / 2) };
-  if (claim.state === 'done') return { answer: claim.answer, repeated: true };
+  if (claim.state === 'done') return { answer: JSON.parse(claim.answer) as Json, repeated: true };
   if (claim.state === 'mismatch')
     throw new LockstepError('IDEMPOTENCY_MISMATCH', 'this Idempotency-Key was used for another request', {
       hint: 'A new request takes a new key.',
@@ -53,7 +53,7 @@ export const once = async (
         },
       );
     if (answer !== null) {
-      await requests.settle(request, answer, late);
+      await requests.settle(request, JSON.stringify(answer), late);
       return { answer, repeated: true };
     }
   }
@@ -64,6 +64,6 @@ export const once = async (
     if (noEffect(error)) await requests.forget(request, late).catch(() => {});
     throw error;
   }
-  await requests.settle(request, answer, late);
+  await requests.settle(request, JSON.stringify(answer), late);
   return { answer, repeated: false };
 };

@@ -90,5 +90,5 @@ export const recordsService = async (yaml: string, env: Readonly<Record<string, 
   /** Asks with a token of its own. */
   const token = async (name: string, wish: object): Promise<Ask> =>
     as((await makeToken(store.tokens, { name, ...wish }, { actor: 'test' }, systemClock, o)).secret);
-  return { url: server.url, store, config, as, token };
+  return { url: server.url, store, config, as, token, control: database };
 };

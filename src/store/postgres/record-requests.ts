@@ -1,5 +1,4 @@
 import type { Claim, RecordRequests } from '../../model/record-requests.ts';
-import type { Json } from '../../model/store.ts';
 import type { Database } from './database.ts';
 import { plainText } from './values.ts';
 
@@ -25,7 +24,7 @@ export const recordRequestsOf = (database: Database): RecordRequests => ({
     if (!found) return { state: 'begun', agoMs: 0, record: null };
     if (found['hash'] !== hash) return { state: 'mismatch' };
     const answer = found['answer'] as string | null;
-    if (answer !== null) return { state: 'done', answer: JSON.parse(answer) as Json };
+    if (answer !== null) return { state: 'done', answer };
     return { state: 'begun', agoMs: Number(found['ago']), record: found['record'] as string | null };
   },
   takeOver: async ({ actor, key, hash }, olderThanMs, o) => {
@@ -41,7 +40,7 @@ export const recordRequestsOf = (database: Database): RecordRequests => ({
   settle: async ({ actor, key, hash }, answer, o) => {
     await database.query(
       `update lockstep_control.record_request set answer = $4 where actor = $1 and key = $2 and hash = $3`,
-      [plainText(actor), plainText(key), hash, JSON.stringify(answer)],
+      [plainText(actor), plainText(key), hash, answer],
       { ...o, name: 'settle_record_request' },
     );
   },
