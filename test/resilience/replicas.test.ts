@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { memoryEndpoint } from '../../src/engines/memory/endpoint.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import type { LockstepError } from '../../src/model/errors.ts';
+import { compare } from '../../src/work/compare.ts';
 import { type PairServer, type ReplicaPair, startReplicaPair } from '../servers/replica.ts';
-import { endpointsOf, idsOf, o, until } from './support.ts';
+import { endpointsOf, idsOf, idsTable, o, until } from './support.ts';
 
 /** One pair of servers, and what happens to it one after the other. */
 let pair: ReplicaPair;
@@ -55,6 +58,20 @@ test('when it stops, reads come from its replica and from no other server, and s
   assert.equal(shared.writer, undefined);
   await using endpoint = await service.endpoints.open('crm', { ...o, writable: false, standIn: true });
   assert.deepEqual(await idsOf(endpoint), ['1', '2']);
+  const report = await compare({
+    source: endpoint,
+    target: memoryEndpoint([{ table: idsTable, rows: [['1'], ['2']] }]),
+    pairs: [{ source: 't' }],
+    defaults: {},
+    clock: systemClock,
+    settleMs: 0,
+    seed: 1n,
+    sink: { wanted: () => 0, write: async () => {} },
+    ...o,
+  });
+  assert.equal(report.pairs[0]!.identical, 2);
+  assert.equal(report.verdict, 'incomplete');
+  assert.match(report.coverage.not_compared[0]!.reason, /its replica was read/);
   for (const refused of [
     () => service.endpoints.open('crm', { ...o, writable: true, standIn: true }),
     () => service.endpoints.open('crm', { ...o, writable: false }),

@@ -6,6 +6,7 @@ import { engineNames, engineOfUrl, loadEngine } from '../../src/engines/registry
 import { systemClock } from '../../src/lib/clock.ts';
 import { redactor } from '../../src/lib/redact.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
+import type { ColumnType, Table } from '../../src/model/schema.ts';
 import { connectSide } from '../../src/service/connect.ts';
 import type { Endpoints } from '../../src/service/endpoints.ts';
 import type { BreakerChange } from '../../src/service/endpoints-breaker.ts';
@@ -49,6 +50,17 @@ export const endpointsOf = async (
       rmSync(home, { recursive: true, force: true });
     },
   };
+};
+
+/** A table `t` of a memory database. */
+export const idsTable: Table = {
+  name: 't',
+  kind: 'table',
+  columns: [{ name: 'id', type: { kind: 'int', bits: 32 } as ColumnType, native: 'integer', nullable: false }],
+  uniques: [{ name: 't_pkey', columns: ['id'], primary: true, total: true }],
+  foreignKeys: [],
+  triggers: [],
+  indexes: [],
 };
 
 /** The cells of a table `t` with the one column `id`, as this connection sees them. */

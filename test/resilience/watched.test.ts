@@ -7,6 +7,7 @@ import { watched } from '../../src/service/endpoints-watch.ts';
 import { openTimings } from '../../src/telemetry/timings.ts';
 import { engineConformance } from '../conformance/engine.ts';
 import { memoryHarness } from '../conformance/harnesses/memory.ts';
+import { idsTable, o } from './support.ts';
 
 const plainly = { clock: systemClock, timings: undefined, heard: () => {} };
 
@@ -29,18 +30,8 @@ engineConformance({
   },
 });
 
-const o = { signal: new AbortController().signal };
-
 test('each call is timed and heard with its failure, and a reader is busy until it is disposed of', async () => {
-  const table = {
-    name: 't',
-    kind: 'table' as const,
-    columns: [{ name: 'id', type: { kind: 'int', bits: 32 } as never, native: 'int', nullable: false }],
-    uniques: [],
-    foreignKeys: [],
-    triggers: [],
-    indexes: [],
-  };
+  const table = idsTable;
   const endpoint = memoryEndpoint([{ table, rows: [['1'], ['2']] }], { name: 'm' });
   const timings = openTimings(systemClock);
   const heard: unknown[] = [];
