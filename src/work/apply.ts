@@ -6,6 +6,7 @@ import { type ApplyTable, applyTable } from '../apply/images.ts';
 import { totalOf } from '../apply/numbers.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
+import type { NewAuditEntry } from '../model/audit.ts';
 import type { Cancel, Endpoint, Fingerprint, Writer } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Measure } from '../model/monitoring.ts';
@@ -13,6 +14,7 @@ import type { Progress } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
 import type { EndpointFacts, Json, Plan, PlanTable, Run, Store } from '../model/store.ts';
 import { defaultGuards, type Guards, guardError } from '../plan/guards.ts';
+import { audited } from './audited.ts';
 import { summaryOf } from './make-plan.ts';
 import { measuredReport } from './measures.ts';
 import { type Asked, type Ended, hasBegun, recorded } from './recorded.ts';
@@ -121,7 +123,24 @@ export const writerOf = (target: Endpoint): Writer => {
 /** One writer at a time per target database. */
 const lockName = '*';
 
-/** Applies a checked plan under a run's record: claim, lock, write. */
+/** What the audit log says before the first write of a plan. */
+const auditOf = (run: Run, plan: Plan, resumed: boolean): Omit<NewAuditEntry, 'outcome'> => ({
+  actor: run.actor,
+  action: run.kind === 'revert' ? 'change.revert' : 'plan.apply',
+  object: `plans/${plan.header.id}`,
+  after: {
+    run: run.id,
+    kind: run.kind,
+    sync: plan.header.sync,
+    target: plan.header.target.name,
+    hash: plan.hash,
+    planned: { ...plan.header.counts },
+    ...(resumed ? { resumed } : {}),
+  },
+  correlation: run.correlation,
+});
+
+/** Applies a checked plan under a run's record: claim, lock, write; between two entries of the audit log. */
 export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boolean): Promise<ApplyResult> => {
   const writer = writerOf(o.target);
   const summary = summaryOf(plan);
@@ -143,7 +162,7 @@ export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boo
   await o.store.plans.claim(plan.header.id, run.id, o.clock.now(), o);
   let begun = resumed;
   const marked = resumed ? (run.checkpoint as { marked?: readonly string[] } | null)?.marked : undefined;
-  try {
+  const write = async (): Promise<ApplyResult> => {
     const guardedBy = await writer.prepare(o);
     await using lock = await writer.lock({ run: run.id, pair: lockName }, o);
     return await applyPlan(
@@ -169,6 +188,19 @@ export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boo
         onProgress: (rows, total) => o.onProgress?.({ pair: '', phase: 'apply', rows, total }),
       },
       { token: lock.token, guardedBy, resumed },
+    );
+  };
+  try {
+    return await audited(
+      o.store.audit,
+      auditOf(run, plan, resumed),
+      o,
+      () => write(),
+      ({ numbers, stopped }) => ({
+        run: run.id,
+        ...(numbers as unknown as { readonly [name: string]: Json }),
+        ...(stopped === undefined ? {} : { stopped: stopped.code }),
+      }),
     );
   } catch (error) {
     // A claim that led to no write is given back: the plan can still be used.

@@ -2,6 +2,7 @@ import { LockstepError } from '../model/errors.ts';
 import type { CompareReport } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
 import type { Json, Run } from '../model/store.ts';
+import { audited } from './audited.ts';
 import { type Certificate, certificateOf, type TableLoad } from './certificate.ts';
 import { compare } from './compare.ts';
 import { type CopyInput, schemasOf } from './copy-input.ts';
@@ -33,7 +34,7 @@ export const copy = async (o: CopyInput): Promise<Copied> => {
     });
   if (o.resume === undefined) await refuseUnfit(sides, planned.tables, o);
   const begin = o.resume === undefined ? newRun('copy', o) : { resume: o.resume, facts: o.facts };
-  return recorded(o.store, o.clock, begin, o, async (run) => {
+  const carryOut = async (run: Run): Promise<Copied> => {
     if (run.kind !== 'copy')
       throw new LockstepError('USAGE', `run ${run.id} is no copy`, { hint: 'lockstep runs lists them.' });
     refuseOthers(run, o);
@@ -67,6 +68,18 @@ export const copy = async (o: CopyInput): Promise<Copied> => {
       await lock[Symbol.asyncDispose]();
     }
     return { run: run.id, ...(await prove(o, sides, planned, run, loads, failed, checkpoint)) };
+  };
+  return recorded(o.store, o.clock, begin, o, (run) => {
+    const after = { kind: 'copy', source: o.source.name, target: o.target.name, tables: planned.tables.length };
+    const { actor, correlation } = run;
+    const entry = { actor, correlation, action: 'run.copy', object: `runs/${run.id}`, after };
+    return audited(
+      o.store.audit,
+      entry,
+      o,
+      () => carryOut(run),
+      ({ exit }) => ({ exit }),
+    );
   });
 };
 

@@ -4,10 +4,11 @@ import type { Key } from '../../model/row.ts';
 import type { Store } from '../../model/store.ts';
 import { connectBoth } from '../../service/connect.ts';
 import { scopeOf } from '../../service/job.ts';
+import { audited } from '../../work/audited.ts';
 import { alignAll } from '../../work/compare.ts';
 import { type Retried, retryQuarantine } from '../../work/quarantine.ts';
 import type { Command, Context, Flags } from '../context.ts';
-import { openControl } from '../control.ts';
+import { askedBy, openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';
 import { jobOf } from '../job.ts';
 import { quarantineJson, quarantineTable, retriedJson, retriedTable } from '../output/quarantine-view.ts';
@@ -44,7 +45,14 @@ export const quarantine: Command = async (context, [action, what, ...key], flags
       hint: `See lockstep quarantine list ${what}.`,
     });
   if (action === 'drop') {
-    const dropped = await store.quarantine.drop(filter, { signal });
+    const entry = { ...askedBy(context), action: 'quarantine.drop', object: `quarantine/${what}`, after: { key } };
+    const dropped = await audited(
+      store.audit,
+      entry,
+      { signal },
+      () => store.quarantine.drop(filter, { signal }),
+      (dropped) => ({ key, dropped }),
+    );
     await context.out.write(
       format === 'json'
         ? `${JSON.stringify({ schema_version: 1, dropped })}\n`

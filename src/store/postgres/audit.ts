@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Audit, AuditEntry, AuditHead, AuditOutcome, NewAuditEntry } from '../../model/audit.ts';
 import type { Cancel } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
 import { type AuditKeys, type Chained, entryHash, genesis, headHolds, headMac } from '../audit-chain.ts';
 import { auditColumns, type LastEntry, readEnds } from './audit-rows.ts';
 import { verifyAudit } from './audit-verify.ts';
@@ -58,8 +59,13 @@ export const auditOf = (database: Database, keys: () => AuditKeys, clock: Pick<C
     const o = { signal: AbortSignal.timeout(timeoutMs) };
     const { current } = keysNow();
     return database.lend(o, async (connection) => {
-      await connection.query('begin', [], o);
-      await connection.query('lock table lockstep_control.audit_head in share row exclusive mode', [], o);
+      // A process that stands still in here would keep everybody else waiting: the server ends its session.
+      await connection.query(
+        `begin; set local idle_in_transaction_session_timeout = 10000;
+         lock table lockstep_control.audit_head in share row exclusive mode`,
+        [],
+        o,
+      );
       const { head, last } = await readEnds(connection, o);
       const broken = complaint(head, last);
       let seq = Math.max(head?.seq ?? 0, last.seq);
@@ -135,7 +141,11 @@ export const auditOf = (database: Database, keys: () => AuditKeys, clock: Pick<C
       try {
         const head = await write(taken.flatMap((w) => w.entries));
         for (const w of taken) w.resolve(head);
-      } catch (error) {
+      } catch (cause) {
+        const error =
+          cause instanceof LockstepError
+            ? cause
+            : new LockstepError('STORE', `the audit log could not be written within ${timeoutMs / 1000} s`, { cause });
         for (const w of taken) w.reject(error);
       }
     }
