@@ -17,6 +17,8 @@ export interface PairState {
   readonly run: string;
   /** When that run began: what it read is not older. Milliseconds since 1970, as all times here. */
   readonly at: number;
+  /** When it was compared first. */
+  readonly firstAt: number;
   /** The last time that the pair was proved to agree; null: never. */
   readonly verifiedAt: number | null;
   /** Everything of the pair was compared, and nothing moved meanwhile. */
@@ -124,13 +126,14 @@ export interface MeasuredSum {
   readonly lastAt: number;
 }
 
-/** How a running statement of a process took: one message of a process about one endpoint. */
+/** What one process saw of one endpoint in the last minutes. */
 export interface EndpointSample {
   readonly endpoint: string;
   readonly count: number;
   readonly failed: number;
-  /** Milliseconds. */
+  /** Milliseconds that 95 of 100 calls took less than. */
   readonly p95: number;
+  readonly breaker: 'closed' | 'open' | 'half_open';
 }
 
 /** Averages and sums over the runs of a sync that ended in a time. */
@@ -178,6 +181,6 @@ export interface Monitoring {
   measuredSums(since: number, o: Cancel): Promise<readonly MeasuredSum[]>;
   /** What this process saw of its endpoints lately; the newest of each process stands. */
   sample(process: string, at: number, samples: readonly EndpointSample[], o: Cancel): Promise<void>;
-  /** Newer than `since`, the worst process of each endpoint. */
+  /** Newer than `since`. */
   samples(since: number, o: Cancel): Promise<readonly (EndpointSample & { readonly process: string })[]>;
 }

@@ -224,13 +224,15 @@ test('the queue shows who waits and since when', async () => {
   assert.deepEqual([queue.queued, queue.oldest], [1, start]);
 });
 
-test('of what processes saw of an endpoint the worst stands, and what is old does not', async () => {
-  const sample = (p95: number) => [{ endpoint: 'crm', count: 10, failed: 0, p95 }];
+test('what processes saw of an endpoint stands until they say it anew, or have been silent', async () => {
+  const sample = (p95: number) => [{ endpoint: 'crm', count: 10, failed: 0, p95, breaker: 'open' as const }];
   await monitoring.sample('w1', start, sample(900), o);
   await monitoring.sample('w2', start + minute, sample(20), o);
   await monitoring.sample('w3', start + minute, sample(30), o);
   await monitoring.sample('w2', start + minute, sample(25), o);
+  const seen = { endpoint: 'crm', count: 10, failed: 0, breaker: 'open' };
   assert.deepEqual(await monitoring.samples(start + 1, o), [
-    { endpoint: 'crm', process: 'w3', count: 10, failed: 0, p95: 30 },
+    { ...seen, process: 'w2', p95: 25 },
+    { ...seen, process: 'w3', p95: 30 },
   ]);
 });

@@ -41,6 +41,11 @@ const toSilence = (row: Rows[number]): Silence => ({
 });
 
 const write = async (connection: Connection, a: Alert, o: Cancel): Promise<void> => {
+  if (a.state === 'resolved' && a.fired === null) {
+    // It never fired: nothing is left of it.
+    await connection.query('delete from lockstep_control.alert where id = $1', [a.id], { ...o, name: 'no_alert' });
+    return;
+  }
   // An acknowledgement may come at any time: it is not ours to write.
   await connection.query(
     `insert into lockstep_control.alert (id, rule, subject, sync, severity, state, since, fired, resolved, summary, detail,

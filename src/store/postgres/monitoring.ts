@@ -1,4 +1,13 @@
-import type { Measured, Monitoring, PairState, Proof, RunFact, RunSummary, Total } from '../../model/monitoring.ts';
+import type {
+  EndpointSample,
+  Measured,
+  Monitoring,
+  PairState,
+  Proof,
+  RunFact,
+  RunSummary,
+  Total,
+} from '../../model/monitoring.ts';
 import type { Database, Rows } from './database.ts';
 import { addTotals } from './record-end.ts';
 import { fromTime, plainOrNull, plainText, toTime } from './values.ts';
@@ -11,6 +20,7 @@ const toPair = (row: Rows[number]): PairState => ({
   target: row['target'] as string,
   run: row['run'] as string,
   at: fromTime(row['at'])!,
+  firstAt: fromTime(row['first_at'])!,
   verifiedAt: fromTime(row['verified_at']),
   complete: row['complete'] as boolean,
   rows: { source: n(row['rows_source']), target: n(row['rows_target']) },
@@ -201,11 +211,12 @@ export const monitoringOf = (database: Database): Monitoring => ({
     const of = (value: (s: (typeof samples)[number]) => unknown): readonly unknown[] => samples.map(value);
     await database.query(
       `with gone as (delete from lockstep_control.endpoint_sample where at < $2::timestamptz - interval '1 day')
-       insert into lockstep_control.endpoint_sample (process, endpoint, at, count, failed, p95)
-       select $1, endpoint, $2, count, failed, p95
-       from unnest($3::text[], $4::bigint[], $5::bigint[], $6::double precision[]) as x (endpoint, count, failed, p95)
+       insert into lockstep_control.endpoint_sample (process, endpoint, at, count, failed, p95, breaker)
+       select $1, endpoint, $2, count, failed, p95, breaker
+       from unnest($3::text[], $4::bigint[], $5::bigint[], $6::double precision[], $7::text[])
+         as x (endpoint, count, failed, p95, breaker)
        on conflict (process, endpoint) do update set
-         at = excluded.at, count = excluded.count, failed = excluded.failed, p95 = excluded.p95`,
+         at = excluded.at, count = excluded.count, failed = excluded.failed, p95 = excluded.p95, breaker = excluded.breaker`,
       [
         plainText(process),
         toTime(at),
@@ -213,14 +224,15 @@ export const monitoringOf = (database: Database): Monitoring => ({
         of((s) => s.count),
         of((s) => s.failed),
         of((s) => s.p95),
+        of((s) => s.breaker),
       ],
       o,
     );
   },
   samples: async (since, o) => {
     const rows = await database.query(
-      `select distinct on (endpoint) endpoint, process, count, failed, p95 from lockstep_control.endpoint_sample
-       where at >= $1 order by endpoint, p95 desc`,
+      `select endpoint, process, count, failed, p95, breaker from lockstep_control.endpoint_sample
+       where at >= $1 order by endpoint, process`,
       [toTime(since)],
       o,
     );
@@ -230,6 +242,7 @@ export const monitoringOf = (database: Database): Monitoring => ({
       count: n(row['count']),
       failed: n(row['failed']),
       p95: n(row['p95']),
+      breaker: row['breaker'] as EndpointSample['breaker'],
     }));
   },
 });

@@ -52,8 +52,8 @@ const recordPairs = async (
   const agrees = (p: PairFact): boolean => p.complete && p.left === 0;
   await connection.query(
     `insert into lockstep_control.pair_state as s
-       (sync, pair, target, run, at, verified_at, complete, rows_source, rows_target, only_in_source, only_in_target, different, left_over)
-     select $1, pair, target, $2, $3, case when agrees then $3::timestamptz end, complete, rs, rt, os, ot, df, lo
+       (sync, pair, target, run, at, first_at, verified_at, complete, rows_source, rows_target, only_in_source, only_in_target, different, left_over)
+     select $1, pair, target, $2, $3, $3, case when agrees then $3::timestamptz end, complete, rs, rt, os, ot, df, lo
      from unnest($4::text[], $5::text[], $6::boolean[], $7::boolean[], $8::bigint[], $9::bigint[], $10::bigint[],
                  $11::bigint[], $12::bigint[], $13::bigint[]) as x (pair, target, agrees, complete, rs, rt, os, ot, df, lo)
      order by pair

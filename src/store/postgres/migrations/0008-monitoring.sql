@@ -38,6 +38,7 @@ create table lockstep_control.pair_state (
   target text not null,
   run text not null,
   at timestamptz not null,
+  first_at timestamptz not null,
   verified_at timestamptz,
   complete boolean not null,
   rows_source bigint not null,
@@ -89,6 +90,7 @@ create table lockstep_control.endpoint_sample (
   count bigint not null,
   failed bigint not null,
   p95 double precision not null,
+  breaker text not null,
   primary key (process, endpoint)
 );
 

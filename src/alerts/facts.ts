@@ -1,0 +1,74 @@
+import type { Slo } from '../config/alerts.ts';
+import type { Config, Sync } from '../config/config.ts';
+import type { Cancel } from '../model/endpoint.ts';
+import type { EndpointSample, Monitoring, PairState, QueueState, RunFact } from '../model/monitoring.ts';
+import { type ServiceLevel, serviceLevels } from '../telemetry/service-level.ts';
+
+/** What the rules look at: the whole installation at one moment. */
+export interface Facts {
+  readonly now: number;
+  readonly syncs: readonly Pick<Sync, 'name' | 'slo' | 'target'>[];
+  /** Syncs that start by themselves. */
+  readonly scheduled: ReadonlySet<string>;
+  readonly pairs: readonly PairState[];
+  /** Newest first. */
+  readonly runs: readonly RunFact[];
+  readonly running: readonly {
+    readonly run: string;
+    readonly sync: string | null;
+    readonly kind: string;
+    readonly started: number;
+  }[];
+  readonly queue: QueueState;
+  readonly endpoints: readonly EndpointSample[];
+  readonly levels: readonly ServiceLevel[];
+}
+
+/** Runs of a sync and kind that are looked back on. */
+const history = 40;
+/** Processes that have been silent for longer are gone. */
+const silentMs = 60_000;
+
+/** Is the pair, as a run named it, still one of the sync's? */
+const configured = (sync: Sync, pair: string): boolean =>
+  sync.pairs === undefined ||
+  sync.pairs.some(({ source }) =>
+    [pair, pair.split('.').at(-1)!].some((name) => name.toLowerCase() === source.toLowerCase()),
+  );
+
+export const gatherFacts = async (
+  monitoring: Monitoring,
+  config: Config,
+  scheduled: ReadonlySet<string>,
+  now: number,
+  o: Cancel,
+): Promise<Facts> => {
+  const syncs = Object.values(config.syncs);
+  const slos = new Map<string, Slo>(syncs.flatMap((s) => (s.slo === undefined ? [] : [[s.name, s.slo] as const])));
+  const longest = Math.max(0, ...[...slos.values()].map((s) => s.windowMs));
+  const [pairs, runs, running, queue, endpoints, proofs] = await Promise.all([
+    monitoring.pairs(o),
+    monitoring.lastRuns(history, o),
+    monitoring.running(o),
+    monitoring.queue(o),
+    monitoring.samples(now - silentMs, o),
+    longest === 0 ? [] : monitoring.proofs(now - longest, o),
+  ]);
+  const known = (sync: string, pair: string): boolean =>
+    Object.hasOwn(config.syncs, sync) && configured(config.syncs[sync]!, pair);
+  return {
+    now,
+    syncs,
+    scheduled,
+    pairs: pairs.filter((p) => known(p.sync, p.pair)),
+    runs: runs.filter((r) => r.sync === null || Object.hasOwn(config.syncs, r.sync)),
+    running,
+    queue,
+    endpoints: endpoints.filter((e) => Object.hasOwn(config.endpoints, e.endpoint)),
+    levels: serviceLevels(
+      proofs.filter((p) => known(p.sync, p.pair)),
+      (sync) => slos.get(sync),
+      now,
+    ),
+  };
+};
