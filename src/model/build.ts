@@ -136,6 +136,8 @@ export interface SchemaBuilder {
   draft(table: TableDefinition): TableDraft;
   /** The statement that gives an existing table a column, or a column the type, the default or the NULL it should have. */
   alter(table: TableName, column: string, draft: TableDraft, how: 'add' | 'type' | 'nullable' | 'default'): string;
+  /** Which of these types, as their own engine writes them, this database does not know. Absent: types are not named by users. */
+  unknownTypes?(natives: readonly string[], o: Cancel): Promise<readonly string[]>;
   /** Runs one statement, in a transaction of its own where the engine has that for definitions. */
   run(statement: DraftStatement, o: Cancel): Promise<void>;
 }

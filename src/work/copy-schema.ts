@@ -23,9 +23,11 @@ export const makeTables = async (
   const own = new Set(checkpoint.now.made);
   for (const t of missing) own.add(tableLabel(t.target));
   await checkpoint.change((was) => ({ ...was, made: [...own] }));
+  // schemas and types of all tables come first: a column may be a list of another table's enum
+  for (const t of missing) for (const statement of t.draft.create.slice(0, -1)) await target.builder.run(statement, o);
   for (const t of missing) {
     o.onProgress?.({ pair: tableLabel(t.source), phase: 'make', rows: 0 });
-    for (const statement of t.draft.create) await target.builder.run(statement, o);
+    await target.builder.run(t.draft.create.at(-1)!, o);
   }
   return own;
 };

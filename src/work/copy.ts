@@ -10,6 +10,7 @@ import { loadAll } from './copy-load.ts';
 import { type CopySides, copySides, type PlannedTable, planCopy, refuseFilled, refuseUnfit } from './copy-plan.ts';
 import { type Checkpoint, openCheckpoint } from './copy-run.ts';
 import { type FailedPart, makeParts, makeTables, schemaDrift } from './copy-schema.ts';
+import { refuseUnknownTypes } from './copy-types.ts';
 import { type Ended, newRun, recorded } from './recorded.ts';
 import { tableDigests } from './table-digests.ts';
 
@@ -33,6 +34,7 @@ export const copy = async (o: CopyInput): Promise<Copied> => {
       hint: 'Name them: lockstep copy SOURCE TARGET table…',
     });
   if (o.resume === undefined) await refuseUnfit(sides, planned.tables, o);
+  await refuseUnknownTypes(sides, planned.tables, o);
   const begin = o.resume === undefined ? newRun('copy', o) : { resume: o.resume, facts: o.facts };
   const carryOut = async (run: Run): Promise<Copied> => {
     if (run.kind !== 'copy')

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { LockstepError } from '../../src/model/errors.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { freshStore } from '../store/fresh-store.ts';
 import { copied } from './support.ts';
@@ -132,4 +133,28 @@ test('without the right to keep marks a copy into tables that are there works, a
   } finally {
     await target.query(`drop owned by ${role}; drop role ${role}`);
   }
+});
+
+test('a type of the user’s own that the target lacks is told before anything is made; enums of other tables are there in time', async () => {
+  await using source = await testDatabase();
+  await using target = await testDatabase();
+  await source.query(`
+    create type mood as enum ('sad', 'happy');
+    create type address as (street text, no integer);
+    create table a_list (id integer primary key, moods mood[]);
+    create table b_place (id integer primary key, home address, others address[]);
+    create table z_one (id integer primary key, feels mood);
+    insert into a_list values (1, '{sad,happy}'), (2, '{}');
+    insert into b_place values (1, row('x "y"', 1), array[row(null, 2)::address]);
+    insert into z_one values (1, 'happy');`);
+  await assert.rejects(
+    copied(store, source.url, target.url),
+    (error: LockstepError) =>
+      error.code === 'SCHEMA_DRIFT' &&
+      /no type address, which public\.b_place\.home is of, and 1 more/.test(error.message),
+  );
+  assert.equal((await target.query(`select from pg_class where relnamespace = 'public'::regnamespace`)).rowCount, 0);
+  await target.query('create type address as (street text, no integer)');
+  const { certificate, exit } = await copied(store, source.url, target.url);
+  assert.deepEqual([certificate.verdict, exit], ['certified', 0], JSON.stringify(certificate.schema));
 });

@@ -221,6 +221,22 @@ export const schemaBuilder = (room: Room<Session>): SchemaBuilder => ({
   },
   draft,
   alter,
+  unknownTypes: async (natives, o) => {
+    const at: StatementOptions = { signal: o.signal, doing: 'looking for the types of the tables to be made' };
+    const session = await room.lendInTurn(o);
+    try {
+      await session.begin('read', at);
+      const rows = await session.query(
+        'select t from pg_catalog.unnest($1::text[]) t where pg_catalog.to_regtype(t) is null',
+        [natives],
+        at,
+      );
+      return rows.map(([type]) => type!);
+    } finally {
+      await session.rollback();
+      await room.keep(session);
+    }
+  },
   run: async (statement, o) => {
     const at: StatementOptions = {
       signal: o.signal,
