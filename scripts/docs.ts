@@ -1,5 +1,5 @@
 /** `npm run docs`: writes the reference pages that are made from the code. A test checks that they are fresh. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { commandTable, laterCommands } from '../src/cli/command-table.ts';
 import { commonFlags, type FlagName, type FlagSpec, flagSpecs } from '../src/cli/flags.ts';
@@ -104,4 +104,7 @@ if (import.meta.main) {
   const dir = join(dirname(import.meta.filename), '../docs/reference');
   mkdirSync(dir, { recursive: true });
   for (const [name, text] of Object.entries(referencePages())) writeFileSync(join(dir, name), text);
+  const { version } = JSON.parse(readFileSync(join(dir, '../../package.json'), 'utf8')) as { version: string };
+  const { openapiText } = await import('./openapi.ts');
+  writeFileSync(join(dir, 'openapi.json'), await openapiText(version));
 }

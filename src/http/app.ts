@@ -11,10 +11,12 @@ import type { Timings } from '../telemetry/timings.ts';
 import { accepted } from './accept.ts';
 import type { Api, Routes } from './api.ts';
 import { correlationOf } from './correlation.ts';
+import { addDocs } from './docs.ts';
 import { answerOf, HttpProblem } from './errors.ts';
 import { addEtags } from './etag.ts';
 import { addGuard, type KnownRoute } from './guard.ts';
 import { addNotFound } from './not-found.ts';
+import { documentOf } from './openapi.ts';
 import { addProblems } from './problems.ts';
 import { validatorCompiler } from './validate.ts';
 
@@ -136,9 +138,11 @@ export const buildApp = async (
   addHooks(app, api, o);
   const routes = addGuard(app);
   addProblems(app);
+  const document = documentOf(app, api.version);
   await o.access(app);
   addEtags(app);
   addNotFound(app);
+  addDocs(app, document);
   for (const add of o.routes) add(app, api);
   return { app, routes };
 };

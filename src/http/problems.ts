@@ -64,5 +64,7 @@ declare module 'fastify' {
     summary?: string;
     description?: string;
     tags?: readonly string[];
+    /** Media types of the body; absent: JSON. */
+    consumes?: readonly string[];
   }
 }
