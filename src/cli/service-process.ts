@@ -2,10 +2,10 @@ import { hostname } from 'node:os';
 import type { Config } from '../config/config.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { ServiceStore } from '../model/service-store.ts';
-import { connectSide } from '../service/connect.ts';
 import type { Endpoints } from '../service/endpoints.ts';
-import { openEndpoints } from '../service/endpoints-open.ts';
+import { serviceEndpoints } from '../service/endpoints-service.ts';
 import type { RunWorld } from '../service/execute-run.ts';
+import { keepSamples } from '../service/samples.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
 import { openTimings, type Timings } from '../telemetry/timings.ts';
 import { configOf } from './config-of.ts';
@@ -48,31 +48,20 @@ export const openService = async (
   });
   const store = await openControl(context, flags, config, AbortSignal.any([context.stop, context.now]));
   const timings = openTimings(context.clock);
-  const endpoints = openEndpoints({
+  const name = `${hostname()}, process ${process.pid}`;
+  const endpoints = serviceEndpoints({
     config: () => config,
-    connect: (side, signal) => connectSide(context, side, signal),
-    known: async (name, o) => {
-      for (const run of await store.runs.list({ limit: 100 }, o))
-        for (const side of [run.source, run.target])
-          if (side?.name === name && side.fingerprint !== undefined) return side.fingerprint;
-      return undefined;
-    },
-    changed: (name, change) => {
-      log[change.state === 'open' ? 'warn' : 'info'](`breaker ${change.state}`, { endpoint: name, ...change });
-      const event = {
-        at: change.at,
-        type: `breaker.${change.state === 'open' ? 'opened' : change.state}`,
-        subject: `endpoints/${name}`,
-        sync: null,
-        correlation: null,
-        data: { endpoint: name, ...change },
-      };
-      store.events.append([event], { signal: AbortSignal.timeout(5000) }).catch(() => {});
-    },
+    doors: context,
+    store,
+    log,
     timings,
     clock: context.clock,
     random: Math.random,
+    process: name,
   });
+  const ending = new AbortController();
+  const { signal } = ending;
+  const sampling = keepSamples({ process: name, store, endpoints, timings, log, clock: context.clock, signal });
   const followers: (() => void)[] = [];
   const hangup = context.onHangup(() => {
     void configOf(context, flags).then(
@@ -91,7 +80,7 @@ export const openService = async (
     endpoints,
     timings,
     log,
-    name: `${hostname()}, process ${process.pid}`,
+    name,
     config: () => config,
     world: () => ({
       config,
@@ -104,6 +93,8 @@ export const openService = async (
     onReload: (then) => void followers.push(then),
     [Symbol.asyncDispose]: async () => {
       hangup[Symbol.dispose]();
+      ending.abort();
+      await sampling;
       await endpoints[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
       log.flush();

@@ -6,6 +6,7 @@ import type { Redactor } from '../lib/redact.ts';
 import type { Events, RunDesk } from '../model/service.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import type { Endpoints } from '../service/endpoints.ts';
+import type { Timings } from '../telemetry/timings.ts';
 
 /** What the routes work with. */
 export interface Api {
@@ -16,6 +17,8 @@ export interface Api {
   readonly events: Events;
   /** As it is now: a reload replaces it. */
   config(): Config;
+  /** How long things took in this process. */
+  readonly timings: Timings;
   readonly clock: Clock;
   readonly redactor: Redactor;
   /** Aborted when the server shuts down. */

@@ -1,4 +1,5 @@
 import type { Cancel } from './endpoint.ts';
+import type { StatementSamples, StoreState } from './health.ts';
 import type { Queue } from './queue.ts';
 import type { Segments } from './segments.ts';
 import type { Asked, Events, RunDesk, RunRequest } from './service.ts';
@@ -88,6 +89,9 @@ export interface ServiceStore extends Store {
   readonly claims: Claims;
   readonly schedules: Schedules;
   readonly segments: Segments;
+  readonly statements: StatementSamples;
+  /** Asks the store itself. Rejects when it does not answer. */
+  state(o: Cancel): Promise<StoreState>;
   paused(o: Cancel): Promise<readonly Paused[]>;
   /** One item whenever somebody has asked to stop, pause or resume something; at least once a second. */
   stops(o: Cancel): AsyncIterable<void>;

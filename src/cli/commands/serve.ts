@@ -40,6 +40,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
     endpoints,
     events: store.events,
     config: service.config,
+    timings,
     clock,
     redactor,
     signal,
