@@ -40,6 +40,8 @@ export interface Asked {
 export interface RunDesk {
   /** Writes the run down as `queued` and its job with it, in one transaction. */
   request(request: RunRequest, asked: Asked, o: Cancel): Promise<{ readonly run: Run; readonly repeated: boolean }>;
+  /** The run that this caller has asked for under this key; undefined: none. */
+  known(actor: string, idempotencyKey: string, o: Cancel): Promise<Run | undefined>;
   /** Ends a queued run at once, and asks a running one to stop: its statements are cancelled in the databases. NOT_FOUND; CONFLICT when it has ended. */
   cancel(run: string, by: string, o: Cancel): Promise<Run>;
   /** No schedule starts this sync, and no queued run of it begins, until it is resumed. */

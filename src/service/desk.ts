@@ -22,6 +22,7 @@ export const checkedDesk = (desk: RunDesk, store: Store, config: () => Config): 
     }
     return desk.request(request, asked, o);
   },
+  known: (actor, key, o) => desk.known(actor, key, o),
   cancel: (run, by, o) => desk.cancel(run, by, o),
   pause: async (sync, by, o) => desk.pause(syncNamed(config(), sync).name, by, o),
   // Of one that is not configured any more, too.

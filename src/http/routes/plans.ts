@@ -222,12 +222,10 @@ export const plans: Routes = (app, api) => {
       const o = cancelOf(request, reply);
       const plan = await visiblePlan(api, request, request.params.id, o);
       mustMatch(request, plan);
-      const { id, sync } = plan.header;
-      // A repeat of the request that used the plan gets its run again.
-      const used = plan.usedBy === null ? undefined : await api.store.runs.get(plan.usedBy, o);
-      if (used?.actor !== request.principal.name || keyOf(request) === undefined) mustBeReady(plan, api.clock.now());
-      if (sync !== null && api.config().endpoints[plan.header.target.name]?.writable === false)
-        throw new LockstepError('NOT_WRITABLE', `Endpoint ${plan.header.target.name} is read-only.`);
+      const { id } = plan.header;
+      const key = keyOf(request);
+      const before = key === undefined ? undefined : await api.desk.known(request.principal.name, key, o);
+      if (before === undefined) mustBeReady(plan, api.clock.now());
       return startRun(api, request, reply, {
         ...o,
         run: { kind: 'apply', plan: id },

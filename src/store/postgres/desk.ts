@@ -114,6 +114,14 @@ export const deskOf = (database: Database, runs: Pick<Runs, 'get'>, queue: Queue
       hint: 'List the runs with: lockstep runs',
     });
   };
+  const known: RunDesk['known'] = async (actor, key, o) => {
+    const [row] = await database.query(
+      'select id from lockstep_control.run where actor = $1 and idempotency = $2',
+      [plainText(actor), plainText(key)],
+      o,
+    );
+    return row && find(row['id'] as string, o);
+  };
   const changePause = (sync: string, by: string, paused: boolean, o: Cancel): Promise<void> =>
     inTransaction(database, o, async (connection) => {
       const now = clock.now();
@@ -145,15 +153,11 @@ export const deskOf = (database: Database, runs: Pick<Runs, 'get'>, queue: Queue
         enqueue(connection, { request, asked, now: clock.now() }, o),
       );
       if (made !== undefined) return { run: await find(made, o), repeated: false };
-      const [row] = await database.query(
-        'select id from lockstep_control.run where actor = $1 and idempotency = $2',
-        [plainText(asked.actor), plainText(asked.idempotencyKey!)],
-        o,
-      );
-      const run = await find(row!['id'] as string, o);
+      const run = (await known(asked.actor, asked.idempotencyKey!, o))!;
       if (!isDeepStrictEqual(run.asked?.request, fromJson(toJson(request)))) throw mismatch(run);
       return { run, repeated: true };
     },
+    known,
     cancel: async (id, by, o) => {
       const run = await find(id, o);
       const ended = (): LockstepError =>
