@@ -3,7 +3,7 @@ import { compareKeys } from '../model/order.ts';
 import type { Key } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
 import { keyTypes, pairSelection } from '../model/selection.ts';
-import { tableRows } from './choose.ts';
+import { choose, tableRows } from './choose.ts';
 import { both } from './concurrent.ts';
 import { type DiffOptions, startWork, type Work } from './context.ts';
 import { keyIsGuaranteed, keyMayBeNull } from './key.ts';
@@ -19,20 +19,27 @@ export interface Cut {
   readonly smallRows?: number;
 }
 
+/** Adjacent ranges of a pair's key, in order, unbounded at both ends; and how each is to be compared. */
+export interface Ranges {
+  readonly ranges: readonly KeyRange[];
+  /** Chosen once, for all of them: to be forced. */
+  readonly way: NonNullable<DiffOptions['force']>;
+  /** Why. */
+  readonly why: string;
+}
+
 /** Keys asked for per range and side: ranges are as even as their places among these. */
 const keysPerRange = 40;
 /** Where few keys were found, the places between them are looked at again so often. */
 const rounds = 4;
 
 /**
- * Cuts a pair into adjacent ranges of its key that hold about as many rows each, unbounded at both ends; one range where
- * no more is worth it: the table is small, or has no key, or one that may be NULL, or reading a range of it costs as much
+ * Cuts a pair into adjacent ranges of its key that hold about as many rows each. Undefined where that is not worth it: the table is small, or has no key, or one that may be NULL, or reading a range of it costs as much
  * as reading all on a side.
  */
-export const cutRanges = async (options: DiffOptions, cut: Cut): Promise<readonly KeyRange[]> => {
-  const whole: readonly KeyRange[] = [{}];
+export const cutRanges = async (options: DiffOptions, cut: Cut): Promise<Ranges | undefined> => {
   const { pair } = options;
-  if (pair.keyWidth === 0 || (keyMayBeNull(pair) && !keyIsGuaranteed(pair))) return whole;
+  if (pair.keyWidth === 0 || (keyMayBeNull(pair) && !keyIsGuaranteed(pair))) return undefined;
   const { signal } = options;
   const work = startWork(options, { source: pairSelection(pair, 'source'), target: pairSelection(pair, 'target') });
   const [source, target] = await both(
@@ -45,15 +52,18 @@ export const cutRanges = async (options: DiffOptions, cut: Cut): Promise<readonl
   const readers = { source, target };
   const rows = await tableRows(work, readers);
   const wanted = cut.ranges(rows);
-  if (wanted < 2 || rows < (cut.smallRows ?? smallTable)) return whole;
+  if (wanted < 2 || rows < (cut.smallRows ?? smallTable)) return undefined;
   const [s, t] = await both(
     signal,
     async (x) => (await source.ranges?.(work.selections.source, { signal: x })) ?? false,
     async (x) => (await target.ranges?.(work.selections.target, { signal: x })) ?? false,
   );
-  if (!s || !t) return whole;
+  if (!s || !t) return undefined;
   const keys = await spreadKeys(work, readers, wanted * keysPerRange);
-  return between(evenly(keys, wanted - 1));
+  const ranges = between(evenly(keys, wanted - 1));
+  if (ranges.length < 2) return undefined;
+  const { path, why } = await choose(work, readers);
+  return { ranges, way: path, why };
 };
 
 /** Keys of both sides spread over the table, in order, each once. */

@@ -23,9 +23,9 @@ export interface Counted {
 export const shownKeys = 5;
 
 /** What was counted of all ranges together, given in key order. `elapsedMs`: of all of them, since they overlap. */
-const addCounted = (pair: Pair, parts: readonly Counted[], elapsedMs: number): Counted => ({
+const addCounted = (pair: Pair, parts: readonly Counted[], why: string, elapsedMs: number): Counted => ({
   strategy: parts.some((p) => p.strategy === 'merge') ? 'merge' : 'digest',
-  why: `in ${grouped(parts.length)} ranges of the key, each in snapshots of its own; the first: ${parts[0]?.why ?? 'none'}`,
+  why: `in ${grouped(parts.length)} ranges of the key, each in snapshots of its own; ${why}`,
   tally: parts.reduce((sum, part) => addTallies(sum, part.tally), newTally(pair.columns.length)),
   remarks: parts.flatMap((p) => p.remarks).slice(0, shownKeys),
   elapsedMs,
@@ -119,11 +119,14 @@ export const rangesReport = (
   pair: Pair,
   parts: readonly RangeCounted[],
   sample: readonly Difference[],
+  /** Why they were compared as they were. */
+  why: string,
   elapsedMs: number,
 ): { readonly report: PairReport; readonly counted: Counted } => {
   const counted = addCounted(
     pair,
     parts.map((p) => p.counted),
+    why,
     elapsedMs,
   );
   const ranges = parts.map((p): ComparedRange => ({ rows: rowsOf(p.counted.tally), positions: p.positions }));

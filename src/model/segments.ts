@@ -9,6 +9,9 @@ export interface SegmentSet {
   readonly pair: string;
   /** Stands for what is compared with what, and how: equal exactly when that is. */
   readonly what: string;
+  /** How each segment is compared, chosen once for all: a word of the comparison's own, and why, for people. */
+  readonly way: string;
+  readonly why: string;
   /** How many segments it has. */
   readonly total: number;
   /** How many differences of the pair are wanted with their values; may be Infinity. */
@@ -47,6 +50,10 @@ export interface SegmentWriter {
 
 /** Segments of comparisons that go on now. Nothing of them is lost with a process, and nothing is counted twice. */
 export interface Segments {
+  /** From now on, and for as long as it lives, this process takes segments of others' comparisons. */
+  join(o: Cancel): Promise<void>;
+  /** How many processes do, this one included. */
+  members(o: Cancel): Promise<number>;
   /** Writes a set down with its ranges, in the place of one that is there. */
   open(set: Omit<SegmentSet, 'total'>, ranges: readonly KeyRange[], o: Cancel): Promise<void>;
   /** The set of a run that goes on; undefined: there is none. */

@@ -29,56 +29,72 @@ export interface SegmentWork extends SegmentWorker {
 }
 
 /** A segment whose differences were detected and wait to be confirmed. */
-interface Waiting {
+interface Begun {
+  /** Memory that waits with it, bytes. */
+  readonly size: number;
+  /** Waits until its differences have settled, reads them again, and ends it. */
   end(): Promise<void>;
+  /** Gives it back, if it was not ended. */
+  drop(): Promise<void>;
 }
 
+/** Segments that wait for their confirmation while others are read: what a killed worker has done for nothing. */
+const mostWaiting = 8;
+const waitingBytes = 64 * 1024 * 1024;
+
 /**
- * Takes segments and compares them, one after the other: while the differences of one settle, the next is read. Returns
- * when there is none left to take and, if that is asked, all are done, whoever did them.
+ * Takes segments and compares them, one after the other: while the differences of some settle and are confirmed, the next
+ * is read. Returns when there is none left to take and, if that is asked, all are done, whoever did them.
  */
 export const workOnSegments = async (w: SegmentWork): Promise<void> => {
-  const { segments, set, options } = w;
-  const { clock, signal } = options;
+  const { segments, set } = w;
+  const { clock } = w.options;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([w.options.signal, stop.signal]);
+  const options = { ...w.options, signal };
   const silentMs = w.silentMs ?? usuallySilentMs;
-  let waiting: Waiting | undefined;
-  const endWaiting = async (): Promise<void> => {
-    const last = waiting;
-    waiting = undefined;
-    await last?.end();
+  const waiting: Begun[] = [];
+  let confirmed: Promise<void> = Promise.resolve();
+  const confirmLater = (begun: Begun): void => {
+    waiting.push(begun);
+    confirmed = confirmed.then(async () => {
+      await begun.end();
+      waiting.shift();
+    });
+    // Met when it is awaited; meanwhile what is read is stopped.
+    confirmed.catch((error: unknown) => stop.abort(error));
   };
+  const isFull = (): boolean =>
+    waiting.length >= mostWaiting || waiting.reduce((bytes, one) => bytes + one.size, 0) > waitingBytes;
   try {
     for (;;) {
+      if (isFull()) await confirmed;
       const taken = await segments.take(set, { signal, worker: w.worker, silentMs });
       if (taken !== undefined) {
-        const begun = await begin(w, taken, silentMs / beatsPerSilence);
-        // The one before had its time to settle while this one was read.
-        try {
-          await endWaiting();
-        } finally {
-          waiting = begun;
-        }
+        const begun = await begin({ segments, set, options }, taken, silentMs / beatsPerSilence);
+        if (begun !== undefined) confirmLater(begun);
         continue;
       }
-      if (waiting !== undefined) {
-        await endWaiting();
-        continue;
-      }
+      await confirmed;
       if (w.settled === undefined || (await w.settled())) return;
       await clock.sleep(w.pollMs ?? silentMs, signal);
     }
-  } finally {
-    // Only after a failure: what is not ended is given back.
-    await (waiting as (Waiting & { drop(): Promise<void> }) | undefined)?.drop();
+  } catch (error) {
+    // What stopped the others is told, not that they were stopped.
+    const first = stop.signal.aborted && !w.options.signal.aborted ? (stop.signal.reason as unknown) : error;
+    stop.abort(error);
+    await confirmed.catch(() => {});
+    for (const one of waiting) await one.drop();
+    throw first;
   }
 };
 
 /** Detects the differences of a segment. Undefined: it is no longer ours. */
 const begin = async (
-  { segments, set, options }: SegmentWork,
+  { segments, set, options }: Pick<SegmentWork, 'segments' | 'set' | 'options'>,
   taken: TakenSegment,
   beatMs: number,
-): Promise<(Waiting & { drop(): Promise<void> }) | undefined> => {
+): Promise<Begun | undefined> => {
   const held = hold(segments, taken, options.clock, options.signal, beatMs);
   const writer = segments.writer(taken);
   let left = set.kept;
@@ -104,6 +120,7 @@ const begin = async (
       ...options,
       pair: shareOf(options.pair, set.total),
       range: taken.range,
+      force: set.way as NonNullable<DiffOptions['force']>,
       signal: held.signal,
       sink: {
         wanted: () => left,
@@ -116,6 +133,7 @@ const begin = async (
   });
   if (!isOurs) return undefined;
   return {
+    size: detected!.size,
     drop,
     end: async () => {
       await orLost(async () => {

@@ -17,15 +17,21 @@ const sampled = 500;
 /** How often is looked whether the others are done, milliseconds. */
 const pollMs = 100;
 
+/** Below, a range is not worth the snapshots and the probe that it begins with. */
 const leastRows = 50_000;
-const usualRows = 500_000;
-const usualWorkers = 4;
+const mostRows = 1_000_000;
+/** So many for each worker that all end at about the same time. */
+const rangesEach = 3;
 const mostRanges = 256;
 const mostHelpers = 32;
 
-/** So many ranges that several workers end at about the same time, none of them too small to be worth its start. */
-const rangesOf = (rows: number): number =>
-  Math.min(mostRanges, Math.floor(rows / leastRows), Math.max(Math.ceil(rows / usualRows), usualWorkers * 4));
+/** How many ranges a table of so many rows is cut into. Whoever is alone compares it as a whole. */
+const rangesFor =
+  (workers: number) =>
+  (rows: number): number =>
+    workers < 2
+      ? 1
+      : Math.min(mostRanges, Math.floor(rows / leastRows), Math.max(Math.ceil(rows / mostRows), workers * rangesEach));
 
 export interface SpreadOptions extends SegmentWorker {
   readonly run: string;
@@ -73,9 +79,11 @@ export const spreadOver =
     const what = whatIsCompared(options);
     let set = await segments.find(run, pair.name, { signal });
     if (set?.what !== what) {
-      const ranges = await cutRanges(options, x.cut ?? { ranges: rangesOf });
-      if (ranges.length < 2) return undefined;
-      const made = { run, pair: pair.name, what, kept: options.sink.wanted(pair) };
+      const cut = x.cut ?? { ranges: rangesFor(await segments.members({ signal })) };
+      const found = await cutRanges(options, cut);
+      if (found === undefined) return undefined;
+      const { ranges, way, why } = found;
+      const made = { run, pair: pair.name, what, way, why, kept: options.sink.wanted(pair) };
       await segments.open(made, ranges, { signal });
       set = { ...made, total: ranges.length };
     }
@@ -86,16 +94,18 @@ export const spreadOver =
     return { size: 0, positions: {}, confirm: () => addUp(x, work, options, elapsedMs) };
   };
 
+/** Calls for help by this worker, which are not for itself. */
+export const laneOf = (worker: string): string => `segments of ${worker}`;
+
 /** One job for each segment but one, which is our own to begin with: who comes takes more than one. */
 const callForHelp = async (x: SpreadOptions, set: SegmentSet, o: Cancel): Promise<void> => {
   const { queue, segments, worker } = x;
   if (queue === undefined) return;
   const { run, pair } = set;
   const { free } = await segments.counts(set, { ...o, silentMs: x.silentMs ?? usuallySilentMs });
-  const jobs = Array.from({ length: Math.max(0, Math.min(mostHelpers, free - 1)) }, (_, i) => ({
+  const jobs = Array.from({ length: Math.max(0, Math.min(mostHelpers, free - 1)) }, () => ({
     data: { run, pair } satisfies SegmentJob as Json,
-    // nothing keeps one job from being done beside another
-    lane: `segments ${run} ${pair} ${worker} ${i}`,
+    lane: laneOf(worker),
   }));
   await queue.add('segment', jobs, o);
 };
@@ -130,5 +140,5 @@ const addUp = async (
     if (sent.length > 0) await sink.write(pair, sent);
   }
   await segments.close(set, { signal });
-  return { ...rangesReport(pair, parts, sample, elapsedMs), sample };
+  return { ...rangesReport(pair, parts, sample, set.why, elapsedMs), sample };
 };

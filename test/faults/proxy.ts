@@ -73,3 +73,46 @@ export const cuttingProxy = async (serverUrl: string, judge: (sent: string) => V
     },
   };
 };
+
+/**
+ * A proxy in front of a server that takes `delayMs` for each piece which the server sends, one after the other: a
+ * connection over a long way, whose throughput is bounded however fast both ends are. A piece has at most 64 KiB.
+ */
+export const slowProxy = async (serverUrl: string, delayMs: number): Promise<Proxy> => {
+  const server = new URL(serverUrl);
+  const open = new Set<Socket>();
+  const listener = createServer((client) => {
+    const upstream = connect(Number(server.port), server.hostname);
+    for (const socket of [client, upstream]) {
+      open.add(socket);
+      socket.setNoDelay(true);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        open.delete(socket);
+        client.destroy();
+        upstream.destroy();
+      });
+    }
+    client.on('data', (piece) => upstream.write(piece));
+    upstream.on('data', (piece) => {
+      upstream.pause();
+      setTimeout(() => {
+        client.write(piece);
+        upstream.resume();
+      }, delayMs);
+    });
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const url = new URL(serverUrl);
+  url.host = `127.0.0.1:${(listener.address() as AddressInfo).port}`;
+  return {
+    url: url.href,
+    cuts: 0,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of open) socket.destroy();
+      listener.close();
+      await once(listener, 'close');
+    },
+  };
+};

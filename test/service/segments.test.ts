@@ -201,7 +201,7 @@ test('a worker that sleeps too long and wakes up adds nothing to what another ha
   await using sleeper = await openStore();
   await store.runs.create(newRun({ id: 'r_sleeps', kind: 'diff' }), o);
   await store.runs.resume('r_sleeps', o);
-  const set = { run: 'r_sleeps', pair: 'p', what: 'w', total: 1, kept: Infinity };
+  const set = { run: 'r_sleeps', pair: 'p', what: 'w', way: 'rows', why: 'because', total: 1, kept: Infinity };
   const difference = (n: string): Difference =>
     ({ kind: 'only_in_source', key: [n], source: [n], target: null }) as never;
   await store.segments.open(set, [{}], o);

@@ -6,6 +6,9 @@ import type { Database } from './database.ts';
 import { lockHolders } from './run-lock.ts';
 import { fromJson, plainText } from './values.ts';
 
+/** Processes that are counted: more of them cut nothing finer. */
+const mostMembers = 64;
+
 /** Workers that a segment may cost. */
 const mostAttempts = 5;
 
@@ -53,7 +56,19 @@ const writerOf = (database: Database, taken: TakenSegment): SegmentWriter => {
 
 /** Segments in the control store. Who is alive is known by a lock of the session, at once, and by its signs of life. */
 export const segmentsOf = (database: Database): Segments => ({
-  open: ({ run, pair, what, kept }, ranges, o) =>
+  join: async (o) => {
+    for (let place = 0; place < mostMembers; place++) if (await database.hold(`run member ${place}`, o)) return;
+  },
+  members: async (o) => {
+    const [row] = await database.query(
+      `select count(*)::integer as members from generate_series(0, ${mostMembers - 1}) place
+       where exists (${lockHolders(`'member ' || place`)})`,
+      [],
+      o,
+    );
+    return row!['members'] as number;
+  },
+  open: ({ run, pair, what, way, why, kept }, ranges, o) =>
     database.lend(o, async (connection) => {
       await connection.query('begin', [], o);
       await connection.query(
@@ -64,8 +79,8 @@ export const segmentsOf = (database: Database): Segments => ({
         o,
       );
       await connection.query(
-        'insert into lockstep_control.segment_set (run, pair, what, kept) values ($1, $2, $3, $4)',
-        [run, plainText(pair), what, Number.isFinite(kept) ? kept : null],
+        'insert into lockstep_control.segment_set (run, pair, what, way, why, kept) values ($1, $2, $3, $4, $5, $6)',
+        [run, plainText(pair), what, way, plainText(why), Number.isFinite(kept) ? kept : null],
         o,
       );
       await connection.query(
@@ -78,7 +93,7 @@ export const segmentsOf = (database: Database): Segments => ({
     }),
   find: async (run, pair, o): Promise<SegmentSet | undefined> => {
     const [row] = await database.query(
-      `select what, kept, (select count(*) from lockstep_control.segment g where g.run = s.run and g.pair = s.pair) as total
+      `select what, way, why, kept, (select count(*) from lockstep_control.segment g where g.run = s.run and g.pair = s.pair) as total
        from lockstep_control.segment_set s where run = $1 and pair = $2 and ${isRunning}`,
       [run, plainText(pair)],
       o,
@@ -88,6 +103,8 @@ export const segmentsOf = (database: Database): Segments => ({
         run,
         pair,
         what: row['what'] as string,
+        way: row['way'] as string,
+        why: row['why'] as string,
         total: Number(row['total']),
         kept: row['kept'] === null ? Infinity : Number(row['kept']),
       }

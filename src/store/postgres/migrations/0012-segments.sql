@@ -4,6 +4,9 @@ create table lockstep_control.segment_set (
   pair text not null,
   -- a digest of what is compared: who would compare something else does not take part
   what text not null,
+  -- how each segment is compared, and why
+  way text not null,
+  why text not null,
   -- how many differences of the pair are wanted with their values; null: all
   kept bigint,
   primary key (run, pair)
