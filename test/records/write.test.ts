@@ -245,18 +245,18 @@ test('a request that was cut short is not carried out twice: the record is looke
   };
   const ask = (k: string, entity: string, body: unknown) =>
     writer('POST', `/records/${entity}`, { body, headers: key(k) });
-  await claim('at work', 'users', { id: 500 }, 0);
-  assert.equal((await ask('at work', 'users', { id: 500 })).status, 409, 'it may be at work still');
-  await claim('died before', 'users', { id: 501 }, 2 * lease);
-  assert.equal((await ask('died before', 'users', { id: 501 })).status, 201, 'it had not written');
-  assert.equal((await ask('died before', 'users', { id: 501 })).headers.get('idempotent-replayed'), 'true');
-  await claim('died after', 'users', { id: 502 }, 2 * lease);
+  await claim('at-work', 'users', { id: 500 }, 0);
+  assert.equal((await ask('at-work', 'users', { id: 500 })).status, 409, 'it may be at work still');
+  await claim('died-before', 'users', { id: 501 }, 2 * lease);
+  assert.equal((await ask('died-before', 'users', { id: 501 })).status, 201, 'it had not written');
+  assert.equal((await ask('died-before', 'users', { id: 501 })).headers.get('idempotent-replayed'), 'true');
+  await claim('died-after', 'users', { id: 502 }, 2 * lease);
   await database.query('insert into users values (502)');
-  const found = await ask('died after', 'users', { id: 502 });
+  const found = await ask('died-after', 'users', { id: 502 });
   assert.deepEqual([found.status, found.json, found.headers.get('idempotent-replayed')], [201, { id: 502 }, 'true']);
   const body = { user_id: 1, amount: 1, note: 'unknown' };
-  await claim('who knows', 'transactions', body, 2 * lease);
-  const unknown = await ask('who knows', 'transactions', body);
+  await claim('who-knows', 'transactions', body, 2 * lease);
+  const unknown = await ask('who-knows', 'transactions', body);
   assert.deepEqual([unknown.status, unknown.json.code], [409, 'CONFLICT']);
   assert.match(unknown.json.detail, /nobody knows/);
   assert.equal((await database.query(`select from transactions where note = 'unknown'`)).rowCount, 0);

@@ -10,6 +10,7 @@ import { tableDetails } from './details.ts';
 import { examine } from './examine.ts';
 import { inspectSchema } from './inspect.ts';
 import { openReader } from './reader.ts';
+import { rowAccess } from './row-access.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
 import { pinSession, readFacts, type ServerFacts } from './settings.ts';
 import { tlsOptions } from './tls.ts';
@@ -71,7 +72,8 @@ export const connectMysql = async (
     c: Cancel,
     work: (s: Session, at: StatementOptions) => Promise<T>,
   ): Promise<T> => {
-    const session = await lend('read', c);
+    // rows may be at work on every connection: their turn ends soon
+    const session = await pinned('read', await connections.lendInTurn(c), c);
     try {
       return await work(session, { signal: c.signal, doing });
     } finally {
@@ -79,6 +81,12 @@ export const connectMysql = async (
     }
   };
 
+  /** A session whose statements are transactions of their own; kept for the next one. */
+  const lendForRows = async (c: Cancel): Promise<Session> => {
+    const session = await pinned(o.writable ? 'write' : 'read', await connections.lendInTurn(c), c);
+    ready.add(session);
+    return session;
+  };
   const writer = o.writable
     ? openWriter({
         lend: (c) => lend('write', c),
@@ -123,6 +131,13 @@ export const connectMysql = async (
         throw error;
       }
     },
+    rows: rowAccess({
+      side: o.name,
+      mariadb: facts.mariadb,
+      writable: o.writable,
+      lend: lendForRows,
+      keep: connections.keep,
+    }),
     details: (c) =>
       within('reading the catalogue', c, (session, at) => tableDetails(session, c.tables, facts.mariadb, at)),
     ...(writer === undefined

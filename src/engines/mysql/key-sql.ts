@@ -96,7 +96,7 @@ const everything = (operator: string, isLess: boolean): string =>
   isLess === operator.startsWith('<') ? 'true' : 'false';
 
 /** `column operator bound`, in the order of `model/order.ts`. */
-const compareSql = (c: ColumnSql, operator: string, cell: Cell): string => {
+export const compareSql = (c: ColumnSql, operator: string, cell: Cell): string => {
   const { stored, as } = c.column;
   if (cell === null) return everything(operator, false);
   if (as.kind === 'bool' && isTinyBool(c.facts)) {

@@ -11,10 +11,12 @@ import type {
   Reader,
   Writer,
 } from '../../model/endpoint.ts';
+import type { RowAccess } from '../../model/rows.ts';
 import type { Schema, Table } from '../../model/schema.ts';
 import { Connection } from './connection.ts';
 import type { OpenArgs } from './operations.ts';
 import { SqliteReader } from './reader.ts';
+import { sqliteRows } from './rows.ts';
 import { resolveFile, type SqliteConfig } from './url.ts';
 import { sqliteWriter } from './writer.ts';
 
@@ -39,6 +41,7 @@ export class SqliteEndpoint implements Endpoint {
   readonly writer?: Writer;
   readonly builder?: SchemaBuilder;
   readonly loader?: Loader;
+  readonly rows: RowAccess;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
   readonly #closed = new AbortController();
@@ -66,6 +69,16 @@ export class SqliteEndpoint implements Endpoint {
       this.builder = builder;
       this.loader = loader;
     }
+    this.rows = sqliteRows({
+      side: name,
+      writable: o.writable,
+      closed: this.#closed.signal,
+      open: async (cancel) => {
+        const { connection } = await Connection.open({ ...open, readOnly: !o.writable }, timeoutMs, cancel);
+        this.#all.add(connection);
+        return connection;
+      },
+    });
     this.fingerprint = fingerprintOf(open.path);
     this.#open = open;
     this.#timeoutMs = timeoutMs;

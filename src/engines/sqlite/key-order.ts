@@ -28,7 +28,7 @@ const uuid = [8, 4, 4, 4, 12].map(hex).join('-');
  * A condition on a column that holds for values whose order and equality in SQLite are those of their canonical
  * text; undefined when there is no such condition. Texts compare as UTF-8 only in a UTF-8 database.
  */
-const plainCondition = (column: SelectedColumn, utf8: boolean): string | undefined => {
+export const plainCondition = (column: SelectedColumn, utf8: boolean): string | undefined => {
   const c = id(column.name);
   const text = `typeof(${c}) = 'text'`;
   const { as, stored } = column;
@@ -72,7 +72,7 @@ const plainCondition = (column: SelectedColumn, utf8: boolean): string | undefin
 const isDay = (c: string): string => `date(substr(${c}, 1, 10), '+0 days') = substr(${c}, 1, 10)`;
 
 /** True of columns whose plain condition the table itself guarantees. */
-const isGuaranteed = (column: SelectedColumn, table: CatalogueTable): boolean => {
+export const isGuaranteed = (column: SelectedColumn, table: CatalogueTable): boolean => {
   if (column.name === table.rowidAlias) return column.as.kind === 'int' || column.as.kind === 'decimal';
   if (!table.strict) return false;
   return (

@@ -4,6 +4,7 @@ import type { Digest, Finding, HashBatch, Partition, Segment, Selection, StepMar
 import type { HashSpec } from '../../model/hash/spec.ts';
 import type { Key, Row } from '../../model/row.ts';
 import type { Schema, Table } from '../../model/schema.ts';
+import type { RowArgs, RowValue } from './row-calls.ts';
 
 export interface OpenArgs {
   /** The endpoint's name, for messages. */
@@ -98,6 +99,8 @@ export interface Operations {
   beginStep: { args: { readonly mark: StepMark; readonly unlinked?: true }; value: 'begun' | 'already' };
   /** Which rows were not taken. */
   loadRows: { args: LoadArgs; value: readonly { readonly index: number; readonly reason: string }[] };
+  /** Rows one by one, in a transaction of their own. */
+  rows: { args: RowArgs; value: RowValue };
   details: { args: readonly Table[]; value: readonly TableDetails[] };
   /** Runs one definition. */
   define: { args: string; value: null };

@@ -27,7 +27,7 @@ export const whereOf = (selection: Selection, condition: Condition, extra = ''):
 };
 
 /** SQL function names of ours, defined on each connection (see `defineFunctions`). */
-const sortFunction = 'lockstep_sort';
+export const sortFunction = 'lockstep_sort';
 export const keepFunction = 'lockstep_keep';
 
 interface Slot {

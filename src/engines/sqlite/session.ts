@@ -15,6 +15,7 @@ import { loadRows } from './load-rows.ts';
 import type { Chunk, OpenArgs, Operations, StreamArgs, Work } from './operations.ts';
 import type { Orders } from './read-plan.ts';
 import { countRows, hashesOfRows, keyBounds, type Snapshot, sampleKeys } from './reading.ts';
+import { type RowArgs, type RowValue, rowCalls } from './row-calls.ts';
 import { defineFunctions, type Meter, type Slots, scanRows } from './scan.ts';
 import { advanceSequences } from './sequences.ts';
 import { beginStep, giveLock, isApplied, prepareTarget, renewHeld, renewLock, takeLock } from './steps.ts';
@@ -84,6 +85,7 @@ export const openSession = (): Session => {
   /** Slots of ranges, until the snapshot ends. */
   let taken: number[] = [];
   let nextStream = 1;
+  let rows: ((args: RowArgs) => RowValue) | undefined;
 
   const database = (): Database => {
     if (!db) throw new LockstepError('INTERNAL', 'the database is not open.');
@@ -188,6 +190,10 @@ export const openSession = (): Session => {
       unlock: ({ token }) => {
         giveLock(database(), token);
         return null;
+      },
+      rows: (asked) => {
+        rows ??= rowCalls(database(), slots!);
+        return rows(asked);
       },
       details: (tables) => tableDetails(database(), tables),
       define: (sql) => {
