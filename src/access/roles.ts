@@ -37,9 +37,10 @@ const approver = [
 ] as const satisfies readonly Scope[];
 
 /**
- * The built-in roles, each with all of the one before: a viewer looks and sees no values of rows but through the records
- * that are declared; an operator runs the machinery and writes nothing to users' systems; an approver may; an admin
- * also manages tokens, reads the audit, and sees through masks.
+ * The built-in roles, each with all of the one before: a viewer looks, and sees values of rows in the declared records
+ * only; an operator runs the machinery, and starts syncs under the guards of the configuration; an approver sees values,
+ * and lets writes happen that no configuration allowed beforehand; an admin also manages tokens, reads the audit, and
+ * sees through masks.
  */
 export const roles = { viewer, operator, approver, admin: scopes } as const satisfies Readonly<
   Record<string, readonly Scope[]>

@@ -12,6 +12,7 @@ import { runDifferences } from './routes/run-differences.ts';
 import { runs } from './routes/runs.ts';
 import { syncDifferences } from './routes/sync-differences.ts';
 import { syncs } from './routes/syncs.ts';
+import { tokens } from './routes/tokens.ts';
 import { version } from './routes/version.ts';
 
 /** Every resource of the API, in the order of the documentation. */
@@ -28,6 +29,7 @@ export const allRoutes: readonly Routes[] = [
   records,
   events,
   audit,
+  tokens,
   me,
   version,
 ];

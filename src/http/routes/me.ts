@@ -32,8 +32,8 @@ export const me: Routes = (app) => {
       name: principal.name,
       scopes: scopes.filter((scope) => principal.scopes.has(scope)),
       only: {
-        syncs: principal.only?.syncs ? [...principal.only.syncs] : null,
-        records: principal.only?.records ? [...principal.only.records] : null,
+        syncs: principal.only ? [...(principal.only.syncs ?? [])] : null,
+        records: principal.only ? [...(principal.only.records ?? [])] : null,
       },
     }),
   );
