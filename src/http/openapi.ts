@@ -137,14 +137,21 @@ const parametersOf = (
 ): readonly Parameter[] => {
   if (schema === undefined) return [];
   const { properties = {}, required = [] } = make(schema as z.ZodType, 'input');
-  return Object.entries(properties).map(([name, { description, ...of }]) => ({
-    name: where === 'header' ? headerName(name) : name,
-    in: where,
-    required: where === 'path' || required.includes(name),
-    ...(description === undefined ? {} : { description }),
-    schema: of,
-    ...(of.examples === undefined ? {} : { example: exampleOf(of, components) }),
-  }));
+  const { shape } = schema as z.ZodObject;
+  return Object.entries(properties).map(([name, { description: told, ...made }]) => {
+    // Of what is transformed after it was read, zod leaves it out.
+    const meta = shape[name]?.meta() as { description?: string; examples?: readonly unknown[] } | undefined;
+    const description = told ?? meta?.description;
+    const of: JsonSchema = meta?.examples === undefined ? made : { ...made, examples: meta.examples };
+    return {
+      name: where === 'header' ? headerName(name) : name,
+      in: where,
+      required: where === 'path' || required.includes(name),
+      ...(description === undefined ? {} : { description }),
+      schema: of,
+      ...(of.examples === undefined ? {} : { example: exampleOf(of, components) }),
+    };
+  });
 };
 
 const headerName = (name: string): string =>

@@ -45,7 +45,7 @@ export const addProblems = (app: FastifyInstance): void => {
     const statuses = new Set([
       ...every,
       ...(config?.scope === 'public' ? [] : config?.scope === 'any' ? [401] : [401, 403]),
-      ...(schema.querystring ? [400] : []),
+      ...(schema.querystring || schema.params || schema.headers ? [400] : []),
       ...(schema.body ? [400, 413, 415, 422] : []),
       ...(config?.problems ?? []),
     ]);

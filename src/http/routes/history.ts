@@ -137,7 +137,9 @@ const Explained = z
     target: z.record(z.string(), Cell).nullable(),
     different: z.array(z.string()),
     tolerated: z.array(z.string()),
-    quarantined: z.array(z.string()).describe('Rules that the source row breaks; they quote values, so only with differences:read_values'),
+    quarantined: z
+      .array(z.string())
+      .describe('Rules that the source row breaks; they quote values, so only with differences:read_values'),
     history: z.array(Happened),
     values: Values,
   })

@@ -21,7 +21,9 @@ const Row = z
     sync: z.string(),
     pair: z.string(),
     key: z.record(z.string(), Cell),
-    reasons: z.array(z.string()).describe('The rules it breaks; they quote values, so only with differences:read_values'),
+    reasons: z
+      .array(z.string())
+      .describe('The rules it breaks; they quote values, so only with differences:read_values'),
     row: z
       .record(z.string(), Cell)
       .nullable()
