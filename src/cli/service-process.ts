@@ -6,6 +6,7 @@ import type { Endpoints } from '../service/endpoints.ts';
 import { serviceEndpoints } from '../service/endpoints-service.ts';
 import type { RunWorld } from '../service/execute-run.ts';
 import { keepSamples } from '../service/samples.ts';
+import { type Failures, openFailures } from '../telemetry/failures.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
 import { openTimings, type Timings } from '../telemetry/timings.ts';
 import { configOf } from './config-of.ts';
@@ -17,6 +18,7 @@ export interface ServiceProcess extends AsyncDisposable {
   readonly store: ServiceStore;
   readonly endpoints: Endpoints;
   readonly timings: Timings;
+  readonly failures: Failures;
   readonly log: Log;
   /** For records: unique among the processes of a store. */
   readonly name: string;
@@ -48,6 +50,7 @@ export const openService = async (
   });
   const store = await openControl(context, flags, config, AbortSignal.any([context.stop, context.now]));
   const timings = openTimings(context.clock);
+  const failures = openFailures();
   const name = `${hostname()}, process ${process.pid}`;
   const endpoints = serviceEndpoints({
     config: () => config,
@@ -55,6 +58,7 @@ export const openService = async (
     store,
     log,
     timings,
+    failures,
     clock: context.clock,
     random: Math.random,
     process: name,
@@ -79,6 +83,7 @@ export const openService = async (
     store,
     endpoints,
     timings,
+    failures,
     log,
     name,
     config: () => config,

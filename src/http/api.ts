@@ -6,6 +6,7 @@ import type { Redactor } from '../lib/redact.ts';
 import type { Events, RunDesk } from '../model/service.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import type { Endpoints } from '../service/endpoints.ts';
+import type { Failures } from '../telemetry/failures.ts';
 import type { Timings } from '../telemetry/timings.ts';
 
 /** What the routes work with. */
@@ -19,6 +20,8 @@ export interface Api {
   config(): Config;
   /** How long things took in this process. */
   readonly timings: Timings;
+  /** What failed in this process. */
+  readonly failures: Failures;
   readonly clock: Clock;
   readonly redactor: Redactor;
   /** Aborted when the server shuts down. */

@@ -37,6 +37,7 @@ const json = ['application/json'] as const;
 const send = (error: unknown, api: Api, correlation: string) => {
   const { problem, headers, unforeseen } = answerOf(error, { correlation, redactor: api.redactor });
   return {
+    problem,
     status: problem.status,
     unforeseen,
     text: JSON.stringify(problem),
@@ -76,6 +77,11 @@ const addHooks = (app: FastifyInstance, api: Api, o: AppOptions): void => {
   });
   const fail = async (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const answer = send(error, api, request.id);
+    if (answer.status >= 500 && !api.signal.aborted) {
+      const { code, detail } = answer.problem;
+      const subject = `${request.method} ${request.routeOptions.url ?? 'none'}`;
+      api.failures.note({ where: 'requests', kind: code, subject, message: detail, at: api.clock.now() });
+    }
     if (answer.unforeseen && !api.signal.aborted)
       o.log?.error('request failed', { correlation: request.id, route: request.routeOptions.url, error });
     return reply.code(answer.status).headers(answer.headers).send(answer.text);

@@ -3,8 +3,11 @@ import { audit } from './routes/audit.ts';
 import { changes } from './routes/changes.ts';
 import { endpoints } from './routes/endpoints.ts';
 import { events } from './routes/events.ts';
+import { health } from './routes/health.ts';
 import { history } from './routes/history.ts';
 import { me } from './routes/me.ts';
+import { monitoringDatabase } from './routes/monitoring-database.ts';
+import { performance } from './routes/performance.ts';
 import { plans } from './routes/plans.ts';
 import { quarantine } from './routes/quarantine.ts';
 import { records } from './routes/records.ts';
@@ -12,7 +15,6 @@ import { runDifferences } from './routes/run-differences.ts';
 import { runs } from './routes/runs.ts';
 import { syncDifferences } from './routes/sync-differences.ts';
 import { syncs } from './routes/syncs.ts';
-import { tokens } from './routes/tokens.ts';
 import { version } from './routes/version.ts';
 
 /** Every resource of the API, in the order of the documentation. */
@@ -28,8 +30,10 @@ export const allRoutes: readonly Routes[] = [
   endpoints,
   records,
   events,
+  health,
+  monitoringDatabase,
+  performance,
   audit,
-  tokens,
   me,
   version,
 ];

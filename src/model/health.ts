@@ -7,6 +7,18 @@ export interface StoreState {
   readonly latencyMs: number;
 }
 
+/** Failed runs of one kind. */
+export interface RunFailures {
+  /** The code of the error. */
+  readonly code: string;
+  readonly count: number;
+  /** Milliseconds since 1970. */
+  readonly first: number;
+  readonly last: number;
+  /** The newest. */
+  readonly example: { readonly run: string; readonly sync: string | null; readonly message: string };
+}
+
 /** How long a statement took lately in one process; its values are left out. Milliseconds. */
 export interface StatementSample {
   readonly endpoint: string;

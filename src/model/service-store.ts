@@ -1,5 +1,5 @@
 import type { Cancel } from './endpoint.ts';
-import type { StatementSamples, StoreState } from './health.ts';
+import type { RunFailures, StatementSamples, StoreState } from './health.ts';
 import type { Queue } from './queue.ts';
 import type { Segments } from './segments.ts';
 import type { Asked, Events, RunDesk, RunRequest } from './service.ts';
@@ -90,6 +90,8 @@ export interface ServiceStore extends Store {
   readonly schedules: Schedules;
   readonly segments: Segments;
   readonly statements: StatementSamples;
+  /** Runs that failed since then, by the code of their error; the kind met last comes first. */
+  failures(since: number, o: Cancel): Promise<readonly RunFailures[]>;
   /** Asks the store itself. Rejects when it does not answer. */
   state(o: Cancel): Promise<StoreState>;
   paused(o: Cancel): Promise<readonly Paused[]>;

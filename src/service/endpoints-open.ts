@@ -22,6 +22,8 @@ export interface EndpointsOptions {
   known?(name: string, o: Cancel): Promise<Fingerprint | undefined>;
   /** Told of each change of a breaker. */
   changed?(name: string, change: BreakerChange): void;
+  /** Told of each failure that speaks of the endpoint's state. */
+  failed?(name: string, error: LockstepError): void;
   readonly timings?: Timings;
   readonly clock: Clock;
   readonly random: () => number;
@@ -96,6 +98,9 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
       );
       ok = true;
       return endpoint;
+    } catch (error) {
+      if (verdictOn(name, error) === 'down') x.failed?.(name, error as LockstepError);
+      throw error;
     } finally {
       x.timings?.record({ kind: 'endpoint', endpoint: name, call: 'connect', ok }, clock.elapsed() - began);
     }
@@ -109,7 +114,9 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
     heard: (error) => {
       const at = keep(name);
       if (place === 'configured') at.breaker.heard(error);
-      if (verdictOn(name, error) === 'down') at.shared.doubt(place);
+      if (verdictOn(name, error) !== 'down') return;
+      at.shared.doubt(place);
+      x.failed?.(name, error as LockstepError);
     },
     around: (_call, signal, work) =>
       retrying(policyOf(entryOf(name), 3), { ...x, signal: signal ?? ending.signal }, work),

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Cancel, Fingerprint } from '../model/endpoint.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import type { Json, Store } from '../model/store.ts';
+import type { Failures } from '../telemetry/failures.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Timings } from '../telemetry/timings.ts';
 import { connectSide, type Doors } from './connect.ts';
@@ -40,6 +41,7 @@ export const serviceEndpoints = (x: {
   readonly store: Pick<ServiceStore, 'runs' | 'events'>;
   readonly log: Log;
   readonly timings: Timings;
+  readonly failures: Failures;
   readonly clock: Clock;
   readonly random: () => number;
   /** e.g. `db1, process 4711`. */
@@ -80,6 +82,14 @@ export const serviceEndpoints = (x: {
     connect: (side, signal) => connectSide(x.doors, side, signal),
     known: knownFrom(x.store),
     changed: tell,
+    failed: (name, { code, message }) =>
+      x.failures.note({
+        where: 'endpoints',
+        kind: code,
+        subject: name,
+        message: x.doors.redactor.redact(message),
+        at: x.clock.now(),
+      }),
     timings: x.timings,
     clock: x.clock,
     random: x.random,

@@ -44,7 +44,8 @@ export interface Timings {
 const growth = 1.1;
 const least = 0.01;
 const buckets = 256;
-const windowMs = 300_000;
+/** Numbers are of this window and the one before, milliseconds. */
+export const windowMs = 300_000;
 const maxStatements = 500;
 
 interface Window {

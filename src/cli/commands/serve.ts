@@ -41,6 +41,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
     events: store.events,
     config: service.config,
     timings,
+    failures: service.failures,
     clock,
     redactor,
     signal,

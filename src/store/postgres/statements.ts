@@ -1,7 +1,7 @@
 import type { Cancel } from '../../model/endpoint.ts';
-import type { StatementSample, StatementSamples, StoreState } from '../../model/health.ts';
+import type { RunFailures, StatementSample, StatementSamples, StoreState } from '../../model/health.ts';
 import type { Database } from './database.ts';
-import { plainText, toTime } from './values.ts';
+import { fromJson, fromTime, plainText, toTime } from './values.ts';
 
 const numbers = ['count', 'rows', 'total', 'p50', 'p95', 'p99', 'max'] as const;
 
@@ -42,6 +42,33 @@ export const statementsOf = (database: Database): StatementSamples => ({
     }));
   },
 });
+
+const maxKinds = 200;
+
+export const failuresOf =
+  (database: Database) =>
+  async (since: number, o: Cancel): Promise<readonly RunFailures[]> => {
+    const rows = await database.query(
+      `select coalesce(error::json ->> 'code', 'INTERNAL') as code, count(*)::int as count, min(finished) as first, max(finished) as last,
+         (array_agg(id order by finished desc, id desc))[1] as run, (array_agg(sync order by finished desc, id desc))[1] as sync,
+         (array_agg(error order by finished desc, id desc))[1] as error
+       from lockstep_control.run where state = 'failed' and error is not null and finished >= $1
+       group by 1 order by max(finished) desc limit ${maxKinds}`,
+      [toTime(since)],
+      o,
+    );
+    return rows.map((row) => ({
+      code: row['code'] as string,
+      count: row['count'] as number,
+      first: fromTime(row['first'])!,
+      last: fromTime(row['last'])!,
+      example: {
+        run: row['run'] as string,
+        sync: row['sync'] as string | null,
+        message: fromJson<{ readonly message?: string }>(row['error']).message ?? '',
+      },
+    }));
+  };
 
 /** Asks the store itself, on a connection as everything else uses. */
 export const storeState =

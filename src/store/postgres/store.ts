@@ -27,7 +27,7 @@ import { runsOf } from './runs.ts';
 import { schedulesOf } from './schedules.ts';
 import { segmentsOf } from './segments.ts';
 import { standingsOf } from './standings.ts';
-import { statementsOf, storeState } from './statements.ts';
+import { failuresOf, statementsOf, storeState } from './statements.ts';
 import { tokensOf } from './tokens.ts';
 import { traceOf } from './trace.ts';
 
@@ -83,6 +83,7 @@ export const openPostgresStore = async (
     schedules: schedulesOf(database, queue, enqueueWith(queue)),
     segments: segmentsOf(database),
     statements: statementsOf(database),
+    failures: failuresOf(database),
     state: storeState(database, () => (o.clock ?? systemClock).elapsed()),
     paused: (c) => pausedSyncs(database, c),
     stops: (c) => listener.arrivals('lockstep_stop', stopPollMs, c),
