@@ -5,6 +5,7 @@ import type { Cancel, Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Progress } from '../model/report.ts';
 import type { RunRequest } from '../model/service.ts';
+import type { ServiceStore } from '../model/service-store.ts';
 import type { EndpointFacts, Json, Run, Store } from '../model/store.ts';
 import { type ApplyWork, apply, findPlan } from '../work/apply.ts';
 import { assess } from '../work/assess.ts';
@@ -19,6 +20,7 @@ import { sync as syncWork } from '../work/sync.ts';
 import { type Doors, describeSide } from './connect.ts';
 import type { Endpoints } from './endpoints.ts';
 import { type Job, jobOfSync, scopeOf, sideOfEntry } from './job.ts';
+import { spreadOver } from './segments.ts';
 
 /** What carrying out runs needs. */
 export interface RunWorld {
@@ -35,7 +37,7 @@ export interface RunWorld {
 /** One run to be carried out, claimed by this process. */
 export interface RunWork extends Cancel {
   readonly run: Run;
-  readonly store: Store;
+  readonly store: Store & Pick<ServiceStore, 'segments' | 'queue'>;
   /** Aborted: finish the batch in hand, save, end. */
   readonly stop: AbortSignal;
   onProgress(progress: Progress): void;
@@ -175,6 +177,12 @@ const compared = async (w: RunWorld, x: RunWork, request: SyncRequest): Promise<
     settleMs: job.settleMs,
     ...(job.incremental === undefined ? {} : { incremental: job.incremental }),
     seed: randomSeed(),
+    spread: spreadOver({
+      segments: x.store.segments,
+      queue: x.store.queue,
+      run: x.run.id,
+      worker: x.run.asked?.worker ?? x.run.id,
+    }),
   };
   if (!writes) {
     const input: SaveDiffInput = {

@@ -1,3 +1,4 @@
+import { startHelper } from '../../service/help.ts';
 import { supervise } from '../../service/supervise.ts';
 import { startWorker } from '../../service/worker.ts';
 import type { Command } from '../context.ts';
@@ -25,9 +26,11 @@ export const worker: Command = async (context, _args, flags) => {
     name: service.name,
     concurrency,
   });
+  const helping = startHelper({ store, world: service.world, log, clock: context.clock, name: service.name });
   log.info('worker started', { concurrency, store: store.description });
   await untilStopped(context);
   log.info('worker stopping', { runs: taking.busy() });
+  await helping.stop();
   // A second signal does not wait.
   context.now.addEventListener('abort', () => void taking.stop(0), { once: true });
   await taking.stop(context.now.aborted ? 0 : drainMs);
