@@ -15,6 +15,7 @@ import { runDifferences } from './routes/run-differences.ts';
 import { runs } from './routes/runs.ts';
 import { syncDifferences } from './routes/sync-differences.ts';
 import { syncs } from './routes/syncs.ts';
+import { tokens } from './routes/tokens.ts';
 import { version } from './routes/version.ts';
 
 /** Every resource of the API, in the order of the documentation. */
@@ -34,6 +35,7 @@ export const allRoutes: readonly Routes[] = [
   monitoringDatabase,
   performance,
   audit,
+  tokens,
   me,
   version,
 ];

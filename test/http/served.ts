@@ -45,7 +45,7 @@ const items = (state: string, extra: string) => `
   insert into items values (1, 'same', 1.00, 'active'), (2, 'two', 2.50, '${state}'), ${extra};`;
 
 /** A server with a worker, a store and two databases; everything of it is closed when the file is done. */
-export const served = async () => {
+export const served = async (more: { readonly worker?: boolean } = {}) => {
   const [control, source, target] = await Promise.all([testDatabase(), testDatabase(), testDatabase()]);
   await source.query(items('active', `(3, '=1+1', 3.00, 'active'), (4, 'zoë "x"', null, 'active')`));
   await target.query(items('inactive', `(9, 'gone', 9.00, 'active')`));
@@ -97,17 +97,20 @@ syncs:
   };
   const access = await prepareAccess({ ...api, port: 0 });
   const server = await startHttp(api, { ...access, routes: allRoutes, log, timings });
-  const worker = startWorker({
-    store,
-    world: () => ({ config, endpoints, doors, clock: systemClock, random: Math.random, version: '0.1.0' }),
-    log,
-    clock: systemClock,
-    name: 'worker of a test',
-    concurrency: 2,
-  });
+  const worker =
+    more.worker === false
+      ? undefined
+      : startWorker({
+          store,
+          world: () => ({ config, endpoints, doors, clock: systemClock, random: Math.random, version: '0.1.0' }),
+          log,
+          clock: systemClock,
+          name: 'worker of a test',
+          concurrency: 2,
+        });
   after(async () => {
     await server.close();
-    await worker.stop(1000);
+    await worker?.stop(1000);
     abort.abort();
     await endpoints[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
@@ -130,7 +133,7 @@ syncs:
       ...(json === undefined ? (body === undefined ? {} : { body }) : { body: JSON.stringify(json) }),
     });
     const text = await reply.text();
-    const isJson = /json(;|$)/.test(reply.headers.get('content-type') ?? '') && text !== '';
+    const isJson = /\/(problem\+)?json\b/.test(reply.headers.get('content-type') ?? '') && text !== '';
     return { status: reply.status, headers: reply.headers, text, body: isJson ? JSON.parse(text) : undefined };
   };
   /** The run once it has ended, told by the events. */
