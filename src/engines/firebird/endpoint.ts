@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Position } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import { room } from '../sql/room.ts';
 import { throttle } from '../sql/throttle.ts';
 import { openLoader } from './bulk-load.ts';
 import { inspectSchema } from './catalogue.ts';
@@ -11,9 +12,12 @@ import { schemaBuilder } from './create-table.ts';
 import { tableDetails } from './details.ts';
 import { examine } from './examine.ts';
 import { FirebirdReader } from './reader.ts';
+import { rowAccess } from './row-access.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
 import { openWriter } from './writer.ts';
 
+/** Connections that serve rows one by one. */
+const rowConnections = 6;
 /** Sessions kept for the next snapshot. */
 const keptIdle = 2;
 
@@ -102,6 +106,15 @@ export const connectFirebird = async (
   } finally {
     await release(first);
   }
+  const rowRoom = room<Session>({
+    name: o.name,
+    max: rowConnections,
+    open: async (c) => new Session(context, await openConnection(config, o.name, c.signal)),
+    close: async (session) => {
+      await session.rollback();
+      await session[Symbol.asyncDispose]();
+    },
+  });
   const pace = throttle(o.rowsPerSecond, clock);
   const writer = o.writable
     ? openWriter({ side: o.name, clock, noneCharset: config.noneCharset, lend, release })
@@ -133,6 +146,7 @@ export const connectFirebird = async (
     },
     examine: (c) =>
       within('examining', c, (session, at) => examine(session, { tables: c.tables, writable: c.writable }, at)),
+    rows: rowAccess({ side: o.name, noneCharset: config.noneCharset, writable: o.writable, room: rowRoom }),
     details: (c) => within('reading the catalogue', c, (session, at) => tableDetails(session, c.tables, at)),
     ...(writer === undefined
       ? {}
@@ -149,6 +163,7 @@ export const connectFirebird = async (
         }),
     [Symbol.asyncDispose]: async () => {
       closed = true;
+      await rowRoom.closeAll();
       await Promise.all([...held].map(release));
       await Promise.all(idle.splice(0).map((session) => session[Symbol.asyncDispose]()));
     },

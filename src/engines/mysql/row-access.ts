@@ -87,6 +87,7 @@ const tableRows = (
     d: dialect,
     key,
     all: all.map((c) => c.column.name),
+    ...(table.triggers.length > 0 ? {} : { types: new Map(table.columns.map((c) => [c.name, c.type])) }),
     update: (set, where) => `update ${tableId(table)} as t set ${set} where ${where}`,
     delete: (where) => `delete t from ${tableId(table)} as t where ${where}`,
     lock: ' for update',

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { holds } from '../../model/canon/spelling.ts';
 import type { Cell, Key, Row } from '../../model/row.ts';
 import type { RowCondition, RowOutcome, RowWrite, StoredRow } from '../../model/rows.ts';
+import type { ColumnType } from '../../model/schema.ts';
 import { type Bind, binder, guardSql, keySql, outputsSql, type RowDialect } from './row-sql.ts';
 
 /** One transaction of a session, as the writes of rows need it. */
@@ -20,6 +22,8 @@ export interface RowTable<C, V> {
   readonly key: readonly string[];
   /** Every column that can be read. */
   readonly all: readonly string[];
+  /** Types by column, where what is stored must be what was given: no trigger writes here. */
+  readonly types?: ReadonlyMap<string, ColumnType>;
   /** `update` and `delete` of the rows that a condition finds. */
   update(set: string, where: string): string;
   delete(where: string): string;
@@ -60,15 +64,25 @@ export const writeRow = async <C, V>(
   w: RowWrite,
   columns: readonly string[],
 ): Promise<RowOutcome> => {
-  const again = async (key: Key): Promise<RowOutcome> => {
-    const row = await findRow(t, x, key, { visible: [] }, columns);
-    return row === undefined ? { status: 'refused', kind: 'other' } : { status: 'done', row };
+  const again = async (
+    key: Key,
+    given: { readonly columns: readonly string[]; readonly cells: Row },
+  ): Promise<RowOutcome> => {
+    const row = await findRow(t, x, key, { visible: [] }, [...columns, ...given.columns]);
+    if (row === undefined) return { status: 'refused', kind: 'other' };
+    const stored = row.cells.slice(columns.length);
+    const odd = given.columns.find((name, i) => {
+      const type = t.types?.get(name);
+      return type !== undefined && !holds(type, stored[i]!, given.cells[i]!);
+    });
+    if (odd !== undefined) return refusedValue(odd);
+    return { status: 'done', row: { cells: row.cells.slice(0, columns.length), tag: row.tag } };
   };
   if (w.op === 'insert') {
     for (const [i, name] of w.columns.entries())
       if ((await x.bound(name, w.cells[i]!, () => '?')) === undefined) return refusedValue(name);
     const key = await x.insert(w.columns, w.cells);
-    return key === undefined ? { status: 'refused', kind: 'not_null', column: t.key[0]! } : again(key);
+    return key === undefined ? { status: 'refused', kind: 'not_null', column: t.key[0]! } : again(key, w);
   }
   const { visible, allowed, tag } = w.guard;
   const found = await findRow(t, x, w.key, { visible }, columns, t.lock);
@@ -90,7 +104,7 @@ export const writeRow = async <C, V>(
     set.push(`${t.d.raw(t.d.column(name))} = ${value}`);
   }
   await x.run(t.update(set.join(', '), keySql(t.d, t.key, w.key, bind)), values);
-  return again(w.key);
+  return again(w.key, w);
 };
 
 /** All writes of one transaction until one cannot be done; then which, and the others undone. */
