@@ -4,8 +4,10 @@ import { jwtVerifier } from '../access/jwt.ts';
 import { firstToken, firstTokenName } from '../access/make-token.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
+import { newId } from '../lib/ids.ts';
 import type { Redactor } from '../lib/redact.ts';
 import type { Store } from '../model/store.ts';
+import { audited } from '../work/audited.ts';
 import { addAccess } from './auth.ts';
 import { isLoopback, mayListen } from './listening.ts';
 
@@ -69,7 +71,15 @@ export const prepareAccess = async (o: {
       : undefined,
     welcome: async (url) => {
       if (open || jwt) return undefined;
-      const secret = await firstToken(tokens, o.clock, o);
+      if ((await tokens.list(o)).length > 0) return undefined;
+      const entry = { actor: 'first start', action: 'token.create', object: `tokens/${firstTokenName}` };
+      const secret = await audited(
+        o.store.audit,
+        { ...entry, after: { role: 'admin' }, correlation: newId('c', o.clock.now()) },
+        o,
+        () => firstToken(tokens, o.clock, o),
+        (made) => ({ made: made !== undefined }),
+      );
       if (secret === undefined) return undefined;
       o.redactor.add(secret);
       return [

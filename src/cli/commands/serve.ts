@@ -2,6 +2,7 @@ import type { Config } from '../../config/config.ts';
 import { prepareAccess } from '../../http/prepare-access.ts';
 import { allRoutes } from '../../http/routes.ts';
 import { startHttp } from '../../http/server.ts';
+import { writeCheckpoints } from '../../service/checkpoints.ts';
 import { checkedDesk } from '../../service/desk.ts';
 import { startScheduler } from '../../service/scheduler.ts';
 import { supervise } from '../../service/supervise.ts';
@@ -49,6 +50,13 @@ export const serve: Command = async (context: Context, _args, flags) => {
   const { welcome, warning, ...listening } = access;
   const http = await startHttp(api, { ...listening, routes: allRoutes, log, timings });
   const scheduler = startScheduler({ store, config: service.config, clock, random: Math.random, log, signal });
+  const checkpoints = writeCheckpoints({
+    audit: store.audit,
+    log,
+    clock,
+    everyMs: () => service.config().checkpointEveryMs(),
+    signal,
+  });
   const watching = supervise({ store, log, clock, signal });
   const workers = keepWorkers(context, flags, { count: workersOf(flags, service.config()), log });
   service.onReload(() => {
@@ -66,7 +74,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
   log.info('stopping');
   await Promise.all([http.close(), workers.stop()]);
   ending.abort();
-  await Promise.all([scheduler.ended, watching]);
+  await Promise.all([scheduler.ended, watching, checkpoints]);
   log.info('stopped');
   return exitCodes.ok;
 };
