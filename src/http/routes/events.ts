@@ -8,6 +8,8 @@ import { typed } from '../typed.ts';
 
 const heartbeatMs = 15_000;
 const atOnce = 100;
+/** How long a client may take to read the end. */
+const partingMs = 500;
 
 /** CloudEvents 1.0, JSON format. */
 const cloudEvent = (event: Event): string =>
@@ -130,7 +132,12 @@ export const events: Routes = (app, api) => {
     async (request, reply) => {
       const { after, types, sync } = request.query;
       const { signal: gone } = cancelOf(request, reply, { ms: Number.POSITIVE_INFINITY });
-      const signal = AbortSignal.any([gone, request.server.closing]);
+      const { closing } = request.server;
+      const signal = AbortSignal.any([gone, closing]);
+      // A client that does not read does not hold up the end of the server.
+      closing.addEventListener('abort', () => setTimeout(() => reply.raw.destroy(), partingMs).unref(), {
+        signal: gone,
+      });
       const from = request.headers['last-event-id'] ?? after;
       const wanted = { from, ...(types ? { types: types.split(',') } : {}), ...(sync === undefined ? {} : { sync }) };
       reply.header('content-type', 'text/event-stream; charset=utf-8').header('cache-control', 'no-store');
