@@ -21,8 +21,8 @@ export interface Config {
   /** Tables that the API serves as records, by name. */
   readonly records: Readonly<Record<string, RecordEntity>>;
   readonly log: LogSettings;
-  /** May anybody read the metrics? Undefined: on loopback. Resolves references when called. */
-  publicMetrics(): boolean | undefined;
+  /** May anybody read the metrics? Resolves references when called. */
+  publicMetrics(): boolean;
   /** Business metrics. */
   readonly measures: readonly Measure[];
   readonly alerts: AlertSettings;

@@ -36,7 +36,7 @@ test('without a word about it every rule holds and nothing is sent', () => {
   assert.equal(alerts.everyMs, 15_000);
   assert.equal(Object.keys(alerts.rules).length, 11);
   assert.equal(alerts.rules.drift!.above, 0.01);
-  assert.deepEqual([measures, log, publicMetrics()], [[], { level: 'info' }, undefined]);
+  assert.deepEqual([measures, log, publicMetrics()], [[], { level: 'info' }, false]);
 });
 
 test('rules are set, turned off, and limited to what there is', () => {

@@ -330,7 +330,7 @@ export const resolveConfig = (
     publicMetrics: () => {
       const written = file.server?.metrics?.public;
       return written === undefined
-        ? undefined
+        ? false
         : readSection('server', document, around).flag(written, ['metrics', 'public']);
     },
     measures: measuresOf(r, file.metrics, Object.fromEntries(Object.values(syncs).map((s) => [s.name, s.pairs]))),

@@ -96,7 +96,7 @@ export const serverSchema = z
         .optional(),
       log: logSchema.optional(),
       metrics: z
-        .strictObject({ public: flag.describe('May anybody read /metrics? Default: on loopback only.').optional() })
+        .strictObject({ public: flag.describe('May anybody read /metrics without a token? Default false.').optional() })
         .optional(),
       rate_limit: z
         .union(

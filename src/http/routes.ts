@@ -1,4 +1,5 @@
 import type { Routes } from './api.ts';
+import { alerts } from './routes/alerts.ts';
 import { audit } from './routes/audit.ts';
 import { changes } from './routes/changes.ts';
 import { endpoints } from './routes/endpoints.ts';
@@ -6,6 +7,7 @@ import { events } from './routes/events.ts';
 import { health } from './routes/health.ts';
 import { history } from './routes/history.ts';
 import { me } from './routes/me.ts';
+import { metrics } from './routes/metrics.ts';
 import { monitoringDatabase } from './routes/monitoring-database.ts';
 import { performance } from './routes/performance.ts';
 import { plans } from './routes/plans.ts';
@@ -13,6 +15,7 @@ import { quarantine } from './routes/quarantine.ts';
 import { records } from './routes/records.ts';
 import { runDifferences } from './routes/run-differences.ts';
 import { runs } from './routes/runs.ts';
+import { summary } from './routes/summary.ts';
 import { syncDifferences } from './routes/sync-differences.ts';
 import { syncs } from './routes/syncs.ts';
 import { tokens } from './routes/tokens.ts';
@@ -34,6 +37,9 @@ export const allRoutes: readonly Routes[] = [
   health,
   monitoringDatabase,
   performance,
+  alerts,
+  summary,
+  metrics,
   audit,
   tokens,
   me,

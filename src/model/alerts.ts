@@ -82,6 +82,8 @@ export interface DeliveryBody {
 export interface AlertFilter {
   readonly states?: readonly AlertState[];
   readonly sync?: string;
+  /** Only of these: what belongs to no sync is not among them. */
+  readonly syncs?: readonly string[];
   readonly rule?: string;
   /** Alerts older than this one: the last id of the page before. */
   readonly before?: string;

@@ -81,6 +81,9 @@ export interface Total {
   readonly value: number;
 }
 
+/** Upper ends of the buckets that durations of runs are counted in, seconds. */
+export const durationBuckets: readonly number[] = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400];
+
 export interface QueueState {
   readonly queued: number;
   readonly running: number;

@@ -11,6 +11,7 @@ import { prepareAccess } from '../../src/http/prepare-access.ts';
 import { allRoutes } from '../../src/http/routes.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { redactor } from '../../src/lib/redact.ts';
+import { openTimings } from '../../src/telemetry/timings.ts';
 import { freshStore } from '../store/fresh-store.ts';
 import { o } from '../store/plain.ts';
 import { serverConfig } from './server-config.ts';
@@ -30,6 +31,7 @@ const api = {
   store,
   config: () => config,
   clock: systemClock,
+  timings: openTimings(systemClock),
   redactor: redactor(),
   signal: o.signal,
 } as unknown as Api;

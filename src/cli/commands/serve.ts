@@ -1,3 +1,4 @@
+import { watchAlerts } from '../../alerts/watch.ts';
 import type { Config } from '../../config/config.ts';
 import { prepareAccess } from '../../http/prepare-access.ts';
 import { allRoutes } from '../../http/routes.ts';
@@ -58,6 +59,17 @@ export const serve: Command = async (context: Context, _args, flags) => {
     signal,
   });
   const watching = supervise({ store, log, clock, signal });
+  const alerting = watchAlerts(
+    {
+      store,
+      config: service.config,
+      scheduled: async (o) => new Set((await store.schedules.list(o)).map((s) => s.sync)),
+      clock,
+      log,
+      process: service.name,
+    },
+    { signal },
+  );
   const workers = keepWorkers(context, flags, { count: workersOf(flags, service.config()), log });
   service.onReload(() => {
     void scheduler.reload().catch((error: unknown) => log.error('schedules are not read again', { error }));
@@ -74,7 +86,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
   log.info('stopping');
   await Promise.all([http.close(), workers.stop()]);
   ending.abort();
-  await Promise.all([scheduler.ended, watching, checkpoints]);
+  await Promise.all([scheduler.ended, watching, checkpoints, alerting]);
   log.info('stopped');
   return exitCodes.ok;
 };

@@ -146,7 +146,7 @@ export const alertsOf = (database: Database): Alerts => ({
     const rows = await database.query(
       `select * from lockstep_control.alert
        where ($1::text[] is null or state = any ($1)) and ($2::text is null or sync = $2) and ($3::text is null or rule = $3)
-         and ($4::text is null or id < $4)
+         and ($4::text is null or id < $4) and ($6::text[] is null or sync = any ($6))
        order by id desc limit $5`,
       [
         filter.states ?? null,
@@ -154,6 +154,7 @@ export const alertsOf = (database: Database): Alerts => ({
         plainOrNull(filter.rule),
         plainOrNull(filter.before),
         filter.limit ?? 50,
+        filter.syncs ?? null,
       ],
       o,
     );

@@ -1,4 +1,4 @@
-import type { Found, PairState, RunFact, Total } from '../../model/monitoring.ts';
+import { durationBuckets, type Found, type PairState, type RunFact, type Total } from '../../model/monitoring.ts';
 import type { Json, RunError } from '../../model/store.ts';
 
 /** A pair as a run's report tells it. `left`: rows that still differ after the run; `complete`: all of it was compared. */
@@ -119,9 +119,6 @@ export const factsOfReport = (kind: string, report: Json): ReportFacts => {
     ),
   };
 };
-
-/** Upper ends of the buckets of run durations, seconds. */
-export const durationBuckets: readonly number[] = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400];
 
 /** What a run adds to the totals. */
 export const totalsOf = (
