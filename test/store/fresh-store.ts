@@ -1,5 +1,5 @@
 import { after } from 'node:test';
-import type { Store } from '../../src/model/store.ts';
+import type { ServiceStore } from '../../src/model/service-store.ts';
 import { auditKeyOf } from '../../src/store/audit-chain.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
@@ -9,7 +9,7 @@ import { o } from './plain.ts';
 export const testAuditKeys = () => ({ current: auditKeyOf('the key of a test store'), old: [] });
 
 /** A store in a fresh database, closed and dropped when the file is done. */
-export const freshStore = async (): Promise<{ readonly store: Store; readonly database: TestDatabase }> => {
+export const freshStore = async (): Promise<{ readonly store: ServiceStore; readonly database: TestDatabase }> => {
   const database = await testDatabase();
   const store = await openPostgresStore(urlConnector(database.url), { ...o, auditKeys: testAuditKeys });
   after(async () => {
