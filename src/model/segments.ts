@@ -56,7 +56,7 @@ export interface Segments {
   members(o: Cancel): Promise<number>;
   /** Writes a set down with its ranges, in the place of one that is there. */
   open(set: Omit<SegmentSet, 'total'>, ranges: readonly KeyRange[], o: Cancel): Promise<void>;
-  /** The set of a run that goes on; undefined: there is none. */
+  /** The set of a run that goes on; undefined: there is none, or nobody has been at work on it for an hour. */
   find(run: string, pair: string, o: Cancel): Promise<SegmentSet | undefined>;
   /**
    * Takes the first segment that nobody is at work on: it was not taken, or who took it has died (at once), or has given

@@ -9,6 +9,9 @@ import { fromJson, plainText } from './values.ts';
 /** Processes that are counted: more of them cut nothing finer. */
 const mostMembers = 64;
 
+/** What was found longer ago is not added to what is found now. */
+const mostIdle = '1 hour';
+
 /** Workers that a segment may cost. */
 const mostAttempts = 5;
 
@@ -49,7 +52,10 @@ const writerOf = (database: Database, taken: TakenSegment): SegmentWriter => {
         [run, pair, n, attempt, JSON.stringify(result)],
         o,
       );
-      return rows.length === 1;
+      if (rows.length === 0) return false;
+      // The run makes headway, whatever it costs.
+      await database.query('update lockstep_control.run set deaths = 0 where id = $1 and deaths > 0', [run], o);
+      return true;
     },
   };
 };
@@ -94,7 +100,9 @@ export const segmentsOf = (database: Database): Segments => ({
   find: async (run, pair, o): Promise<SegmentSet | undefined> => {
     const [row] = await database.query(
       `select what, way, why, kept, (select count(*) from lockstep_control.segment g where g.run = s.run and g.pair = s.pair) as total
-       from lockstep_control.segment_set s where run = $1 and pair = $2 and ${isRunning}`,
+       from lockstep_control.segment_set s where run = $1 and pair = $2 and ${isRunning}
+         and not exists (select from lockstep_control.segment g where g.run = s.run and g.pair = s.pair
+                         having max(seen_at) < now() - interval '${mostIdle}')`,
       [run, plainText(pair)],
       o,
     );
