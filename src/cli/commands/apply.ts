@@ -41,6 +41,7 @@ export const apply: Command = async (context, [name, address], flags) => {
     target,
     facts: factsOf(target, await describeSide(context, side)),
     clock: context.clock,
+    ...(config === undefined ? {} : { measures: config.measures }),
     random: Math.random,
     signal,
     stop: context.stop,

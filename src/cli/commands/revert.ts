@@ -42,6 +42,7 @@ export const revert: Command = async (context, [id, address], flags) => {
     target,
     facts: factsOf(target, await describeSide(context, side)),
     clock: context.clock,
+    ...(config === undefined ? {} : { measures: config.measures }),
     random: Math.random,
     signal,
     stop: context.stop,

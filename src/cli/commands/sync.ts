@@ -36,6 +36,7 @@ export const sync: Command = async (context, args, flags) => {
   const synced = await syncWork({
     ...input,
     settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: job.retry }) },
+    ...(job.config === undefined ? {} : { measures: job.config.measures }),
     random: Math.random,
     stop: context.stop,
     confirm: async (planned) => {
