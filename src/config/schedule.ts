@@ -66,6 +66,8 @@ export const nextDue = (rule: ScheduleRule, after: number): number | undefined =
     : new Cron(rule.cron, { timezone: rule.timezone, paused: true }).nextRun(new Date(after))?.getTime();
 
 const longMs = 2 * 86_400_000;
+/** A rule that comes more often in that time does not come at one time of the day. */
+const mostSteps = 300;
 
 /**
  * The first time after `now` when the last one was `due`. From one to the next: where clocks are put back, an hour comes
@@ -73,8 +75,10 @@ const longMs = 2 * 86_400_000;
  */
 export const dueAfter = (rule: ScheduleRule, due: number, now: number): number | undefined => {
   if ('everyMs' in rule) return nextDue(rule, Math.max(due, now));
-  let at: number | undefined = now - due > longMs ? now - longMs : due;
-  do at = nextDue(rule, at);
-  while (at !== undefined && at <= now);
-  return at;
+  let at: number | undefined = Math.max(due, now - longMs);
+  for (let step = 0; step < mostSteps && at !== undefined; step++) {
+    at = nextDue(rule, at);
+    if (at === undefined || at > now) return at;
+  }
+  return nextDue(rule, now);
 };
