@@ -21,6 +21,11 @@ export interface HttpServer {
 /** Serves the API. Rejects when it cannot listen, or when a route is open to everybody without saying so. */
 export const startHttp = async (api: Api, o: HttpOptions): Promise<HttpServer> => {
   const { app } = await buildApp(api, o);
+  let busy = 0;
+  app.server.on('request', (_request, response) => {
+    busy++;
+    response.once('close', () => busy--);
+  });
   try {
     await app.listen({ host: o.host, port: o.port });
   } catch (cause) {
@@ -43,10 +48,16 @@ export const startHttp = async (api: Api, o: HttpOptions): Promise<HttpServer> =
     close: () =>
       (closed ??= (async () => {
         const hard = setTimeout(() => app.server.closeAllConnections(), o.drainMs ?? 10_000);
+        // Clients keep connections alive that were busy, and open some that they have not used yet.
+        const idle = setInterval(() => {
+          app.server.closeIdleConnections();
+          if (busy === 0) app.server.closeAllConnections();
+        }, 100);
         try {
           await app.close();
         } finally {
           clearTimeout(hard);
+          clearInterval(idle);
         }
       })()),
   };

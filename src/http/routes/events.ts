@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { mayAccess } from '../../access/may-access.ts';
 import type { Event } from '../../model/service.ts';
 import type { Api, Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';
@@ -30,11 +31,8 @@ const frame = (event: Event): string => `id: ${event.id}\nevent: ${event.type}\n
 
 /** What a caller that is bound to some syncs or entities may hear of. */
 const mayHear = ({ principal }: FastifyRequest, event: Event): boolean => {
-  const { only } = principal;
-  if (only === undefined) return true;
   const entity = /^records\/([^/]+)/.exec(event.subject)?.[1];
-  if (entity !== undefined) return only.records?.includes(decodeURIComponent(entity)) ?? only.syncs === undefined;
-  return event.sync === null ? false : (only.syncs?.includes(event.sync) ?? false);
+  return mayAccess(principal, entity === undefined ? { sync: event.sync } : { record: decodeURIComponent(entity) });
 };
 
 const decimal = /^\d{1,19}$/;
@@ -141,7 +139,7 @@ export const events: Routes = (app, api) => {
       const from = request.headers['last-event-id'] ?? after;
       const wanted = { from, ...(types ? { types: types.split(',') } : {}), ...(sync === undefined ? {} : { sync }) };
       reply.header('content-type', 'text/event-stream; charset=utf-8').header('cache-control', 'no-store');
-      reply.header('x-accel-buffering', 'no');
+      reply.header('x-accel-buffering', 'no').header('connection', 'close');
       const stream = untilEnd(frames(api, request, wanted, signal), signal);
       return reply.send(Readable.from(stream, { highWaterMark: 16 }) as never);
     },
