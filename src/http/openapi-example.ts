@@ -16,6 +16,9 @@ export interface JsonSchema {
   readonly format?: string;
   readonly pattern?: string;
   readonly minimum?: number;
+  readonly maximum?: number;
+  readonly maxLength?: number;
+  readonly contentEncoding?: string;
 }
 
 /** The component that a reference names. */

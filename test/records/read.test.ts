@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { testDatabase } from '../servers/postgres.ts';
 import { recordsService } from './service.ts';
 
@@ -277,4 +278,44 @@ test('reading records writes nothing but what counts the use of tokens', async (
     (await store.audit.list({ limit: 500, object: 'records' }, { signal: AbortSignal.timeout(10_000) })).length,
     before,
   );
+});
+
+test('the document of the API says each entity with the types of its table, and the answers hold to it', async () => {
+  const { status, json: document } = await as(undefined)('GET', '/openapi.json');
+  assert.equal(status, 200);
+  const { properties } = document.components.schemas.Record_transactions;
+  assert.deepEqual(
+    [
+      properties.id.format,
+      properties.amount.type,
+      properties.user_id.type,
+      properties.kind.enum,
+      properties.note.maxLength,
+    ],
+    ['int64', 'string', 'integer', ['in', 'out'], 20],
+  );
+  assert.ok(!('secret' in properties));
+  assert.match(properties.email.description, /records:read_masked/);
+  const paths = Object.keys(document.paths);
+  for (const path of [
+    '/api/v1/records/transactions',
+    '/api/v1/records/transactions/{key}',
+    '/api/v1/users/{user_id}/transactions',
+  ])
+    assert.ok(paths.includes(path), path);
+  const ids = Object.values(document.paths as Record<string, Record<string, { operationId: string }>>).flatMap((p) =>
+    Object.values(p).map((o) => o.operationId),
+  );
+  assert.equal(new Set(ids).size, ids.length);
+  const ajv = new Ajv2020({ strict: false, validateFormats: false });
+  ajv.addSchema({ $id: 'doc', ...document });
+  const check = (schema: unknown, value: unknown, what: string): void => {
+    const compiled = ajv.compile(JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"doc#/components/')));
+    assert.ok(compiled(value), `${what}: ${ajv.errorsText(compiled.errors)}`);
+  };
+  const ok = document.paths['/api/v1/records/transactions'].get.responses['200'].content['application/json'];
+  check(ok.schema, (await reader('GET', '/records/transactions?limit=100')).json, 'a list');
+  check(ok.schema, ok.example, 'its example');
+  const one = document.paths['/api/v1/records/transactions/{key}'].get.responses['200'].content['application/json'];
+  check(one.schema, (await privileged('GET', '/records/transactions/3')).json, 'a record');
 });

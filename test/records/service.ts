@@ -73,17 +73,20 @@ export const recordsService = async (yaml: string, env: Readonly<Record<string, 
   const as =
     (bearer: string | undefined): Ask =>
     async (method, path, { body, headers = {} } = {}) => {
-      const reply = await fetch(`${server.url}${path.startsWith('/api') ? '' : '/api/v1'}${path}`, {
-        method,
-        headers: {
-          ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
-          ...(body === undefined
-            ? {}
-            : { 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' }),
-          ...headers,
+      const reply = await fetch(
+        `${server.url}${path.startsWith('/api') || path === '/openapi.json' ? '' : '/api/v1'}${path}`,
+        {
+          method,
+          headers: {
+            ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+            ...(body === undefined
+              ? {}
+              : { 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' }),
+            ...headers,
+          },
+          ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
         },
-        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-      });
+      );
       const text = await reply.text();
       return { status: reply.status, headers: reply.headers, text, json: text === '' ? undefined : JSON.parse(text) };
     };

@@ -1,4 +1,4 @@
-import type { Cell, Key, Row, Text } from '../../model/row.ts';
+import type { Cell, Key, Text } from '../../model/row.ts';
 import type { RowCondition, RowGuard, RowOrder, RowPage } from '../../model/rows.ts';
 
 /** Binds a value to a statement; gives what stands for it there. */
@@ -31,11 +31,6 @@ export interface RowDialect<C, V> {
   first(select: string, limit: string): string;
   /** Binds a whole number. */
   number(n: number, bind: Bind<V>): string;
-}
-
-export interface Statement<V> {
-  readonly sql: string;
-  readonly values: readonly V[];
 }
 
 /** Collects bound values; `place` writes the n-th of them (from 1). */
@@ -153,7 +148,3 @@ export const pageSql = <C, V>(d: RowDialect<C, V>, key: readonly string[], page:
 /** A pattern of LIKE with `escape '\'` (as the engine writes that character) out of the parts of a text. */
 export const likePattern = (parts: readonly string[]): string =>
   parts.map((part) => part.replace(/[\\%_]/g, '\\$&')).join('%');
-
-/** `null` cells and values of a write, bound as `bound` writes them. */
-export const assigned = (columns: readonly string[], cells: Row): readonly (readonly [string, Cell])[] =>
-  columns.map((column, i) => [column, cells[i] ?? null] as const);

@@ -15,6 +15,7 @@ import type { Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';
 import { readExactly } from '../exact-json.ts';
 import { Page } from '../page.ts';
+import { documentRecords } from '../record-document.ts';
 import {
   asHttp,
   entityParams,
@@ -200,6 +201,7 @@ export const records: Routes = (app, api) => {
       return seal;
     },
   };
+  app.documented.push(documentRecords(x));
   app.register(async (scope) => {
     readExactly(scope);
     scope.setErrorHandler(async (error) => {
