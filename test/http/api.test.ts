@@ -202,7 +202,7 @@ test('a token of one sync sees nothing of others, and is told that they are not 
   const start = (json: unknown) => ask('POST', '/api/v1/runs', { token: narrow, json });
   assert.deepEqual(codes(await start({ kind: 'diff', sync: 'look' })), [422, 'BODY']);
   assert.deepEqual(codes(await start({ kind: 'assess', source: 'left' })), [422, 'BODY']);
-  assert.deepEqual((await get('/api/v1/me')).only, { syncs: ['items'], records: null });
+  assert.deepEqual((await get('/api/v1/me')).only, { syncs: ['items'], records: [] });
 });
 
 test('a row is explained, and its history is told', async () => {
