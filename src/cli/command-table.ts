@@ -145,6 +145,21 @@ export const commandTable: readonly CommandSpec[] = [
     load: async () => (await import('./commands/revert.ts')).revert,
   },
   {
+    name: 'alerts',
+    args: '[action] [name]',
+    about:
+      'What is wrong now: list it (with --limit also what is over), ack an alert by its id, silence a sync (or all) for a while, unsilence, or test a channel. An action is list, ack, silence, unsilence or test.',
+    writes: 'the control store only',
+    flags: ['for', 'reason', 'format', 'json', 'limit'],
+    examples: [
+      'lockstep alerts',
+      'lockstep alerts ack al_06dq2k8v4m7x3w --reason "on it"',
+      'lockstep alerts silence licences --for 2h --reason maintenance',
+      'lockstep alerts test ops',
+    ],
+    load: async () => (await import('./commands/alerts.ts')).alerts,
+  },
+  {
     name: 'token',
     args: '<action> [name]',
     about:

@@ -88,6 +88,8 @@ export interface Flags {
   readonly entity?: readonly string[];
   readonly claim?: readonly string[];
   readonly expires?: string;
+  readonly for?: string;
+  readonly reason?: string;
   readonly checkpoint?: string;
 }
 

@@ -91,6 +91,8 @@ export const flagSpecs = {
     about: 'what row filters know of the holder, e.g. tenant=42',
     repeat: true,
   },
+  for: { syntax: '--for <duration>', about: 'how long, e.g. 2h' },
+  reason: { syntax: '--reason <text>', about: 'why, for whoever looks at it later' },
   expires: {
     syntax: '--expires <duration>',
     about: 'the token is good so long, e.g. 30d (default: it does not expire)',
