@@ -1,5 +1,4 @@
 import type { Cancel } from './endpoint.ts';
-import type { RunKind } from './store.ts';
 
 /** Pair counts of a comparison, by what differs. */
 export interface Found {
@@ -47,7 +46,7 @@ export interface Proof {
 export interface RunFact {
   readonly run: string;
   readonly sync: string | null;
-  readonly kind: RunKind | string;
+  readonly kind: string;
   readonly state: 'done' | 'failed' | 'cancelled';
   readonly exit: number;
   readonly correlation: string;

@@ -1,6 +1,5 @@
 import type { CompareReport } from '../model/report.ts';
 import type { CompareOptions } from './compare.ts';
-import type { SyncReport } from './sync.ts';
 
 /**
  * Said in the report of a run of a sync whose pairs were compared otherwise than configured (a condition, fewer
@@ -14,7 +13,7 @@ export const asConfigured = (o: Pick<CompareOptions, 'defaults'>): { readonly as
 /** The pairs of a sync run as its comparison found them, for the record: what monitoring goes by. */
 export const pairsOfReport = (
   compared: CompareReport,
-  report: Pick<SyncReport, 'not_compared'>,
+  report: { readonly not_compared: readonly { readonly what: string }[] },
 ): { readonly pairs: readonly Readonly<Record<string, unknown>>[] } => ({
   pairs: compared.pairs.map((p) => ({
     source: p.source,
