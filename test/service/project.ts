@@ -36,8 +36,8 @@ export interface ServiceChild {
   readonly ended: Promise<number | string>;
 }
 
-/** Two databases, a control store and a configuration, and processes over them. All of it is gone when the file is done. */
-export const project = async (
+/** Two databases, a control store and a configuration, and processes over them, until it is disposed of. */
+export const openProject = async (
   syncs: string,
   endpoints: { readonly source?: string; readonly target?: string } = {},
 ) => {
@@ -57,12 +57,6 @@ ${text}`,
   config(syncs);
   const store: ServiceStore = await openPostgresStore(urlConnector(control.url), o);
   const children = new Set<ChildProcess>();
-  after(async () => {
-    for (const child of children) child.kill('SIGKILL');
-    await store[Symbol.asyncDispose]();
-    for (const db of [source, target, control]) await db[Symbol.asyncDispose]();
-    rmSync(dir, { recursive: true, force: true });
-  });
   const start = (...args: string[]): ServiceChild => {
     const child = spawn(process.execPath, [main, ...args], { cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] });
     children.add(child);
@@ -104,7 +98,30 @@ ${text}`,
       const run = await store.runs.get(id, o);
       return run !== undefined && ['done', 'failed', 'cancelled'].includes(run.state) && run;
     });
-  return { dir, store, source, target, control, config, start, request, ends };
+  return {
+    dir,
+    store,
+    source,
+    target,
+    control,
+    config,
+    start,
+    request,
+    ends,
+    [Symbol.asyncDispose]: async (): Promise<void> => {
+      for (const child of children) child.kill('SIGKILL');
+      await store[Symbol.asyncDispose]();
+      for (const db of [source, target, control]) await db[Symbol.asyncDispose]();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+};
+
+/** One that is gone when the file is done. */
+export const project = async (...args: Parameters<typeof openProject>): ReturnType<typeof openProject> => {
+  const made = await openProject(...args);
+  after(() => made[Symbol.asyncDispose]());
+  return made;
 };
 
 /** A table on both sides whose rows differ, and a log of every write in the target. */
