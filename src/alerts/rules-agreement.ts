@@ -1,7 +1,7 @@
 import type { AlertRules } from '../config/alerts.ts';
 import type { PairState } from '../model/monitoring.ts';
 import type { Facts } from './facts.ts';
-import type { Finding } from './rules.ts';
+import type { Finding } from './finding.ts';
 import { durationText, shareText, timeText } from './words.ts';
 
 const driftOf = (p: PairState): number => {

@@ -1,12 +1,10 @@
 import type { AlertRules } from '../config/alerts.ts';
 import type { Condition } from '../model/alerts.ts';
 import type { Facts } from './facts.ts';
+import type { Finding } from './finding.ts';
 import { drift, errorBudget, unverified } from './rules-agreement.ts';
 import { backupFailed, backupStale, conflictSpike, slowRun, syncFailed } from './rules-runs.ts';
 import { breakerOpen, endpointLatency, queueBacklog } from './rules-service.ts';
-
-/** What a rule finds; the rest of a condition is the rule's setting. `forMs`: longer than the setting says. */
-export type Finding = Omit<Condition, 'rule' | 'severity' | 'forMs' | 'send'> & { readonly forMs?: number };
 
 type Rule<N extends keyof AlertRules> = (facts: Facts, settings: NonNullable<AlertRules[N]>) => readonly Finding[];
 
