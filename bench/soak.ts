@@ -1,11 +1,12 @@
 /**
  * `npm run soak [-- --rows 5000000 --compares 100 --seconds 600]`: a large table compared again and again while the
  * same writes reach both sides, a thousand a second. Fails on a confirmed difference that nobody planted, on a planted
- * one that is not found, and on memory that grows.
+ * one that is not found, and on memory that grows. `--scenario segments`: see `segments.ts`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { lockstepDiff, prepareTables } from './diff.ts';
+import { soakSegments } from './segments.ts';
 import { startBenchServer, withClients } from './servers.ts';
 
 const { values } = parseArgs({
@@ -13,9 +14,15 @@ const { values } = parseArgs({
     rows: { type: 'string', default: '5000000' },
     compares: { type: 'string', default: '100' },
     seconds: { type: 'string', default: '3600' },
+    scenario: { type: 'string', default: 'live' },
+    delay: { type: 'string', default: '10' },
   },
 });
 const rows = Number(values.rows);
+if (values.scenario === 'segments') {
+  await soakSegments(rows, Number(values.delay));
+  process.exit();
+}
 const compares = Number(values.compares);
 const until = performance.now() + Number(values.seconds) * 1000;
 const planted = 100;
