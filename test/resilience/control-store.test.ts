@@ -4,6 +4,7 @@ import type { LockstepError } from '../../src/model/errors.ts';
 import type { NewRun, Store } from '../../src/model/store.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
+import { testDatabase } from '../servers/postgres.ts';
 import { type ReplicaPair, startReplicaPair } from '../servers/replica.ts';
 import { o, until } from './support.ts';
 
@@ -98,8 +99,13 @@ test('a replica that was promoted is found, and the old primary, overtaken, is n
 });
 
 test('a host of another server is refused', async () => {
-  const stranger = await pair.stranger();
-  const url = `postgres://tester:tester@127.0.0.1:${pair.replica.port},127.0.0.1:${stranger.port}/postgres`;
+  await using stranger = await testDatabase();
+  const { username, password, host, pathname } = new URL(stranger.url);
+  // both let the same login in, to a database of the same name
+  if (username !== 'tester')
+    await pair.replica.query(`create role "${username}" superuser login password '${password}'`);
+  await pair.replica.query(`create database ${stranger.name}`);
+  const url = `postgres://${username}:${password}@${host},127.0.0.1:${pair.replica.port}${pathname}`;
   await assert.rejects(urlConnector(url).connect(o), { code: 'STORE', message: /is another server than the others/ });
   await assert.rejects(async () => urlConnector(`${url}?target_session_attrs=standby`), { code: 'CONFIG' });
 });

@@ -4,20 +4,22 @@ import { memoryEndpoint } from '../../src/engines/memory/endpoint.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { LockstepError } from '../../src/model/errors.ts';
 import { compare } from '../../src/work/compare.ts';
-import { type PairServer, type ReplicaPair, startReplicaPair } from '../servers/replica.ts';
+import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
+import { type ReplicaPair, startReplicaPair } from '../servers/replica.ts';
 import { endpointsOf, idsOf, idsTable, o, until } from './support.ts';
 
 /** One pair of servers, and what happens to it one after the other. */
 let pair: ReplicaPair;
-let stranger: PairServer;
+/** A server of another identity. */
+let stranger: TestDatabase;
 let service: Awaited<ReturnType<typeof endpointsOf>>;
 
-const yaml = (replicas: readonly PairServer[]): string => `version: 1
+const yaml = (replicas: readonly string[]): string => `version: 1
 endpoints:
   crm:
     url: ${pair.primary.url()}
     writable: true
-    replicas: [${replicas.map((r) => `"${r.url()}"`).join(', ')}]
+    replicas: [${replicas.map((url) => `"${url}"`).join(', ')}]
     retry: { attempts: 2, base: 10ms, max: 20ms }
     breaker: { failures: 2, reset_after: 300ms }
 `;
@@ -27,13 +29,14 @@ before(async () => {
   pair = await startReplicaPair();
   await pair.primary.query('create table t (id int primary key); insert into t values (1), (2)');
   await pair.caughtUp();
-  stranger = await pair.stranger();
+  stranger = await testDatabase();
   await stranger.query('create table t (id int primary key); insert into t values (666)');
-  service = await endpointsOf(yaml([stranger, pair.replica]));
+  service = await endpointsOf(yaml([stranger.url, pair.replica.url()]));
 });
 after(async () => {
   await service?.[Symbol.asyncDispose]();
   await pair?.[Symbol.asyncDispose]();
+  await stranger?.[Symbol.asyncDispose]();
 });
 
 test('while the primary is up it is read and written, and the replica says how far it is behind', async () => {
@@ -90,7 +93,7 @@ test('when it stops, reads come from its replica and from no other server, and s
 });
 
 test('who has never seen the primary does not believe a replica', async () => {
-  await using fresh = await endpointsOf(yaml([pair.replica]));
+  await using fresh = await endpointsOf(yaml([pair.replica.url()]));
   await assert.rejects(
     fresh.endpoints.open('crm', { ...o, writable: false, standIn: true }),
     (error: LockstepError) => {
@@ -100,7 +103,7 @@ test('who has never seen the primary does not believe a replica', async () => {
     },
   );
   const fingerprint = (await service.endpoints.shared('crm', o)).fingerprint;
-  await using told = await endpointsOf(yaml([stranger, pair.replica]), { known: async () => fingerprint });
+  await using told = await endpointsOf(yaml([stranger.url, pair.replica.url()]), { known: async () => fingerprint });
   await using endpoint = await told.endpoints.open('crm', { ...o, writable: false, standIn: true });
   assert.deepEqual(await idsOf(endpoint), ['1', '2']);
 });
@@ -137,7 +140,7 @@ test('a replica that was promoted takes its place, for writes too; the old prima
     assert.deepEqual(await idsOf(endpoint), ['1', '2', '3', '4']);
     return health().breaker === 'closed';
   });
-  await using fresh = await endpointsOf(yaml([pair.replica]));
+  await using fresh = await endpointsOf(yaml([pair.replica.url()]));
   await using endpoint = await fresh.endpoints.open('crm', { ...o, writable: true });
   assert.deepEqual(await idsOf(endpoint), ['1', '2', '3', '4']);
 });

@@ -3,7 +3,6 @@ import {
   chmodSync,
   chownSync,
   cpSync,
-  existsSync,
   globSync,
   mkdirSync,
   mkdtempSync,
@@ -39,8 +38,6 @@ export interface ReplicaPair extends AsyncDisposable {
   readonly replica: PairServer & { promote(): Promise<void> };
   /** Waits until the replica shows everything that is committed on the primary. */
   caughtUp(): Promise<void>;
-  /** One more server that belongs to nobody: of another identity. */
-  stranger(): Promise<PairServer>;
 }
 
 const login = { user: 'tester', password: 'tester' };
@@ -90,16 +87,32 @@ const giveAway = (dir: string): void => {
   for (const file of [dir, ...globSync('**', { cwd: dir }).map((f) => join(dir, f))]) chownSync(file, as.uid, as.gid);
 };
 
+/** One server that can be stopped and started again. */
+export const startAlone = async (): Promise<PairServer & AsyncDisposable> => {
+  const home = mkdtempSync(join(tmpdir(), 'lockstep-alone-'));
+  chmodSync(home, 0o755);
+  const data = join(home, 'data');
+  await initCluster(data, login);
+  const server = serverAt(data, await freePort());
+  await server.start();
+  return {
+    ...server,
+    [Symbol.asyncDispose]: async () => {
+      await server.stop();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+};
+
 /** Starts both. The packages have no pg_basebackup, so the standby begins as a copy of the files, taken as a backup is. */
 export const startReplicaPair = async (): Promise<ReplicaPair> => {
   const home = mkdtempSync(join(tmpdir(), 'lockstep-pair-'));
   chmodSync(home, 0o755);
-  const folders = { primary: join(home, 'primary'), replica: join(home, 'replica'), stranger: join(home, 'stranger') };
+  const folders = { primary: join(home, 'primary'), replica: join(home, 'replica') };
   await initCluster(folders.primary, login);
   appendFileSync(join(folders.primary, 'pg_hba.conf'), 'host replication tester 127.0.0.1/32 scram-sha-256\n');
   const primary = serverAt(folders.primary, await freePort());
   const replica = serverAt(folders.replica, await freePort());
-  const started: PairServer[] = [primary, replica];
   await primary.start();
 
   const admin = new pg.Client({ connectionString: primary.url() });
@@ -140,15 +153,9 @@ export const startReplicaPair = async (): Promise<ReplicaPair> => {
         await new Promise((resolve) => setImmediate(resolve));
       }
     },
-    stranger: async () => {
-      if (!existsSync(folders.stranger)) await initCluster(folders.stranger, login);
-      const server = serverAt(folders.stranger, await freePort());
-      started.push(server);
-      await server.start();
-      return server;
-    },
     [Symbol.asyncDispose]: async () => {
-      for (const server of started) await server.stop();
+      await replica.stop();
+      await primary.stop();
       rmSync(home, { recursive: true, force: true });
     },
   };
