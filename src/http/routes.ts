@@ -2,6 +2,7 @@ import type { Routes } from './api.ts';
 import { alerts } from './routes/alerts.ts';
 import { audit } from './routes/audit.ts';
 import { changes } from './routes/changes.ts';
+import { check } from './routes/check.ts';
 import { endpoints } from './routes/endpoints.ts';
 import { events } from './routes/events.ts';
 import { health } from './routes/health.ts';
@@ -32,6 +33,7 @@ export const allRoutes: readonly Routes[] = [
   history,
   quarantine,
   endpoints,
+  check,
   records,
   events,
   health,

@@ -1,11 +1,11 @@
 import type { Config } from '../../config/config.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { connectSide } from '../../service/connect.ts';
+import type { Diagnosis } from '../../service/diagnosis.ts';
+import { diagnosisOf, examineConfig, examineEndpoint, examineJob } from '../../service/doctor.ts';
 import { type Job, sideOfEntry } from '../../service/job.ts';
 import { configOf } from '../config-of.ts';
 import type { Command, Context, Flags } from '../context.ts';
-import type { Diagnosis } from '../diagnosis.ts';
-import { diagnosisOf, examineConfig, examineEndpoint, examineJob } from '../doctor.ts';
 import { jobOf } from '../job.ts';
 import { limitsOf } from '../job-flags.ts';
 import { jsonText } from '../output/json-text.ts';
@@ -28,7 +28,7 @@ export const check: Command = async (context, args, flags) => {
   const found: Diagnosis[] = config ? [...examineConfig(config)] : [];
   for (const job of await jobsOf(context, config, args, flags)) {
     progress.tick({ pair: job.sync ?? '', phase: 'inspect', rows: 0 });
-    for (const d of await examineJob(context, job, signal)) {
+    for (const d of await examineJob((side, stop) => connectSide(context, side, stop), job, signal)) {
       if (!found.some((f) => f.about === d.about && f.code === d.code && f.message === d.message)) found.push(d);
     }
   }

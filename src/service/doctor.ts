@@ -1,16 +1,17 @@
 import type { Config } from '../config/config.ts';
+import { grouped } from '../lib/grouped.ts';
 import type { Endpoint, Finding } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
 import { type Column, type Table, tableLabel } from '../model/schema.ts';
-import { connectSide } from '../service/connect.ts';
-import { type Job, scopeOf } from '../service/job.ts';
-import type { Side } from '../service/side.ts';
 import { alignAll } from '../work/compare.ts';
-import type { Context } from './context.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import { examineIncremental } from './doctor-incremental.ts';
-import { count } from './output/text.ts';
+import { type Job, scopeOf } from './job.ts';
+import type { Side } from './side.ts';
+
+/** `1 column`, `2 columns`. */
+const count = (n: number, noun: string): string => `${grouped(n)} ${noun}${n === 1 ? '' : 's'}`;
 
 const ok = (about: string, code: string, message: string): Diagnosis => ({ about, level: 'ok', code, message });
 
@@ -122,10 +123,13 @@ const examinePair = (
   return found;
 };
 
+/** Connects one side. */
+export type OpenSide = (side: Side, signal: AbortSignal) => Promise<Endpoint>;
+
 /** Both sides of a job, and its pairs. What cannot be reached is one error each, and the rest goes on. */
-export const examineJob = async (context: Context, job: Job, signal: AbortSignal): Promise<readonly Diagnosis[]> => {
+export const examineJob = async (open: OpenSide, job: Job, signal: AbortSignal): Promise<readonly Diagnosis[]> => {
   const about = job.sync ?? 'pairs';
-  const connected = await Promise.all([job.source, job.target].map((side) => reach(context, side, signal)));
+  const connected = await Promise.all([job.source, job.target].map((side) => reach(open, side, signal)));
   await using stack = new AsyncDisposableStack();
   const found: Diagnosis[] = [];
   for (const c of connected) if ('endpoint' in c) stack.use(c.endpoint);
@@ -183,12 +187,12 @@ export const examineJob = async (context: Context, job: Job, signal: AbortSignal
 };
 
 const reach = async (
-  context: Context,
+  open: OpenSide,
   side: Side,
   signal: AbortSignal,
 ): Promise<{ readonly endpoint: Endpoint } | { readonly failure: Diagnosis }> => {
   try {
-    return { endpoint: await connectSide(context, side, signal) };
+    return { endpoint: await open(side, signal) };
   } catch (error) {
     return { failure: diagnosisOf(side.name, error) };
   }
