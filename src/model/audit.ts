@@ -1,5 +1,5 @@
 import type { Cancel } from './endpoint.ts';
-import type { Json } from './store.ts';
+import type { JsonValue as Json } from './json.ts';
 
 /** `intended`: before the effect. Then one of the others, under the same correlation and object. */
 export type AuditOutcome = 'intended' | 'done' | 'failed' | 'refused';

@@ -1,7 +1,7 @@
 import type { Cancel } from './endpoint.ts';
+import type { JsonValue as Json } from './json.ts';
 import type { QuarantinedRow, QuarantineFilter } from './quarantine.ts';
 import type { Verdict } from './report.ts';
-import type { Json } from './store.ts';
 
 /** The last comparison of a sync whose differences are shown, or an earlier one. */
 export interface Comparison {

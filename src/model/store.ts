@@ -5,6 +5,7 @@ import type { Cancel, Fingerprint } from './endpoint.ts';
 import type { ErrorCode } from './errors.ts';
 import type { HashSpec } from './hash/spec.ts';
 import type { Standing } from './incremental.ts';
+import type { JsonValue } from './json.ts';
 import type { Approvals, Listings } from './listings.ts';
 import type { Monitoring } from './monitoring.ts';
 import type { PublishedDifferences } from './published.ts';
@@ -15,7 +16,7 @@ import type { ColumnType, Table } from './schema.ts';
 import type { Tokens } from './tokens.ts';
 
 /** Anything JSON can carry. `undefined` members are left out; texts keep NUL and lone surrogates. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json | undefined };
+export type Json = JsonValue;
 
 /** Where a store is kept, and the ports to it. Disposing it leaves the store; an embedded server ends with its last user. */
 export interface Store extends AsyncDisposable {
