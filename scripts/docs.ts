@@ -5,6 +5,8 @@ import { commandTable, laterCommands } from '../src/cli/command-table.ts';
 import { commonFlags, type FlagName, type FlagSpec, flagSpecs } from '../src/cli/flags.ts';
 import { configJsonSchema, type JsonSchema } from '../src/config/json-schema.ts';
 import { errorCodes } from '../src/model/errors.ts';
+import { catalogue, type MetricSpec } from '../src/telemetry/catalogue.ts';
+import { runtimeMetrics } from '../src/telemetry/process-metrics.ts';
 
 const note = '<!-- Made by `npm run docs`; do not edit. -->\n';
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll('\n', ' ');
@@ -93,11 +95,25 @@ const configPage = (): string =>
     )
     .join('\n')}\n`;
 
+const metricsPage = (): string => {
+  const rows = (of: MetricSpec['of']): string =>
+    Object.entries(catalogue as Readonly<Record<string, MetricSpec>>)
+      .filter(([, m]) => m.of === of)
+      .map(
+        ([name, m]) => `| \`${name}\` | ${m.type} | ${m.labels.map((l) => `\`${l}\``).join(', ')} | ${cell(m.help)} |`,
+      )
+      .join('\n');
+  const head = '| metric | type | labels | meaning |\n|---|---|---|---|\n';
+  const runtime = runtimeMetrics().map((m) => `| \`${m.name}\` | ${m.type} | ${cell(m.help)} |`);
+  return `# Metrics\n\n${note}\n\`GET /metrics\` gives them in Prometheus’ text format. Labels name syncs, pairs (tables), endpoints and the like; never a key or a value of a row. Times are seconds, shares are 0 to 1. How to use them: [monitoring](../guide/monitoring.md).\n\n## Of the installation\n\nFrom the control store: every server says the same, so ask one, or take \`max\` over instances.\n\n${head}${rows('installation')}\n\n## Of the server that is asked\n\n${head}${rows('process')}\n\n## Of its runtime\n\n| metric | type | meaning |\n|---|---|---|\n${runtime.join('\n')}\n`;
+};
+
 /** File below docs/reference -> text. */
 export const referencePages = (): Readonly<Record<string, string>> => ({
   'cli.md': cliPage(),
   'config.md': configPage(),
   'exit-codes.md': exitPage(),
+  'metrics.md': metricsPage(),
 });
 
 if (import.meta.main) {

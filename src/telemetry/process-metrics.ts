@@ -9,6 +9,20 @@ export interface ProcessMetrics extends Disposable {
   text(): Promise<string>;
 }
 
+/** What the runtime tells of itself, by name: as prom-client words it. */
+export const runtimeMetrics = (): readonly {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+}[] => {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: 'lockstep_' });
+  const all = registry.getMetricsAsArray() as unknown as readonly { name: string; help: string; type: string }[];
+  return all
+    .map(({ name, help, type }) => ({ name, help, type: String(type) }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+};
+
 export const processMetrics = (timings: Timings, version: string): ProcessMetrics => {
   const registers = [new Registry()];
   collectDefaultMetrics({ register: registers[0]!, prefix: 'lockstep_' });
