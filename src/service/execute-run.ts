@@ -20,7 +20,7 @@ import { sync as syncWork } from '../work/sync.ts';
 import { type Doors, describeSide } from './connect.ts';
 import type { Endpoints } from './endpoints.ts';
 import { type Job, jobOfSync, scopeOf, sideOfEntry } from './job.ts';
-import { spreadOver } from './segments.ts';
+import { type SpreadOptions, spreadOver } from './segments.ts';
 
 /** What carrying out runs needs. */
 export interface RunWorld {
@@ -159,6 +159,17 @@ const applyInput = (
   facts,
 });
 
+/** A limit of rows a second is for all that is read of an endpoint: only one worker at a time heeds it. */
+const isPaced = (config: Config, sync: Sync): boolean =>
+  [sync.source, sync.target].some((name) => config.endpoints[name]?.rowsPerSecond !== undefined);
+
+const asSegments = ({ run, store: { segments, queue } }: RunWork): SpreadOptions => ({
+  segments,
+  queue,
+  run: run.id,
+  worker: run.asked?.worker ?? run.id,
+});
+
 const compared = async (w: RunWorld, x: RunWork, request: SyncRequest): Promise<void> => {
   const job = jobOfRequest(w.config, request);
   const sync = w.config.syncs[request.sync]!;
@@ -177,12 +188,7 @@ const compared = async (w: RunWorld, x: RunWork, request: SyncRequest): Promise<
     settleMs: job.settleMs,
     ...(job.incremental === undefined ? {} : { incremental: job.incremental }),
     seed: randomSeed(),
-    spread: spreadOver({
-      segments: x.store.segments,
-      queue: x.store.queue,
-      run: x.run.id,
-      worker: x.run.asked?.worker ?? x.run.id,
-    }),
+    ...(isPaced(w.config, sync) ? {} : { spread: spreadOver(asSegments(x)) }),
   };
   if (!writes) {
     const input: SaveDiffInput = {

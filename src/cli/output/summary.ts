@@ -61,7 +61,10 @@ const rowsOf = (report: CompareReport): number =>
 export const workDone = (report: CompareReport, elapsedMs: number): string => {
   const rows = rowsOf(report);
   const rate = elapsedMs > 0 && rows >= 10_000 ? [`${short((rows * 1000) / elapsedMs)} rows/s`] : [];
-  return [count(report.pairs.length, 'pair'), count(rows, 'row'), duration(elapsedMs), ...rate].join(' · ');
+  const ranges = report.pairs.reduce((sum, p) => sum + (p.ranges?.length ?? 0), 0);
+  // by several workers, each range in snapshots of its own
+  const cut = ranges === 0 ? [] : [`in ${count(ranges, 'range')}`];
+  return [count(report.pairs.length, 'pair'), count(rows, 'row'), ...cut, duration(elapsedMs), ...rate].join(' · ');
 };
 
 /** The last word: verdict, numbers, and why it is not green when it is not. */
