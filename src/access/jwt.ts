@@ -12,6 +12,7 @@ import type { Clock } from '../lib/clock.ts';
 import { guardedRequest } from '../lib/net/guarded-request.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import { claimAt } from './claims.ts';
 import { isRole, isScope, roles } from './roles.ts';
 import type { Principal, Scope } from './scopes.ts';
 
@@ -87,16 +88,6 @@ const fileKeys = (file: string, clock: Pick<Clock, 'elapsed'>): JWTVerifyGetKey 
     }
     return keys!(header, token);
   };
-};
-
-const claimAt = (payload: JWTPayload, path: string): unknown => {
-  if (Object.hasOwn(payload, path)) return payload[path];
-  let at: unknown = payload;
-  for (const step of path.split('.')) {
-    if (at === null || typeof at !== 'object' || !Object.hasOwn(at, step)) return undefined;
-    at = (at as Record<string, unknown>)[step];
-  }
-  return at;
 };
 
 /** The texts of a claim: a list, or one text with blanks between them as `scope` has them. */

@@ -141,7 +141,10 @@ test('nobody hands out more than he has', async () => {
   await assert.rejects(make(bound, { scopes: ['runs:read'], syncs: ['a'], records: ['x'] }), code('FORBIDDEN'));
   const tenant = { actor: 'x', principal: { ...small.principal, claims: { tenant: '1' } } };
   await make(tenant, { scopes: ['runs:read'], claims: { tenant: '1' } });
-  await assert.rejects(make(tenant, { scopes: ['runs:read'] }), code('FORBIDDEN'));
+  const nested = { actor: 'x', principal: { ...small.principal, claims: { org: { id: '1' }, iss: 'https://idp' } } };
+  await make(nested, { scopes: ['runs:read'] });
+  await make(nested, { scopes: ['runs:read'], claims: { 'org.id': '1' } });
+  await assert.rejects(make(nested, { scopes: ['runs:read'], claims: { 'org.id': '2' } }), code('FORBIDDEN'));
   await assert.rejects(make(tenant, { scopes: ['runs:read'], claims: { tenant: '2' } }), code('FORBIDDEN'));
 });
 
