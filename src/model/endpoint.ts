@@ -393,6 +393,8 @@ export interface ConnectOptions extends Cancel {
   readonly statementTimeoutMs?: number;
   /** Where relative paths start (a config file's folder); absent: the current folder. */
   readonly baseDir?: string;
+  /** Tells the server for which run or request this connection works, where the engine has a way to. */
+  readonly correlation?: string;
 }
 
 /** What a folder under `engines/` exports from its `index.ts`. */

@@ -68,6 +68,7 @@ export const connectSide = async (doors: Doors, side: Side, signal: AbortSignal)
       writable: side.writable,
       signal,
       baseDir: side.baseDir,
+      ...(side.correlation === undefined ? {} : { correlation: side.correlation }),
       ...(side.rowsPerSecond === undefined ? {} : { rowsPerSecond: side.rowsPerSecond }),
       ...(side.statementTimeoutMs === undefined ? {} : { statementTimeoutMs: side.statementTimeoutMs }),
     });

@@ -84,7 +84,8 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
 
   const connect = async (name: string, place: Place, o: Omit<Wanted, 'standIn'>): Promise<Endpoint> => {
     const entry = entryOf(name);
-    const side = sideOfEntry(x.config(), addressed(entry, place), o.writable);
+    const plain = sideOfEntry(x.config(), addressed(entry, place), o.writable);
+    const side = o.correlation === undefined ? plain : { ...plain, correlation: o.correlation };
     const limited =
       o.request && side.statementTimeoutMs === undefined ? { ...side, statementTimeoutMs: requestTimeoutMs } : side;
     // with somebody to fall over to, or somebody who waits for an answer, there is no point in insisting

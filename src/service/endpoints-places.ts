@@ -26,6 +26,8 @@ export interface Wanted extends Cancel {
   readonly standIn: boolean;
   /** For small requests, which do not wait for long. */
   readonly request?: true;
+  /** The run that it is for. */
+  readonly correlation?: string;
 }
 
 type Identity = Pick<Fingerprint, 'server' | 'database'>;

@@ -51,7 +51,10 @@ export interface Endpoints extends AsyncDisposable {
    * `standIn`: a replica will do while the primary is down (`Endpoint.standIn` says that it is one); not for work that
    * carries what it reads elsewhere, which could be older than what is there. Otherwise PRIMARY_DOWN.
    */
-  open(name: string, o: Cancel & { readonly writable: boolean; readonly standIn?: boolean }): Promise<Endpoint>;
+  open(
+    name: string,
+    o: Cancel & { readonly writable: boolean; readonly standIn?: boolean; readonly correlation?: string },
+  ): Promise<Endpoint>;
   /**
    * One connected endpoint kept for many small requests; not to be disposed by who asks. Ask for it anew for each
    * request: another one may have taken its place. While the primary is down it is a replica, without a writer.

@@ -122,13 +122,18 @@ const opened = async (
   w: RunWorld,
   name: string,
   writable: boolean,
-  o: Cancel,
+  o: Pick<RunWork, 'signal' | 'run'>,
   standIn = false,
 ): Promise<[Endpoint, EndpointFacts]> => {
   const entry = w.config.endpoints[name];
   if (!entry) throw missing(`endpoint \`${name}\``, Object.keys(w.config.endpoints), w.config);
   const description = await describeSide(w.doors, sideOfEntry(w.config, entry, writable));
-  const endpoint = await w.endpoints.open(name, { signal: o.signal, writable, standIn });
+  const endpoint = await w.endpoints.open(name, {
+    signal: o.signal,
+    writable,
+    standIn,
+    correlation: o.run.correlation,
+  });
   return [endpoint, factsOf(endpoint, description)];
 };
 

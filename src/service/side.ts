@@ -10,4 +10,6 @@ export interface Side {
   readonly rowsPerSecond?: number;
   readonly statementTimeoutMs?: number;
   readonly baseDir: string;
+  /** The run or request that it is for: seen in the list of the server's sessions. */
+  readonly correlation?: string;
 }

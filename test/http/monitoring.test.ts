@@ -8,7 +8,7 @@ import { served } from './served.ts';
 
 /** Metrics, the summary and alerts, through the API, of runs that really ran. */
 
-const { ask, token, run: start, ended, store, config, source, lines } = await served();
+const { ask, token, run: start, ended, store, config, source, target, lines } = await served();
 let keys = 0;
 const run = (request: { readonly kind: string; readonly sync: string }) =>
   start(request, { 'idempotency-key': `k${++keys}` });
@@ -140,4 +140,17 @@ test('the lines of a run carry the correlation id of the request that asked for 
   assert.equal(body.correlation, id);
   const phases = own.filter((line) => line.run === body.id).map((line) => line.phase);
   for (const phase of ['collect', 'detect', 'record']) assert.ok(phases.includes(phase), `no line of ${phase}`);
+});
+
+test('the databases are told for which request they work', async () => {
+  await target.query(`
+    create table seen (who text);
+    create function note() returns trigger language plpgsql as $$
+    begin insert into seen values (current_setting('application_name')); return new; end $$;
+    create trigger note before insert on items for each row execute function note()`);
+  await source.query(`insert into items values (50, 'late', 1, 'active')`);
+  const synced = await run({ kind: 'sync', sync: 'items' });
+  assert.equal(synced.state, 'done', JSON.stringify(synced));
+  const { rows } = await target.query('select distinct who from seen');
+  assert.deepEqual(rows, [{ who: `lockstep ${synced.correlation}` }]);
 });

@@ -92,11 +92,22 @@ const readFacts = async (session: Session, config: PostgresConfig, o: StatementO
 };
 
 /** Connects and learns what the server can do. */
+/** Bytes of an application name that PostgreSQL keeps. */
+const longestName = 63;
+
+/** The sessions of a run can be told in pg_stat_activity and the server's log. */
+const named = (config: PostgresConfig, correlation: string | undefined): PostgresConfig => {
+  if (correlation === undefined) return config;
+  const room = longestName - correlation.length - 1;
+  return { ...config, applicationName: `${config.applicationName.slice(0, Math.max(0, room))} ${correlation}` };
+};
+
 export const connectPostgres = async (
-  config: PostgresConfig,
+  given: PostgresConfig,
   o: ConnectOptions,
   clock: Clock = systemClock,
 ): Promise<Endpoint> => {
+  const config = named(given, o.correlation);
   if (o.writable) refuseSmallPool(o.name, config.poolMax);
   const tls = tlsOptions(config, o.baseDir ?? '.');
   const first: SessionContext = {
