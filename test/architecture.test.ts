@@ -140,3 +140,15 @@ test('time and randomness come in as arguments in the core', () => {
     assert.equal(found?.[0], undefined, `${file} uses ${found?.[0]}`);
   }
 });
+
+test('what goes out by HTTP goes through the guard of addresses', () => {
+  const judged = ['src/lib/net/guarded-request.ts', 'src/engines/http/transport.ts'];
+  for (const file of sources.filter((f) => !judged.includes(f))) {
+    const text = readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+    const found = text.match(
+      /^import (?!type ).*from '(?:node:https?|node:http2|undici)'|[^.#\w](?:await|return) fetch\(/m,
+    );
+    assert.equal(found?.[0], undefined, `${file}: ${found?.[0]}`);
+  }
+  for (const file of judged) assert.match(readFileSync(join(root, file), 'utf8'), /guardedLookup\(/, file);
+});
