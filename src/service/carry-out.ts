@@ -68,7 +68,7 @@ export const carryOut = (o: {
       if (id !== run.id) return store.runs.finish(id, end, c);
       phases.enter('record');
       await phases.settled();
-      const waits = end.error?.code === 'LOCK_HELD' && world.clock.now() - run.asked!.at < waitForTargetMs;
+      const waits = end.error?.code === 'LOCK_HELD' && world.clock.now() - run.started < waitForTargetMs;
       if (cancelledBy === null && ((yields && end.state === 'cancelled') || waits)) {
         await store.runs.putBack(id, c);
         left = waits ? 'waits' : 'put_back';
@@ -103,7 +103,7 @@ export const carryOut = (o: {
     }
     if (left !== undefined) return left;
     // It failed before its use case began to keep its record.
-    const state = signal.aborted ? ('cancelled' as const) : ('failed' as const);
+    const state = signal.aborted || cancelledBy !== null ? ('cancelled' as const) : ('failed' as const);
     const known = error instanceof LockstepError ? error : new LockstepError('INTERNAL', String(error));
     await runs.finish(
       run.id,

@@ -164,6 +164,18 @@ test('events appear in the order of their numbers, however their transactions en
   assert.ok(BigInt(seen[0]!.id) < BigInt(seen[1]!.id));
 });
 
+test('the store can be tended', async () => {
+  const after = await store.events.latest(o);
+  const old = { at: 1, type: 'x', subject: 's', sync: null, correlation: null, data: {} };
+  await store.events.append([old, { ...old, at: Date.now() }], o);
+  await store.tend(o);
+  const left = await store.events.after(after, { limit: 9 }, o);
+  assert.deepEqual(
+    left.map((e) => e.at > 1),
+    [true],
+  );
+});
+
 test('who listens is told at once, in another process, too', async () => {
   const stop = new AbortController();
   const arrivals = other.events.arrivals(stop)[Symbol.asyncIterator]();

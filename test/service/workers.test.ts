@@ -52,7 +52,7 @@ const writtenOnce = async (run: Run): Promise<void> => {
   assert.equal((await store.journal.open(run.id, o)).length, 0);
 };
 
-test('a worker that is killed while it compares leaves the run to the next one', async () => {
+test('a worker that is killed while it compares leaves the run to the next one', async (t) => {
   const holder = await held();
   const run = await p.request({ kind: 'diff', sync: 'ab' });
   const first = p.start('worker');
@@ -69,7 +69,7 @@ test('a worker that is killed while it compares leaves the run to the next one',
   assert.deepEqual(phasesOf(ended).slice(-2), ['detect', 'record']);
   assert.deepEqual(await store.queue.depth('run', o), { queued: 0, active: 0, oldestMs: 0 });
 
-  await test('cancel reaches the statement in the database', async () => {
+  await t.test('cancel reaches the statement in the database', async () => {
     const again = await held();
     const cancelled = await p.request({ kind: 'diff', sync: 'ab' });
     await until(async () => (await waitingReaders()) > 0);
@@ -83,7 +83,7 @@ test('a worker that is killed while it compares leaves the run to the next one',
     await again.free();
   });
 
-  await test('a paused sync stops at its statement, begins nothing, and goes on when it is resumed', async () => {
+  await t.test('a paused sync stops at its statement, begins nothing, and goes on when it is resumed', async () => {
     const again = await held();
     const paused = await p.request({ kind: 'diff', sync: 'ab' });
     await until(async () => (await waitingReaders()) > 0);
@@ -95,7 +95,7 @@ test('a worker that is killed while it compares leaves the run to the next one',
     assert.equal((await p.ends(paused.id)).state, 'done');
   });
 
-  await test('a worker that is asked to end lets another go on', async () => {
+  await t.test('a worker that is asked to end lets another go on', async () => {
     const again = await held();
     const handed = await p.request({ kind: 'diff', sync: 'ab' });
     await until(async () => (await waitingReaders()) > 0);
@@ -111,7 +111,7 @@ test('a worker that is killed while it compares leaves the run to the next one',
   });
 });
 
-test('a worker that is killed between two batches: the next one writes the rest, and nothing twice', async () => {
+test('a worker that is killed between two batches: the next one writes the rest, and nothing twice', async (t) => {
   const run = await p.request({ kind: 'sync', sync: 'ab' });
   const first = p.start('worker');
   await until(async () => (await written()) >= 10);
@@ -124,7 +124,7 @@ test('a worker that is killed between two batches: the next one writes the rest,
   assert.equal((ended.report as { verdict: string }).verdict, 'agrees');
   assert.equal((ended.report as { verified: number }).verified, rows);
 
-  await test('a worker that was stopped in the middle of it and wakes up writes nothing more', async () => {
+  await t.test('a worker that was stopped in the middle of it and wakes up writes nothing more', async (t) => {
     await startsOver();
     const again = await p.request({ kind: 'sync', sync: 'ab' });
     await until(async () => (await written()) >= 10);
@@ -143,8 +143,24 @@ test('a worker that is killed between two batches: the next one writes the rest,
     assert.equal(end.asked!.attempt, 2);
     const woken = await next.line((l) => l['run'] === again.id && l['outcome'] !== undefined);
     assert.equal(woken['outcome'], 'taken_over');
-    for (const worker of [next, other]) worker.child.kill('SIGKILL');
-    await Promise.all([next.ended, other.ended]);
+    next.child.kill('SIGKILL');
+    await next.ended;
+
+    await t.test('a run that is cancelled while it writes settles what it had begun', async () => {
+      await startsOver();
+      const third = await p.request({ kind: 'sync', sync: 'ab' });
+      await until(async () => (await written()) >= 10);
+      await store.desk.cancel(third.id, 'bob', o);
+      const cancelled = await p.ends(third.id);
+      assert.equal(cancelled.state, 'cancelled');
+      assert.equal((await store.journal.open(third.id, o)).length, 0);
+      const { insert = 0, update = 0 } = await store.journal.tally(third.id, o);
+      assert.equal(insert + update, await written(), 'the journal says what was written');
+      assert.ok((await written()) < rows);
+      await writtenOnce(await p.ends((await p.request({ kind: 'sync', sync: 'ab' })).id));
+    });
+    other.child.kill('SIGKILL');
+    await other.ended;
   });
 });
 

@@ -6,6 +6,9 @@ import { fromJson, fromTime, plainOrNull, plainText, toTime } from './values.ts'
 
 /** How long events are kept, days. */
 const keptDays = 7;
+/** Those that only tell how a run fares. */
+const passing = ['run.phase', 'run.progress'];
+const passingDays = 1;
 const pollMs = 1000;
 
 const toEvent = (row: Rows[number]): Event => ({
@@ -63,7 +66,12 @@ export const eventsOf = (database: Database, listener: Listener): Events => ({
   arrivals: (o) => listener.arrivals('lockstep_event', pollMs, o),
 });
 
-/** Forgets what is older than a week. */
+/** Forgets what is older than a week, and sooner what only told how a run fares. */
 export const forgetEvents = async (database: Database, o: Cancel): Promise<void> => {
-  await database.query(`delete from lockstep_control.event where at < now() - $1 * interval '1 day'`, [keptDays], o);
+  await database.query(
+    `delete from lockstep_control.event
+     where at < now() - $1 * interval '1 day' or (at < now() - $3 * interval '1 day' and type = any ($2))`,
+    [keptDays, passing, passingDays],
+    o,
+  );
 };

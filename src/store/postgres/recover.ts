@@ -1,4 +1,5 @@
 import type { Cancel } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
 import type { Claims } from '../../model/service-store.ts';
 import type { Runs } from '../../model/store.ts';
 import type { Attempts } from './claims.ts';
@@ -27,7 +28,10 @@ export const recoverWith =
   (database: Database, runs: Pick<Runs, 'get'>, attempts: Attempts, queue: QueueInside): Claims['recover'] =>
   async (o) => {
     await queue.ready(o);
-    await endSilent(database, [...attempts.keys()], o.silentMs, o);
+    await endSilent(database, [...attempts.keys()], o.silentMs, o).catch((error: unknown) => {
+      // Of another user: left to those who may.
+      if (!(error instanceof LockstepError) || error.code !== 'PRIVILEGE') throw error;
+    });
     const dead = await database.query(
       `update lockstep_control.run r set
          deaths = deaths + 1, worker = null, seen_at = null,
