@@ -145,9 +145,10 @@ test('what goes out by HTTP goes through the guard of addresses', () => {
   const judged = ['src/lib/net/guarded-request.ts', 'src/engines/http/transport.ts'];
   for (const file of sources.filter((f) => !judged.includes(f))) {
     const text = readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
-    const found = text.match(
-      /^import (?!type ).*from '(?:node:https?|node:http2|undici)'|[^.#\w](?:await|return) fetch\(/m,
-    );
+    const found =
+      text.match(/^import (?!type ).*from '(?:node:https?|node:http2|undici)'/m) ??
+      // One of its own is another thing.
+      (/\bfetch = /.test(text) ? null : text.match(/(?:await|return|globalThis\.) ?fetch\(/));
     assert.equal(found?.[0], undefined, `${file}: ${found?.[0]}`);
   }
   for (const file of judged) assert.match(readFileSync(join(root, file), 'utf8'), /guardedLookup\(/, file);
