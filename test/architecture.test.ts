@@ -146,7 +146,9 @@ test('what goes out by HTTP goes through the guard of addresses', () => {
   for (const file of sources.filter((f) => !judged.includes(f))) {
     const text = readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
     const found =
-      text.match(/^import (?!type ).*from '(?:node:https?|node:http2|undici)'/m) ??
+      text.match(
+        /^import (?!type ).*\b(?:request|get|Agent|connect|fetch)\b.*from '(?:node:https?|node:http2|undici)'/m,
+      ) ??
       // One of its own is another thing.
       (/\bfetch = /.test(text) ? null : text.match(/(?:await|return|globalThis\.) ?fetch\(/));
     assert.equal(found?.[0], undefined, `${file}: ${found?.[0]}`);
