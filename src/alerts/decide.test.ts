@@ -100,6 +100,13 @@ test('alerts of one sync are told in one message to each channel that is meant',
   ]);
 });
 
+test('nobody is told where there is no channel, and it is told when there is one', () => {
+  const o = { now: 1, repeatMs: undefined, channels: [], newId: (prefix: string) => `${prefix}_x` };
+  const { alerts, deliveries } = decide([], [], [condition()], o);
+  assert.deepEqual([alerts[0]!.notified, deliveries], [null, []]);
+  assert.equal(decide(alerts, [], [condition()], { ...o, now: 2, channels: ['ops'] }).deliveries.length, 1);
+});
+
 test('a silence keeps it quiet and not unseen; when it ends and the cause stands, it is told', () => {
   const w = looking();
   const quiet = [silence({ sync: 'a' })];

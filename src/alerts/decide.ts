@@ -10,6 +10,8 @@ export const silenced = (a: Pick<Alert, 'rule' | 'sync' | 'subject'>, silences: 
       (s.subject === null || s.subject === a.subject),
   );
 
+const meant = (a: Pick<Alert, 'send'>, channel: string): boolean => a.send === null || a.send.includes(channel);
+
 /** One alert as a message says it. */
 const told = (a: Alert): DeliveryBody['alerts'][number] => ({
   id: a.id,
@@ -65,7 +67,7 @@ export const decide = (
       notified: there?.notified ?? null,
       acked: there?.acked ?? null,
     };
-    if (!firing || silenced(alert, silences)) return alert;
+    if (!firing || silenced(alert, silences) || !o.channels.some((name) => meant(alert, name))) return alert;
     const due =
       alert.notified === null
         ? alert.acked === null
@@ -89,7 +91,7 @@ const messages = (tell: readonly Alert[], o: DecideOptions): readonly Omit<Deliv
   o.channels.flatMap((channel) => {
     const groups = new Map<string, Alert[]>();
     for (const a of tell) {
-      if (a.send !== null && !a.send.includes(channel)) continue;
+      if (!meant(a, channel)) continue;
       const group = a.sync ?? '';
       groups.set(group, [...(groups.get(group) ?? []), a]);
     }
