@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { clusterUrl, freePort, initCluster, startCluster, stopCluster } from '../src/store/embedded/cluster.ts';
 
-const launcher = join(dirname(import.meta.filename), '../src/main.ts');
+/** The command line as a program for Node. */
+export const launcher = join(dirname(import.meta.filename), '../src/main.ts');
 
 export const say = (text: string): void => console.log(`\n\x1b[1m${text}\x1b[0m`);
 

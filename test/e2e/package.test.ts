@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { runCommandsOfTheImage } from '../operations/native.ts';
 import { testDatabase } from '../servers/postgres.ts';
 
 const run = promisify(execFile);
@@ -66,6 +67,8 @@ export default defineConfig({ version: 1, endpoints: { a: { url: file }, b: { ur
     const own = join(dir, 'own.mjs');
     writeFileSync(own, "import { defineConfig } from 'lockstep'; console.log(defineConfig({ version: 1 }).version);");
     assert.equal((await run(process.execPath, [own], { cwd: dir, env })).stdout, '1\n');
+
+    await runCommandsOfTheImage(bin, env.PATH);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
