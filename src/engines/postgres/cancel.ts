@@ -27,8 +27,10 @@ export const requestCancel = async (
     await new Promise<void>((resolve) => {
       socket.once('close', () => resolve());
       socket.once('error', () => resolve());
+      socket.setTimeout(10_000, () => socket.destroy());
       socket.resume();
-      socket.end(packet);
+      // the server closes it when it is done; PgBouncer 1.18 dies of a client that does so first
+      socket.write(packet);
     });
   } catch {
     // the statement ends on its own, or with its connection

@@ -3,6 +3,7 @@ import { type Table, tableLabel } from '../../model/schema.ts';
 import { id, tableId } from '../sql/quote.ts';
 import { isLocal, type PostgresConfig } from './config.ts';
 import { ownSchema } from './inspect.ts';
+import { behindPooler } from './pooler.ts';
 import type { RawRow, Session, StatementOptions } from './session.ts';
 
 export interface ExamineRequest {
@@ -241,6 +242,15 @@ export const examine = async (
   const superuser = role![1] === 'true';
   const bypass = role![2] === 'true';
   const found = [...connectionFindings(config), ...roleFindings(role!, x)];
+  if (await behindPooler(session, o))
+    found.push(
+      finding(
+        'advice',
+        'POOLER',
+        'a connection pooler (PgBouncer?) stands before the server: everything works through it, but the lock of a process that dies is free only after 30 s, and its connections count against the pooler’s',
+        'Where you can, connect to the server itself: Lockstep keeps few connections.',
+      ),
+    );
   for (const table of x.tables) {
     const [rights] = await session.query(rightsQuery, [table.schema, table.name], o);
     if (!rights) {

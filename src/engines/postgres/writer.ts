@@ -17,6 +17,7 @@ import {
 } from '../sql/step-lock.ts';
 import { columnsSql, tableFacts } from './columns.ts';
 import { freeLock, hasMarker, makeOwnTables, renewLock, setMarker, takeLock } from './own-tables.ts';
+import { behindPooler } from './pooler.ts';
 import { advanceSequence } from './sequences.ts';
 import type { Session, StatementOptions } from './session.ts';
 import { refusalReason, type WrittenTable, writeBatch } from './write-batch.ts';
@@ -31,6 +32,17 @@ export interface WriterContext {
 }
 
 const maxBatch = 5000;
+
+/** The lock of a session is nobody's when sessions are handed round. */
+const noLock = (side: string, name: string): LockstepError =>
+  new LockstepError(
+    'PRIVILEGE',
+    `${side}: the lock for ${name} cannot be kept through a connection pooler without a table for it, and there is no right to create one`,
+    {
+      side,
+      hint: 'Grant CREATE on the database (our tables are made in a schema of their own), or connect to the server itself.',
+    },
+  );
 
 /** The images are read only if somebody looks. */
 const storedAsPlanned = (batch: TableChanges): Written => ({
@@ -142,6 +154,7 @@ export const openWriter = (x: WriterContext): Writer => {
       try {
         const who = thisProcess();
         if (mode === 'state') {
+          if (await behindPooler(session, at)) throw noLock(x.side, name);
           const [row] = await session.query(
             `select pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('lockstep ' || $1, 0))::text`,
             [name],
