@@ -17,9 +17,32 @@ export const cancelOf = (request: FastifyRequest, reply: FastifyReply, o: { read
     : undefined;
   reply.raw.once('close', () => {
     clearTimeout(late);
-    gone.abort(new HttpProblem('UNAVAILABLE', 'The client went away.'));
+    waitingFor(request.server.ending).delete(gone);
+    // closed because it has been answered: an error for nobody would cost as much as the answer
+    if (!reply.raw.writableFinished) gone.abort(new HttpProblem('UNAVAILABLE', 'The client went away.'));
   });
-  return { signal: AbortSignal.any([gone.signal, request.server.ending]) };
+  const others = waitingFor(request.server.ending);
+  others.add(gone);
+  if (request.server.ending.aborted) gone.abort(request.server.ending.reason);
+  return { signal: gone.signal };
+};
+
+/** Requests in hand, by what ends them all. One listener for all of them: a signal of signals for each costs more than the answer. */
+const inHand = new WeakMap<AbortSignal, Set<AbortController>>();
+
+const waitingFor = (ending: AbortSignal): Set<AbortController> => {
+  const known = inHand.get(ending);
+  if (known) return known;
+  const made = new Set<AbortController>();
+  ending.addEventListener(
+    'abort',
+    () => {
+      for (const gone of made) gone.abort(ending.reason);
+    },
+    { once: true },
+  );
+  inHand.set(ending, made);
+  return made;
 };
 
 declare module 'fastify' {

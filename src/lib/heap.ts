@@ -9,3 +9,8 @@ export const keepYoungHeapSmall = (): void => {
   setFlagsFromString('--max-semi-space-size=4');
   setFlagsFromString('--semi-space-growth-factor=1');
 };
+
+/** For a process that answers requests, and streams no rows: collecting a small young heap again and again costs a quarter of its time. */
+export const letYoungHeapGrow = (): void => {
+  setFlagsFromString('--semi-space-growth-factor=2');
+};

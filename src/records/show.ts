@@ -12,8 +12,23 @@ export interface View {
   cell(cells: Row, column: string): Cell;
 }
 
+/** Views of lists of fields that live as long as their entity. */
+const made = new WeakMap<readonly Field[], Map<string, View>>();
+
 /** `also`: columns to read besides those that are shown. */
 export const viewOf = (principal: Principal, fields: readonly Field[], also: readonly string[] = []): View => {
+  const views = made.get(fields) ?? new Map<string, View>();
+  made.set(fields, views);
+  let name = '';
+  for (const f of fields) if (f.unless !== undefined) name += sees(principal, f) ? '1' : '0';
+  for (const column of also) name += `,${column}`;
+  const known = views.get(name) ?? makeView(principal, fields, also);
+  // callers choose the order of lists, and with it what is read
+  if (views.size < 100) views.set(name, known);
+  return known;
+};
+
+const makeView = (principal: Principal, fields: readonly Field[], also: readonly string[]): View => {
   const columns = fields.filter((f) => sees(principal, f)).map((f) => f.name);
   for (const name of also) if (!columns.includes(name)) columns.push(name);
   const at = new Map(columns.map((name, i) => [name, i]));

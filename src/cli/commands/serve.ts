@@ -3,6 +3,7 @@ import type { Config } from '../../config/config.ts';
 import { prepareAccess } from '../../http/prepare-access.ts';
 import { allRoutes } from '../../http/routes.ts';
 import { startHttp } from '../../http/server.ts';
+import { letYoungHeapGrow } from '../../lib/heap.ts';
 import { writeCheckpoints } from '../../service/checkpoints.ts';
 import { checkedDesk } from '../../service/desk.ts';
 import { startScheduler } from '../../service/scheduler.ts';
@@ -18,6 +19,7 @@ const workersOf = (flags: Flags, config: Config): number =>
   flags.workers === undefined ? config.server().workers : numberFlag('--workers', flags.workers);
 
 export const serve: Command = async (context: Context, _args, flags) => {
+  letYoungHeapGrow();
   const port = flags.port === undefined ? undefined : numberFlag('--port', flags.port);
   if (flags.workers !== undefined) numberFlag('--workers', flags.workers);
   await using service = await openService(context, flags, 'serve');

@@ -169,7 +169,13 @@ export const rowAccess = (x: RowsContext): RowAccess => {
         }
       });
 
+    const readers = new WeakMap<readonly string[], (row: RawRow) => Row>();
     const readerOf = (columns: readonly string[]): ((row: RawRow) => Row) => {
+      const known = readers.get(columns) ?? makeReader(columns);
+      readers.set(columns, known);
+      return known;
+    };
+    const makeReader = (columns: readonly string[]): ((row: RawRow) => Row) => {
       const decoders = columns.map((name) => render(dialect.column(name)).decode);
       if (decoders.every((d) => d === undefined)) return (row) => row.slice(0, columns.length) as Row;
       return (row) =>
@@ -184,6 +190,16 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       tag: row[columns.length]!,
     });
 
+    const outputsWithTag = new WeakMap<readonly string[], string>();
+    /** What is read of a single row. */
+    const outputsOf = (columns: readonly string[]): string => {
+      const known =
+        outputsWithTag.get(columns) ??
+        [...(columns.length === 0 ? [] : [outputsSql(dialect, columns)]), tag].join(', ');
+      outputsWithTag.set(columns, known);
+      return known;
+    };
+
     const rowSql = (
       cells: Parameters<typeof keySql>[2],
       columns: readonly string[],
@@ -191,13 +207,12 @@ export const rowAccess = (x: RowsContext): RowAccess => {
     ): { sql: string; values: string[] } => {
       const { bind, values } = binder<string>(place);
       const conditions = [keySql(dialect, key, cells, bind), whereSql(dialect, where, bind)].filter(Boolean);
-      const outputs = [...(columns.length === 0 ? [] : [outputsSql(dialect, columns)]), tag].join(', ');
-      return { sql: `select ${outputs} from ${dialect.from} where ${conditions.join(' and ')}`, values };
+      return { sql: `select ${outputsOf(columns)} from ${dialect.from} where ${conditions.join(' and ')}`, values };
     };
 
     const writeSql = (w: RowWrite, columns: readonly string[]): { sql: string; values: (string | null)[] } => {
       const { bind, values } = binder<string | null>(place);
-      const returning = ` returning ${[...(columns.length === 0 ? [] : [outputsSql(dialect, columns)]), tag].join(', ')}`;
+      const returning = ` returning ${outputsOf(columns)}`;
       const assign = (name: string, cell: Cell): string => boundWrite(name, cell === null ? null : bind(cell));
       const boundWrite = (name: string, at: string | null): string => {
         const c = dialect.column(name);

@@ -177,16 +177,17 @@ export class Session implements AsyncDisposable {
   async #cancelled<T>(o: StatementOptions, work: () => Promise<T>): Promise<T> {
     if (o.signal.aborted)
       throw new LockstepError('ABORTED', `${this.context.name}: ${o.doing} was stopped`, { side: this.context.name });
-    const ended = new AbortController();
+    let ended: AbortController | undefined;
     let cancelling: Promise<void> | undefined;
     const stop = (): void => {
+      ended ??= new AbortController();
       cancelling ??= this.#cancel(ended.signal);
     };
     o.signal.addEventListener('abort', stop, { once: true });
     try {
       return await work();
     } finally {
-      ended.abort();
+      ended?.abort();
       o.signal.removeEventListener('abort', stop);
       // a cancel that arrives late would hit the session's next statement
       await cancelling;

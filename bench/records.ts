@@ -1,0 +1,154 @@
+/**
+ * `node bench/records.ts [--clients 1000] [--seconds 8] [--rounds 3]`: many clients at once on the records API of `lockstep serve`, in
+ * turns with a bare Fastify handler that sends PostgreSQL the same statements. Each is a process of its own, and so are
+ * the clients; on two cores they share them with the database.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import { startPostgres } from '../test/servers/postgres.ts';
+import { type Figure, lineOf, record } from './figures.ts';
+import { median } from './measure.ts';
+
+const { values } = parseArgs({
+  options: {
+    clients: { type: 'string', default: '1000' },
+    seconds: { type: 'string', default: '8' },
+    rounds: { type: 'string', default: '3' },
+  },
+});
+const connections = Number(values.clients);
+const seconds = Number(values.seconds);
+const here = dirname(import.meta.filename);
+const rows = 100_000;
+
+await using stack = new AsyncDisposableStack();
+const server = stack.use(await startPostgres({ track_activity_query_size: '16384', shared_buffers: '256MB' }));
+const url = server.url();
+const client = new pg.Client({ connectionString: url });
+client.on('error', () => {});
+await client.connect();
+stack.defer(() => client.end());
+await client.query(
+  `
+  create table transactions (
+    id bigint generated always as identity primary key, user_id int not null, amount numeric(12, 2) not null,
+    currency text not null default 'EUR', status text not null, note varchar(40), created_at timestamptz not null);
+  insert into transactions (user_id, amount, status, note, created_at)
+    select i % 1000, i + 0.25, case when i % 3 = 0 then 'settled' else 'pending' end, 'note ' || i, now() - i * interval '1 minute'
+    from generate_series(1, ${rows}) i;
+  create index on transactions (user_id, id);
+  vacuum analyze transactions`.split(';\n  vacuum')[0]!,
+);
+await client.query('vacuum analyze transactions');
+await client.query('create database control');
+
+const folder = mkdtempSync(join(tmpdir(), 'lockstep-bench-'));
+stack.defer(() => rmSync(folder, { recursive: true, force: true }));
+writeFileSync(
+  join(folder, 'lockstep.yaml'),
+  `version: 1
+control: "${server.url('control')}"
+records: { transactions: { table: transactions } }
+server: { rate_limit: false, log: { level: warn } }
+`,
+);
+const launcher = join(here, '../src/main.ts');
+const env = { ...process.env, DATABASE_URL: url };
+
+/** Starts a program and gives the first line that it prints. */
+const start = async (args: readonly string[]): Promise<string> => {
+  const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  stack.defer(async () => {
+    child.kill();
+    await new Promise((resolve) => child.once('exit', resolve));
+  });
+  return new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout! }).once('line', resolve);
+    child.once('exit', (code) => reject(new Error(`${args.join(' ')} ended with ${code}`)));
+  });
+};
+const output = async (args: readonly string[]): Promise<string> => {
+  const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout!.on('data', (part) => {
+    text += part;
+  });
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  if (code !== 0) throw new Error(`${args.slice(0, 3).join(' ')} ended with ${code}`);
+  return text;
+};
+
+const { secret } = JSON.parse(
+  await output([launcher, 'token', 'create', 'bench', '--scope', 'records:read', '--json']),
+) as { readonly secret: string };
+const ours = await start([launcher, 'serve', '--port', '0', '--workers', '0']);
+
+/** The statement that our server sent last, word for word. */
+const sent = async (path: string): Promise<{ sql: string; columns: string[] }> => {
+  const reply = await fetch(`${ours}/api/v1/records/transactions${path}`, {
+    headers: { authorization: `Bearer ${secret}` },
+  });
+  if (reply.status !== 200) throw new Error(await reply.text());
+  const body = (await reply.json()) as { readonly data?: readonly object[] };
+  const { rows: found } = await client.query(
+    `select query from pg_stat_activity where application_name = 'lockstep' and query like '%"transactions"%' order by query_start desc limit 1`,
+  );
+  return { sql: found[0].query, columns: Object.keys(body.data?.[0] ?? body) };
+};
+const get = await sent('/17');
+const list = await sent('?user_id=eq.42&limit=20');
+const bare = await start([join(here, 'records-bare.ts'), JSON.stringify({ url, list, get })]);
+
+interface Met {
+  readonly rate: number;
+  readonly errors: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+const load = async (at: string, paths: readonly string[]): Promise<Met> =>
+  JSON.parse(
+    await output([
+      join(here, 'records-clients.ts'),
+      JSON.stringify({ url: at, token: secret, connections, seconds, paths }),
+    ]),
+  ) as Met;
+
+const some = Array.from({ length: 50 }, (_, i) => (i * 1999) % rows);
+const kinds = {
+  get: {
+    ours: some.map((i) => `/api/v1/records/transactions/${i + 1}`),
+    bare: some.map((i) => `/get/${i + 1}`),
+  },
+  'list of 20': {
+    ours: some.map((i) => `/api/v1/records/transactions?user_id=eq.${i % 1000}&limit=20`),
+    bare: some.map((i) => `/list?user_id=${i % 1000}&limit=20`),
+  },
+};
+for (const [kind, paths] of Object.entries(kinds)) {
+  const met: { readonly ours: Met; readonly bare: Met }[] = [];
+  for (let round = 0; round < Number(values.rounds); round++) {
+    const first = await load(ours, paths.ours);
+    met.push({ ours: first, bare: await load(bare, paths.bare) });
+  }
+  const of = (what: (m: (typeof met)[number]) => number): number => median(met.map(what));
+  const errors = met.reduce((sum, m) => sum + m.ours.errors, 0);
+  const ratio = of((m) => m.ours.rate / m.bare.rate);
+  const figure: Figure = {
+    scenario: `records: ${kind}, ${connections} clients`,
+    rows,
+    seconds: of((m) => m.ours.p99) / 1000,
+    yardstick: of((m) => m.bare.p99) / 1000,
+    ratio,
+    goal: 0.8,
+    holds: ratio >= 0.8 && errors === 0,
+    rss: null,
+    note: `${Math.round(of((m) => m.ours.rate))}/s against ${Math.round(of((m) => m.bare.rate))}/s of a bare handler, ${errors} errors, p50 ${of((m) => m.ours.p50)} ms against ${of((m) => m.bare.p50)} ms; seconds are p99`,
+  };
+  console.log(lineOf(figure), figure.note);
+  record(figure, new Date());
+}
