@@ -23,6 +23,25 @@ export const diagnosisOf = (about: string, error: unknown): Diagnosis => {
 };
 
 /** What the config file itself shows, without connecting anywhere. */
+/** What `lockstep serve` would say of its settings. What is only not set here may be set where it runs. */
+const examineServer = (config: Config): readonly Diagnosis[] => {
+  try {
+    const { auth, tls } = config.server();
+    tls?.();
+    config.audit();
+    config.checkpointEveryMs();
+    if (auth?.mode !== 'none') return [];
+    const message = 'server.auth.mode: none lets every program on this machine do everything';
+    const fix = 'For trying out only. Leave it out: tokens are made by lockstep token create.';
+    return [{ about: 'server', level: 'warning', code: 'open', message, fix }];
+  } catch (error) {
+    const found = diagnosisOf('server', error);
+    if (found.code !== 'secret_missing') return [found];
+    const { exit: _, ...rest } = found;
+    return [{ ...rest, level: 'warning' }];
+  }
+};
+
 export const examineConfig = (config: Config): readonly Diagnosis[] => {
   const at = (line: number | undefined): string => `${config.file}${line === undefined ? '' : `:${line}`}`;
   const counts = `${count(Object.keys(config.endpoints).length, 'endpoint')}, ${count(Object.keys(config.syncs).length, 'sync')}`;
@@ -45,6 +64,7 @@ export const examineConfig = (config: Config): readonly Diagnosis[] => {
         message: `${s.path} is accepted and has no effect yet (${at(s.line)})`,
       }),
     ),
+    ...examineServer(config),
   ];
 };
 

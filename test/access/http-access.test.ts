@@ -10,6 +10,7 @@ import { startHttp } from '../../src/http/server.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { redactor } from '../../src/lib/redact.ts';
 import { LockstepError } from '../../src/model/errors.ts';
+import { examineConfig } from '../../src/service/doctor.ts';
 import { freshStore } from '../store/fresh-store.ts';
 import { o } from '../store/plain.ts';
 import { selfSigned } from './self-signed.ts';
@@ -268,4 +269,18 @@ test('it listens beyond this machine only when it knows who asks, and in no clea
   await makeToken(fresh.store.tokens, { name: 'ci', role: 'viewer' }, { actor: 'me' }, systemClock, o);
   await prepare('server: { host: 0.0.0.0, proxy: { trusted: [10.0.0.1] } }');
   await refused('server: { host: 0.0.0.0 }', /in the clear/);
+});
+
+test('check says of the server what serve would', async () => {
+  const found = async (text: string) =>
+    examineConfig(await serverConfig(text))
+      .filter((d) => d.about === 'server')
+      .map((d) => [d.level, d.code, d.exit, d.message] as const);
+  assert.deepEqual(await found('server: { port: 9000 }'), []);
+  const [wrong] = await found('server: { proxy: { trusted: ["0.0.0.0/0"] } }');
+  assert.deepEqual(wrong!.slice(0, 3), ['error', 'config', 20]);
+  assert.match(wrong![3], /no address of a proxy/);
+  const [unset] = await found('server: { port: "${env:NOT_SET_HERE}" }');
+  assert.deepEqual(unset!.slice(0, 3), ['warning', 'secret_missing', undefined]);
+  assert.match((await found('server: { auth: { mode: none } }'))[0]![3], /lets every program on this machine/);
 });
