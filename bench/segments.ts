@@ -1,5 +1,5 @@
 /**
- * `npm run soak -- --scenario segments [--rows 5000000] [--delay 10]`: one large table compared by one worker and by two, over
+ * `npm run soak -- --scenario segments [--rows 5000000] [--delay 25]`: one large table compared by one worker and by two, over
  * connections that a proxy makes slow; then compared and written by four workers, each killed with -9 in turn. Fails
  * unless every difference is found, and written, once.
  */

@@ -1,10 +1,13 @@
 /**
  * `npm run soak [-- --rows 5000000 --compares 100 --seconds 600]`: a large table compared again and again while the
  * same writes reach both sides, a thousand a second. Fails on a confirmed difference that nobody planted, on a planted
- * one that is not found, and on memory that grows. `--scenario segments`: see `segments.ts`.
+ * one that is not found, and on memory that grows. `--scenario segments`: see `segments.ts`; `--scenario service`: a
+ * server with three schedules that is killed at random for so many `--seconds`, then how late a change comes.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { startPostgres } from '../test/servers/postgres.ts';
+import { killedServe } from '../test/service/killed-serve.ts';
 import { lockstepDiff, prepareTables } from './diff.ts';
 import { soakSegments } from './segments.ts';
 import { startBenchServer, withClients } from './servers.ts';
@@ -13,9 +16,9 @@ const { values } = parseArgs({
   options: {
     rows: { type: 'string', default: '5000000' },
     compares: { type: 'string', default: '100' },
-    seconds: { type: 'string', default: '3600' },
+    seconds: { type: 'string' },
     scenario: { type: 'string', default: 'live' },
-    delay: { type: 'string', default: '10' },
+    delay: { type: 'string', default: '25' },
   },
 });
 const rows = Number(values.rows);
@@ -23,8 +26,19 @@ if (values.scenario === 'segments') {
   await soakSegments(rows, Number(values.delay));
   process.exit();
 }
+if (values.scenario === 'service') {
+  const seconds = values.seconds === undefined ? 600 : Number(values.seconds);
+  const o = { random: Math.random, tell: (text: string) => console.log(text) };
+  {
+    await using own = await startPostgres();
+    process.env['LOCKSTEP_TEST_POSTGRES_URL'] = own.url();
+    console.log(await killedServe({ ...o, seconds }));
+    console.log(await killedServe({ ...o, seconds: Math.min(seconds, 60), calm: true }));
+  }
+  process.exit();
+}
 const compares = Number(values.compares);
-const until = performance.now() + Number(values.seconds) * 1000;
+const until = performance.now() + Number(values.seconds ?? 3600) * 1000;
 const planted = 100;
 const writesPerTick = 100;
 const memoryMb = 300;

@@ -100,7 +100,7 @@ test('what is counted of ranges adds up to the report of the whole, with the sam
         if (ranges.length > 1 && whole.differences.length > 2) cutThrough++;
       },
     ),
-    { numRuns: 400 },
+    { numRuns: 250 },
   );
   assert.ok(cutThrough > 50, `${cutThrough} were cut`);
 });

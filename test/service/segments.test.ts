@@ -23,8 +23,8 @@ import { newRun } from '../store/plain.ts';
 const { signal } = new AbortController();
 const o = { signal };
 const patient = { signal, silentMs: 60_000 };
-const rows = 60_000;
-const segmentsWanted = 12;
+const rows = 20_000;
+const segmentsWanted = 8;
 const stack = new AsyncDisposableStack();
 let [left, right, control] = [] as unknown as [TestDatabase, TestDatabase, TestDatabase];
 let store: ServiceStore;
@@ -149,7 +149,7 @@ let expected: Difference[];
 test('a comparison that several workers share finds what one finds, in the same order', async () => {
   whole = await diff('r_whole');
   expected = await stored('r_whole');
-  assert.equal(expected.length, 60 + 24 + 15);
+  assert.equal(expected.length, 20 + 8 + 15);
   const takes: string[] = [];
   const [spread] = await Promise.all([
     diff('r_spread', noting(store.segments, 'coordinator', takes)),
@@ -256,7 +256,7 @@ test('a segment that costs every worker ends the run instead of going round for 
     diff('r_worn', {
       ...store.segments,
       take: async (...a) => {
-        await control.query(`update lockstep_control.segment set attempt = 5 where run = 'r_worn' and n = 7`);
+        await control.query(`update lockstep_control.segment set attempt = 5 where run = 'r_worn' and n = 6`);
         return store.segments.take(...a);
       },
     }),
