@@ -26,5 +26,5 @@ export const startRun = async (
     () => api.desk.request(o.run, askedBy(request), o),
   );
   reply.code(repeated && ended.has(run.state) ? 200 : 202).header('location', `/api/v1/runs/${run.id}`);
-  return runOf(run);
+  return runOf(request, run);
 };

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { Json } from '../model/store.ts';
 
 /** May the caller see what stands in rows, or only which rows and columns? */
 export const seesValues = (request: FastifyRequest): boolean => request.principal.scopes.has('differences:read_values');
@@ -19,3 +20,18 @@ export const shownCells = <T extends { readonly column: string }>(
   request: FastifyRequest,
   cells: readonly T[],
 ): (T | { column: string })[] => (seesValues(request) ? [...cells] : cells.map(({ column }) => ({ column })));
+
+/** Members of reports that quote rows: examples, and regularities such as `9 of 9 are exactly 20.00`. */
+const quoting = new Set(['examples', 'unfit_examples', 'patterns', 'altered', 'kept']);
+
+const without = (value: Json): Json => {
+  if (Array.isArray(value)) return value.map(without);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, of]) => (of === undefined || quoting.has(name) ? [] : [[name, without(of)]])),
+  );
+};
+
+/** A report without what it quotes of rows, unless the caller may see that. */
+export const shownReport = (request: FastifyRequest, report: Json): Json =>
+  seesValues(request) ? report : without(report);

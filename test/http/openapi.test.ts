@@ -11,7 +11,7 @@ import { generator, randomOf } from './generate.ts';
 import { served } from './served.ts';
 
 const root = join(import.meta.dirname, '../..');
-const { url, ask, token, store, ended } = await served();
+const { url, ask, token, store, ended, lines } = await served();
 const document = (await ask('GET', '/openapi.json', { token: null })).body as Document;
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, operation })),
@@ -123,7 +123,7 @@ test('random requests, right and wrong, get no failure of ours and no answer tha
     const q = next();
     const stream = q.operation.operationId === 'streamEvents';
     const reply = stream ? await firstOf(q) : await ask(q.method, q.path, q);
-    const what = `seed ${seed}, request ${i}: ${q.method} ${q.path.slice(0, 300)} ${JSON.stringify(q.headers)} ${q.body?.slice(0, 300) ?? ''}\n-> ${reply.status} ${reply.text.slice(0, 1000)}`;
+    const what = `seed ${seed}, request ${i}: ${q.method} ${q.path.slice(0, 300)} ${JSON.stringify(q.headers)} ${q.body?.slice(0, 300) ?? ''}\n-> ${reply.status} ${reply.text.slice(0, 1000)}\n${reply.status < 500 ? '' : lines.slice(-5).join('')}`;
     assert.ok(reply.status < 500, what);
     const answer = answerOf(q.operation.responses[String(reply.status)]);
     assert.ok(answer, `not in the document: ${what}`);

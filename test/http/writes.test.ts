@@ -13,6 +13,9 @@ test('a plan is read, agreed to and applied only as it was seen, once, and undon
   const shown = await ask('GET', path);
   assert.deepEqual([shown.body.state, shown.body.counts], ['ready', { insert: 2, update: 1, delete: 1 }]);
   const tag = shown.headers.get('etag')!;
+  const blind = await token('blind', { scopes: ['plans:read', 'runs:read'] });
+  const masked = await ask('GET', path, { token: blind });
+  assert.ok('unfit_examples' in shown.body.summary && !('unfit_examples' in masked.body.summary));
   const items = (await ask('GET', `${path}/items`)).body.data;
   assert.deepEqual(items.map((c: { op: string }) => c.op).sort(), ['delete', 'insert', 'insert', 'update']);
   const approve = (headers: Record<string, string>, bearer?: string) =>

@@ -8,6 +8,8 @@ import { cancelOf } from '../cancel.ts';
 import { typed } from '../typed.ts';
 
 const heartbeatMs = 15_000;
+/** Then the client asks again, and is asked again who it is: a token may have been revoked. */
+const lifeMs = 600_000;
 const atOnce = 100;
 /** How long a client may take to read the end. */
 const partingMs = 500;
@@ -48,6 +50,7 @@ async function* frames(
   signal: AbortSignal,
 ): AsyncGenerator<string> {
   const { events, clock } = api;
+  const end = clock.elapsed() + lifeMs;
   yield ': connected\nretry: 2000\n\n';
   let latest = await events.latest({ signal });
   let position = o.from ?? latest;
@@ -60,7 +63,7 @@ async function* frames(
   const arrivals = events.arrivals({ signal })[Symbol.asyncIterator]();
   let arrival = arrivals.next();
   arrival.catch(() => {});
-  for (;;) {
+  while (clock.elapsed() < end) {
     latest = await events.latest({ signal });
     for (;;) {
       const found = await events.after(position, { ...filter, limit: atOnce }, { signal });
@@ -82,12 +85,19 @@ async function* frames(
   }
 }
 
-/** Ends where the signal is aborted instead of failing. */
-async function* untilEnd(source: AsyncGenerator<string>, signal: AbortSignal): AsyncGenerator<string> {
+/** Ends where the signal is aborted instead of failing, and lets go of everything when it ends. */
+async function* untilEnd(
+  source: (signal: AbortSignal) => AsyncGenerator<string>,
+  ending: AbortSignal,
+): AsyncGenerator<string> {
+  const over = new AbortController();
+  const signal = AbortSignal.any([ending, over.signal]);
   try {
-    yield* source;
+    yield* source(signal);
   } catch (error) {
     if (!signal.aborted) throw error;
+  } finally {
+    over.abort();
   }
 }
 
@@ -101,7 +111,7 @@ export const events: Routes = (app, api) => {
         operationId: 'streamEvents',
         summary: 'What happens, as it happens (server-sent events)',
         description:
-          'Each message is a CloudEvent 1.0 in JSON: runs, syncs, records, breakers, alerts. It goes on after `Last-Event-ID` where that is sent, else with what happens from now on; events are kept for seven days. A comment comes every 15 seconds. `event: reset`: the position is none of this store.',
+          'Each message is a CloudEvent 1.0 in JSON: runs, syncs, records, breakers, alerts. It goes on after `Last-Event-ID` where that is sent, else with what happens from now on; events are kept for seven days. After ten minutes the stream ends, and clients ask again. A comment comes every 15 seconds. `event: reset`: the position is none of this store.',
         tags: ['events'],
         headers: z.looseObject({
           'last-event-id': z
@@ -133,14 +143,14 @@ export const events: Routes = (app, api) => {
       const { closing } = request.server;
       const signal = AbortSignal.any([gone, closing]);
       // A client that does not read does not hold up the end of the server.
-      closing.addEventListener('abort', () => setTimeout(() => reply.raw.destroy(), partingMs).unref(), {
-        signal: gone,
-      });
+      const part = (): void => void setTimeout(() => reply.raw.destroy(), partingMs).unref();
+      closing.addEventListener('abort', part);
+      reply.raw.once('close', () => closing.removeEventListener('abort', part));
       const from = request.headers['last-event-id'] ?? after;
       const wanted = { from, ...(types ? { types: types.split(',') } : {}), ...(sync === undefined ? {} : { sync }) };
       reply.header('content-type', 'text/event-stream; charset=utf-8').header('cache-control', 'no-store');
       reply.header('x-accel-buffering', 'no').header('connection', 'close');
-      const stream = untilEnd(frames(api, request, wanted, signal), signal);
+      const stream = untilEnd((until) => frames(api, request, wanted, until), signal);
       return reply.send(Readable.from(stream, { highWaterMark: 16 }) as never);
     },
   );

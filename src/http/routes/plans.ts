@@ -76,8 +76,13 @@ const mustBeReady = (plan: StoredPlan, now: number): void => {
 export const plans: Routes = (app, api) => {
   const cursors = cursorsOf(api);
   const routes = typed(app);
-  const shown = async (plan: StoredPlan, reply: FastifyReply, o: Cancel): Promise<z.infer<typeof Plan>> => {
-    const body = planOf(plan, await api.store.approvals.of(plan.header.id, o), api.clock.now());
+  const shown = async (
+    request: FastifyRequest,
+    plan: StoredPlan,
+    reply: FastifyReply,
+    o: Cancel,
+  ): Promise<z.infer<typeof Plan>> => {
+    const body = planOf(request, plan, await api.store.approvals.of(plan.header.id, o), api.clock.now());
     reply.header('etag', tagOf(body));
     return body;
   };
@@ -130,7 +135,7 @@ export const plans: Routes = (app, api) => {
     },
     async (request, reply) => {
       const o = cancelOf(request, reply);
-      return shown(await visiblePlan(api, request, request.params.id, o), reply, o);
+      return shown(request, await visiblePlan(api, request, request.params.id, o), reply, o);
     },
   );
   routes.get(
@@ -197,7 +202,7 @@ export const plans: Routes = (app, api) => {
             o,
           ),
       );
-      return shown(plan, reply, o);
+      return shown(request, plan, reply, o);
     },
   );
   routes.post(

@@ -96,7 +96,8 @@ export const runs: Routes = (app, api) => {
         response: { 200: Run },
       },
     },
-    async (request, reply) => runOf(await visibleRun(api, request, request.params.id, cancelOf(request, reply))),
+    async (request, reply) =>
+      runOf(request, await visibleRun(api, request, request.params.id, cancelOf(request, reply))),
   );
   routes.post(
     '/api/v1/runs',
@@ -148,7 +149,7 @@ export const runs: Routes = (app, api) => {
         () => api.desk.cancel(id, request.principal.name, o),
       );
       reply.code(202);
-      return runOf(run);
+      return runOf(request, run);
     },
   );
 };

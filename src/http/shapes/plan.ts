@@ -4,7 +4,7 @@ import type { Approval } from '../../model/listings.ts';
 import { tableLabel } from '../../model/schema.ts';
 import type { PlanHeader, PlanItem, Plan as StoredPlan } from '../../model/store.ts';
 import { shownChange } from '../../work/shown-change.ts';
-import { Cell, shownCells } from '../values.ts';
+import { Cell, shownCells, shownReport } from '../values.ts';
 import { sideOf } from './run.ts';
 import { Time, timeOf, timeOrNull } from './time.ts';
 
@@ -95,14 +95,19 @@ export const planSummaryOf = (
   reverts: header.reverts ?? null,
 });
 
-export const planOf = (plan: StoredPlan, approvals: readonly Approval[], now: number): z.infer<typeof Plan> => ({
+export const planOf = (
+  request: FastifyRequest,
+  plan: StoredPlan,
+  approvals: readonly Approval[],
+  now: number,
+): z.infer<typeof Plan> => ({
   ...planSummaryOf(plan, now),
   source: sideOf(plan.header.source),
   target: sideOf(plan.header.target),
   tables: plan.header.tables.map(({ pair, table, key }) => ({ pair, table: tableLabel(table), key: [...key] })),
   settings: plan.header.settings,
   guards: plan.header.guards,
-  summary: plan.header.summary,
+  summary: shownReport(request, plan.header.summary),
   approvals: approvals.map(({ actor, at, comment }) => ({ actor, at: timeOf(at), comment })),
 });
 

@@ -1,5 +1,7 @@
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { EndpointFacts, Phase, Run as StoredRun } from '../../model/store.ts';
+import { shownReport } from '../values.ts';
 import { Time, timeOf, timeOrNull } from './time.ts';
 
 export const runKinds = ['diff', 'plan', 'apply', 'sync', 'verify', 'revert', 'copy', 'assess', 'backup'] as const;
@@ -62,7 +64,7 @@ export const Run = z
     attempt: z.number().int().describe('Processes that have begun it'),
     worker: z.string().nullable(),
     cancelled_by: z.string().nullable(),
-    report: z.unknown().describe('What it found and did, as the command line tells it with --format json'),
+    report: z.unknown().describe('What it found and did; what it quotes of rows only with differences:read_values'),
   })
   .meta({
     id: 'Run',
@@ -128,7 +130,7 @@ const phaseOf = ({ name, started, finished }: Phase) => ({
   elapsed_ms: finished === undefined ? null : finished - started,
 });
 
-export const runOf = (run: StoredRun): z.infer<typeof Run> => ({
+export const runOf = (request: FastifyRequest, run: StoredRun): z.infer<typeof Run> => ({
   ...summaryOf(run),
   source: sideOf(run.source),
   target: sideOf(run.target),
@@ -137,5 +139,5 @@ export const runOf = (run: StoredRun): z.infer<typeof Run> => ({
   attempt: run.asked?.attempt ?? 1,
   worker: run.asked?.worker ?? null,
   cancelled_by: run.asked?.cancelledBy ?? null,
-  report: run.report,
+  report: shownReport(request, run.report),
 });
