@@ -15,7 +15,7 @@ export interface KilledServe {
   readonly lateMs: { readonly median: number; readonly most: number };
 }
 
-const syncs = `  quick:
+const quick = `  quick:
     source: source
     target: target
     pairs: [t]
@@ -24,7 +24,8 @@ const syncs = `  quick:
     guards: { max_changes: 100000, max_change_ratio: 100%, max_deletes: 100000, empty_source: keep }
     apply: { batch_size: 20 }
     schedule: { every: 1s }
-  whole:
+`;
+const others = `  whole:
     source: source
     target: target
     mode: compare
@@ -47,12 +48,12 @@ const syncs = `  quick:
  */
 export const killedServe = async (x: {
   readonly seconds: number;
-  /** False: nothing is killed, to see how late a change comes then. */
-  readonly kills?: boolean;
+  /** Nothing is killed, and nothing asked for beside the one quick schedule: to see how late a change comes. */
+  readonly calm?: boolean;
   readonly random: () => number;
   readonly tell: (text: string) => void;
 }): Promise<KilledServe> => {
-  await using p = await openProject(syncs);
+  await using p = await openProject(x.calm ? quick : quick + others);
   const { source, target, store } = p;
   for (const db of [source, target]) {
     await db.query('create table t (id int primary key, v bigint not null); create table steady (id int primary key)');
@@ -116,7 +117,7 @@ export const killedServe = async (x: {
       server = start();
     }
   };
-  await Promise.all([write(), ask(), ...(x.kills === false ? [] : [kill()])]);
+  await Promise.all(x.calm ? [write()] : [write(), ask(), kill()]);
 
   // The databases agree once the last change has been carried over; then there is a moment without work.
   await until(async () => {

@@ -11,7 +11,8 @@ const sync = (more: string): string => `  ab:
     settle: 0
 ${more}`;
 const p = await project(sync(''));
-for (const db of [p.source, p.target]) await db.query('create table t as select generate_series(1, 10) id; alter table t add primary key (id)');
+for (const db of [p.source, p.target])
+  await db.query('create table t as select generate_series(1, 10) id; alter table t add primary key (id)');
 
 const alive = (pid: number): boolean => {
   try {
