@@ -45,13 +45,18 @@ export const quarantine: Command = async (context, [action, what, ...key], flags
       hint: `See lockstep quarantine list ${what}.`,
     });
   if (action === 'drop') {
-    const entry = { ...askedBy(context), action: 'quarantine.drop', object: `quarantine/${what}`, after: { key } };
+    const entry = {
+      ...askedBy(context),
+      action: 'quarantine.drop',
+      object: `syncs/${sync}`,
+      after: { pair: pair ?? null, key },
+    };
     const dropped = await audited(
       store.audit,
       entry,
       { signal },
       () => store.quarantine.drop(filter, { signal }),
-      (dropped) => ({ key, dropped }),
+      (dropped) => ({ pair: pair ?? null, key, dropped }),
     );
     await context.out.write(
       format === 'json'
