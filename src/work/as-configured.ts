@@ -27,7 +27,10 @@ export const pairsOfReport = (
     in_flight: p.in_flight,
     ...(p.unkeyed === undefined ? {} : { unkeyed: p.unkeyed }),
     ...(p.quarantined === undefined ? {} : { quarantined: p.quarantined }),
-    // Told of the target's table: rows that it may have changed by itself.
-    complete: p.not_compared.length === 0 && !report.not_compared.some(({ what }) => what === p.target),
+    outside_filter: p.outside_filter,
+    // Told of the target's table: rows that it may have changed by itself. Of a whole side: it was read from a stand-in.
+    complete:
+      p.not_compared.length === 0 &&
+      !report.not_compared.some(({ what }) => [p.target, compared.source.name, compared.target.name].includes(what)),
   })),
 });

@@ -189,15 +189,15 @@ test('a used-up error budget fires, and resolves as the window moves on', async 
       await ended(store, clock, 'users', agreeing);
     }
   };
-  await hours(60);
+  await hours(10);
   await look(only('error_budget'));
   assert.deepEqual(await standing('error_budget'), []);
-  pass(11 * hour);
+  pass(3 * hour);
   await ended(store, clock, 'users', agreeing);
   await look(only('error_budget'));
   assert.deepEqual(await standing('error_budget'), [['syncs/users/users', 'firing']]);
   assert.match((await lastOf('error_budget')).detail, /90 % is promised/);
-  await hours(102);
+  await hours(22);
   await look(only('error_budget'));
   assert.deepEqual(await standing('error_budget'), []);
   await forget();

@@ -30,7 +30,7 @@ endpoints:
   crm: { url: "sqlite:b.db", writable: true }
 syncs:
   licences: { source: vendor, target: crm, pairs: [licences, plans] }
-  users: { source: vendor, target: crm, slo: { verified_within: 1h, agree: 90%, window: 100h } }
+  users: { source: vendor, target: crm, slo: { verified_within: 1h, agree: 90%, window: 20h } }
 `;
 
 export const configOf = (text = '', env: Readonly<Record<string, string>> = {}): Config => {

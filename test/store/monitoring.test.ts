@@ -71,8 +71,12 @@ test('what was not compared whole, or only as flags said, is no proof of agreeme
     { unkeyed: 1 },
     { not_compared: [{ what: 'x', reason: 'y' }] },
     { complete: false },
+    { outside_filter: 2 },
   ])
     await ended('b', 1, { verdict: 'incomplete', pairs: [pair(facts)] });
+  const standIn = { not_compared: [{ what: 'crm', reason: 'its replica was read' }] };
+  const sides = { source: { name: 'billing' }, target: { name: 'crm' } };
+  await ended('b', 1, { ...agreeing, ...sides, verdict: 'incomplete', coverage: standIn });
   await ended('b', 2, agreeing, { state: 'failed' });
   await ended('b', 3, agreeing, { state: 'cancelled' });
   const [state] = await stateOf('b');

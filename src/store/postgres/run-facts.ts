@@ -37,19 +37,28 @@ const foundOf = (pair: Obj): Found => ({
 });
 export const totalFound = (f: Found): number => f.only_in_source + f.only_in_target + f.different;
 
+/** Was a side read from a stand-in, which may be older? Told of the endpoint, not of a pair. */
+const stoodIn = (report: Obj): boolean => {
+  const sides = [report['source'], report['target']].map((side) => text(object(side)['name']));
+  return list(object(report['coverage'])['not_compared']).some((n) => sides.includes(text(object(n)['what'])));
+};
+
 /** One pair of a report. `still`: how many of the run's rows differ after it; undefined: it wrote nothing. */
-const pairFact = (value: Json, still: number | undefined): PairFact[] => {
+const pairFact = (value: Json, still: number | undefined, whole: boolean): PairFact[] => {
   const pair = object(value);
   const name = text(pair['source']);
   if (name === null) return [];
   const found = foundOf(pair);
   const rows = object(object(pair['incremental'])['table_rows'] ?? pair['rows']);
-  const unsettled = number(pair['in_flight']) + number(pair['duplicate_key']) + number(pair['unkeyed']);
+  const unsettled = ['in_flight', 'duplicate_key', 'unkeyed', 'outside_filter'].reduce(
+    (n, k) => n + number(pair[k]),
+    0,
+  );
   return [
     {
       pair: name,
       target: text(pair['target']) ?? '',
-      complete: pair['complete'] !== false && list(pair['not_compared']).length === 0 && unsettled === 0,
+      complete: whole && pair['complete'] !== false && list(pair['not_compared']).length === 0 && unsettled === 0,
       rows: { source: number(rows['source']), target: number(rows['target']) },
       found,
       left: still === undefined ? totalFound(found) : Math.min(totalFound(found), still),
@@ -90,7 +99,7 @@ export const factsOfReport = (kind: string, report: Json): ReportFacts => {
       number(r['conflicts'])
     : undefined;
   const proves = kind !== 'copy' && kind !== 'assess' && r['as_configured'] !== false;
-  const pairs = proves ? list(r['pairs']).flatMap((p) => pairFact(p, still)) : [];
+  const pairs = proves ? list(r['pairs']).flatMap((p) => pairFact(p, still, !stoodIn(r))) : [];
   const identical = list(r['pairs']).reduce<number>((n, p) => n + number(object(p)['identical']), 0);
   const looked = list(r['pairs']).reduce<number>((n, p) => {
     const rows = object(object(p)['rows']);
