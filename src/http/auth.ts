@@ -4,12 +4,16 @@ import { failedLogins } from '../access/failed-logins.ts';
 import { type Principal, type Scope, scopes } from '../access/scopes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { LockstepError } from '../model/errors.ts';
+import { refuseForeignPages } from './foreign-page.ts';
 import { addRateLimit } from './rate-limit.ts';
 import { lacksScope, tooMany, tooNarrow, unauthenticated } from './refusal.ts';
 import { addSafetyHeaders } from './safety-headers.ts';
 
 /** `server.auth.mode: none`, on loopback only: anybody may do everything. */
-const anybody = (): Principal => ({ name: 'anybody', scopes: new Set(scopes), claims: {} });
+const anybody = (request: FastifyRequest): Principal => {
+  refuseForeignPages(request);
+  return { name: 'anybody', scopes: new Set(scopes), claims: {} };
+};
 
 /** The bearer token of a request: from its header only, never a cookie or the URL, which others see. */
 const bearerOf = (request: FastifyRequest): string => {

@@ -16,11 +16,14 @@ const header = (request: FastifyRequest, name: string): string | undefined => {
   return Array.isArray(value) ? value.join(',') : value;
 };
 
-/** Tags the answers of routes with `config.etag`, and answers 304 to who has them already. */
+/** Tags the answers of routes with `config.etag`, and answers 304 to who has them already. Others are not to be kept. */
 export const addEtags = (app: FastifyInstance): void => {
   app.addHook('onSend', async (request, reply: FastifyReply, payload) => {
     const { etag } = request.routeOptions.config;
-    if (!etag || reply.statusCode !== 200 || typeof payload !== 'string') return payload;
+    if (!etag || reply.statusCode !== 200 || typeof payload !== 'string') {
+      if (reply.getHeader('cache-control') === undefined) reply.header('cache-control', 'no-store');
+      return payload;
+    }
     const given = reply.getHeader('etag');
     const tag = typeof given === 'string' ? given : tagOf(payload);
     reply.header('etag', tag);
