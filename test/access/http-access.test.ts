@@ -6,6 +6,7 @@ import { firstToken, makeToken } from '../../src/access/make-token.ts';
 import { mayAccess } from '../../src/access/may-access.ts';
 import type { Api, Routes } from '../../src/http/api.ts';
 import { prepareAccess } from '../../src/http/prepare-access.ts';
+import { health } from '../../src/http/routes/health.ts';
 import { startHttp } from '../../src/http/server.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { redactor } from '../../src/lib/redact.ts';
@@ -46,7 +47,7 @@ const start = async (text: string, more: { host?: string } = {}) => {
     signal: abort.signal,
   };
   const access = await prepareAccess({ ...api, ...more });
-  const server = await startHttp(api as unknown as Api, { ...access, port: 0, routes: [routes] });
+  const server = await startHttp(api as unknown as Api, { ...access, port: 0, routes: [routes, health] });
   const close = async (): Promise<void> => {
     abort.abort();
     await server.close();
@@ -162,6 +163,9 @@ test('requests are limited per caller, with headers that say so', async () => {
   );
   assert.match(fourth.headers.get('retry-after')!, /^3[56]\d\d$/);
   assert.equal((await ask(`${own.url}/who`, first)).status, 200, 'another caller');
+  for (const probe of ['/livez', '/readyz'])
+    for (let i = 0; i < 4; i++)
+      assert.equal((await ask(`${own.url}${probe}`)).status, 200, `${probe} is always answered`);
   await own.close();
   const free = await start('server: { rate_limit: false }');
   assert.equal((await ask(`${free.url}/who`, viewer)).headers.get('ratelimit-limit'), null);

@@ -118,7 +118,8 @@ export const health: Routes = (app, api) => {
   routes.get(
     '/livez',
     {
-      config: { scope: 'public' },
+      // a limit would have the process restarted, or left without requests
+      config: { scope: 'public', rateLimit: false },
       schema: {
         operationId: 'getLiveness',
         summary: 'This process lives: its event loop turns',
@@ -142,7 +143,7 @@ export const health: Routes = (app, api) => {
   routes.get(
     '/readyz',
     {
-      config: { scope: 'public', problems: [] },
+      config: { scope: 'public', rateLimit: false, problems: [] },
       schema: {
         operationId: 'getReadiness',
         summary: 'This server can answer: its control store is there, migrated, and the configuration is read',
