@@ -3,10 +3,11 @@ import { grouped } from '../lib/grouped.ts';
 import type { Endpoint, Finding } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
-import { type Column, type Table, tableLabel } from '../model/schema.ts';
+import type { Column, Table } from '../model/schema.ts';
 import { alignAll } from '../work/compare.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import { examineIncremental } from './doctor-incremental.ts';
+import { examineIndexes } from './doctor-indexes.ts';
 import { type Job, scopeOf } from './job.ts';
 import type { Side } from './side.ts';
 
@@ -93,7 +94,7 @@ const holdsLess = (column: Column, as: Pair['columns'][number]['as']): boolean =
 const examinePair = (
   about: string,
   pair: Pair,
-  names: { source: string; target: string },
+  endpoints: { readonly source: Endpoint; readonly target: Endpoint },
   writes: boolean,
 ): readonly Diagnosis[] => {
   const found: Diagnosis[] = [];
@@ -109,19 +110,7 @@ const examinePair = (
     );
     if (writes) found[found.length - 1] = { ...found.at(-1)!, exit: 20 };
   } else add('ok', 'key', `key ${key.map((c) => c.source.name).join(', ')}, ${count(pair.columns.length, 'column')}`);
-  for (const side of ['source', 'target'] as const) {
-    const first = key[0]?.[side].name;
-    if (first === undefined || pair[side].indexes.length === 0) continue;
-    if (!pair[side].indexes.some((index) => index[0] === first)) {
-      const columns = key.map((c) => c[side].name).join(', ');
-      add(
-        'advice',
-        'index',
-        `${names[side]} has no index on the key (${columns}); looking up rows reads the whole table`,
-        `create index on ${tableLabel(pair[side])} (${columns});`,
-      );
-    }
-  }
+  found.push(...examineIndexes(about, pair, endpoints));
   for (const column of writes ? pair.columns : []) {
     if (!holdsLess(column.target, column.as)) continue;
     add(
@@ -187,12 +176,11 @@ export const examineJob = async (open: OpenSide, job: Job, signal: AbortSignal):
       signal,
     )),
   );
-  const names = { source: source.endpoint.name, target: target.endpoint.name };
+  const sides = { source: source.endpoint, target: target.endpoint };
   for (const pair of pairs)
-    found.push(...examinePair(about, pair, names, job.target.writable && job.mode !== 'compare'));
+    found.push(...examinePair(about, pair, sides, job.target.writable && job.mode !== 'compare'));
   if (job.incremental !== undefined) {
     const { rule } = job.incremental;
-    const sides = { source: source.endpoint, target: target.endpoint };
     for (const pair of pairs) found.push(...(await examineIncremental(about, pair, rule, sides, signal)));
   }
   for (const n of notCompared)

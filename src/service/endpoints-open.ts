@@ -51,7 +51,7 @@ const unknownEndpoint = (name: string, config: Config): LockstepError =>
   });
 
 /** The configured connection with the address of a replica. */
-const addressed = (entry: EndpointEntry, place: Place): EndpointEntry => {
+export const addressed = (entry: EndpointEntry, place: Place): EndpointEntry => {
   if (place === 'configured') return entry;
   return {
     ...entry,

@@ -1,8 +1,11 @@
-import type { Config } from '../../config/config.ts';
+import type { Config, EndpointEntry } from '../../config/config.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { connectSide } from '../../service/connect.ts';
 import type { Diagnosis } from '../../service/diagnosis.ts';
 import { diagnosisOf, examineConfig, examineEndpoint, examineJob } from '../../service/doctor.ts';
+import { examineRecords, examineReplicas } from '../../service/doctor-records.ts';
+import { addressed } from '../../service/endpoints-open.ts';
 import { type Job, sideOfEntry } from '../../service/job.ts';
 import { configOf } from '../config-of.ts';
 import type { Command, Context, Flags } from '../context.ts';
@@ -32,7 +35,10 @@ export const check: Command = async (context, args, flags) => {
       if (!found.some((f) => f.about === d.about && f.code === d.code && f.message === d.message)) found.push(d);
     }
   }
-  if (config && args.length === 0) found.push(...(await examineUnused(context, config, flags, signal)));
+  if (config && args.length === 0) {
+    found.push(...(await examineUnused(context, config, flags, signal)));
+    found.push(...(await examineServed(context, config, flags, signal)));
+  }
   progress[Symbol.dispose]();
   const redacted = found.map((d) => ({
     ...d,
@@ -79,6 +85,32 @@ const examineUnused = async (
       found.push(...(await examineEndpoint(endpoint, [], entry.writable, signal)));
     } catch (error) {
       found.push(diagnosisOf(entry.name, error));
+    }
+  }
+  return found;
+};
+
+/** What is only used by a service: tables of records, replicas. An endpoint that cannot be reached was told already. */
+const examineServed = async (
+  context: Context,
+  config: Config,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<readonly Diagnosis[]> => {
+  const found: Diagnosis[] = [];
+  const open = (entry: EndpointEntry): Promise<Endpoint> =>
+    connectSide(context, sideOfEntry(config, entry, false, limitsOf(flags)), signal);
+  for (const entry of Object.values(config.endpoints)) {
+    const recorded = Object.values(config.records).some((r) => r.endpoint === entry.name);
+    try {
+      const replicas = entry.replicas().length;
+      if (!recorded && replicas === 0) continue;
+      await using endpoint = await open(entry);
+      found.push(...(await examineRecords(config, endpoint, signal)));
+      found.push(...(await examineReplicas(endpoint, replicas, (i) => open(addressed(entry, i)), signal)));
+    } catch (error) {
+      const failure = diagnosisOf(entry.name, error);
+      if (failure.code !== 'connect') found.push(failure);
     }
   }
   return found;
