@@ -16,7 +16,8 @@ export interface OpenSync extends AsyncDisposable {
 export const openSync = async (api: Api, sync: Sync, o: Cancel): Promise<OpenSync> => {
   await using stack = new AsyncDisposableStack();
   const job = jobOfSync(api.config(), sync, {}, false);
-  const read = { ...o, writable: false };
+  // what is only shown may come from a replica
+  const read = { ...o, writable: false, standIn: true };
   const source = stack.use(await api.endpoints.open(sync.source, read));
   const target = stack.use(await api.endpoints.open(sync.target, read));
   const { pairs } = await alignAll({ source, target, ...scopeOf(job), ...o });
