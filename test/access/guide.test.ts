@@ -60,6 +60,16 @@ test('every piece of configuration is one, and means what is said', async () => 
   }
 });
 
+test('it does not start where tokens would travel in the clear', async () => {
+  writeFileSync(join(dir, 'lockstep.yaml'), 'version: 1\nendpoints: { a: { url: "sqlite:a.db" } }\n');
+  const { code, stderr } = await inProcess(['serve', '--host', '0.0.0.0', '--port', '0', '--control', database.url], {
+    cwd: dir,
+    env: { LOCKSTEP_AUDIT_KEY: key },
+  });
+  assert.equal(code, 20, stderr);
+  assert.match(stderr, /tokens would travel to 0\.0\.0\.0 in the clear[\s\S]*Ways out:[\s\S]*--host 127\.0\.0\.1/);
+});
+
 test('a token is sent as the page says', async () => {
   const [command] = blocks('sh');
   const [, header, address] = /curl -H "(.*)" (\S+)/.exec(command!)!;

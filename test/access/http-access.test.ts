@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type ClientRequest, request as plain } from 'node:http';
 import { request as tls } from 'node:https';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { firstToken, makeToken } from '../../src/access/make-token.ts';
 import { mayAccess } from '../../src/access/may-access.ts';
 import type { Api, Routes } from '../../src/http/api.ts';
@@ -170,6 +174,36 @@ test('requests are limited per caller, with headers that say so', async () => {
   const free = await start('server: { rate_limit: false }');
   assert.equal((await ask(`${free.url}/who`, viewer)).headers.get('ratelimit-limit'), null);
   await free.close();
+});
+
+test('who has a token of the identity provider comes in, with the roles that it says', async () => {
+  const { privateKey, publicKey } = await generateKeyPair('ES256');
+  const keys = join(mkdtempSync(join(tmpdir(), 'lockstep-keys-')), 'keys.json');
+  after(() => rmSync(dirname(keys), { recursive: true }));
+  writeFileSync(keys, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256' }] }));
+  const own = await start(
+    `server: { auth: { jwt: { issuer: "https://idp.example", audience: lockstep, jwks_file: "${keys}", syncs_claim: syncs } } }`,
+  );
+  const sign = (claims: object): Promise<string> =>
+    new SignJWT({ sub: 'alice', roles: ['operator'], syncs: ['a'], ...claims })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k' })
+      .setIssuer('https://idp.example')
+      .setAudience('lockstep')
+      .setExpirationTime('5m')
+      .sign(privateKey);
+  const alice = await sign({});
+  assert.equal((await ask(`${own.url}/who`, alice)).body['name'], 'oidc:alice');
+  assert.equal((await ask(`${own.url}/syncs/a`, alice)).status, 200);
+  assert.equal((await ask(`${own.url}/syncs/b`, alice)).status, 404);
+  assert.equal((await ask(`${own.url}/apply`, alice, { method: 'POST' })).status, 403);
+  const other = await ask(`${own.url}/who`, `${alice.slice(0, -4)}AAAA`);
+  assert.match(
+    other.headers.get('www-authenticate')!,
+    /error="invalid_token", error_description="this token is not valid"/,
+  );
+  assert.equal((await ask(`${own.url}/who`, viewer)).status, 200, 'tokens of Lockstep work beside it');
+  assert.equal(await own.welcome(own.url), undefined, 'no first token where somebody else says who may');
+  await own.close();
 });
 
 test('TLS is served by itself, and asked for again', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { served } from '../http/served.ts';
 
@@ -132,4 +133,23 @@ test('a stream of events tells of bound syncs only', async () => {
   const some = await heard(bound, last);
   assert.doesNotMatch(some, /"sync":"(?!look")|syncs\/(?!look\b)/);
   for (const id of [diff.id, synced.id, plan]) assert.ok(!some.includes(id), id);
+});
+
+test('no route that lets bound tokens in tells of what they are not bound to, whichever ids it is given', async () => {
+  const open = readFileSync(new URL('routes.golden.txt', import.meta.url), 'utf8')
+    .split('\n')
+    .flatMap((line) => /^GET (\S+) .*\(bound, too\)$/.exec(line)?.[1] ?? [])
+    .filter((path) => path !== '/api/v1/events' && !path.includes('/users/'));
+  assert.ok(open.length > 15, `saw only ${open.length} routes`);
+  const values: Readonly<Record<string, string>> = { name: 'items', entity: 'items', key: '1' };
+  for (const path of open)
+    for (const id of path.includes(':id') ? [diff.id, plan, change] : ['']) {
+      const filled = path.replaceAll(/:(\w+)/g, (_, name: string) => encodeURIComponent(values[name] ?? id));
+      for (const query of ['', '?sync=items', '?sync=items&key=1', `?run=eq.${synced.id}`, '?sync=eq.items'])
+        for (const who of [bound, entity]) {
+          const { status, text } = await ask('GET', filled + query, { token: who });
+          assert.ok([200, 400, 404].includes(status), `${filled}${query}: ${status}`);
+          assert.doesNotMatch(text, /"sync":"(items|strict)"|"name":"(items|strict)"|inactive/, filled + query);
+        }
+    }
 });
