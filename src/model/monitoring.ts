@@ -181,6 +181,8 @@ export interface Monitoring {
     o: Cancel,
   ): Promise<readonly Measured[]>;
   measuredSums(since: number, o: Cancel): Promise<readonly MeasuredSum[]>;
+  /** Over all runs there ever were. */
+  measuredTotals(o: Cancel): Promise<readonly MeasuredSum[]>;
   /** What this process saw of its endpoints lately; the newest of each process stands. */
   sample(process: string, at: number, samples: readonly EndpointSample[], o: Cancel): Promise<void>;
   /** Newer than `since`. */

@@ -156,7 +156,7 @@ export const installationSamples = async (
     monitoring.queue(o),
     monitoring.quarantined(o),
     monitoring.samples(now - silentMs, o),
-    monitoring.measuredSums(0, o),
+    monitoring.measuredTotals(o),
     alerts.list({ states: ['pending', 'firing'], limit: 10_000 }, o),
     alerts.deliveries(o),
     window === 0 ? [] : monitoring.proofs(now - window, o),

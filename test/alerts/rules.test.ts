@@ -207,7 +207,7 @@ test('a backlog fires when it has lasted, by its length or by its age', async ()
   const queue = async (n: number): Promise<void> => {
     for (let i = 0; i < n; i++) await store.runs.create(newRun({ sync: 'licences', started: clock.at }), o);
     await database.query(
-      `update lockstep_control.run set state = 'queued', asked_at = started where state = 'running'`,
+      `update lockstep_control.run set state = 'queued', requested = '{}', asked_at = started where state = 'running'`,
     );
   };
   const rule = only('queue_backlog', '{ waiting: 3, older_than: 10m, for: 1m }');

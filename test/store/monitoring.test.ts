@@ -210,6 +210,14 @@ test('business metrics are kept exactly and summed exactly', async () => {
   });
   await ended('i', 0, report('0.1'), { kind: 'sync' });
   await ended('i', 1, report('12345678901234567890.2'), { kind: 'sync' });
+  const again = await ended('i', 2, report('7'), { kind: 'sync', state: 'failed' });
+  await store.runs.finish(again, { state: 'done', exit: 0, finished: start + 1, report: report('0.0') }, o);
+  const whole = await monitoring.measuredTotals(o);
+  assert.deepEqual(
+    whole.map((m) => [m.metric, m.runs, m.sum]),
+    [['revenue', 3, '12345678901234567890.3']],
+  );
+  await database.query('delete from lockstep_control.measure where run = $1', [again]);
   const [sum] = await monitoring.measuredSums(start, o);
   assert.deepEqual(
     [sum!.metric, sum!.runs, sum!.sum, sum!.last],
@@ -223,7 +231,10 @@ test('business metrics are kept exactly and summed exactly', async () => {
 
 test('the queue shows who waits and since when', async () => {
   const run = await store.runs.create(newRun({ sync: 'q', started: start }), o);
-  await database.query(`update lockstep_control.run set state = 'queued', asked_at = started where id = $1`, [run.id]);
+  await database.query(
+    `update lockstep_control.run set state = 'queued', requested = '{}', asked_at = started where id = $1`,
+    [run.id],
+  );
   const queue = await monitoring.queue(o);
   assert.deepEqual([queue.queued, queue.oldest], [1, start]);
 });

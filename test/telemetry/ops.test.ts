@@ -38,7 +38,7 @@ const everything = async (): Promise<string> => {
   clock.at += hour;
   await ended(store, clock, 'licences', { kind: 'diff', tookMs: 50 * hour, report: { pairs: pairs({ licences: 0 }) } });
   await store.runs.create(newRun({ sync: 'licences', started: clock.at - minute }), o);
-  await database.query(`update lockstep_control.run set state = 'queued' where state = 'running'`);
+  await database.query(`update lockstep_control.run set state = 'queued', requested = '{}' where state = 'running'`);
   await store.monitoring.sample(
     'w',
     clock.at,

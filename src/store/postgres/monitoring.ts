@@ -1,6 +1,7 @@
 import type {
   EndpointSample,
   Measured,
+  MeasuredSum,
   Monitoring,
   PairState,
   Proof,
@@ -54,6 +55,15 @@ const toFact = (row: Rows[number]): RunFact => ({
   failed: n(row['failed']),
   conflicts: n(row['conflicts']),
   quarantined: n(row['quarantined']),
+});
+
+const toSum = (row: Rows[number]): MeasuredSum => ({
+  metric: row['metric'] as string,
+  sync: row['sync'] as string,
+  runs: n(row['runs']),
+  sum: row['sum'] as string,
+  last: row['last'] as string,
+  lastAt: fromTime(row['last_at'])!,
 });
 
 export const monitoringOf = (database: Database): Monitoring => ({
@@ -144,9 +154,10 @@ export const monitoringOf = (database: Database): Monitoring => ({
   add: (more, o) => addTotals(database, more, o),
   queue: async (o) => {
     const [row] = await database.query(
-      `select count(*) filter (where state = 'queued') as queued, count(*) filter (where state = 'running') as running,
-              min(coalesce(asked_at, started)) filter (where state = 'queued') as oldest
-       from lockstep_control.run where state in ('queued', 'running')`,
+      `select q.queued, q.oldest, r.running from
+         (select count(*) as queued, min(coalesce(asked_at, started)) as oldest from lockstep_control.run
+          where requested is not null and state in ('queued', 'running') and state = 'queued') q,
+         (select count(*) as running from lockstep_control.run where state = 'running') r`,
       [],
       o,
     );
@@ -198,14 +209,16 @@ export const monitoringOf = (database: Database): Monitoring => ({
       [toTime(since)],
       o,
     );
-    return rows.map((row) => ({
-      metric: row['metric'] as string,
-      sync: row['sync'] as string,
-      runs: n(row['runs']),
-      sum: row['sum'] as string,
-      last: row['last'] as string,
-      lastAt: fromTime(row['last_at'])!,
-    }));
+    return rows.map(toSum);
+  },
+  measuredTotals: async (o) => {
+    const rows = await database.query(
+      `select metric, sync, runs, trim_scale(sum)::text as sum, trim_scale(last)::text as last, last_at
+       from lockstep_control.measure_total order by metric, sync`,
+      [],
+      o,
+    );
+    return rows.map(toSum);
   },
   sample: async (process, at, samples, o) => {
     const of = (value: (s: (typeof samples)[number]) => unknown): readonly unknown[] => samples.map(value);

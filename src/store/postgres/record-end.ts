@@ -184,9 +184,21 @@ export const recordEnd = async (
   const measures = Object.entries(facts.measures);
   if (measures.length > 0)
     await connection.query(
-      `insert into lockstep_control.measure (run, metric, sync, at, value)
-       select $1, metric, $2, $3, value from unnest($4::text[], $5::numeric[]) as x (metric, value)
-       on conflict (run, metric) do update set at = excluded.at, value = excluded.value`,
+      `with old as (
+         select metric, value from lockstep_control.measure where run = $1
+       ), new as (
+         insert into lockstep_control.measure (run, metric, sync, at, value)
+         select $1, metric, $2, $3, value from unnest($4::text[], $5::numeric[]) as x (metric, value)
+         on conflict (run, metric) do update set at = excluded.at, value = excluded.value
+         returning metric, value
+       )
+       insert into lockstep_control.measure_total as t (metric, sync, runs, sum, last, last_at)
+       select n.metric, $2, (o.metric is null)::int, n.value - coalesce(o.value, 0), n.value, $3
+       from new n left join old o on o.metric = n.metric order by n.metric
+       on conflict (metric, sync) do update set
+         runs = t.runs + excluded.runs, sum = t.sum + excluded.sum,
+         last = case when excluded.last_at >= t.last_at then excluded.last else t.last end,
+         last_at = greatest(t.last_at, excluded.last_at)`,
       [id, sync, toTime(end.finished), measures.map(([name]) => plainText(name)), measures.map(([, value]) => value)],
       { ...o, name: 'measure' },
     );

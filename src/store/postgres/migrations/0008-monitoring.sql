@@ -80,7 +80,18 @@ create table lockstep_control.measure (
   value numeric not null,
   primary key (run, metric)
 );
-create index measure_of_metric on lockstep_control.measure (metric, at desc);
+create index measure_by_time on lockstep_control.measure (at);
+
+-- Over all runs, so that nobody needs to add them up.
+create table lockstep_control.measure_total (
+  metric text not null,
+  sync text not null,
+  runs bigint not null,
+  sum numeric not null,
+  last numeric not null,
+  last_at timestamptz not null,
+  primary key (metric, sync)
+);
 
 -- What each process saw of its endpoints lately.
 create table lockstep_control.endpoint_sample (
