@@ -4,7 +4,9 @@ import type { Batch } from './row.ts';
 import type { Json } from './store.ts';
 
 /** A pair of a run that is compared in ranges of its key, each by whoever takes it. */
-export interface SegmentSet {
+export interface NewSegmentSet {
+  /** New each time a pair is cut. */
+  readonly id: string;
   readonly run: string;
   readonly pair: string;
   /** Stands for what is compared with what, and how: equal exactly when that is. */
@@ -12,16 +14,21 @@ export interface SegmentSet {
   /** How each segment is compared, chosen once for all: a word of the comparison's own, and why, for people. */
   readonly way: string;
   readonly why: string;
-  /** How many segments it has. */
-  readonly total: number;
   /** How many differences of the pair are wanted with their values; may be Infinity. */
   readonly kept: number;
 }
 
+export interface SegmentSet extends NewSegmentSet {
+  /** How many segments it has. */
+  readonly total: number;
+}
+
+type SetId = Pick<SegmentSet, 'id'>;
+
 /** A segment as a worker has it. It is the worker's until it is done, given back, or the worker is taken for dead. */
 export interface TakenSegment {
-  readonly run: string;
-  readonly pair: string;
+  /** Id of its set. */
+  readonly set: string;
   /** In key order, from 0. */
   readonly n: number;
   readonly range: KeyRange;
@@ -30,6 +37,7 @@ export interface TakenSegment {
 }
 
 export interface SegmentCounts {
+  /** 0: the set is gone. */
   readonly total: number;
   readonly done: number;
   /** That somebody could take now. */
@@ -54,8 +62,8 @@ export interface Segments {
   join(o: Cancel): Promise<void>;
   /** How many processes do, this one included. */
   members(o: Cancel): Promise<number>;
-  /** Writes a set down with its ranges, in the place of one that is there. */
-  open(set: Omit<SegmentSet, 'total'>, ranges: readonly KeyRange[], o: Cancel): Promise<void>;
+  /** Writes a set down with its ranges, in the place of one that is there. FENCED: the run is another process's now. */
+  open(set: NewSegmentSet, ranges: readonly KeyRange[], o: Cancel): Promise<void>;
   /** The set of a run that goes on; undefined: there is none, or nobody has been at work on it for an hour. */
   find(run: string, pair: string, o: Cancel): Promise<SegmentSet | undefined>;
   /**
@@ -63,18 +71,18 @@ export interface Segments {
    * no sign of life for `silentMs`. Undefined: there is none now, or the run does not go on.
    */
   take(
-    set: Pick<SegmentSet, 'run' | 'pair'>,
+    set: SetId,
     o: Cancel & { readonly worker: string; readonly silentMs: number },
   ): Promise<TakenSegment | undefined>;
   /** Says that its worker is at it. False: the segment is no longer the worker's, or nobody wants it any more. */
   beat(taken: TakenSegment, o: Cancel): Promise<boolean>;
   giveBack(taken: TakenSegment, o: Cancel): Promise<void>;
   writer(taken: TakenSegment): SegmentWriter;
-  counts(set: Pick<SegmentSet, 'run' | 'pair'>, o: Cancel & { readonly silentMs: number }): Promise<SegmentCounts>;
+  counts(set: SetId, o: Cancel & { readonly silentMs: number }): Promise<SegmentCounts>;
   /** Of the segments that are done, in key order. */
-  results(set: Pick<SegmentSet, 'run' | 'pair'>, o: Cancel): Promise<readonly Json[]>;
+  results(set: SetId, o: Cancel): Promise<readonly Json[]>;
   /** Of the segments that are done, in key order. */
-  differences(set: Pick<SegmentSet, 'run' | 'pair'>, o: Cancel): AsyncIterable<Batch<Difference>>;
-  /** Forgets the set; who is still at work on it finds that out by its next beat. */
-  close(set: Pick<SegmentSet, 'run' | 'pair'>, o: Cancel): Promise<void>;
+  differences(set: SetId, o: Cancel): AsyncIterable<Batch<Difference>>;
+  /** Forgets the set, unless its run is another process's now. Who is still at work on it finds that out by its next beat. */
+  close(set: Pick<SegmentSet, 'id' | 'run'>, o: Cancel): Promise<void>;
 }

@@ -3,6 +3,7 @@ import type { DiffOptions } from '../diff/context.ts';
 import { type Cut, cutRanges } from '../diff/cut-ranges.ts';
 import type { Detected } from '../diff/diff-table.ts';
 import { type RangeCounted, rangesReport } from '../diff/report.ts';
+import { newId } from '../lib/ids.ts';
 import type { Difference } from '../model/change.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
@@ -83,7 +84,15 @@ export const spreadOver =
       const found = await cutRanges(options, cut);
       if (found === undefined) return undefined;
       const { ranges, way, why } = found;
-      const made = { run, pair: pair.name, what, way, why, kept: options.sink.wanted(pair) };
+      const made = {
+        id: newId('s', clock.now()),
+        run,
+        pair: pair.name,
+        what,
+        way,
+        why,
+        kept: options.sink.wanted(pair),
+      };
       await segments.open(made, ranges, { signal });
       set = { ...made, total: ranges.length };
     }

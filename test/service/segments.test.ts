@@ -19,6 +19,7 @@ import { factsOf } from '../../src/work/recorded.ts';
 import { type SavedDiff, saveDiff } from '../../src/work/save-diff.ts';
 import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
 import { newRun } from '../store/plain.ts';
+import { until } from './project.ts';
 
 const { signal } = new AbortController();
 const o = { signal };
@@ -185,7 +186,7 @@ test('segments of a worker that is killed with -9 are taken over at once, and no
   child.stdout.once('data', (line: Buffer) => killed.resolve(line.toString().trim()));
   const first = (await killed.promise).split('\n')[0];
   const before = await control.query(
-    `select worker from lockstep_control.segment where run = 'r_killed' and n = ${first}`,
+    `select worker from lockstep_control.segment where segment_set = (select id from lockstep_control.segment_set where run = 'r_killed') and n = ${first}`,
   );
   assert.equal(before.rows[0].worker, `killed ${child.pid}`);
   child.kill('SIGKILL');
@@ -201,7 +202,16 @@ test('a worker that sleeps too long and wakes up adds nothing to what another ha
   await using sleeper = await openStore();
   await store.runs.create(newRun({ id: 'r_sleeps', kind: 'diff' }), o);
   await store.runs.resume('r_sleeps', o);
-  const set = { run: 'r_sleeps', pair: 'p', what: 'w', way: 'rows', why: 'because', total: 1, kept: Infinity };
+  const set = {
+    id: 's_1',
+    run: 'r_sleeps',
+    pair: 'p',
+    what: 'w',
+    way: 'rows',
+    why: 'because',
+    total: 1,
+    kept: Infinity,
+  };
   const difference = (n: string): Difference =>
     ({ kind: 'only_in_source', key: [n], source: [n], target: null }) as never;
   await store.segments.open(set, [{}], o);
@@ -212,7 +222,9 @@ test('a worker that sleeps too long and wakes up adds nothing to what another ha
     o,
   );
   assert.equal(await store.segments.take(set, { ...o, worker: 'w', silentMs: 60_000 }), undefined, 'it is at work');
-  await control.query(`update lockstep_control.segment set seen_at = now() - interval '61 s' where run = 'r_sleeps'`);
+  await control.query(
+    `update lockstep_control.segment set seen_at = now() - interval '61 s' where segment_set = 's_1'`,
+  );
   const taken = (await store.segments.take(set, { ...o, worker: 'w', silentMs: 60_000 }))!;
   assert.equal(taken.attempt, 2);
   const writer = store.segments.writer(taken);
@@ -231,6 +243,30 @@ test('a worker that sleeps too long and wakes up adds nothing to what another ha
   assert.deepEqual(found, ['own']);
 });
 
+test('what was begun of an earlier cut of the pair does not count in a later one, nor can its process end that', async () => {
+  await using old = await openStore();
+  const asked = { actor: 'tester', correlation: 'c', trigger: 'api' } as const;
+  const { run } = await store.desk.request({ kind: 'diff', sync: 'ab' }, asked, o);
+  const now = Date.now();
+  await old.claims.claim(run.id, { ...o, worker: 'old', now });
+  const first = { id: 's_old', run: run.id, pair: 'p', what: 'w', way: 'rows', why: 'because', total: 2, kept: 0 };
+  await old.segments.open(first, [{}, {}], o);
+  const taken = (await old.segments.take(first, { ...o, worker: 'old', silentMs: 60_000 }))!;
+  // it gives no sign of life, and another process goes on
+  await until(async () => (await store.claims.recover({ ...o, silentMs: 0, deaths: 9, now })).requeued.length > 0);
+  await until(async () => store.claims.claim(run.id, { ...o, worker: 'new', now }));
+  const second = { ...first, id: 's_new' };
+  await store.segments.open(second, [{}, {}], o);
+  await store.segments.take(second, { ...o, worker: 'new', silentMs: 60_000 });
+  assert.equal(await old.segments.writer(taken).end({}, o), false);
+  assert.equal(await old.segments.beat(taken, o), false);
+  await assert.rejects(old.segments.open(first, [{}], o), { code: 'FENCED' });
+  await old.segments.close(second, o);
+  assert.deepEqual(await store.segments.counts(second, patient), { total: 2, done: 0, free: 1, worn: 0 });
+  await store.segments.close(second, o);
+  assert.equal((await store.segments.counts(second, patient)).total, 0);
+});
+
 test('a run that is stopped on the way goes on with the segments that are not done', async () => {
   const takes: string[] = [];
   const stop = new AbortController();
@@ -242,7 +278,8 @@ test('a run that is stopped on the way goes on with the segments that are not do
     },
   };
   await assert.rejects(diff('r_stopped', stopping, { signal: stop.signal }));
-  const { done } = await store.segments.counts({ run: 'r_stopped', pair: 'public.things' }, patient);
+  const left = await control.query(`select id from lockstep_control.segment_set where run = 'r_stopped'`);
+  const { done } = await store.segments.counts(left.rows[0], patient);
   assert.ok(done >= 3 && done < segmentsWanted, `${done} done`);
   const again: string[] = [];
   const spread = await diff('r_stopped', noting(store.segments, 'again', again), { resume: 'r_stopped' });
@@ -256,7 +293,7 @@ test('a segment that costs every worker ends the run instead of going round for 
     diff('r_worn', {
       ...store.segments,
       take: async (...a) => {
-        await control.query(`update lockstep_control.segment set attempt = 5 where run = 'r_worn' and n = 6`);
+        await control.query(`update lockstep_control.segment set attempt = 5 where n = 6`);
         return store.segments.take(...a);
       },
     }),

@@ -31,7 +31,7 @@ await damage();
 /** Processes that have segments of a run in hand. */
 const holders = async (run: string): Promise<readonly number[]> => {
   const { rows: found } = await control.query(
-    'select distinct worker from lockstep_control.segment where run = $1 and worker is not null and result is null',
+    'select distinct worker from lockstep_control.segment g join lockstep_control.segment_set s on s.id = g.segment_set where run = $1 and worker is not null and result is null',
     [run],
   );
   return found.map(({ worker }) => Number(/process (\d+)$/.exec(worker)![1]));

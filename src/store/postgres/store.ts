@@ -81,7 +81,7 @@ export const openPostgresStore = async (
     queue,
     claims: { ...claimsOf(database, runs, attempts), recover: recoverWith(database, runs, attempts, queue) },
     schedules: schedulesOf(database, queue, enqueueWith(queue)),
-    segments: segmentsOf(database),
+    segments: segmentsOf(database, attempts),
     statements: statementsOf(database),
     failures: failuresOf(database),
     state: storeState(database, () => (o.clock ?? systemClock).elapsed()),

@@ -1,5 +1,7 @@
 -- A pair that is compared by several workers at once, in ranges of its key. Rows are here only while that goes on.
 create table lockstep_control.segment_set (
+  -- new each time a pair is cut: what was begun of an earlier cut does not count in a later one
+  id text primary key,
   run text not null references lockstep_control.run (id) on delete cascade,
   pair text not null,
   -- a digest of what is compared: who would compare something else does not take part
@@ -9,12 +11,11 @@ create table lockstep_control.segment_set (
   why text not null,
   -- how many differences of the pair are wanted with their values; null: all
   kept bigint,
-  primary key (run, pair)
+  unique (run, pair)
 );
 
 create table lockstep_control.segment (
-  run text not null,
-  pair text not null,
+  segment_set text not null references lockstep_control.segment_set (id) on delete cascade,
   -- in key order, from 0
   n integer not null,
   -- {from, to}
@@ -26,18 +27,16 @@ create table lockstep_control.segment (
   seen_at timestamptz,
   -- what was counted; null: not done
   result text,
-  primary key (run, pair, n),
-  foreign key (run, pair) references lockstep_control.segment_set (run, pair) on delete cascade
+  primary key (segment_set, n)
 );
 
 -- Differences of segments, as they are found. Those of the attempt that ended its segment count, all at once.
 create table lockstep_control.segment_chunk (
-  run text not null,
-  pair text not null,
+  segment_set text not null,
   n integer not null,
   attempt integer not null,
   part integer not null,
   body bytea not null,
-  primary key (run, pair, n, attempt, part),
-  foreign key (run, pair, n) references lockstep_control.segment (run, pair, n) on delete cascade
+  primary key (segment_set, n, attempt, part),
+  foreign key (segment_set, n) references lockstep_control.segment (segment_set, n) on delete cascade
 );
