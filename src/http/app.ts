@@ -107,7 +107,8 @@ export const buildApp = async (
     bodyLimit,
     genReqId: correlation,
     requestTimeout: 30_000,
-    connectionTimeout: 60_000,
+    // Of a connection on which nothing moves: more than any answer may take.
+    connectionTimeout: 660_000,
     keepAliveTimeout: 65_000,
     return503OnClosing: false,
     trustProxy: o.trustedProxies && o.trustedProxies.length > 0 ? [...o.trustedProxies] : false,

@@ -97,6 +97,9 @@ const Dropped = z.object({ dropped: z.number().int() }).meta({ id: 'Dropped', ex
 
 const Position = z.object({ sync: z.string(), pair: z.string(), seq: z.string().regex(/^\d{1,19}$/) });
 
+/** How long rows may be looked at again, milliseconds. */
+const retryMs = 120_000;
+
 const filterOf = (which: z.infer<typeof Which>, pair: string | undefined): QuarantineFilter => ({
   sync: which.sync,
   ...(pair === undefined ? {} : { pair }),
@@ -160,7 +163,7 @@ export const quarantine: Routes = (app, api) => {
       },
     },
     async (request, reply) => {
-      const o = cancelOf(request, reply);
+      const o = cancelOf(request, reply, { ms: retryMs });
       const { sync: name, pair: named, keys } = request.body;
       const sync = syncNamed(api, request, name);
       const total = { valid: 0, still_invalid: 0, gone: 0 };
