@@ -211,7 +211,9 @@ export const configSchema = z
     $schema: z.string().optional(),
     version: z.literal(1, { error: 'expected 1' }),
     control: text
-      .describe('URL of the control store’s PostgreSQL; default: the embedded one under ./.lockstep.')
+      .describe(
+        'URL of the control store’s PostgreSQL; several hosts (postgres://user@a:5432,b:5432/database) are a primary and its replicas. Default: the embedded one under ./.lockstep.',
+      )
       .optional(),
     endpoints: z
       .record(z.string().regex(/^[A-Za-z_][\w.-]*$/), endpoint, { error: 'expected endpoints by name' })
