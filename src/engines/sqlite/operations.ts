@@ -4,7 +4,7 @@ import type { Digest, Finding, HashBatch, Partition, Segment, Selection, StepMar
 import type { HashSpec } from '../../model/hash/spec.ts';
 import type { Key, Row } from '../../model/row.ts';
 import type { Schema, Table } from '../../model/schema.ts';
-import type { RowArgs, RowValue } from './row-calls.ts';
+import type { RowArgs, RowValue } from './row-messages.ts';
 
 export interface OpenArgs {
   /** The endpoint's name, for messages. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { holds } from '../../model/canon/spelling.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell, Key, Row } from '../../model/row.ts';
-import type { RefusalKind, RowCondition, RowOutcome, RowPage, RowWrite, StoredRow } from '../../model/rows.ts';
+import type { RefusalKind, RowCondition, RowOutcome, RowWrite, StoredRow } from '../../model/rows.ts';
 import type { Table } from '../../model/schema.ts';
 import { id } from '../sql/quote.ts';
 import { binder, guardSql, keySql, outputsSql, pageSql, whereSql } from '../sql/row-sql.ts';
@@ -12,37 +12,8 @@ import { rawCell } from './cells.ts';
 import type { Bind, Database, Value } from './database.ts';
 import { isSqliteFailure, resultCode, resultCodes } from './failures.ts';
 import { type RowColumn, rowDialect } from './row-dialect.ts';
+import type { RowArgs, RowCall, RowValue } from './row-messages.ts';
 import type { Slots } from './scan.ts';
-
-/** What is asked of a table's rows, in one message. */
-export type RowCall =
-  | { readonly call: 'sortable' }
-  | { readonly call: 'list'; readonly page: RowPage }
-  | { readonly call: 'count'; readonly where: readonly RowCondition[] }
-  | {
-      readonly call: 'get';
-      readonly key: Key;
-      readonly columns: readonly string[];
-      readonly where: readonly RowCondition[];
-    }
-  /** One transaction. */
-  | {
-      readonly call: 'write';
-      readonly writes: readonly RowWrite[];
-      readonly columns: readonly string[];
-    };
-
-export interface RowArgs {
-  readonly table: Table;
-  readonly key: readonly string[];
-  readonly ask: RowCall;
-}
-
-export type RowValue =
-  | { readonly rows: readonly Row[] }
-  | { readonly count: number }
-  | { readonly found: StoredRow | null }
-  | { readonly outcomes: readonly RowOutcome[] };
 
 const place = (n: number): string => `?${n}`;
 

@@ -2,7 +2,7 @@ import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { RowAccess, RowOutcome, TableRows } from '../../model/rows.ts';
 import { abortError, type Connection } from './connection.ts';
-import type { RowArgs, RowValue } from './row-calls.ts';
+import type { RowArgs, RowValue } from './row-messages.ts';
 
 /** Waits for an answer as long as the signal lets it: aborting a call would kill the process that others ask, too. */
 const orStopped = async <T>(work: Promise<T>, { signal }: Cancel, side: string): Promise<T> => {
