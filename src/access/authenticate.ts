@@ -22,28 +22,39 @@ export interface Authenticator {
 const refused = (why: string): LockstepError =>
   new LockstepError('UNAUTHENTICATED', why, { hint: 'Make a token: lockstep token create NAME --role viewer' });
 
+/** A token that nobody was ever given: it may be a guess. One that is revoked or expired is none. */
+export class UnknownToken extends LockstepError {
+  constructor(why: string, hint = 'Make a token: lockstep token create NAME --role viewer') {
+    super('UNAUTHENTICATED', why, { hint });
+  }
+}
+
 const day = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
-const principalOf = (token: Token, now: number): Principal => {
-  if (token.revoked !== null) throw refused(`this token (${token.name}) was revoked on ${day(token.revoked)}`);
-  if (token.expires !== null && token.expires <= now)
-    throw refused(`this token (${token.name}) expired on ${day(token.expires)}`);
-  return {
-    name: `token:${token.name}`,
-    // One of a later version is not known here, and gives nothing.
-    scopes: new Set(token.scopes.filter(isScope)),
-    ...(token.only === null ? {} : { only: token.only }),
-    claims: token.claims,
-  };
-};
+const principalOf = (token: Token): Principal => ({
+  name: `token:${token.name}`,
+  // One of a later version is not known here, and gives nothing.
+  scopes: new Set(token.scopes.filter(isScope)),
+  ...(token.only === null ? {} : { only: token.only }),
+  claims: token.claims,
+});
 
 const unreachable = (error: unknown): boolean =>
   error instanceof LockstepError && ['CONNECT', 'CONNECTION_LOST', 'STORE', 'CIRCUIT_OPEN'].includes(error.code);
 
 interface Kept {
   readonly token: Token;
+  readonly principal: Principal;
+  /** When it was found, by the clock that only goes forward. */
   readonly at: number;
 }
+
+const judged = ({ token, principal }: Kept, now: number): Principal => {
+  if (token.revoked !== null) throw refused(`this token (${token.name}) was revoked on ${day(token.revoked)}`);
+  if (token.expires !== null && token.expires <= now)
+    throw refused(`this token (${token.name}) expired on ${day(token.expires)}`);
+  return principal;
+};
 
 /** Tokens of the control store, and beside them what `jwt` accepts. */
 export const authenticator = (o: {
@@ -53,50 +64,51 @@ export const authenticator = (o: {
   readonly jwt?: (bearer: string, o: Cancel) => Promise<Principal>;
 }): Authenticator => {
   const kept = new Map<string, Kept>();
-  const asked = new Map<string, Promise<Token>>();
+  const asked = new Map<string, Promise<Kept>>();
 
-  const look = async (hash: Buffer, key: string, c: Cancel): Promise<Token> => {
+  const look = async (hash: Buffer, key: string, c: Cancel): Promise<Kept> => {
     let token: Token | undefined;
     try {
       token = await o.tokens.byHash(hash, c);
     } catch (error) {
       const last = kept.get(key);
-      if (last && unreachable(error) && o.clock.now() - last.at < staleMs) return last.token;
+      if (last && unreachable(error) && o.clock.elapsed() - last.at < staleMs) return last;
       throw error;
     }
     kept.delete(key);
-    if (!token) throw refused('this token is not known here');
+    if (!token) throw new UnknownToken('this token is not known here');
+    const found: Kept = { token, principal: principalOf(token), at: o.clock.elapsed() };
     if (token.revoked === null) {
       // The oldest goes: a Map keeps the order in which they came.
       if (kept.size >= mostKept) kept.delete(kept.keys().next().value!);
-      kept.set(key, { token, at: o.clock.now() });
+      kept.set(key, found);
       if (token.lastUsed === null || token.lastUsed < o.clock.now() - 60_000)
         // A control store that is read only for now must not keep anybody out.
         o.tokens.used(token.id, o.clock.now(), c).catch(() => {});
     }
-    return token;
+    return found;
   };
 
   return {
     knows: (bearer) => {
       const last = looksLikeToken(bearer) ? kept.get(tokenHash(bearer).toString('base64')) : undefined;
-      return last !== undefined && o.clock.now() - last.at < staleMs;
+      return last !== undefined && o.clock.elapsed() - last.at < staleMs;
     },
     principal: async (bearer, c) => {
       if (!looksLikeToken(bearer)) {
         if (o.jwt && bearer.split('.').length === 3) return o.jwt(bearer, c);
-        throw refused('this is no token of Lockstep');
+        throw new UnknownToken('this is no token of Lockstep');
       }
       const hash = tokenHash(bearer);
       const key = hash.toString('base64');
       const last = kept.get(key);
-      if (last && o.clock.now() - last.at < freshMs) return principalOf(last.token, o.clock.now());
+      if (last && o.clock.elapsed() - last.at < freshMs) return judged(last, o.clock.now());
       let found = asked.get(key);
       if (!found) {
         found = look(hash, key, c).finally(() => asked.delete(key));
         asked.set(key, found);
       }
-      return principalOf(await found, o.clock.now());
+      return judged(await found, o.clock.now());
     },
   };
 };

@@ -12,6 +12,7 @@ import type { Clock } from '../lib/clock.ts';
 import { guardedRequest } from '../lib/net/guarded-request.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import { UnknownToken } from './authenticate.ts';
 import { claimAt } from './claims.ts';
 import { isRole, isScope, roles } from './roles.ts';
 import type { Principal, Scope } from './scopes.ts';
@@ -122,6 +123,7 @@ const principalOf = (rules: JwtRules, payload: JWTPayload): Principal => {
 
 const refused = (error: unknown): LockstepError => {
   if (error instanceof LockstepError) return error;
+  const hint = 'Get a new one from the identity provider.';
   const why =
     error instanceof errors.JWTExpired
       ? 'this token has expired'
@@ -129,10 +131,15 @@ const refused = (error: unknown): LockstepError => {
         ? `this token is not for this server: ${error.claim} is ${error.reason === 'missing' ? 'missing' : 'not right'}`
         : error instanceof errors.JWKSNoMatchingKey
           ? 'this token was signed with a key that its issuer does not show'
-          : error instanceof errors.JOSEAlgNotAllowed
-            ? 'this token is signed in a way that is not accepted here'
-            : 'this token is not valid';
-  return new LockstepError('UNAUTHENTICATED', why, { hint: 'Get a new one from the identity provider.' });
+          : undefined;
+  if (why === undefined)
+    return new UnknownToken(
+      error instanceof errors.JOSEAlgNotAllowed
+        ? 'this token is signed in a way that is not accepted here'
+        : 'this token is not valid',
+      hint,
+    );
+  return new LockstepError('UNAUTHENTICATED', why, { hint });
 };
 
 /**

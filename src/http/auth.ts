@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Authenticator } from '../access/authenticate.ts';
+import { type Authenticator, UnknownToken } from '../access/authenticate.ts';
 import { failedLogins } from '../access/failed-logins.ts';
 import { type Principal, type Scope, scopes } from '../access/scopes.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -25,7 +25,7 @@ const bearerOf = (request: FastifyRequest): string => {
 };
 
 /**
- * Finds out who asks. Rejects with a Refusal: UNAUTHENTICATED, or RATE_LIMITED after ten failed logins from the caller's
+ * Finds out who asks. Rejects with a Refusal: UNAUTHENTICATED, or RATE_LIMITED after ten unknown tokens from the caller's
  * address within a minute; tokens that were good a moment ago go on, for others may be behind the same address.
  */
 const authenticateBy = (
@@ -41,7 +41,7 @@ const authenticateBy = (
       return await authenticator.principal(bearer, { signal: o.signal });
     } catch (error) {
       if (!(error instanceof LockstepError) || error.code !== 'UNAUTHENTICATED') throw error;
-      failures.failed(request.ip);
+      if (error instanceof UnknownToken) failures.failed(request.ip);
       throw unauthenticated(error.message, 'invalid_token', error.hint);
     }
   };

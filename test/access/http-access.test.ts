@@ -151,6 +151,14 @@ test('ten wrong tokens stop an address for a minute, and nobody who was let in b
   await own.close();
 });
 
+test('tokens that are good no more are no guesses', async () => {
+  const own = await start('');
+  const revoked = await token('revoked', { role: 'viewer' });
+  await store.tokens.revoke('revoked', Date.now(), o);
+  for (let i = 0; i < 12; i++) assert.equal((await ask(`${own.url}/who`, revoked)).status, 401);
+  await own.close();
+});
+
 test('requests are limited per caller, with headers that say so', async () => {
   const own = await start('server: { rate_limit: { requests: 3, per: 1h } }');
   const one = await ask(`${own.url}/who`, viewer);

@@ -13,9 +13,10 @@ import { freshStore } from '../store/fresh-store.ts';
 import { o } from '../store/plain.ts';
 
 const start = Date.parse('2026-11-21T12:00:00Z');
-const held = (now = start): Clock & { now(): number; pass(ms: number): void } => ({
+const held = (now = start): Clock & { pass(ms: number): void } => ({
   ...systemClock,
   now: () => now,
+  elapsed: () => now - start,
   pass: (ms) => {
     now += ms;
   },
