@@ -83,7 +83,7 @@ test('the page of it names every operation, runs no script and takes nothing fro
 
 test('random requests, right and wrong, get no failure of ours and no answer that the document does not have', async (t) => {
   const seed = Number(process.env['LOCKSTEP_TEST_SEED'] ?? Date.now() % 1_000_000_000);
-  const count = Number(process.env['LOCKSTEP_TEST_REQUESTS'] ?? 400);
+  const count = Number(process.env['LOCKSTEP_TEST_REQUESTS'] ?? 300);
   t.diagnostic(`LOCKSTEP_TEST_SEED=${seed} LOCKSTEP_TEST_REQUESTS=${count}`);
   const start = async (json: object) => ended((await ask('POST', '/api/v1/runs', { json })).body.id);
   const diff = await start({ kind: 'diff', sync: 'items' });

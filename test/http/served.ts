@@ -83,13 +83,22 @@ syncs:
     random: Math.random,
   });
   const abort = new AbortController();
+  /** What the API has read of the store. */
+  const count = { events: 0 };
   const timings = openTimings(systemClock);
   const api: Api = {
     version: '0.1.0',
     store,
     desk: checkedDesk(store.desk, store, () => config),
     endpoints,
-    events: store.events,
+    events: {
+      ...store.events,
+      after: async (...question) => {
+        const found = await store.events.after(...question);
+        count.events += found.length;
+        return found;
+      },
+    },
     config: () => config,
     timings,
     failures: openFailures(),
@@ -153,5 +162,21 @@ syncs:
     if (started.status !== 202) throw new Error(started.text);
     return ended(started.body.id);
   };
-  return { url: server.url, ask, token, admin, store, source, target, config, ended, run, lines, timings, dir, server };
+  return {
+    url: server.url,
+    ask,
+    token,
+    admin,
+    store,
+    source,
+    target,
+    config,
+    ended,
+    run,
+    lines,
+    timings,
+    dir,
+    server,
+    count,
+  };
 };
