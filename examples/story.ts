@@ -25,6 +25,9 @@ export interface Stage extends AsyncDisposable {
   readonly port: number;
   url(database: string): string;
   query(database: string, sql: string): Promise<readonly Record<string, unknown>[]>;
+  /** Ends the server as a crash would; `start` has it again, on the same port. */
+  stop(): Promise<void>;
+  start(): Promise<void>;
 }
 
 /** A temporary folder with an embedded PostgreSQL in it. */
@@ -34,7 +37,8 @@ export const openStage = async (name: string): Promise<Stage> => {
   const admin = { user: 'postgres', password: 'admin' };
   const dataDir = join(folder, 'server');
   await initCluster(dataDir, admin);
-  const cluster = await startCluster(dataDir, { ...admin, port: await freePort(), settings: { fsync: 'off' } });
+  const options = { ...admin, port: await freePort(), settings: { fsync: 'off' } };
+  let cluster = await startCluster(dataDir, options);
   return {
     folder,
     port: cluster.port,
@@ -48,6 +52,10 @@ export const openStage = async (name: string): Promise<Stage> => {
       } finally {
         await client.end();
       }
+    },
+    stop: () => stopCluster(cluster, 'immediate'),
+    start: async () => {
+      cluster = await startCluster(dataDir, options);
     },
     [Symbol.asyncDispose]: async () => {
       await stopCluster(cluster, 'immediate');
