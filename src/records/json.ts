@@ -31,6 +31,13 @@ export const jsonWriter = (type: ColumnType): ((cell: Cell) => string) => {
   };
 };
 
+/** A decimal with all the digits after the point that its column has: `7.50`, as amounts are written. */
+const scaled = (cell: string, scale: number): string => {
+  const point = cell.indexOf('.');
+  if (point >= 0) return cell.padEnd(point + 1 + scale, '0');
+  return cell.endsWith('N') || cell.endsWith('y') ? cell : `${cell}.${'0'.repeat(scale)}`;
+};
+
 const writerOf = (type: ColumnType): ((cell: Text) => string) => {
   switch (type.kind) {
     case 'bool':
@@ -43,7 +50,10 @@ const writerOf = (type: ColumnType): ((cell: Text) => string) => {
         const shown = shownCell(cell, type)!;
         return /^[-+0-9.e]+$/.test(shown) ? shown : JSON.stringify(shown);
       };
-    case 'decimal':
+    case 'decimal': {
+      const { scale = 0 } = type;
+      return scale > 0 ? (cell) => `"${scaled(cell, scale)}"` : (cell) => `"${cell}"`;
+    }
     case 'uuid':
     case 'date':
     case 'time':
