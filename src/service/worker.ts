@@ -80,6 +80,19 @@ export const startWorker = (o: WorkerOptions): Worker => {
     else if (left === 'put_back') await store.queue.putBack('run', job, { ...all, tell: true });
   };
 
+  /** Gives a run back as soon as the store answers again. */
+  const letGo = async (id: string): Promise<Left> => {
+    for (;;) {
+      try {
+        await store.runs.putBack(id, all);
+        return 'put_back';
+      } catch (error) {
+        if (quitting.signal.aborted) throw error;
+        await clock.sleep(pollMs, quitting.signal);
+      }
+    }
+  };
+
   /** Begins the job's run, and sees to its end. */
   const begin = async (job: Job): Promise<void> => {
     const id = (job.data as { readonly run: string }).run;
@@ -102,11 +115,17 @@ export const startWorker = (o: WorkerOptions): Worker => {
       works.add(work);
       // Asked to stop while it was taken.
       if (ending.signal.aborted) work.yield();
+      let left: Left;
       try {
-        await settleJob(job, await work.left);
+        left = await work.left;
+      } catch (error) {
+        // The store could not be told how it ended. What it knows of it counts.
+        log.error('run not finished here', { run: id, error });
+        left = await letGo(id);
       } finally {
         works.delete(work);
       }
+      await settleJob(job, left);
     } finally {
       await leave();
       bell.ring();

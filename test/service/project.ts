@@ -63,15 +63,22 @@ ${text}`,
     const lines: Line[] = [];
     const waiting = new Set<() => void>();
     let rest = '';
+    /** What is no log line. */
+    let said = '';
+    let over = false;
     child.stderr!.setEncoding('utf8').on('data', (piece: string) => {
       const parts = (rest + piece).split('\n');
       rest = parts.pop()!;
-      for (const part of parts) if (part.startsWith('{')) lines.push(JSON.parse(part) as Line);
+      for (const part of parts)
+        if (part.startsWith('{')) lines.push(JSON.parse(part) as Line);
+        else said += `${part}\n`;
       for (const one of waiting) one();
     });
     const ended = new Promise<number | string>((resolve) => {
-      child.once('exit', (code, killed) => {
+      child.once('close', (code, killed) => {
         children.delete(child);
+        over = true;
+        for (const one of waiting) one();
         resolve(code ?? killed!);
       });
     });
@@ -80,12 +87,13 @@ ${text}`,
       lines,
       ended,
       line: (meets) =>
-        new Promise((resolve) => {
+        new Promise((resolve, reject) => {
           const look = (): void => {
             const found = lines.find(meets);
-            if (found === undefined) return;
+            if (found === undefined && !over) return;
             waiting.delete(look);
-            resolve(found);
+            if (found === undefined) reject(new Error(`it ended before it said so: ${said}`));
+            else resolve(found);
           };
           waiting.add(look);
           look();

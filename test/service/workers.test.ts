@@ -164,6 +164,20 @@ test('a worker that is killed between two batches: the next one writes the rest,
   });
 });
 
+test('a worker that cannot tell the store how a run ended tells it when it can', async () => {
+  const holder = await held();
+  const run = await p.request({ kind: 'diff', sync: 'ab' });
+  const worker = p.start('worker');
+  await until(async () => (await waitingReaders()) > 0);
+  await p.control.query('alter table lockstep_control.run rename to run_away');
+  await holder.free();
+  await worker.line((l) => l['message'] === 'run not finished here');
+  await p.control.query('alter table lockstep_control.run_away rename to run');
+  assert.equal((await p.ends(run.id)).state, 'done');
+  worker.child.kill('SIGKILL');
+  await worker.ended;
+});
+
 test('a run that its worker dies of three times is given up, and says so', async () => {
   const holder = await held();
   const run = await p.request({ kind: 'diff', sync: 'ab' });

@@ -25,7 +25,12 @@ const laneOf = async (
   request: RunRequest,
   id: string,
   o: Cancel,
-): Promise<{ readonly sync: string | null; readonly lane: string; readonly parent: string | null }> => {
+): Promise<{
+  readonly sync: string | null;
+  readonly lane: string;
+  readonly parent?: string;
+  readonly plan?: string;
+}> => {
   const of = async (table: 'plan' | 'run', key: string) => {
     const [row] = await connection.query(
       `select id, sync from lockstep_control.${table} where id = $1 or starts_with(id, $1) order by id = $1 desc limit 1`,
@@ -33,21 +38,26 @@ const laneOf = async (
       o,
     );
     const sync = (row?.['sync'] as string | null | undefined) ?? null;
-    return { sync, lane: sync === null ? `${table} ${row?.['id'] ?? key}` : `sync ${sync}` };
+    const id = (row?.['id'] as string | undefined) ?? key;
+    return {
+      sync,
+      lane: sync === null ? `${table} ${id}` : `sync ${sync}`,
+      [table === 'plan' ? 'plan' : 'parent']: id,
+    };
   };
   switch (request.kind) {
     case 'apply':
-      return { ...(await of('plan', request.plan)), parent: null };
+      return of('plan', request.plan);
     case 'revert':
-      return { ...(await of('run', request.run)), parent: request.run };
+      return of('run', request.run);
     case 'copy':
-      return { sync: null, lane: `copy ${request.source} ${request.target ?? ''}`, parent: null };
+      return { sync: null, lane: `copy ${request.source} ${request.target ?? ''}` };
     case 'assess':
-      return { sync: null, lane: `run ${id}`, parent: null };
+      return { sync: null, lane: `run ${id}` };
     case 'backup':
-      return { sync: null, lane: `backup ${request.backup}`, parent: null };
+      return { sync: null, lane: `backup ${request.backup}` };
     default:
-      return { sync: request.sync, lane: `sync ${request.sync}`, parent: null };
+      return { sync: request.sync, lane: `sync ${request.sync}` };
   }
 };
 
@@ -55,7 +65,7 @@ export const enqueueWith =
   (queue: QueueInside): Enqueue =>
   async (connection, { request, asked, now }, o) => {
     const id = newId('r', now);
-    const { sync, lane, parent } = await laneOf(connection, request, id, o);
+    const { sync, lane, parent, plan } = await laneOf(connection, request, id, o);
     const at = toTime(now);
     const rows = await connection.query(
       `insert into lockstep_control.run (id, kind, state, sync, parent, correlation, actor, started, plan,
@@ -66,11 +76,11 @@ export const enqueueWith =
         id,
         request.kind,
         plainOrNull(sync),
-        parent,
+        parent ?? null,
         plainText(asked.correlation),
         plainText(asked.actor),
         at,
-        request.kind === 'apply' ? request.plan : null,
+        plan ?? null,
         toJson(request),
         asked.trigger,
         plainOrNull(asked.idempotencyKey),
