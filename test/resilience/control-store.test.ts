@@ -1,15 +1,23 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { scopes } from '../../src/access/scopes.ts';
+import { buildApp } from '../../src/http/app.ts';
+import { allRoutes } from '../../src/http/routes.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { redactor } from '../../src/lib/redact.ts';
 import type { LockstepError } from '../../src/model/errors.ts';
+import type { ServiceStore } from '../../src/model/service-store.ts';
 import type { NewRun, Store } from '../../src/model/store.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
+import { openFailures } from '../../src/telemetry/failures.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { type ReplicaPair, startReplicaPair } from '../servers/replica.ts';
-import { o, until } from './support.ts';
+import { testAuditKeys } from '../store/fresh-store.ts';
+import { endpointsOf, o, until } from './support.ts';
 
 let pair: ReplicaPair;
-let store: Store;
+let store: ServiceStore;
 
 const both = (): string =>
   `postgres://tester:tester@127.0.0.1:${pair.replica.port},127.0.0.1:${pair.primary.port}/postgres?target_session_attrs=read-write`;
@@ -28,7 +36,7 @@ const ids = async (from: Store = store): Promise<readonly string[]> =>
 
 before(async () => {
   pair = await startReplicaPair();
-  store = await openPostgresStore(urlConnector(both()), o);
+  store = await openPostgresStore(urlConnector(both()), { ...o, auditKeys: testAuditKeys });
 });
 after(async () => {
   await store?.[Symbol.asyncDispose]();
@@ -39,6 +47,8 @@ test('of several hosts the one that takes writes is found, whichever comes first
   await store.runs.create(newRun('r_1'), o);
   assert.deepEqual(await ids(), ['r_1']);
   assert.equal(store.description.includes('tester:tester'), false);
+  // what signs cursors is made once, when somebody first reads a list
+  await store.sharedSecret('cursors', o);
   await pair.caughtUp();
 });
 
@@ -58,6 +68,47 @@ test('while it is down what is there is read from the replica, and a write says 
       assert.ok(error.retryAfterMs! > 0);
       return true;
     });
+  // and over HTTP: what is there is shown, the rest says when to ask again
+  const {
+    config,
+    endpoints,
+    timings,
+    [Symbol.asyncDispose]: dispose,
+  } = await endpointsOf(
+    'version: 1\nendpoints: { a: { url: "sqlite:a.db" }, b: { url: "sqlite:b.db" } }\nsyncs: { s: { source: a, target: b } }\n',
+  );
+  await using _endpoints = { [Symbol.asyncDispose]: dispose };
+  const { app } = await buildApp(
+    {
+      version: '0',
+      store,
+      desk: store.desk,
+      endpoints,
+      events: store.events,
+      config: () => config,
+      timings,
+      failures: openFailures(),
+      clock: systemClock,
+      redactor: redactor(),
+      signal: o.signal,
+    },
+    {
+      routes: allRoutes,
+      access: (adding) =>
+        void adding.addHook('onRequest', async (request) => {
+          request.principal = { name: 'tester', scopes: new Set(scopes), claims: {} };
+        }),
+    },
+  );
+  const ready = await app.inject('/readyz?verbose');
+  assert.deepEqual([ready.statusCode, ready.json().status], [200, 'degraded']);
+  assert.equal((await app.inject('/health')).json().parts.control_store.status, 'degraded');
+  const shown = await app.inject('/api/v1/runs');
+  assert.deepEqual([shown.statusCode, shown.json().data?.length], [200, 1], shown.payload);
+  const asked = await app.inject({ method: 'POST', url: '/api/v1/runs', payload: { kind: 'diff', sync: 's' } });
+  assert.deepEqual([asked.statusCode, asked.json().code], [503, 'PRIMARY_DOWN'], asked.payload);
+  assert.ok(Number(asked.headers['retry-after']) > 0);
+  await app.close();
   // who starts now can read, too
   await using late = await openPostgresStore(urlConnector(both()), o);
   assert.deepEqual(await ids(late), ['r_1']);

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { engineNames, engineOfUrl, loadEngine } from '../../src/engines/registry.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -22,6 +23,7 @@ export const endpointsOf = async (
 ): Promise<
   AsyncDisposable & {
     readonly endpoints: Endpoints;
+    readonly config: Config;
     readonly timings: Timings;
     readonly changes: (BreakerChange & { readonly name: string })[];
   }
@@ -43,6 +45,7 @@ export const endpointsOf = async (
   });
   return {
     endpoints,
+    config,
     timings,
     changes,
     [Symbol.asyncDispose]: async () => {

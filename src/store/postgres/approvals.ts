@@ -40,11 +40,17 @@ export const approvalsOf = (database: Database): Approvals => ({
 
 /** 32 random bytes under this name, made once and the same for every process of the store. */
 export const sharedSecret = async (database: Database, name: string, o: Cancel): Promise<Uint8Array> => {
+  const known = async (): Promise<Buffer | undefined> => {
+    const [row] = await database.query('select value from lockstep_control.secret where name = $1', [name], o);
+    return row?.['value'] as Buffer | undefined;
+  };
+  // once it is there nothing is written: it is asked of a replica, too
+  const there = await known();
+  if (there !== undefined) return there;
   await database.query(
     'insert into lockstep_control.secret (name, value) values ($1, $2) on conflict (name) do nothing',
     [name, randomBytes(32)],
     o,
   );
-  const [row] = await database.query('select value from lockstep_control.secret where name = $1', [name], o);
-  return row!['value'] as Buffer;
+  return (await known())!;
 };
