@@ -3,13 +3,14 @@ import type { Config, Sync } from '../config/config.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import type { EndpointSample, Monitoring, PairState, QueueState, RunFact } from '../model/monitoring.ts';
 import { type ServiceLevel, serviceLevels } from '../telemetry/service-level.ts';
+import { rhythmOf } from './rhythm.ts';
 
 /** What the rules look at: the whole installation at one moment. */
 export interface Facts {
   readonly now: number;
   readonly syncs: readonly Pick<Sync, 'name' | 'slo' | 'target'>[];
-  /** Syncs that start by themselves. */
-  readonly scheduled: ReadonlySet<string>;
+  /** Of syncs that start by themselves: how long they may go without a proof. */
+  readonly rhythms: ReadonlyMap<string, number>;
   readonly pairs: readonly PairState[];
   /** Newest first. */
   readonly runs: readonly RunFact[];
@@ -36,13 +37,7 @@ const configured = (sync: Sync, pair: string): boolean =>
     [pair, pair.split('.').at(-1)!].some((name) => name.toLowerCase() === source.toLowerCase()),
   );
 
-export const gatherFacts = async (
-  monitoring: Monitoring,
-  config: Config,
-  scheduled: ReadonlySet<string>,
-  now: number,
-  o: Cancel,
-): Promise<Facts> => {
+export const gatherFacts = async (monitoring: Monitoring, config: Config, now: number, o: Cancel): Promise<Facts> => {
   const syncs = Object.values(config.syncs);
   const slos = new Map<string, Slo>(syncs.flatMap((s) => (s.slo === undefined ? [] : [[s.name, s.slo] as const])));
   const longest = Math.max(0, ...[...slos.values()].map((s) => s.windowMs));
@@ -59,7 +54,12 @@ export const gatherFacts = async (
   return {
     now,
     syncs,
-    scheduled,
+    rhythms: new Map(
+      syncs.flatMap(({ name }) => {
+        const rhythm = rhythmOf(config.syncs, name, now);
+        return rhythm === undefined ? [] : [[name, rhythm] as const];
+      }),
+    ),
     pairs: pairs.filter((p) => known(p.sync, p.pair)),
     runs: runs.filter((r) => r.sync === null || Object.hasOwn(config.syncs, r.sync)),
     running,

@@ -29,14 +29,10 @@ export const drift = ({ pairs }: Facts, rule: NonNullable<AlertRules['drift']>):
     ];
   });
 
-const day = 86_400_000;
-
 /** The dead man's switch: nothing says any more that the pair agrees. */
 export const unverified = (facts: Facts, rule: NonNullable<AlertRules['unverified']>): readonly Finding[] => {
   const limitOf = (sync: string): number | undefined =>
-    facts.syncs.find((s) => s.name === sync)?.slo?.verifiedWithinMs ??
-    rule.afterMs ??
-    (facts.scheduled.has(sync) ? day : undefined);
+    facts.syncs.find((s) => s.name === sync)?.slo?.verifiedWithinMs ?? rule.afterMs ?? facts.rhythms.get(sync);
   const known = facts.pairs.flatMap((p): Finding[] => {
     const limit = limitOf(p.sync);
     if (limit === undefined) return [];

@@ -13,6 +13,11 @@ const bySync = (runs: readonly RunFact[]): ReadonlyMap<string, readonly RunFact[
   return all;
 };
 
+/** What the run says of its end. Words of a database may quote a row: those stay in the run's record. */
+const quotes: readonly (string | null)[] = ['DATABASE', 'INTERNAL'];
+const wordsOf = (run: RunFact): string =>
+  run.message === null || quotes.includes(run.code) ? 'see the run for what the database said' : run.message;
+
 /** The failures in a row that a list, newest first, begins with. Cancelled runs say nothing. */
 const failing = (runs: readonly RunFact[]): readonly RunFact[] => {
   const told = runs.filter((r) => r.state !== 'cancelled');
@@ -40,7 +45,7 @@ export const syncFailed = ({ runs }: Facts): readonly Finding[] =>
         sync,
         since: first.finished,
         summary: `${sync}: the last ${last.kind} failed (${last.code ?? `exit ${last.exit}`}).`,
-        detail: `Run ${last.run} ended at ${timeText(last.finished)}: ${last.message ?? 'no message'}.${again}`,
+        detail: `Run ${last.run} ended at ${timeText(last.finished)}: ${wordsOf(last)}.${again}`,
         command: `lockstep show ${last.run}`,
         value: failed.length,
       },
@@ -125,7 +130,7 @@ export const backupFailed = (facts: Facts): readonly Finding[] => {
       sync: null,
       since: failed.at(-1)!.finished,
       summary: `The last backup failed (${last.code ?? `exit ${last.exit}`}).`,
-      detail: `Run ${last.run} ended at ${timeText(last.finished)}: ${last.message ?? 'no message'}.`,
+      detail: `Run ${last.run} ended at ${timeText(last.finished)}: ${wordsOf(last)}.`,
       command: `lockstep show ${last.run}`,
       value: failed.length,
     },

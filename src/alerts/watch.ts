@@ -2,6 +2,7 @@ import type { AlertSettings } from '../config/alerts.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
+import type { Redactor } from '../lib/redact.ts';
 import type { Alert } from '../model/alerts.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import type { Store } from '../model/store.ts';
@@ -14,10 +15,10 @@ import { NotSent, send } from './send.ts';
 export interface WatchOptions {
   readonly store: Pick<Store, 'alerts' | 'monitoring'>;
   config(): Config;
-  /** Syncs that start by themselves. */
-  scheduled(o: Cancel): Promise<ReadonlySet<string>>;
   readonly clock: Clock;
   readonly log: Log;
+  /** What is told holds no secrets, whatever a message of a database holds. */
+  readonly redactor: Pick<Redactor, 'redact'>;
   /** Known in the store while it has its turn, e.g. `serve@host/4711`. */
   readonly process: string;
 }
@@ -35,8 +36,13 @@ export const evaluate = async (o: WatchOptions, c: Cancel): Promise<readonly Ale
   const turn = await o.store.alerts.turn(o.process, settings.everyMs * 0.9, c);
   if (turn === undefined) return undefined;
   const now = o.clock.now();
-  const facts = await gatherFacts(o.store.monitoring, config, await o.scheduled(c), now, c);
-  const conditions = conditionsOf(facts, settings.rules);
+  const facts = await gatherFacts(o.store.monitoring, config, now, c);
+  const clean = (text: string): string => o.redactor.redact(text);
+  const conditions = conditionsOf(facts, settings.rules).map((found) => ({
+    ...found,
+    summary: clean(found.summary),
+    detail: clean(found.detail),
+  }));
   const channels = Object.keys(settings.channels);
   return o.store.alerts.change(
     turn,
@@ -93,6 +99,7 @@ export const sendDue = async (o: WatchOptions, settings: AlertSettings, c: Cance
  */
 export const watchAlerts = async (o: WatchOptions, c: Cancel): Promise<void> => {
   let tended = Number.NEGATIVE_INFINITY;
+  let away = false;
   while (!c.signal.aborted) {
     try {
       const { alerts: settings } = o.config();
@@ -105,10 +112,13 @@ export const watchAlerts = async (o: WatchOptions, c: Cancel): Promise<void> => 
         tended = o.clock.elapsed();
         await o.store.alerts.forget(o.clock.now() - keptMs, c);
       }
-      await o.clock.sleep(Math.min(settings.everyMs, 5000), c.signal);
+      away = false;
+      await o.clock.sleep(Math.min(Math.max(settings.everyMs, 1000), 5000), c.signal);
     } catch (error) {
       if (c.signal.aborted) return;
-      o.log.error('alerts were not looked at', { error });
+      // A store that is away is told once, not every five seconds.
+      if (!away) o.log.error('alerts are not looked at', { error });
+      away = true;
       await o.clock.sleep(5000, c.signal).catch(() => {});
     }
   }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { evaluate } from '../../src/alerts/watch.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import { redactor } from '../../src/lib/redact.ts';
 import { inProcess } from '../cli/in-process.ts';
 import { freshStore } from '../store/fresh-store.ts';
 import { o } from '../store/plain.ts';
@@ -40,10 +41,7 @@ const lockstep = (...args: string[]) => inProcess(args, { cwd: dir, env: {} });
 const look = async (): Promise<void> => {
   const config = configOf('alerts: { every: 0 }\n');
   const { log } = quietLog();
-  await evaluate(
-    { store, config: () => config, scheduled: async () => new Set(), clock: systemClock, log, process: 't' },
-    o,
-  );
+  await evaluate({ store, config: () => config, clock: systemClock, log, redactor: redactor(), process: 't' }, o);
 };
 
 test('alerts are listed with what to run, acknowledged and silenced', async () => {

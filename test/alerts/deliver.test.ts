@@ -5,10 +5,11 @@ import type { AddressInfo } from 'node:net';
 import { after, beforeEach, test } from 'node:test';
 import { SMTPServer } from 'smtp-server';
 import { evaluate, sendDue, type WatchOptions } from '../../src/alerts/watch.ts';
+import { redactor } from '../../src/lib/redact.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { freshStore } from '../store/fresh-store.ts';
-import { o } from '../store/plain.ts';
+import { newRun, o } from '../store/plain.ts';
 import { configOf, ended, heldClock, minute, quietLog } from './world.ts';
 
 const { store, database } = await freshStore();
@@ -35,6 +36,8 @@ await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
 const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook?token=t0ps3cret`;
 after(() => receiver.close());
 
+const secrets = redactor();
+secrets.add('s3cret-in-a-message');
 const env = { SECRET: secret, HOOK: url };
 const hook = 'webhook: "${env:HOOK}", secret: "${env:SECRET}"';
 const alerting = (channels: string): string =>
@@ -42,8 +45,7 @@ const alerting = (channels: string): string =>
 const optionsOf = (channels: string, over: Partial<WatchOptions> = {}): WatchOptions & { readonly lines: string[] } => {
   const config = configOf(alerting(channels), env);
   const { log, lines } = quietLog();
-  const scheduled = async () => new Set<string>();
-  return { store, config: () => config, scheduled, clock, log, process: 't', lines, ...over };
+  return { store, config: () => config, clock, log, redactor: secrets, process: 't', lines, ...over };
 };
 const send = (w: WatchOptions): Promise<number> => sendDue(w, w.config().alerts, o);
 const states = async () => (await store.alerts.deliveries(o)).map((d) => `${d.channel} ${d.state} ${d.count}`);
@@ -262,4 +264,21 @@ test('without a channel everything is seen and nothing is sent', async () => {
   assert.equal((await store.alerts.get(alert!.id, o))!.acked!.note, 'on it');
   await store.alerts.forget(clock.at + 1, o);
   assert.equal(await store.alerts.get(alert!.id, o), undefined);
+});
+
+test('what is told holds no secret, and not what a database said of a row', async () => {
+  const w = optionsOf(`{ ops: { ${hook}, allow_private: true } }`);
+  const failing = async (sync: string, code: 'CONNECT' | 'DATABASE', message: string): Promise<void> => {
+    const { id } = await store.runs.create(newRun({ kind: 'sync', sync, started: clock.at }), o);
+    await store.runs.finish(id, { state: 'failed', exit: 1, finished: clock.at, error: { code, message } }, o);
+  };
+  await failing('licences', 'CONNECT', 'crm: s3cret-in-a-message was refused by postgres://me:pässword@db/x');
+  await failing('users', 'DATABASE', 'crm: duplicate key (email)=(zoe@example.com)');
+  await evaluate(w, o);
+  assert.equal(await send(w), 2);
+  const text = received.map((r) => r.body).join();
+  assert.match(text, /crm: \*\*\* was refused by postgres:\/\/me:\*\*\*@db/);
+  assert.ok(!text.includes('zoe@') && text.includes('see the run for what the database said'));
+  const kept = JSON.stringify(await store.alerts.list({}, o));
+  for (const secret of ['s3cret', 'pässword', 'zoe@']) assert.ok(!kept.includes(secret), secret);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { evaluate } from '../../src/alerts/watch.ts';
+import { redactor } from '../../src/lib/redact.ts';
 import { freshStore } from '../store/fresh-store.ts';
 import { newRun, o } from '../store/plain.ts';
 import { configOf, ended, heldClock, hour, minute, pairs, quietLog, start } from './world.ts';
@@ -9,7 +10,7 @@ import { configOf, ended, heldClock, hour, minute, pairs, quietLog, start } from
 
 const { store, database } = await freshStore();
 const clock = heldClock();
-let scheduled = new Set<string>();
+let schedule = '';
 
 /** Only this rule is on, with these settings. */
 const only = (rule: string, settings = '{}'): string =>
@@ -30,11 +31,11 @@ const only = (rule: string, settings = '{}'): string =>
     .join(', ')} } }\n`;
 
 const look = async (text: string): Promise<void> => {
-  const config = configOf(text);
+  const config = configOf(text, {}, schedule);
   const options = {
     store,
     config: () => config,
-    scheduled: async () => scheduled,
+    redactor: redactor(),
     clock,
     log: quietLog().log,
     process: 't',
@@ -168,14 +169,14 @@ test('of a sync without a service level that is what a schedule promises, or the
   await ended(store, clock, 'users', { kind: 'diff', report: { pairs: pairs({ users: 0 }) } });
   await look(only('unverified'));
   assert.deepEqual(await standing('unverified'), []);
-  scheduled = new Set(['licences']);
+  schedule = 'schedule: { every: 1h }';
   await look(only('unverified'));
   assert.deepEqual(
     await standing('unverified'),
     [['syncs/licences/licences', 'firing']],
     'not of a pair that is no more',
   );
-  scheduled = new Set();
+  schedule = '';
   await look(only('unverified', '{ after: 26h }'));
   assert.deepEqual(await standing('unverified'), []);
   await forget();

@@ -24,17 +24,18 @@ export const heldClock = (): Clock & { at: number } => ({
   sleep: () => Promise.resolve(),
 });
 
-const base = `version: 1
+const base = (schedule: string): string => `version: 1
 endpoints:
   vendor: { url: "sqlite:a.db" }
   crm: { url: "sqlite:b.db", writable: true }
 syncs:
-  licences: { source: vendor, target: crm, pairs: [licences, plans] }
+  licences: { source: vendor, target: crm, pairs: [licences, plans]${schedule === '' ? '' : `, ${schedule}`} }
   users: { source: vendor, target: crm, slo: { verified_within: 1h, agree: 90%, window: 20h } }
 `;
 
-export const configOf = (text = '', env: Readonly<Record<string, string>> = {}): Config => {
-  const document = parseConfigDocument('lockstep.yaml', `${base}${text}`);
+/** `schedule`: of the sync `licences`. */
+export const configOf = (text = '', env: Readonly<Record<string, string>> = {}, schedule = ''): Config => {
+  const document = parseConfigDocument('lockstep.yaml', `${base(schedule)}${text}`);
   const around = { env, dotenv: { file: '.env', values: undefined }, baseDir: '/' };
   return resolveConfig(validateConfig(document), document, '/', around);
 };

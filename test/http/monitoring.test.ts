@@ -18,7 +18,7 @@ const look = () => {
     {
       store,
       config: () => ({ ...config, alerts: { ...config.alerts, everyMs: 0 } }),
-      scheduled: async () => new Set(),
+      redactor: { redact: (text) => text },
       clock: systemClock,
       log,
       process: 'test',

@@ -65,9 +65,9 @@ export const serve: Command = async (context: Context, _args, flags) => {
     {
       store,
       config: service.config,
-      scheduled: async (o) => new Set((await store.schedules.list(o)).map((s) => s.sync)),
       clock,
       log,
+      redactor,
       process: service.name,
     },
     { signal },
