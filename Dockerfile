@@ -23,7 +23,7 @@ RUN npm ci --omit=dev --no-audit --no-fund && npm cache clean --force
 FROM build AS test
 # hadolint ignore=DL3008
 RUN apt-get update \
-  && apt-get install --yes --no-install-recommends ca-certificates git procps \
+  && apt-get install --yes --no-install-recommends ca-certificates procps \
   && rm -rf /var/lib/apt/lists/*
 COPY . .
 ENV CI=1

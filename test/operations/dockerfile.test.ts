@@ -54,6 +54,11 @@ test('what is copied is there, and is not kept out of the build', () => {
   }
   assert.ok(seen >= 12, `saw only ${seen} sources`);
   assert.equal(of('ADD').length, 0);
+  // the stage that runs the tests has everything that they read
+  for (const file of globSync(['*', 'deploy/**', 'examples/**', '.devcontainer/*', '.ci/*'], { cwd: root }))
+    if (!/^(node_modules|dist|coverage)$/.test(file))
+      for (const pattern of ignored)
+        assert.ok(!matchesGlob(file, pattern) || /\.(tgz|log)$/.test(file), `${file} is kept out by ${pattern}`);
 });
 
 test('the image holds what the package holds, and only the dependencies that it runs with', () => {
@@ -105,6 +110,7 @@ test('units of systemd start commands that exist, and wait longer than these tak
     );
     assert.match(text, /^ExecReload=\/bin\/kill -HUP \$MAINPID$/m);
     assert.ok(Number(/^TimeoutStopSec=(\d+)s$/m.exec(text)?.[1]) >= 30);
+    assert.match(text, /^StartLimitIntervalSec=0$/m);
     assert.match(text, /^User=(?!root)\w+$/m);
     for (const line of text.split('\n'))
       assert.match(line, /^(#.*|\[(Unit|Service|Install)\]|[A-Z][A-Za-z]+=.*|)$/, `${unit}: ${line}`);

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { loadConfig } from '../../src/config/load.ts';
 import { catalogue } from '../../src/telemetry/catalogue.ts';
-import { listOf, objectsOf, root, yamlOf } from './read.ts';
+import { listOf, objectsOf, root, textOf, yamlOf } from './read.ts';
 
 const folder = 'deploy/kubernetes';
 const kustomization = yamlOf(`${folder}/kustomization.yaml`);
@@ -142,6 +142,11 @@ test('workers follow a metric that there is', () => {
   assert.equal(worker.spec.replicas, undefined, 'two who say how many would fight');
   const [external] = asked.filter((m: { type: string }) => m.type === 'External');
   assert.ok(external.external.metric.name in catalogue, external.external.metric.name);
+  const named = ['operations', 'scaling'].flatMap(
+    (page) => textOf(`docs/guide/${page}.md`).match(/\blockstep_\w+/g) ?? [],
+  );
+  assert.ok(named.length >= 4);
+  for (const name of named) assert.ok(name in catalogue || name === 'lockstep_control', name);
 });
 
 test('the configuration can be read with the variables of the secret, and may listen', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -109,6 +109,7 @@ export const runCommandsOfTheImage = async (program: string, path: string): Prom
     await using worker = start(program, services.worker.command, at('worker'));
     await untilCopied(crm, worker);
     assert.deepEqual([await worker.stop(), await api.stop()], [0, 0], worker.stderr() + api.stderr());
+    assert.deepEqual(readdirSync(folder), ['lockstep.yaml'], 'the folder of the configuration may be read-only');
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
