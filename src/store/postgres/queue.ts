@@ -4,7 +4,9 @@ import { LockstepError } from '../../model/errors.ts';
 import type { Job, Queue, QueueName } from '../../model/queue.ts';
 import type { Json } from '../../model/store.ts';
 import { type Connection, type Database, lockKey } from './database.ts';
+import { storeError } from './errors.ts';
 import type { Listener } from './listen.ts';
+import { inTransaction } from './transaction.ts';
 
 const schema = 'lockstep_queue';
 const names: readonly QueueName[] = ['run', 'segment'];
@@ -64,9 +66,9 @@ export const openQueue = (database: Database, listener: Listener): QueueInside =
     const boss = new PgBoss({ schema, db: over(database, o), schedule: false, supervise: false, reindex: false });
     // Failures of calls reject; this one is about its timers.
     boss.on('error', () => {});
-    await database.lend(o, async (connection) => {
+    await inTransaction(database, o, async (connection) => {
       // Several processes start at once, and only one can make the tables.
-      await connection.query(`select pg_advisory_lock(${lockKey('$1')})`, ['make queue'], o);
+      await connection.query(`select pg_advisory_xact_lock(${lockKey('$1')})`, ['make queue'], o);
       await boss.start();
       for (const name of names) {
         if (await boss.getQueue(name)) continue;
@@ -79,7 +81,6 @@ export const openQueue = (database: Database, listener: Listener): QueueInside =
           deleteAfterSeconds: 3600,
         });
       }
-      await connection.query(`select pg_advisory_unlock(${lockKey('$1')})`, ['make queue'], o);
     });
     return boss;
   };
@@ -91,103 +92,109 @@ export const openQueue = (database: Database, listener: Listener): QueueInside =
     });
     return starting;
   };
-  const addWith: QueueInside['addWith'] = async (connection, queue, { data, lane }, o) => {
-    const boss = await started();
-    await boss.send(queue, { data, lane }, { group: { id: lane }, db: over(connection, o) });
-    await notify(connection, o);
+  /** Its failures as those of any other statement. */
+  const asked = async <T>(o: Cancel, work: (boss: PgBoss) => Promise<T>): Promise<T> => {
+    try {
+      return await work(await started());
+    } catch (error) {
+      o.signal.throwIfAborted();
+      ended.signal.throwIfAborted();
+      throw storeError(error, database.description);
+    }
   };
+  const addWith: QueueInside['addWith'] = (connection, queue, { data, lane }, o) =>
+    asked(o, async (boss) => {
+      await boss.send(queue, { data, lane }, { group: { id: lane }, db: over(connection, o) });
+      await notify(connection, o);
+    });
   return {
-    ready: async () => void (await started()),
+    ready: (o) => asked(o, async () => {}),
     addWith,
-    add: async (queue, jobs, o) => {
-      const boss = await started();
-      await boss.insert(
-        queue,
-        jobs.map(({ data, lane }) => ({ data: { data, lane }, group: { id: lane } })),
-        { db: over(database, o) },
-      );
-      await notify(database, o);
-    },
-    take: async (queue, o) => {
-      const boss = await started();
-      const jobs: Job[] = [];
-      // One by one: several at once would not come in the order in which they were added.
-      while (jobs.length < o.most) {
-        const except = [...(o.except ?? []), ...jobs.map((j) => j.lane)];
-        const [found] = await boss.fetch<{ data: Json; lane: string }>(queue, {
-          groupConcurrency: 1,
-          ignoreGroups: except,
-          db: over(database, o),
-        });
-        if (!found) break;
-        jobs.push({ id: found.id, data: found.data.data, lane: found.data.lane, attempt: found.retryCount });
-      }
-      return jobs;
-    },
-    done: async (queue, job, o) => {
-      const boss = await started();
-      await boss.complete(queue, { id: job.id, retryCount: job.attempt }, null, { db: over(database, o) });
-      // Its lane is free.
-      await notify(database, o);
-    },
-    putBack: async (queue, job, o) => {
-      const boss = await started();
-      await boss.fail(queue, { id: job.id, retryCount: job.attempt }, null, { db: over(database, o) });
-      if (o.tell) await notify(database, o);
-    },
-    depth: async (queue, o) => {
-      await started();
-      const [row] = await database.query(
-        `select count(*) filter (where state in ('created', 'retry'))::int as queued,
+    add: (queue, jobs, o) =>
+      asked(o, async (boss) => {
+        await boss.insert(
+          queue,
+          jobs.map(({ data, lane }) => ({ data: { data, lane }, group: { id: lane } })),
+          { db: over(database, o) },
+        );
+        await notify(database, o);
+      }),
+    take: (queue, o) =>
+      asked(o, async (boss) => {
+        const jobs: Job[] = [];
+        // One by one: several at once would not come in the order in which they were added.
+        while (jobs.length < o.most) {
+          const except = [...(o.except ?? []), ...jobs.map((j) => j.lane)];
+          const [found] = await boss.fetch<{ data: Json; lane: string }>(queue, {
+            groupConcurrency: 1,
+            ignoreGroups: except,
+            db: over(database, o),
+          });
+          if (!found) break;
+          jobs.push({ id: found.id, data: found.data.data, lane: found.data.lane, attempt: found.retryCount });
+        }
+        return jobs;
+      }),
+    done: (queue, job, o) =>
+      asked(o, async (boss) => {
+        await boss.complete(queue, { id: job.id, retryCount: job.attempt }, null, { db: over(database, o) });
+        // Its lane is free.
+        await notify(database, o);
+      }),
+    putBack: (queue, job, o) =>
+      asked(o, async (boss) => {
+        await boss.fail(queue, { id: job.id, retryCount: job.attempt }, null, { db: over(database, o) });
+        if (o.tell) await notify(database, o);
+      }),
+    depth: (queue, o) =>
+      asked(o, async () => {
+        const [row] = await database.query(
+          `select count(*) filter (where state in ('created', 'retry'))::int as queued,
            count(*) filter (where state = 'active')::int as active,
            coalesce(extract(epoch from now() - min(created_on) filter (where state in ('created', 'retry'))) * 1000, 0)::float8 as oldest
          from ${schema}.job where name = $1`,
-        [queue],
-        o,
-      );
-      return {
-        queued: row!['queued'] as number,
-        active: row!['active'] as number,
-        oldestMs: Math.max(0, Math.round(row!['oldest'] as number)),
-      };
-    },
-    mend: async (requeued, o) => {
-      const boss = await started();
-      const rows = await database.query(
-        `select j.id, j.retry_count as attempt, r.state <> 'queued' as ended
+          [queue],
+          o,
+        );
+        return {
+          queued: row!['queued'] as number,
+          active: row!['active'] as number,
+          oldestMs: Math.max(0, Math.round(row!['oldest'] as number)),
+        };
+      }),
+    mend: (requeued, o) =>
+      asked(o, async (boss) => {
+        const rows = await database.query(
+          `select j.id, j.retry_count as attempt, r.state <> 'queued' as ended
          from ${schema}.job j join lockstep_control.run r on r.id = j.data #>> '{data,run}'
          where j.name = 'run' and j.state = 'active' and r.state <> 'running'
            and (r.id = any ($1::text[]) or j.started_on < now() - $2 * interval '1 second')`,
-        [requeued, claimSeconds],
-        o,
-      );
-      for (const { id, attempt, ended: over } of rows as unknown as readonly Stray[]) {
-        const job = { id, retryCount: attempt };
-        if (over) await boss.complete('run', job);
-        else await boss.fail('run', job);
-      }
-      const lost = await database.query(
-        `select r.id, r.lane from lockstep_control.run r
+          [requeued, claimSeconds],
+          o,
+        );
+        for (const { id, attempt, ended: over } of rows as unknown as readonly Stray[]) {
+          const job = { id, retryCount: attempt };
+          if (over) await boss.complete('run', job);
+          else await boss.fail('run', job);
+        }
+        const lost = await database.query(
+          `select r.id, r.lane from lockstep_control.run r
          where r.requested is not null and r.state = 'queued' and r.asked_at < now() - $1 * interval '1 second'
            and not exists (select from ${schema}.job j
              where j.name = 'run' and j.state in ('created', 'retry', 'active') and j.data #>> '{data,run}' = r.id)`,
-        [claimSeconds],
-        o,
-      );
-      for (const run of lost)
-        await boss.send(
-          'run',
-          { data: { run: run['id'] }, lane: run['lane'] },
-          { group: { id: run['lane'] as string } },
+          [claimSeconds],
+          o,
         );
-      if (rows.length + lost.length > 0) await notify(database, o);
-    },
+        for (const run of lost)
+          await boss.send(
+            'run',
+            { data: { run: run['id'] }, lane: run['lane'] },
+            { group: { id: run['lane'] as string } },
+          );
+        if (rows.length + lost.length > 0) await notify(database, o);
+      }),
     arrivals: (o) => listener.arrivals('lockstep_queue', pollMs, o),
-    tend: async (o) => {
-      const boss = await started();
-      o.signal.throwIfAborted();
-      await boss.supervise();
-    },
+    tend: (o) => asked(o, (boss) => boss.supervise()),
     [Symbol.asyncDispose]: async () => {
       const boss = await starting?.catch(() => undefined);
       await boss?.stop({ graceful: false, close: false }).catch(() => {});
