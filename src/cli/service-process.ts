@@ -68,7 +68,14 @@ export const openService = async (
   const sampling = keepSamples({ process: name, store, endpoints, timings, log, clock: context.clock, signal });
   const followers: (() => void)[] = [];
   const hangup = context.onHangup(() => {
-    void configOf(context, flags).then(
+    const reading = configOf(context, flags).then((read) => {
+      // What is read later must not be found wrong only then.
+      read?.server();
+      read?.audit();
+      read?.checkpointEveryMs();
+      return read;
+    });
+    void reading.then(
       (read) => {
         if (read === undefined) return log.error('configuration is gone, the old one stays', { file: config.file });
         config = read;

@@ -96,12 +96,18 @@ export const prepareAccess = async (o: {
   };
 };
 
-/** The same answer as long as the question is about the same thing. */
+/** The same answer as long as the question is about the same thing; the one before where there is none to the new. */
 const memo = <K, V>(key: () => K, make: (key: K) => V): (() => V) => {
-  let last: { readonly key: K; readonly value: V } | undefined;
+  let last = { key: key(), value: make(key()) };
   return () => {
     const now = key();
-    if (!last || last.key !== now) last = { key: now, value: make(now) };
+    if (last.key !== now) {
+      try {
+        last = { key: now, value: make(now) };
+      } catch {
+        last = { ...last, key: now };
+      }
+    }
     return last.value;
   };
 };

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import type { Server as TlsServer } from 'node:tls';
 import { LockstepError } from '../model/errors.ts';
 import type { Api } from './api.ts';
 import { type AppOptions, buildApp } from './app.ts';
@@ -14,6 +15,8 @@ export interface HttpOptions extends AppOptions {
 export interface HttpServer {
   /** e.g. `http://127.0.0.1:8000`. */
   readonly url: string;
+  /** Shows this certificate to connections from now on. Throws when it cannot be read; without TLS nothing happens. */
+  renew(tls: { readonly key: string; readonly cert: string }): void;
   /** Takes no new requests, ends the streams, lets what is in hand finish, then stops it. */
   close(): Promise<void>;
 }
@@ -45,6 +48,9 @@ export const startHttp = async (api: Api, o: HttpOptions): Promise<HttpServer> =
   let closed: Promise<void> | undefined;
   return {
     url: `${o.tls ? 'https' : 'http'}://${host}:${port}`,
+    renew: (tls) => {
+      if (o.tls) (app.server as unknown as TlsServer).setSecureContext({ ...tls, minVersion: 'TLSv1.2' });
+    },
     close: () =>
       (closed ??= (async () => {
         const hard = setTimeout(() => app.server.closeAllConnections(), o.drainMs ?? 10_000);

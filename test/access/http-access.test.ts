@@ -39,7 +39,7 @@ const routes: Routes = (app) => {
   );
 };
 const start = async (text: string, more: { host?: string } = {}) => {
-  const config = await serverConfig(text);
+  let config = await serverConfig(text);
   const abort = new AbortController();
   const api = {
     version: '0',
@@ -56,7 +56,10 @@ const start = async (text: string, more: { host?: string } = {}) => {
     await server.close();
   };
   after(close);
-  return { ...access, url: server.url, close };
+  const reload = async (next: string): Promise<void> => {
+    config = await serverConfig(next);
+  };
+  return { ...access, url: server.url, renew: server.renew, reload, close };
 };
 const token = async (name: string, wish: object): Promise<string> =>
   (await makeToken(store.tokens, { name, ...wish }, { actor: 'me@laptop' }, systemClock, o)).secret;
@@ -174,6 +177,10 @@ test('requests are limited per caller, with headers that say so', async () => {
   );
   assert.match(fourth.headers.get('retry-after')!, /^3[56]\d\d$/);
   assert.equal((await ask(`${own.url}/who`, first)).status, 200, 'another caller');
+  await own.reload('server: { rate_limit: { requests: "${env:NOT_SET_HERE}" } }');
+  assert.equal((await ask(`${own.url}/who`, viewer)).status, 429, 'the limit before stays');
+  await own.reload('server: { rate_limit: { requests: 9, per: 1h } }');
+  assert.equal((await ask(`${own.url}/who`, viewer)).status, 200);
   for (const probe of ['/livez', '/readyz'])
     for (let i = 0; i < 4; i++)
       assert.equal((await ask(`${own.url}${probe}`)).status, 200, `${probe} is always answered`);
@@ -213,24 +220,31 @@ test('who has a token of the identity provider comes in, with the roles that it 
   await own.close();
 });
 
-test('TLS is served by itself, and asked for again', async () => {
+test('TLS is served by itself, asked for again, and takes a new certificate', async () => {
   const { cert, key } = selfSigned();
   const indented = (pem: string): string => pem.trim().replaceAll('\n', '\n      ');
   const own = await start(
     `server:\n  tls:\n    cert: |\n      ${indented(cert)}\n    key: |\n      ${indented(key)}\n`,
   );
   assert.match(own.url, /^https:/);
-  const seen = await new Promise<{ status: number; hsts: unknown }>((resolve, reject) => {
-    const headers = { authorization: `Bearer ${viewer}` };
-    tls(`${own.url}/who`, { ca: cert, headers }, (reply) => {
-      reply.resume();
-      resolve({ status: reply.statusCode!, hsts: reply.headers['strict-transport-security'] });
-    })
-      .on('error', reject)
-      .end();
-  });
-  assert.deepEqual(seen, { status: 200, hsts: 'max-age=31536000' });
+  const seen = (ca: string) =>
+    new Promise<{ status: number; hsts: unknown }>((resolve, reject) => {
+      const headers = { authorization: `Bearer ${viewer}` };
+      tls(`${own.url}/who`, { ca, headers, agent: false }, (reply) => {
+        reply.resume();
+        resolve({ status: reply.statusCode!, hsts: reply.headers['strict-transport-security'] });
+      })
+        .on('error', reject)
+        .end();
+    });
+  assert.deepEqual(await seen(cert), { status: 200, hsts: 'max-age=31536000' });
   await assert.rejects(fetch(own.url.replace('https', 'http')), TypeError);
+  const next = selfSigned();
+  assert.throws(() => own.renew({ cert: next.cert, key }), /key values mismatch/);
+  assert.equal((await seen(cert)).status, 200, 'the old one stays');
+  own.renew(next);
+  assert.equal((await seen(next.cert)).status, 200);
+  await assert.rejects(seen(cert), /self-signed certificate|certificate/);
   await own.close();
 });
 

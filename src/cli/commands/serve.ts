@@ -2,12 +2,13 @@ import { watchAlerts } from '../../alerts/watch.ts';
 import type { Config } from '../../config/config.ts';
 import { prepareAccess } from '../../http/prepare-access.ts';
 import { allRoutes } from '../../http/routes.ts';
-import { startHttp } from '../../http/server.ts';
+import { type HttpServer, startHttp } from '../../http/server.ts';
 import { letYoungHeapGrow } from '../../lib/heap.ts';
 import { writeCheckpoints } from '../../service/checkpoints.ts';
 import { checkedDesk } from '../../service/desk.ts';
 import { startScheduler } from '../../service/scheduler.ts';
 import { supervise } from '../../service/supervise.ts';
+import type { Log } from '../../telemetry/log.ts';
 import { type Command, type Context, type Flags, tell } from '../context.ts';
 import { exitCodes } from '../exit.ts';
 import { numberFlag } from '../read-flags.ts';
@@ -17,6 +18,16 @@ import { keepWorkers } from '../worker-processes.ts';
 
 const workersOf = (flags: Flags, config: Config): number =>
   flags.workers === undefined ? config.server().workers : numberFlag('--workers', flags.workers);
+
+/** A certificate that was renewed is in the files that the configuration names. */
+const renewTls = (http: HttpServer, config: Config, log: Log): void => {
+  try {
+    const tls = config.server().tls?.();
+    if (tls) http.renew(tls);
+  } catch (error) {
+    log.error('the certificate cannot be read, the old one stays', { error });
+  }
+};
 
 export const serve: Command = async (context: Context, _args, flags) => {
   letYoungHeapGrow();
@@ -76,6 +87,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
   service.onReload(() => {
     void scheduler.reload().catch((error: unknown) => log.error('schedules are not read again', { error }));
     workers.reload();
+    renewTls(http, service.config(), log);
   });
   log.info('listening', { url: http.url, workers: workersOf(flags, service.config()), store: store.description });
   if (warning !== undefined) await tell(context, warning);
