@@ -33,7 +33,7 @@ export interface PreparedAccess {
  */
 export const prepareAccess = async (o: {
   readonly store: Store;
-  /** As it is now: a reload changes the rate limit at once; addresses, TLS and identity providers at the next start. */
+  /** As it is now: a reload changes the rate limit at once; addresses and identity providers at the next start. */
   readonly config: () => Config | undefined;
   readonly host?: string;
   readonly port?: number;
