@@ -25,6 +25,10 @@ export const addDocs = (
   app.get('/docs', { config: html, schema: { hide: true } }, async (_request, reply) =>
     reply.type('text/html; charset=utf-8').send(docsPage(await made())),
   );
+  for (const near of ['/', '/docs/'])
+    app.get(near, { config: { scope: 'public', produces: html.produces }, schema: { hide: true } }, (_request, reply) =>
+      reply.redirect('/docs', 307),
+    );
   app.get('/docs/errors', { config: html, schema: { hide: true } }, async (_request, reply) =>
     reply.type('text/html; charset=utf-8').send(errorsPage()),
   );

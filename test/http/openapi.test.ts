@@ -96,6 +96,7 @@ test('random requests, right and wrong, get no failure of ours and no answer tha
     document,
     {
       names: [
+        'things',
         'items',
         'look',
         'strict',

@@ -57,7 +57,7 @@ endpoints:
   left: { url: "\${env:LEFT}" }
   right: { url: "\${env:RIGHT}", writable: true }
 records:
-  items: { endpoint: right, table: public.items, key: id }
+  things: { endpoint: right, table: public.items, key: id }
 syncs:
   items: { source: left, target: right, mode: mirror, settle: 0s, differences: { sql: true },
     guards: { max_changes: 500, max_change_ratio: 100%, max_deletes: 5 }, pairs: [ { source: public.items, key: [id] } ] }
