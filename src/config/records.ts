@@ -106,11 +106,11 @@ export const recordOf = (
   }
   const masks = Object.fromEntries(Object.entries(r.mask ?? {}).map(([column, { unless }]) => [column, unless]));
   const key = typeof r.key === 'string' ? [r.key] : r.key;
-  const hidden = key?.find((column) => masks[column] !== undefined);
+  const hidden = key?.find((column) => Object.hasOwn(masks, column));
   if (hidden !== undefined)
     throw wrong('mask', `${hidden} is of the key, and a key is in every URL: it cannot be masked`);
   const version = r.etag === undefined || r.etag === 'content' ? undefined : r.etag;
-  if (version !== undefined && masks[version] !== undefined)
+  if (version !== undefined && Object.hasOwn(masks, version))
     throw wrong('etag', `${version} is masked, and an ETag is shown to everybody`);
   let rowFilter: readonly FilterTerm[] = [];
   try {

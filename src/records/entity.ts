@@ -122,14 +122,18 @@ const comparable = ({ type }: Column): boolean => type.kind !== 'json' && type.k
 export const openEntity = async (config: RecordEntity, endpoint: Endpoint, o: Cancel): Promise<Entity> => {
   if (!endpoint.rows)
     throw wrong(config, `${endpoint.name} is a ${endpoint.engine} endpoint, which serves no rows one by one`);
-  const schema = /^(.*)\.[^.]+$/.exec(config.table)?.[1];
+  // a schema's name may hold dots, and so may a table's
+  const schemas = [...config.table.matchAll(/\./g)].map(({ index }) => config.table.slice(0, index));
   const table = tableOf(
     config,
-    await endpoint.inspect({ ...o, ...(schema === undefined ? {} : { schemas: [schema] }) }),
+    await endpoint.inspect({ ...o, ...(schemas.length === 0 ? {} : { schemas }) }),
     endpoint.name,
   );
   checkNames(config, table);
   const keyNames = keyOf(config, table);
+  const masked = keyNames.find((name) => Object.hasOwn(config.masks, name));
+  if (masked !== undefined)
+    throw wrong(config, `mask: ${masked} is of the key, and a key is in every URL: it cannot be masked`);
   const rows = await endpoint.rows.of(table, keyNames, o);
   // a replica stands in: it is written again when the primary is back
   const writable = rows.write !== undefined || endpoint.standIn !== undefined;
@@ -145,7 +149,7 @@ export const openEntity = async (config: RecordEntity, endpoint: Endpoint, o: Ca
   const fieldOf = (column: Column): Field => {
     const { name } = column;
     const shown = (config.columns === undefined || config.columns.includes(name)) && !column.unreadable;
-    const unless = config.masks[name];
+    const unless = Object.hasOwn(config.masks, name) ? config.masks[name] : undefined;
     const listed = (names: readonly string[] | undefined): boolean =>
       names === undefined ? shown : names.includes(name);
     const stored = column.generated === undefined && !column.unreadable;

@@ -148,12 +148,14 @@ const staleOf = (entity: Entity, p: Prepared, found: StoredRow, view: View): Err
   const column = p.written?.columns.find((name) => Object.hasOwn(entity.config.transitions, name));
   if (column === undefined) return changed();
   const now = view.cell(found.cells, column);
+  const wanted = p.written!.cells[p.written!.columns.indexOf(column)] ?? 'null';
+  // what is not shown is not told by a refusal either
+  if (!entity.fields.get(column)!.shown)
+    return new LockstepError('CONFLICT', `${column} cannot become ${wanted} from what it is now`);
   const next = allowedAfter(entity, column, now);
-  return new LockstepError(
-    'CONFLICT',
-    `${column} is ${now ?? 'null'}: it cannot become ${p.written!.cells[p.written!.columns.indexOf(column)] ?? 'null'}`,
-    { hint: next.length === 0 ? `${now ?? 'null'} is a last value.` : `It may become ${next.join(', ')}.` },
-  );
+  return new LockstepError('CONFLICT', `${column} is ${now ?? 'null'}: it cannot become ${wanted}`, {
+    hint: next.length === 0 ? `${now ?? 'null'} is a last value.` : `It may become ${next.join(', ')}.`,
+  });
 };
 
 /** Columns that are read back: what is shown, the key, the version, and what transitions look at. */

@@ -15,6 +15,8 @@ import { connectSide } from '../../src/service/connect.ts';
 import { openEndpoints } from '../../src/service/endpoints-open.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
+import { openFailures } from '../../src/telemetry/failures.ts';
+import { openTimings } from '../../src/telemetry/timings.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { testAuditKeys } from '../store/fresh-store.ts';
 import { o } from '../store/plain.ts';
@@ -56,6 +58,8 @@ export const recordsService = async (yaml: string, env: Readonly<Record<string, 
     endpoints,
     events: store.events,
     config: () => config,
+    timings: openTimings(systemClock),
+    failures: openFailures(),
     clock: systemClock,
     redactor: secrets,
     signal: abort.signal,

@@ -205,6 +205,10 @@ const conditional = z.looseObject({
 const config = { scope: 'records:write', objects: 'checked', problems: [404, 405, 409, 412, 428, 502, 504] } as const;
 const hint = 'GET the record; its ETag is the value.';
 
+const mustBeOne = (seen: readonly string[]): void => {
+  if (seen.length > 1) throw new HttpProblem('PARAMETER', 'If-Match: one ETag, that of the record as you have seen it');
+};
+
 export const addRecordWrites = (app: FastifyInstance, x: RecordRoutes): void => {
   app.post(
     '/api/v1/records/:entity',
@@ -244,8 +248,7 @@ export const addRecordWrites = (app: FastifyInstance, x: RecordRoutes): void => 
     async (request, reply) => {
       const name = nameOf(request, (request.params as { entity: string }).entity);
       const seen = ifMatch(request, hint);
-      if (seen.length > 1)
-        throw new HttpProblem('PARAMETER', 'If-Match: one ETag, that of the record as you have seen it');
+      mustBeOne(seen);
       const o = cancelOfWrite(request);
       const desk = await deskOf(x);
       const r = await x.entities.within(name, o, (entity) =>
@@ -277,12 +280,13 @@ export const addRecordWrites = (app: FastifyInstance, x: RecordRoutes): void => 
     async (request, reply) => {
       const name = nameOf(request, (request.params as { entity: string }).entity);
       const seen = ifMatch(request, hint);
+      mustBeOne(seen);
       const o = cancelOfWrite(request);
       const desk = await deskOf(x);
       await x.entities.within(name, o, (entity) =>
         writeRecord(
           entity,
-          { op: 'delete', key: readKey(entity, lastStep(request)), ifMatch: seen.slice(0, 1) },
+          { op: 'delete', key: readKey(entity, lastStep(request)), ifMatch: seen },
           writerOf(request),
           desk,
           o,
