@@ -1,4 +1,4 @@
-import type { Run } from '../../model/store.ts';
+import type { Phase, Run } from '../../model/store.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
@@ -63,6 +63,9 @@ export const runsTable = async (out: Out, runs: readonly Run[]): Promise<void> =
   await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
 };
 
+const phaseText = (phase: Phase): string =>
+  phase.finished === undefined ? `${phase.name} …` : `${phase.name} ${duration(phase.finished - phase.started)}`;
+
 /** The head of one run: what, where, when, how it ended. */
 export const runHead = async (out: Out, run: Run): Promise<void> => {
   const style = styleOf(out.color);
@@ -79,6 +82,7 @@ export const runHead = async (out: Out, run: Run): Promise<void> => {
     ...(run.target
       ? [['  target', `${run.target.name}   ${inert(run.target.description)}   ${run.target.version}`]]
       : []),
+    ...(run.phases.length === 0 ? [] : [['  phases', run.phases.map(phaseText).join(' · ')]]),
     ...(run.plan === null ? [] : [['  plan', run.plan]]),
     ...(run.parent === null ? [] : [['  belongs to', run.parent]]),
     ...(run.error === null
