@@ -132,7 +132,9 @@ const rules = z.strictObject({
   }).optional(),
   unverified: rule('A pair was not proved to agree for too long.', {
     after: duration
-      .describe('Default: `slo.verified_within` of the sync; for syncs without one 24h after the first run.')
+      .describe(
+        'Default: `slo.verified_within` of the sync; without one, for syncs that start by themselves, 24h or twice the longest time between two starts.',
+      )
       .optional(),
   }).optional(),
   error_budget: rule('The time in which a pair may be without proof is nearly used up (needs `slo`).', {

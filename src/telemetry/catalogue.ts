@@ -60,7 +60,7 @@ export const catalogue = {
     'Share of the pairs of which everything was compared the last time, 0 to 1.',
   ),
   lockstep_quarantined_rows: installation('gauge', ['sync', 'pair'], 'Source rows that break the rules of their pair.'),
-  lockstep_conflicts: installation('gauge', ['sync'], 'Conflicts of the last run that writes.'),
+  lockstep_conflicts_open: installation('gauge', ['sync'], 'Conflicts that the last run that writes has left.'),
 
   lockstep_runs_total: installation(
     'counter',
@@ -68,6 +68,11 @@ export const catalogue = {
     'Runs that ended, by success, failure or cancelled.',
   ),
   lockstep_run_duration_seconds: installation('histogram', ['sync', 'kind', 'outcome'], 'How long runs took.'),
+  lockstep_run_phase_seconds_total: installation(
+    'counter',
+    ['sync', 'phase'],
+    'Time that runs spent in each phase: collect, detect, resolve, apply, record.',
+  ),
   lockstep_run_errors_total: installation('counter', ['sync', 'code'], 'Runs that failed, by error code.'),
   lockstep_rows_compared_total: installation(
     'counter',

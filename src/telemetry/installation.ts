@@ -114,7 +114,7 @@ const ofRuns = (runs: readonly RunFact[], since: number): readonly Sample[] => {
       );
     }
     if ((r.kind === 'sync' || r.kind === 'apply') && r.state === 'done' && once('conflicts', r.sync))
-      samples.push(gauge('lockstep_conflicts', { sync: r.sync }, r.conflicts));
+      samples.push(gauge('lockstep_conflicts_open', { sync: r.sync }, r.conflicts));
     if (r.finished >= since && r.state !== 'cancelled') {
       const n = recent.get(r.sync) ?? { done: 0, all: 0 };
       recent.set(r.sync, { done: n.done + Number(r.state === 'done'), all: n.all + 1 });

@@ -148,6 +148,8 @@ test('totals only grow: a run that ends twice counts what is more, and its outco
   const id = await ended('f', 0, report(3), { kind: 'apply', state: 'failed' });
   assert.equal(await total('lockstep_changes_total', { ...labels, op: 'insert' }), 3);
   await store.runs.resume(id, o);
+  const phase = (name: string, from: number) => ({ name, started: start + from, finished: start + from + 1500 });
+  await store.runs.update(id, { phases: [phase('detect', 0), phase('apply', 3000)] }, o);
   const end = { state: 'done', exit: 0, finished: start + 9000 } as const;
   await store.runs.finish(id, { ...end, report: report(10) }, o);
   await store.runs.finish(id, { ...end, report: report(10) }, o);
@@ -157,6 +159,7 @@ test('totals only grow: a run that ends twice counts what is more, and its outco
   assert.equal(await total('lockstep_runs_total', { ...labels, outcome: 'success' }), 1);
   assert.equal(await total('lockstep_run_errors_total', { ...labels, code: 'CONNECT' }), 1);
   assert.equal(await total('lockstep_run_duration_seconds_bucket', { ...labels, le: '5', outcome: 'failure' }), 1);
+  assert.equal(await total('lockstep_run_phase_seconds_total', labels), 1.5);
   const [fact] = (await monitoring.lastRuns(3, o)).filter((f) => f.sync === 'f');
   assert.deepEqual([fact!.state, fact!.created, fact!.skipped, fact!.code], ['done', 10, 1, null]);
 });

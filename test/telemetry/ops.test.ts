@@ -25,6 +25,9 @@ const everything = async (): Promise<string> => {
   const clock = heldClock();
   const hostile = 'a"b\\c\nd{x="y"}';
   await ended(store, clock, 'licences', { state: 'failed' });
+  const phased = await store.runs.create(newRun({ kind: 'sync', sync: 'licences', started: clock.at }), o);
+  await store.runs.update(phased.id, { phases: [{ name: 'apply', started: clock.at, finished: clock.at + 500 }] }, o);
+  await store.runs.finish(phased.id, { state: 'cancelled', exit: 130, finished: clock.at }, o);
   const report = {
     verdict: 'differs',
     applied: { insert: 1, update: 1, delete: 1 },

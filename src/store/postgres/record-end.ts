@@ -1,9 +1,9 @@
 import type { Cancel } from '../../model/endpoint.ts';
 import type { Total } from '../../model/monitoring.ts';
-import type { Json, RunError } from '../../model/store.ts';
+import type { Json, Phase, RunError } from '../../model/store.ts';
 import type { Connection } from './database.ts';
 import { factsOfReport, type PairFact, totalsOf } from './run-facts.ts';
-import { fromTime, plainOrNull, plainText, toTime } from './values.ts';
+import { fromJson, fromTime, plainOrNull, plainText, toTime } from './values.ts';
 
 /** Comparisons that came to the same are one proof when they are no further apart. */
 const oneProofMs = 60_000;
@@ -131,7 +131,7 @@ export const recordEnd = async (
   o: Cancel,
 ): Promise<void> => {
   const [run] = await connection.query(
-    'select sync, kind, correlation, started from lockstep_control.run where id = $1',
+    'select sync, kind, correlation, started, phases from lockstep_control.run where id = $1',
     [id],
     { ...o, name: 'run_ended' },
   );
@@ -178,7 +178,13 @@ export const recordEnd = async (
     { ...o, name: 'run_fact' },
   );
   const seconds = Math.max(0, (end.finished - started) / 1000);
-  const more = totalsOf({ kind, sync, state: end.state, seconds }, facts, end.error);
+  const more = totalsOf(
+    { kind, sync, state: end.state, seconds },
+    facts,
+    end.error,
+    // Of a run that goes on after it had ended, those that came since.
+    fromJson<readonly Phase[]>(run['phases']).filter((p) => p.started >= (fromTime(before?.['finished'] ?? null) ?? 0)),
+  );
   await addTotals(connection, before === undefined ? more : onlyMore(more, before, end.state), o);
   if (sync === null) return;
   const measures = Object.entries(facts.measures);
@@ -218,13 +224,15 @@ const counted: Readonly<Record<string, string>> = {
   'lockstep_changes_total any failed': 'failed',
 };
 
+const phaseTotal = 'lockstep_run_phase_seconds_total';
+
 /** Of the totals of a run that had ended before: amounts less what was counted then; its end once per outcome. */
 const onlyMore = (more: readonly Total[], before: Readonly<Record<string, unknown>>, state: string): readonly Total[] =>
   more.flatMap((t) => {
     const { op, outcome } = t.labels;
     const name = op === undefined ? t.metric : `${t.metric} ${op}${op === 'any' ? ` ${outcome}` : ''}`;
     const column = counted[name];
-    if (column === undefined) return before['state'] === state ? [] : [t];
+    if (column === undefined) return before['state'] === state && t.metric !== phaseTotal ? [] : [t];
     const value = t.value - Number(before[column]);
     return value > 0 ? [{ ...t, value }] : [];
   });

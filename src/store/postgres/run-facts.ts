@@ -1,5 +1,5 @@
 import { durationBuckets, type Found, type PairState, type RunFact, type Total } from '../../model/monitoring.ts';
-import type { Json, RunError } from '../../model/store.ts';
+import type { Json, Phase, RunError } from '../../model/store.ts';
 
 /** A pair as a run's report tells it. `left`: rows that still differ after the run; `complete`: all of it was compared. */
 export interface PairFact {
@@ -134,6 +134,7 @@ export const totalsOf = (
   run: { readonly kind: string; readonly sync: string | null; readonly state: string; readonly seconds: number },
   facts: ReportFacts,
   error: RunError | undefined,
+  phases: readonly Phase[],
 ): readonly Total[] => {
   const sync = run.sync ?? '';
   const outcome = run.state === 'done' ? 'success' : run.state === 'failed' ? 'failure' : 'cancelled';
@@ -153,6 +154,17 @@ export const totalsOf = (
     ...(error === undefined
       ? []
       : [{ metric: 'lockstep_run_errors_total', labels: { sync, code: error.code }, value: 1 }]),
+    ...phases.flatMap((p) =>
+      p.finished === undefined
+        ? []
+        : [
+            {
+              metric: 'lockstep_run_phase_seconds_total',
+              labels: { sync, phase: p.name },
+              value: Math.max(0, p.finished - p.started) / 1000,
+            },
+          ],
+    ),
     compared('lockstep_rows_compared_total', facts.pairs.length > 0 ? facts.rows : 0),
     compared('lockstep_differences_found_total', facts.found),
     change('insert', 'applied', facts.created),
