@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { redactor } from '../lib/redact.ts';
 import { type ErrorCode, errorCodes, LockstepError } from '../model/errors.ts';
@@ -37,4 +38,10 @@ test('what passes by itself says when to try again', () => {
   assert.equal(answer(new LockstepError('NOT_FOUND', 'none')).headers['retry-after'], undefined);
   const headers = { allow: 'GET' };
   assert.equal(answer(new HttpProblem('METHOD_NOT_ALLOWED', 'no', { headers })).headers['allow'], 'GET');
+});
+
+test('every code that only the API has is in the reference with its status', () => {
+  const page = readFileSync(new URL('../../docs/reference/errors.md', import.meta.url), 'utf8');
+  for (const [code, { status }] of Object.entries(requestCodes))
+    assert.ok(page.includes(`| \`${code}\` | ${status} |`), `docs/reference/errors.md lacks ${code}`);
 });
