@@ -17,7 +17,11 @@ export const limitsSchema = z.strictObject({
   statement_timeout: duration
     .describe('Longest time one statement may take. Default: none in a run, 30s for a request of the API.')
     .optional(),
-  concurrency: whole('a number').describe('Pieces of work at once. Default: no limit but the pool.').optional(),
+  concurrency: whole('a number')
+    .describe(
+      'Runs at it at once, over all workers; and requests at once, of each server. Default: any number of runs, 6 requests.',
+    )
+    .optional(),
 });
 
 export const retrySchema = z.strictObject({

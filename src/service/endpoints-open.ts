@@ -9,7 +9,7 @@ import type { EndpointHealth, Endpoints } from './endpoints.ts';
 import { type Breaker, type BreakerChange, openBreaker, verdictOn } from './endpoints-breaker.ts';
 import { type Chosen, openPlaces, type Place, type Places, type Wanted } from './endpoints-places.ts';
 import { openShared, requestTimeoutMs, type SharedEndpoint } from './endpoints-shared.ts';
-import { openTurns, type Turns } from './endpoints-turns.ts';
+import { openTurns } from './endpoints-turns.ts';
 import { type Watch, watched } from './endpoints-watch.ts';
 import { notWritable, sideOfEntry } from './job.ts';
 import type { Side } from './side.ts';
@@ -29,8 +29,7 @@ export interface EndpointsOptions {
   readonly random: () => number;
 }
 
-/** How long work waits for a place, and a request of the API for a connection that others use. */
-const workWaitMs = 60_000;
+/** How long a request of the API waits for a connection that others use. */
 const requestWaitMs = 10_000;
 /** Requests that use one shared endpoint at once, where nothing else is said. */
 const requestsAtOnce = 6;
@@ -39,7 +38,6 @@ const requestsAtOnce = 6;
 interface Kept {
   readonly breaker: Breaker;
   readonly places: Places;
-  readonly works: Turns;
   readonly shared: SharedEndpoint;
   engine: string | undefined;
   away: { readonly since: number; readonly chosen: Chosen } | undefined;
@@ -125,7 +123,6 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
 
   const make = (name: string): Kept => {
     const entry = (): EndpointEntry | undefined => x.config().endpoints[name];
-    const turns = (places: () => number, waitMs: number): Turns => openTurns({ endpoint: name, places, waitMs, clock });
     const breaker = openBreaker({
       endpoint: name,
       rule: () => entry()?.breaker ?? defaultBreaker,
@@ -148,14 +145,19 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
     const made: Kept = {
       breaker,
       places,
-      works: turns(() => entry()?.concurrency ?? Number.MAX_SAFE_INTEGER, workWaitMs),
       shared: openShared({
         name,
         entry: () => entryOf(name),
         choose: (o) => chosenOf(made, o),
         watch: (chosen) => watchOf(name, chosen),
         breaker,
-        turns: turns(() => entry()?.concurrency ?? requestsAtOnce, requestWaitMs),
+        // runs have places of their own, over all workers
+        turns: openTurns({
+          endpoint: name,
+          places: () => entry()?.concurrency ?? requestsAtOnce,
+          waitMs: requestWaitMs,
+          clock,
+        }),
         clock,
         signal: ending.signal,
       }),
@@ -199,21 +201,9 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
       const entry = entryOf(name);
       if (o.writable && !entry.writable) throw notWritable(x.config(), entry);
       const at = keep(name);
-      const leave = await at.works.take(o);
-      try {
-        const chosen = await chosenOf(at, { ...o, standIn: (o.standIn ?? false) && !o.writable });
-        const { endpoint } = watched(chosen.endpoint, watchOf(name, chosen));
-        return dressed(endpoint, chosen, async () => {
-          try {
-            await chosen.endpoint[Symbol.asyncDispose]();
-          } finally {
-            leave();
-          }
-        });
-      } catch (error) {
-        leave();
-        throw error;
-      }
+      const chosen = await chosenOf(at, { ...o, standIn: (o.standIn ?? false) && !o.writable });
+      const { endpoint } = watched(chosen.endpoint, watchOf(name, chosen));
+      return dressed(endpoint, chosen, async () => chosen.endpoint[Symbol.asyncDispose]());
     },
     shared,
     probe: async (name, o) => {
