@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import { MemoryReader } from './reader.ts';
+import { memoryRows } from './rows.ts';
 import { MemoryDatabase, type MemoryTable } from './store.ts';
 import { memoryWriter } from './writer.ts';
 
@@ -43,6 +44,7 @@ export const memoryEndpoint = (
       const position = `memory:${++snapshots}`;
       return new MemoryReader(database, { position, batchRows: o.batchRows ?? 1000, ...(onQuery ? { onQuery } : {}) });
     },
+    rows: memoryRows(database, o.writable !== false),
     ...(o.writable === false
       ? {}
       : { writer: memoryWriter(database, { marker: o.marker ?? true, lockMs: o.lockMs ?? 30_000 }) }),
