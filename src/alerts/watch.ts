@@ -44,7 +44,7 @@ export const evaluate = async (o: WatchOptions, c: Cancel): Promise<readonly Ale
     detail: clean(found.detail),
   }));
   const channels = Object.keys(settings.channels);
-  return o.store.alerts.change(
+  const alerts = await o.store.alerts.change(
     turn,
     now,
     (open, silences) =>
@@ -56,6 +56,10 @@ export const evaluate = async (o: WatchOptions, c: Cancel): Promise<readonly Ale
       }),
     c,
   );
+  for (const a of alerts ?? [])
+    if (a.fired !== null && (a.fired === now || a.state === 'resolved'))
+      o.log.info(`alert ${a.state}`, { alert: a.id, rule: a.rule, subject: a.subject, sync: a.sync });
+  return alerts;
 };
 
 /** Sends what is due; how many were sent. Each is held while it is sent, so that no other process sends it, too. */
@@ -103,10 +107,7 @@ export const watchAlerts = async (o: WatchOptions, c: Cancel): Promise<void> => 
   while (!c.signal.aborted) {
     try {
       const { alerts: settings } = o.config();
-      const changed = await evaluate(o, c);
-      for (const a of changed ?? [])
-        if (a.state !== 'pending' && (a.fired === o.clock.now() || a.state === 'resolved') && a.fired !== null)
-          o.log.info(`alert ${a.state}`, { alert: a.id, rule: a.rule, subject: a.subject, sync: a.sync });
+      await evaluate(o, c);
       await sendDue(o, settings, c);
       if (o.clock.elapsed() - tended > 3_600_000) {
         tended = o.clock.elapsed();

@@ -64,6 +64,7 @@ test('a webhook is signed as Standard Webhooks says, and tells what, where, sinc
   await evaluate(w, o);
   assert.equal(await send(w), 1);
   assert.equal(await send(w), 0);
+  assert.match(w.lines.join(), /"rule":"sync_failed","subject":"syncs\/licences".*"alert firing"/);
   const [{ headers, body }] = received as [Received];
   const id = headers['webhook-id'] as string;
   const at = headers['webhook-timestamp'] as string;
@@ -82,6 +83,8 @@ test('a webhook is signed as Standard Webhooks says, and tells what, where, sinc
   await send(w);
   const over = JSON.parse(received[1]!.body).alerts[0];
   assert.deepEqual([over.state, over.id], ['resolved', told.alerts[0].id]);
+  assert.equal(w.lines.filter((line) => line.includes('"alert firing"')).length, 1);
+  assert.equal(w.lines.filter((line) => line.includes('"alert resolved"')).length, 1);
   const { rows } = await database.query(
     `select type from lockstep_control.event where type like 'alert.%' order by id`,
   );
@@ -106,7 +109,7 @@ test('what could not be sent is tried again with growing pauses under the same i
   assert.equal(new Set(received.map((r) => r.headers['webhook-id'])).size, 1);
   assert.deepEqual(await states(), ['ops sent 1']);
   assert.ok(w.lines.every((line) => !line.includes('t0ps3cret') && !line.includes(secret)));
-  assert.match(w.lines[0]!, /127\.0\.0\.1:\d+ answered 503.*alert not sent, tried again later/);
+  assert.match(w.lines.join(), /127\.0\.0\.1:\d+ answered 503.*alert not sent, tried again later/);
 
   await database.query('truncate lockstep_control.alert_delivery');
   answer = () => 500;
