@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { Ajv2019 } from 'ajv/dist/2019.js';
@@ -140,6 +141,19 @@ for (const [file, proxy, apis] of [
     }
   });
 }
+
+test('the scripts that containers run can be read by a shell', () => {
+  const scripts = globSync('deploy/**/*.sh', { cwd: root });
+  assert.equal(scripts.length, 2);
+  for (const script of scripts) {
+    execFileSync('sh', ['-n', join(root, script)]);
+    assert.match(textOf(script), /^set -eu$/m, script);
+    const given = all.find(({ service }) => service.volumes?.some((v) => v.startsWith(`./${script}:`)))!.service;
+    // those that the image sets itself are PGDATA and what it declares
+    for (const [, name] of textOf(script).matchAll(/\$\{?([A-Z_]+)/g))
+      assert.ok(name === 'PGDATA' || name! in given.environment!, `${script} is not given ${name}`);
+  }
+});
 
 test('the API of the example is the same in a container', () => {
   const local = yamlOf('examples/transactions-api/lockstep.yaml');
