@@ -160,8 +160,14 @@ export const openPlaces = (x: {
     await disposeAll(found.filter((c) => c !== chosen || (c === leader && o.writable)));
     if (chosen !== undefined) {
       if (chosen === leader) {
-        const endpoint = o.writable ? await x.connect(chosen.place, o) : chosen.endpoint;
-        return { endpoint, place: chosen.place };
+        if (!o.writable) return { endpoint: chosen.endpoint, place: chosen.place };
+        const endpoint = await x.connect(chosen.place, o);
+        if (same(endpoint)) return { endpoint, place: chosen.place };
+        await endpoint[Symbol.asyncDispose]();
+        throw primaryDown(
+          'another server answers now where the promoted replica was',
+          'Look at what the address leads to.',
+        );
       }
       const { behindMs } = chosen.role;
       return {

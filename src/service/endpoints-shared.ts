@@ -143,6 +143,8 @@ export const openShared = (x: {
             changing = undefined;
           },
         );
+        // it may fail when nobody waits any more
+        changing.catch(() => {});
         found = await orStopped(changing, o.signal);
       }
       const { endpoint, chosen } = found;

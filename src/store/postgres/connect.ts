@@ -5,11 +5,13 @@ import type { Connector } from './database.ts';
 import { storeError } from './errors.ts';
 import { hostsConnector, urlPerHost } from './hosts.ts';
 
-/** For people: without the password. */
-const describeUrl = (text: string): string => {
+/** For people: without the password. What cannot be told apart from one is not shown at all. */
+export const describeUrl = (text: string): string => {
   const found = /^(postgres(?:ql)?:\/\/)(?:([^:@/]*)(?::[^/]*)?@)?([^/?#]*)(\/[^?#]*)?/i.exec(text);
   if (found === null) return 'the given URL';
   const [, scheme, user, hosts, path] = found;
+  const plain = hosts!.split(',').every((host) => /^(\[[^\]]*\]|[^:[\]]*)(:\d+)?$/.test(host.trim()));
+  if (!plain || text.slice(found[0].length).includes('@') || path?.includes('@')) return 'the given URL';
   return `${scheme}${user ? `${user}@` : ''}${hosts}${path ?? ''}`;
 };
 

@@ -158,7 +158,9 @@ export const hostsConnector = (x: { readonly description: string; readonly hosts
   const find = async (o: Cancel): Promise<pg.Client> => {
     const now = performance.now();
     if (last !== undefined && now - last.at < trustMs) {
-      const found = await ask(last.host, o).catch(() => undefined);
+      // one that vanished without a word must not be waited for: the others are asked, too
+      const soon = { signal: AbortSignal.any([o.signal, AbortSignal.timeout(2 * leaderWaitMs)]) };
+      const found = await ask(last.host, soon).catch(() => undefined);
       o.signal.throwIfAborted();
       if (found !== undefined && known(found) && !found.role.standby && found.role.timeline >= timeline)
         return note(found, now);
