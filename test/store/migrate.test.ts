@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
 import { migrate, readMigrations } from '../../src/store/postgres/migrate.ts';
-import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { o } from './plain.ts';
