@@ -28,6 +28,8 @@ const pausesMs: readonly number[] = [5, 30, 120, 600, 1800, 3600, 7200, 14_400, 
 const holdMs = 60_000;
 const atOnce = 20;
 const keptMs = 90 * 86_400_000;
+/** Longer than any service level looks back. */
+const provedMs = 400 * 86_400_000;
 
 /** Looks at every rule once, if it is this process's turn; the alerts that changed or still stand. */
 export const evaluate = async (o: WatchOptions, c: Cancel): Promise<readonly Alert[] | undefined> => {
@@ -112,6 +114,7 @@ export const watchAlerts = async (o: WatchOptions, c: Cancel): Promise<void> => 
       if (o.clock.elapsed() - tended > 3_600_000) {
         tended = o.clock.elapsed();
         await o.store.alerts.forget(o.clock.now() - keptMs, c);
+        await o.store.monitoring.forget(o.clock.now() - provedMs, c);
       }
       away = false;
       await o.clock.sleep(Math.min(Math.max(settings.everyMs, 1000), 5000), c.signal);

@@ -113,6 +113,7 @@ test('a service level has a target, and no shorter time than proofs are told apa
     windowMs: 30 * 86_400_000,
   });
   assert.throws(() => withSlo('{ verified_within: 10s }'), /at least 1m/);
+  assert.throws(() => withSlo('{ window: 400d }'), /at most 366d/);
   assert.equal(read('').syncs['licences']!.slo, undefined);
 });
 

@@ -73,11 +73,13 @@ export const sloOf = (r: Reading, written: WrittenSlo, path: Path): Slo => {
   const verifiedWithinMs = durationAt(r, written.verified_within as string, [...path, 'verified_within'], 24 * hour);
   if (verifiedWithinMs < minute)
     throw configError(r.document, [...path, 'verified_within'], 'verified_within: expected at least 1m');
+  const windowMs = durationAt(r, written.window as string, [...path, 'window'], 30 * 24 * hour);
+  if (windowMs > 366 * 24 * hour) throw configError(r.document, [...path, 'window'], 'window: expected at most 366d');
   return {
     verifiedWithinMs,
     agree: shareAt(r, written.agree, [...path, 'agree'], 0.999),
     drift: shareAt(r, written.drift, [...path, 'drift'], 0),
-    windowMs: durationAt(r, written.window as string, [...path, 'window'], 30 * 24 * hour),
+    windowMs,
   };
 };
 

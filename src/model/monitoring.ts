@@ -185,6 +185,8 @@ export interface Monitoring {
   measuredTotals(o: Cancel): Promise<readonly MeasuredSum[]>;
   /** What this process saw of its endpoints lately; the newest of each process stands. */
   sample(process: string, at: number, samples: readonly EndpointSample[], o: Cancel): Promise<void>;
+  /** Forgets proofs that are older. */
+  forget(before: number, o: Cancel): Promise<void>;
   /** Newer than `since`. */
   samples(since: number, o: Cancel): Promise<readonly (EndpointSample & { readonly process: string })[]>;
 }

@@ -101,8 +101,9 @@ const helpWith = async ({ store, world, clock, name, log }: HelperOptions, told:
     await store.queue.done('segment', told, o);
     const job = jobOfRequest(config, request);
     const sync = syncNamed(config, request.sync);
-    await using source = await endpoints.open(sync.source, { signal, writable: false });
-    await using target = await endpoints.open(sync.target, { signal, writable: false });
+    const reading = { signal, writable: false, ...(run === undefined ? {} : { correlation: run.correlation }) };
+    await using source = await endpoints.open(sync.source, reading);
+    await using target = await endpoints.open(sync.target, reading);
     const { pairs } = await alignAll({ source, target, ...scopeOf(job), signal });
     const pair = pairs.find((p) => p.name === wanted);
     const options = pair && {

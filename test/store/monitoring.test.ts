@@ -135,6 +135,8 @@ test('comparisons a few seconds apart are one proof as long as they come to the 
     late.map((p) => (p.first - start) / minute),
     [1.1, 9],
   );
+  await monitoring.forget(start + 5 * minute, o);
+  assert.equal((await monitoring.proofs(start, o)).filter((p) => p.sync === 'e').length, 1);
 });
 
 test('totals only grow: a run that ends twice counts what is more, and its outcome once', async () => {

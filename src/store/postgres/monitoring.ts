@@ -242,6 +242,9 @@ export const monitoringOf = (database: Database): Monitoring => ({
       o,
     );
   },
+  forget: async (before, o) => {
+    await database.query('delete from lockstep_control.proof where last < $1', [toTime(before)], o);
+  },
   samples: async (since, o) => {
     const rows = await database.query(
       `select endpoint, process, count, failed, p95, breaker from lockstep_control.endpoint_sample
