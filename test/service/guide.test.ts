@@ -10,6 +10,7 @@ import { asked } from './project.ts';
 
 /** The page about the service, by what its configuration and its statement are to the program. */
 
+const { store, database } = await freshStore();
 const page = readFileSync(new URL('../../docs/guide/service.md', import.meta.url), 'utf8');
 const blocks = (language: string): readonly string[] =>
   [...page.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(([, text]) => text!);
@@ -29,7 +30,6 @@ test('the schedules of the guide are read as it says', async (t) => {
 });
 
 test('its statement shows the queue', async () => {
-  const { store, database } = await freshStore();
   await store.desk.request({ kind: 'diff', sync: 's' }, asked, o);
   const [sql] = blocks('sql');
   const { rows } = await database.query(sql!);
