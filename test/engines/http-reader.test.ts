@@ -213,3 +213,11 @@ test('the doctor says what is wrong with an API in plain words', async () => {
     /error vendor: GET \/v2\/licences answered 403 Forbidden: not yours/,
   );
 });
+
+test('the API is told for which run it is asked', async () => {
+  await using api = await startVendorApi({ resources: { licences: licences(3) } });
+  await using endpoint = openApi(api, { correlation: 'c_06dq2k8v4m7x3w' });
+  await rowsOf(endpoint);
+  assert.ok(api.asked.length > 0);
+  for (const { headers } of api.asked) assert.equal(headers['x-request-id'], 'c_06dq2k8v4m7x3w');
+});

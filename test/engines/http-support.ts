@@ -35,6 +35,7 @@ export const openApi = (
     readonly clock?: Clock;
     readonly timeoutMs?: number;
     readonly name?: string;
+    readonly correlation?: string;
   } = {},
 ): Endpoint =>
   new HttpEndpoint(
@@ -44,6 +45,7 @@ export const openApi = (
       writable: o.writable ?? false,
       signal,
       ...(o.timeoutMs === undefined ? {} : { statementTimeoutMs: o.timeoutMs }),
+      ...(o.correlation === undefined ? {} : { correlation: o.correlation }),
     },
     { clock: o.clock ?? hastyClock(), random: () => 0.5 },
   );

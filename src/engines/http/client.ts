@@ -72,6 +72,15 @@ const withoutSecrets = (reply: Reply, secrets: readonly string[]): Reply => {
 
 const isRedirect = (status: number): boolean => [301, 302, 303, 307, 308].includes(status);
 
+interface ClientOptions {
+  readonly side: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly timeoutMs: number;
+  /** The run or request that it asks for. */
+  readonly correlation?: string;
+}
+
 class HttpClient implements ApiClient {
   readonly side: string;
   readonly #config: HttpConfig;
@@ -83,10 +92,7 @@ class HttpClient implements ApiClient {
   clockMs: number | undefined;
   readonly #cache = new Map<string, { readonly etag: string; readonly answer: Answer }>();
 
-  constructor(
-    config: HttpConfig,
-    o: { readonly side: string; readonly clock: Clock; readonly random: () => number; readonly timeoutMs: number },
-  ) {
+  constructor(config: HttpConfig, o: ClientOptions) {
     this.side = o.side;
     this.#config = config;
     this.#clock = o.clock;
@@ -97,6 +103,7 @@ class HttpClient implements ApiClient {
       timeoutMs: o.timeoutMs,
       maxBytes: config.maxBytes,
       ...(config.tls === undefined ? {} : { tls: config.tls }),
+      ...(o.correlation === undefined ? {} : { correlation: o.correlation }),
     });
     this.#credentials = credentials({ side: o.side, auth: config.auth, transport: this.#transport, clock: o.clock });
     this.#pace = pace({ concurrency: config.concurrency, perSecond: config.perSecond, clock: o.clock });
@@ -290,7 +297,4 @@ class HttpClient implements ApiClient {
   }
 }
 
-export const openClient = (
-  config: HttpConfig,
-  o: { readonly side: string; readonly clock: Clock; readonly random: () => number; readonly timeoutMs: number },
-): ApiClient => new HttpClient(config, o);
+export const openClient = (config: HttpConfig, o: ClientOptions): ApiClient => new HttpClient(config, o);

@@ -52,6 +52,7 @@ export class HttpEndpoint implements Endpoint {
     this.#client = openClient(config, {
       side: o.name,
       timeoutMs: o.statementTimeoutMs ?? defaultTimeoutMs,
+      ...(o.correlation === undefined ? {} : { correlation: o.correlation }),
       ...outside,
     });
     this.#throttle = throttle(o.rowsPerSecond, outside.clock);

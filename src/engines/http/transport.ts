@@ -28,6 +28,8 @@ export interface TransportSettings {
   readonly timeoutMs: number;
   /** Of the body, after decompression. */
   readonly maxBytes: number;
+  /** Sent as `x-request-id`, unless the request has one. */
+  readonly correlation?: string;
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly serverName?: string };
 }
 
@@ -113,7 +115,10 @@ export const openTransport = (o: TransportSettings): Transport => {
     const address = addressIn(x.url);
     const why = address === undefined ? undefined : refusal(address, o.allowPrivate);
     if (why !== undefined) throw refusedAddress(o.side, address!, address!, why);
-    const options = { method: x.method, headers: x.headers, signal, lookup };
+    const named =
+      o.correlation !== undefined && !Object.keys(x.headers).some((h) => h.toLowerCase() === 'x-request-id');
+    const headers = named ? { ...x.headers, 'x-request-id': o.correlation } : x.headers;
+    const options = { method: x.method, headers, signal, lookup };
     if (x.url.protocol === 'http:') return plainRequest(x.url, { ...options, agent: plain });
     return tlsRequest(x.url, {
       ...options,
