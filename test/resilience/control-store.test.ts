@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { scopes } from '../../src/access/scopes.ts';
 import { buildApp } from '../../src/http/app.ts';
@@ -9,6 +11,7 @@ import type { LockstepError } from '../../src/model/errors.ts';
 import type { ServiceStore } from '../../src/model/service-store.ts';
 import type { NewRun, Store } from '../../src/model/store.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
+import { openDatabase } from '../../src/store/postgres/database.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { openFailures } from '../../src/telemetry/failures.ts';
 import { testDatabase } from '../servers/postgres.ts';
@@ -114,8 +117,40 @@ test('while it is down what is there is read from the replica, and a write says 
   assert.deepEqual(await ids(late), ['r_1']);
 });
 
-test('it comes back, and takes writes again without a restart', async () => {
+test('a primary that vanishes without a word is given up, also by who was waiting for it', async () => {
   await pair.primary.start();
+  let frozen = false;
+  const open = new Set<Socket>();
+  // like a host that lost its power: nothing is refused, nothing is answered
+  const listener = createServer((client) => {
+    const upstream = connect(pair.primary.port, '127.0.0.1');
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      open.add(from);
+      from.on('error', () => {});
+      from.on('data', (piece) => frozen || to.write(piece));
+      from.on('close', () => frozen || to.destroy());
+    }
+  }).listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address() as AddressInfo;
+  const url = `postgres://tester:tester@127.0.0.1:${port},127.0.0.1:${pair.replica.port}/postgres`;
+  const database = openDatabase(urlConnector(url), { suspectMs: 100, answerMs: 300 });
+  const where = async (): Promise<unknown> =>
+    (await database.query('select pg_is_in_recovery() as standby', [], o))[0]!['standby'];
+  assert.equal(await where(), false);
+  const waiting = assert.rejects(database.query('select pg_sleep(600)', [], o), { code: 'CONNECTION_LOST' });
+  frozen = true;
+  await waiting;
+  assert.equal(await where(), true);
+  for (const socket of open) socket.destroy();
+  await database[Symbol.asyncDispose]();
+  listener.close();
+});
+
+test('it comes back, and takes writes again without a restart', async () => {
   await until(() =>
     store.runs.create(newRun('r_3'), o).then(
       () => true,

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Cancel } from '../../model/endpoint.ts';
 import type { LockstepError } from '../../model/errors.ts';
 import { storeError } from './errors.ts';
+import { type Patience, usualPatience, watchHost } from './vanished.ts';
 
 /** Opens connections to the control store: of its own server or of the user's. */
 export interface Connector {
@@ -49,7 +50,7 @@ const maxIdle = 4;
 /** SQL that turns the text parameter into the key of an advisory lock. */
 export const lockKey = (parameter: string): string => `hashtextextended(${parameter}, 7017282394)`;
 
-const wrap = (client: pg.Client, connector: Connector): Connection => ({
+const wrap = (client: pg.Client, connector: Connector, patience: Patience): Connection => ({
   query: async (sql, values, o) => {
     o.signal.throwIfAborted();
     let cancelling: Promise<void> | undefined;
@@ -57,6 +58,7 @@ const wrap = (client: pg.Client, connector: Connector): Connection => ({
       cancelling = cancelBackend(client, connector);
     };
     o.signal.addEventListener('abort', cancel, { once: true });
+    const answered = watchHost(client, connector, patience);
     try {
       const result = await client.query({ text: sql, values: [...values], ...(o.name ? { name: o.name } : {}) });
       // Several statements at once give several results.
@@ -66,6 +68,7 @@ const wrap = (client: pg.Client, connector: Connector): Connection => ({
       o.signal.throwIfAborted();
       throw connector.explain?.(cause, client) ?? storeError(cause, connector.description);
     } finally {
+      answered();
       o.signal.removeEventListener('abort', cancel);
       await cancelling;
     }
@@ -91,7 +94,7 @@ interface Pooled {
   broken: boolean;
 }
 
-export const openDatabase = (connector: Connector): Database => {
+export const openDatabase = (connector: Connector, patience = usualPatience): Database => {
   const idle: Pooled[] = [];
   const all = new Set<Pooled>();
   const waiting: (() => void)[] = [];
@@ -154,7 +157,7 @@ export const openDatabase = (connector: Connector): Database => {
       const pooled = idleOne() ?? (await connect(o));
       let given = false;
       return {
-        connection: wrap(pooled.client, connector),
+        connection: wrap(pooled.client, connector, patience),
         give: (spoilt = false) => {
           if (given) return;
           given = true;
@@ -190,14 +193,14 @@ export const openDatabase = (connector: Connector): Database => {
         // a replica has locks of its own, which keep nobody out
         lockHolder = connect({ ...o, writable: true });
         holder = await lockHolder;
-        const connection = wrap(holder.client, connector);
+        const connection = wrap(holder.client, connector, patience);
         for (const lock of held) {
           const [row] = await connection.query(`select pg_try_advisory_lock(${lockKey('$1')}) as got`, [lock], o);
           // Another process took it while there was no connection.
           if (row?.['got'] !== true) held.delete(lock);
         }
       }
-      return use(wrap(holder.client, connector));
+      return use(wrap(holder.client, connector, patience));
     });
     lockQueue = turn.catch(() => {});
     return turn;
