@@ -2,22 +2,16 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
-import { scopes } from '../../src/access/scopes.ts';
-import { buildApp } from '../../src/http/app.ts';
-import { allRoutes } from '../../src/http/routes.ts';
-import { systemClock } from '../../src/lib/clock.ts';
-import { redactor } from '../../src/lib/redact.ts';
 import type { LockstepError } from '../../src/model/errors.ts';
 import type { ServiceStore } from '../../src/model/service-store.ts';
 import type { NewRun, Store } from '../../src/model/store.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openDatabase } from '../../src/store/postgres/database.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
-import { openFailures } from '../../src/telemetry/failures.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { type ReplicaPair, startReplicaPair } from '../servers/replica.ts';
 import { testAuditKeys } from '../store/fresh-store.ts';
-import { endpointsOf, o, until } from './support.ts';
+import { apiOver, endpointsOf, o, until } from './support.ts';
 
 let pair: ReplicaPair;
 let store: ServiceStore;
@@ -81,28 +75,7 @@ test('while it is down what is there is read from the replica, and a write says 
     'version: 1\nendpoints: { a: { url: "sqlite:a.db" }, b: { url: "sqlite:b.db" } }\nsyncs: { s: { source: a, target: b } }\n',
   );
   await using _endpoints = { [Symbol.asyncDispose]: dispose };
-  const { app } = await buildApp(
-    {
-      version: '0',
-      store,
-      desk: store.desk,
-      endpoints,
-      events: store.events,
-      config: () => config,
-      timings,
-      failures: openFailures(),
-      clock: systemClock,
-      redactor: redactor(),
-      signal: o.signal,
-    },
-    {
-      routes: allRoutes,
-      access: (adding) =>
-        void adding.addHook('onRequest', async (request) => {
-          request.principal = { name: 'tester', scopes: new Set(scopes), claims: {} };
-        }),
-    },
-  );
+  const app = await apiOver(store, { config, endpoints, timings });
   const ready = await app.inject('/readyz?verbose');
   assert.deepEqual([ready.statusCode, ready.json().status], [200, 'degraded']);
   assert.equal((await app.inject('/health')).json().parts.control_store.status, 'degraded');

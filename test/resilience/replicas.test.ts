@@ -3,10 +3,13 @@ import { after, before, test } from 'node:test';
 import { memoryEndpoint } from '../../src/engines/memory/endpoint.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { LockstepError } from '../../src/model/errors.ts';
+import { urlConnector } from '../../src/store/postgres/connect.ts';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { compare } from '../../src/work/compare.ts';
 import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
 import { type ReplicaPair, startReplicaPair } from '../servers/replica.ts';
-import { endpointsOf, idsOf, idsTable, o, until } from './support.ts';
+import { testAuditKeys } from '../store/fresh-store.ts';
+import { apiOver, endpointsOf, idsOf, idsTable, o, until } from './support.ts';
 
 /** One pair of servers, and what happens to it one after the other. */
 let pair: ReplicaPair;
@@ -22,6 +25,8 @@ endpoints:
     replicas: [${replicas.map((url) => `"${url}"`).join(', ')}]
     retry: { attempts: 2, base: 10ms, max: 20ms }
     breaker: { failures: 2, reset_after: 300ms }
+records:
+  ts: { endpoint: crm, table: t, create: true }
 `;
 const health = () => service.endpoints.health()[0]!;
 
@@ -90,6 +95,31 @@ test('when it stops, reads come from its replica and from no other server, and s
     service.changes.slice(0, 1).map((c) => [c.name, c.state]),
     [['crm', 'open']],
   );
+});
+
+test('the API serves what is there meanwhile, and says when a write may be tried again', async () => {
+  await using control = await testDatabase();
+  await using store = await openPostgresStore(urlConnector(control.url), { ...o, auditKeys: testAuditKeys });
+  const app = await apiOver(store, service);
+  const list = await app.inject('/api/v1/records/ts');
+  assert.deepEqual([list.statusCode, list.json().data?.length], [200, 2], list.payload);
+  const made = await app.inject({
+    method: 'POST',
+    url: '/api/v1/records/ts',
+    headers: { 'idempotency-key': 'seven' },
+    payload: { id: 7 },
+  });
+  assert.deepEqual([made.statusCode, made.json().code], [503, 'PRIMARY_DOWN'], made.payload);
+  assert.ok(Number(made.headers['retry-after']) >= 1);
+  const { endpoints } = (await app.inject('/api/v1/monitoring/database/health')).json();
+  assert.equal(endpoints[0].status, 'degraded');
+  assert.match(endpoints[0].message, /the primary is down/);
+  assert.equal(endpoints[0].replication.standby, true);
+  assert.deepEqual(
+    endpoints[0].replicas.map((r: { status: string }) => r.status),
+    ['down', 'ok'],
+  );
+  await app.close();
 });
 
 test('who has never seen the primary does not believe a replica', async () => {

@@ -1,17 +1,23 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { scopes } from '../../src/access/scopes.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { engineNames, engineOfUrl, loadEngine } from '../../src/engines/registry.ts';
+import { buildApp } from '../../src/http/app.ts';
+import { allRoutes } from '../../src/http/routes.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { redactor } from '../../src/lib/redact.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
 import type { ColumnType, Table } from '../../src/model/schema.ts';
+import type { ServiceStore } from '../../src/model/service-store.ts';
 import { connectSide } from '../../src/service/connect.ts';
 import type { Endpoints } from '../../src/service/endpoints.ts';
 import type { BreakerChange } from '../../src/service/endpoints-breaker.ts';
 import { type EndpointsOptions, openEndpoints } from '../../src/service/endpoints-open.ts';
+import { openFailures } from '../../src/telemetry/failures.ts';
 import { openTimings, type Timings } from '../../src/telemetry/timings.ts';
 
 export const o = { signal: new AbortController().signal };
@@ -53,6 +59,36 @@ export const endpointsOf = async (
       rmSync(home, { recursive: true, force: true });
     },
   };
+};
+
+/** The API as somebody who may do everything sees it, without a server. */
+export const apiOver = async (
+  store: ServiceStore,
+  x: Pick<Awaited<ReturnType<typeof endpointsOf>>, 'endpoints' | 'config' | 'timings'>,
+): Promise<FastifyInstance> => {
+  const { app } = await buildApp(
+    {
+      version: '0',
+      store,
+      desk: store.desk,
+      endpoints: x.endpoints,
+      events: store.events,
+      config: () => x.config,
+      timings: x.timings,
+      failures: openFailures(),
+      clock: systemClock,
+      redactor: redactor(),
+      signal: o.signal,
+    },
+    {
+      routes: allRoutes,
+      access: (adding) =>
+        void adding.addHook('onRequest', async (request) => {
+          request.principal = { name: 'tester', scopes: new Set(scopes), claims: {} };
+        }),
+    },
+  );
+  return app;
 };
 
 /** A table `t` of a memory database. */
