@@ -132,6 +132,7 @@ export const killedServe = async (x: {
   server.child.kill('SIGTERM');
   assert.equal(await server.ended, 0);
   const last = p.start('worker');
+  await last.line((l) => l['message'] === 'worker started');
   await until(async () => {
     const { queued, active } = await store.queue.depth('run', o);
     return queued + active === 0;
