@@ -19,6 +19,7 @@ const result = await autocannon({
 });
 process.stdout.write(
   JSON.stringify({
+    done: result['2xx'],
     rate: result['2xx'] / result.duration,
     errors: result.errors + result.timeouts + result.non2xx,
     p50: result.latency.p50,

@@ -71,7 +71,7 @@ const foreignSession = (error: unknown): boolean => ['26000', '42P05'].includes(
 /** Rows one by one, on the endpoint's own connections. One statement is one round trip. */
 export const rowAccess = (x: RowsContext): RowAccess => {
   const ready = new WeakSet<Session>();
-  const names = new Map<string, string>();
+  let kept = 0;
   let generation = 0;
   let named = true;
 
@@ -114,13 +114,13 @@ export const rowAccess = (x: RowsContext): RowAccess => {
     const label = tableLabel(table);
     const place = (n: number): string => `$${n}`;
 
+    const names = new Map<string, string>();
     const nameOf = (sql: string): string | undefined => {
       if (!named) return undefined;
-      const text = prefix + sql;
-      const known = names.get(text);
-      if (known !== undefined || names.size >= keptStatements) return known;
-      const name = `${prefix}${names.size}`;
-      names.set(text, name);
+      const known = names.get(sql);
+      if (known !== undefined || kept >= keptStatements) return known;
+      const name = `${prefix}${kept++}`;
+      names.set(sql, name);
       return name;
     };
 

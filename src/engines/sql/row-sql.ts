@@ -126,8 +126,16 @@ const afterSql = <C, V>(
   return from(0);
 };
 
-export const outputsSql = <C, V>(d: RowDialect<C, V>, columns: readonly string[]): string =>
-  columns.flatMap((name) => d.outputs(d.column(name))).join(', ');
+/** What is asked for, by table and list of columns: the same lists are read again and again. */
+const outputs = new WeakMap<object, WeakMap<readonly string[], string>>();
+
+export const outputsSql = <C, V>(d: RowDialect<C, V>, columns: readonly string[]): string => {
+  const known = outputs.get(d) ?? new WeakMap<readonly string[], string>();
+  outputs.set(d, known);
+  const sql = known.get(columns) ?? columns.flatMap((name) => d.outputs(d.column(name))).join(', ');
+  known.set(columns, sql);
+  return sql;
+};
 
 /** The statement of a page. */
 export const pageSql = <C, V>(d: RowDialect<C, V>, key: readonly string[], page: RowPage, bind: Bind<V>): string => {

@@ -70,9 +70,8 @@ const sendList = async (
     ),
   );
   if (page.next !== undefined) {
-    const url = new URL(request.url, 'http://x');
-    url.searchParams.set('cursor', page.next);
-    reply.header('link', `<${url.pathname}${url.search}>; rel="next"`);
+    const rest = request.url.replace(/([?&])cursor=[^&]*&?/g, '$1').replace(/[?&]$/, '');
+    reply.header('link', `<${rest}${rest.includes('?') ? '&' : '?'}cursor=${page.next}>; rel="next"`);
   }
   if (count !== undefined) reply.header('preference-applied', `count=${count}`);
   return sent(reply, page.json);
