@@ -362,6 +362,8 @@ export interface Endpoint extends AsyncDisposable {
   /** e.g. `PostgreSQL 18.4`. */
   readonly version: string;
   readonly fingerprint: Fingerprint;
+  /** Connecting has asked nothing of the other side: only the first call shows whether it is there. */
+  readonly lazy?: true;
   /** Tables of the default schema and of the schemas asked for in the URL; our own tables are never shown. */
   inspect(o: Cancel & { readonly schemas?: readonly string[] }): Promise<Schema>;
   snapshot(o: Cancel & { readonly onQuery?: (q: QueryReport) => void }): Promise<Reader>;

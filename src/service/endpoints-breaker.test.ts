@@ -92,6 +92,46 @@ test('half-open: one attempt at a time; a failure opens it anew, a refusal of th
   );
 });
 
+test('where connecting shows nothing, what is heard next decides', async () => {
+  const { breaker, changes, pass } = setUp(2);
+  const lost = new LockstepError('CONNECT', 'crm: away', { side: 'crm' });
+  const connect = (): Promise<string> =>
+    breaker.attempt(
+      () => Promise.resolve('lazy'),
+      () => false,
+    );
+  for (const error of [lost, lost]) {
+    await connect();
+    breaker.heard(error);
+  }
+  assert.equal(breaker.state, 'open');
+  pass(60_000);
+  await connect();
+  assert.equal(breaker.state, 'half_open');
+  await assert.rejects(connect(), { code: 'CIRCUIT_OPEN' });
+  breaker.heard(lost);
+  assert.equal(breaker.state, 'open');
+  pass(60_000);
+  await connect();
+  breaker.heard(undefined);
+  assert.equal(breaker.state, 'closed');
+  assert.equal(breaker.failures, 0);
+  // one that nothing is heard of does not keep it half-open for ever
+  for (const error of [lost, lost]) {
+    await connect();
+    breaker.heard(error);
+  }
+  pass(60_000);
+  await connect();
+  pass(60_000);
+  await connect();
+  breaker.heard(undefined);
+  assert.deepEqual(
+    changes.map((c) => c.state).join(' '),
+    'open half_open open half_open closed open half_open half_open closed',
+  );
+});
+
 test('an attempt that was stopped leaves the next one its turn; a straggler decides nothing', async () => {
   const { breaker, failing, pass, fine } = setUp(1);
   await failing('CONNECT');

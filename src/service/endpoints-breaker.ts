@@ -45,8 +45,11 @@ export interface Breaker {
   readonly lastError: { readonly at: number; readonly code: string; readonly message: string } | undefined;
   /** An attempt passes now. */
   readonly passable: boolean;
-  /** Does the work, or throws CIRCUIT_OPEN. */
-  attempt<T>(work: () => Promise<T>): Promise<T>;
+  /**
+   * Does the work, or throws CIRCUIT_OPEN. `proves`: does it show that the endpoint is there? Otherwise what is heard
+   * next decides, and an attempt that nothing is heard of is given up after the time of the rule.
+   */
+  attempt<T>(work: () => Promise<T>, proves?: (result: T) => boolean): Promise<T>;
   /** Tells what came of something that needed no leave: a statement of a connection that is there. */
   heard(error: unknown): void;
 }
@@ -61,10 +64,13 @@ export const openBreaker = (o: {
   let failures = 0;
   let openedAt = 0;
   let last: Breaker['lastError'];
+  /** Half-open, and the attempt has shown nothing yet: since then. */
+  let pending: number | undefined;
 
   const retryAt = (): number | undefined => (state === 'closed' ? undefined : openedAt + o.rule().resetAfterMs);
   const become = (next: BreakerState): void => {
     state = next;
+    pending = undefined;
     const at = o.clock.now();
     if (next === 'open') openedAt = at;
     if (next === 'closed') failures = 0;
@@ -82,7 +88,11 @@ export const openBreaker = (o: {
     const { code, message } = error as LockstepError;
     last = { at: o.clock.now(), code, message };
   };
-  const passable = (): boolean => state === 'closed' || (state === 'open' && o.clock.now() >= retryAt()!);
+  const passable = (): boolean => {
+    const now = o.clock.now();
+    if (state === 'half_open') return pending !== undefined && now >= pending + o.rule().resetAfterMs;
+    return state === 'closed' || now >= retryAt()!;
+  };
 
   const refusal = (): LockstepError => {
     const at = Math.max(retryAt() ?? 0, o.clock.now() + 1000);
@@ -104,9 +114,15 @@ export const openBreaker = (o: {
   };
 
   const heard = (error: unknown): void => {
+    const verdict = error === undefined ? 'answered' : verdictOn(o.endpoint, error);
+    if (pending !== undefined && verdict === 'answered') become('closed');
+    else if (pending !== undefined && verdict === 'down') {
+      note(error);
+      become('open');
+      return;
+    }
     // a straggler decides nothing: the one attempt does
     if (state !== 'closed') return;
-    const verdict = error === undefined ? 'answered' : verdictOn(o.endpoint, error);
     if (verdict === 'answered') failures = 0;
     if (verdict !== 'down') return;
     note(error);
@@ -130,12 +146,12 @@ export const openBreaker = (o: {
       return passable();
     },
     heard,
-    attempt: async (work) => {
+    attempt: async (work, proves = () => true) => {
       if (!passable()) throw refusal();
       if (state === 'closed') {
         try {
           const result = await work();
-          heard(undefined);
+          if (proves(result)) heard(undefined);
           return result;
         } catch (error) {
           heard(error);
@@ -145,7 +161,8 @@ export const openBreaker = (o: {
       become('half_open');
       try {
         const result = await work();
-        become('closed');
+        if (proves(result)) become('closed');
+        else pending = o.clock.now();
         return result;
       } catch (error) {
         const verdict = verdictOn(o.endpoint, error);

@@ -196,7 +196,10 @@ export const openPlaces = (x: {
   const choose: Places['choose'] = async (o) => {
     let endpoint: Endpoint;
     try {
-      endpoint = await x.breaker.attempt(() => x.connect('configured', o));
+      endpoint = await x.breaker.attempt(
+        () => x.connect('configured', o),
+        (connected) => connected.lazy !== true,
+      );
     } catch (error) {
       const refused = error instanceof LockstepError && error.code === 'CIRCUIT_OPEN';
       if (x.replicas() === 0 || (!refused && verdictOn(name, error) !== 'down')) throw error;

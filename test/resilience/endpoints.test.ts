@@ -39,7 +39,14 @@ const over = async (text: string) => {
       return new Promise((resolve) => setImmediate(resolve));
     },
   };
-  const state = { failing: 0, breaking: 0, connects: 0, disposed: 0, limits: [] as (number | undefined)[] };
+  const state = {
+    lazy: false,
+    failing: 0,
+    breaking: 0,
+    connects: 0,
+    disposed: 0,
+    limits: [] as (number | undefined)[],
+  };
   const failures: string[] = [];
   const timings = openTimings(clock);
   const endpoints = openEndpoints({
@@ -51,6 +58,7 @@ const over = async (text: string) => {
       const made: Endpoint = memoryEndpoint(database, { name: side.name, writable: side.writable });
       return {
         ...made,
+        ...(state.lazy ? { lazy: true as const } : {}),
         inspect: async (c) => {
           if (state.breaking-- > 0) throw new LockstepError('CONNECTION_LOST', 'crm: gone', { side: 'crm' });
           state.breaking = 0;
@@ -152,4 +160,33 @@ test('replicas of an engine that has none are a mistake of the configuration', a
     code: 'CONFIG',
     message: /work with PostgreSQL/,
   });
+});
+
+test('an API that is away opens its breaker, though connecting to it asks nothing; it closes by being read', async () => {
+  const { endpoints, state, pass } = await over(
+    '  crm: { url: "sqlite:a.db", retry: { attempts: 1 }, breaker: { failures: 2, reset_after: 5s } }\n',
+  );
+  state.lazy = true;
+  const { name, type } = idsTable.columns[0]!;
+  const selection = { table: idsTable, columns: [{ name, stored: type, as: type }], keyWidth: 1 };
+  const read = async (): Promise<number> => {
+    await using endpoint = await endpoints.open('crm', { ...o, writable: false });
+    await endpoint.inspect(o);
+    await using reader = await endpoint.snapshot(o);
+    return await reader.count(selection, o);
+  };
+  for (const _ of [1, 2]) {
+    state.breaking = 1;
+    await assert.rejects(read(), { code: 'CONNECTION_LOST' });
+  }
+  assert.equal(endpoints.health()[0]!.breaker, 'open');
+  await assert.rejects(read(), { code: 'CIRCUIT_OPEN' });
+  pass(5_000);
+  await using endpoint = await endpoints.open('crm', { ...o, writable: false });
+  await endpoint.inspect(o);
+  assert.equal(endpoints.health()[0]!.breaker, 'half_open');
+  await using reader = await endpoint.snapshot(o);
+  assert.equal(await reader.count(selection, o), 1);
+  assert.equal(endpoints.health()[0]!.breaker, 'closed');
+  assert.equal(await read(), 1);
 });

@@ -32,6 +32,7 @@ export class HttpEndpoint implements Endpoint {
   readonly engine = 'http';
   readonly version = 'HTTP API';
   readonly name: string;
+  readonly lazy = true;
   readonly fingerprint: Fingerprint;
   readonly writer?: Writer;
   readonly #config: HttpConfig;
