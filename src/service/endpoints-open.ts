@@ -106,7 +106,7 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
   };
 
   /** What is heard of the configured server counts for the breaker; a replica's troubles are its own. */
-  const watchOf = (name: string, { place }: Chosen): Watch => ({
+  const watchOf = (name: string, { place, endpoint }: Chosen): Watch => ({
     endpoint: name,
     clock,
     timings: x.timings,
@@ -118,7 +118,8 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
       x.failed?.(name, error as LockstepError);
     },
     around: (_call, signal, work) =>
-      retrying(policyOf(entryOf(name), 3), { ...x, signal: signal ?? ending.signal }, work),
+      // an API's client has tried again already
+      retrying(policyOf(entryOf(name), endpoint.lazy ? 1 : 3), { ...x, signal: signal ?? ending.signal }, work),
   });
 
   const make = (name: string): Kept => {
