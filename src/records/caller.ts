@@ -9,8 +9,12 @@ import { readFilter } from './json.ts';
 export const sees = (principal: Principal, field: Field): boolean =>
   field.unless === undefined || principal.scopes.has(field.unless);
 
-/** `tenant`, or `org.id` of nested claims; `name` is the caller's. */
+/**
+ * `tenant`, or `org.id` of nested claims. `name` is always who the caller is, never a claim of that name: people choose
+ * how they are called.
+ */
 const claimOf = (principal: Principal, path: string): unknown => {
+  if (path === 'name') return principal.name;
   if (Object.hasOwn(principal.claims, path)) return principal.claims[path];
   let at: unknown = principal.claims;
   for (const step of path.split('.'))
@@ -18,7 +22,7 @@ const claimOf = (principal: Principal, path: string): unknown => {
       typeof at === 'object' && at !== null && Object.hasOwn(at, step)
         ? (at as Record<string, unknown>)[step]
         : undefined;
-  return at ?? (path === 'name' ? principal.name : undefined);
+  return at;
 };
 
 const scalar = (value: unknown): string | undefined =>

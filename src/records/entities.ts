@@ -24,6 +24,19 @@ interface Known {
 const altered = (error: unknown): boolean =>
   error instanceof LockstepError && ['SCHEMA_DRIFT', 'COLUMN_NOT_FOUND', 'TABLE_NOT_FOUND'].includes(error.code);
 
+/** Waits no longer than the caller; the work goes on for others. */
+const orStopped = async <T>(work: Promise<T>, { signal }: Cancel): Promise<T> => {
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = (): void => reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+};
+
 export const entitiesOf = (x: {
   config(): Config;
   readonly endpoints: Endpoints;
@@ -36,7 +49,8 @@ export const entitiesOf = (x: {
     if (config === undefined) throw new LockstepError('NOT_FOUND', `there is no entity ${name}`);
     const endpoint = await x.endpoints.shared(config.endpoint, o);
     const found = known.get(name);
-    if (found !== undefined && found.config === config && found.through === endpoint.rows) return found.entity;
+    if (found !== undefined && found.config === config && found.through === endpoint.rows)
+      return orStopped(found.entity, o);
     // not with the caller's signal: others wait for it, too
     const entity = openEntity(config, endpoint, { signal: x.signal });
     const made = { config, through: endpoint.rows, entity };
@@ -44,7 +58,7 @@ export const entitiesOf = (x: {
     entity.catch(() => {
       if (known.get(name) === made) known.delete(name);
     });
-    return entity;
+    return orStopped(entity, o);
   };
 
   return {

@@ -31,6 +31,9 @@ records:
       max_page: 100
     mask: { email: { unless: records:read_masked } }
     aliases: ["/users/{user_id}/transactions"]
+  named:
+    table: transactions
+    row_filter: "status = \${principal.name}"
   mine:
     table: transactions
     row_filter: "tenant = \${principal.tenant}"
@@ -318,4 +321,9 @@ test('the document of the API says each entity with the types of its table, and 
   check(ok.schema, ok.example, 'its example');
   const one = document.paths['/api/v1/records/transactions/{key}'].get.responses['200'].content['application/json'];
   check(one.schema, (await privileged('GET', '/records/transactions/3')).json, 'a record');
+});
+
+test('the caller’s name in a row filter is never a claim that somebody chose', async () => {
+  const sly = await token('sly', { scopes: ['records:read'], claims: { name: 'pending' } });
+  assert.deepEqual((await sly('GET', '/records/named')).json.data, []);
 });

@@ -19,8 +19,8 @@ export interface RowsContext {
   readonly writable: boolean;
 }
 
-/** Statements that a session keeps; whoever asks in more ways than that has them parsed each time. */
-const keptStatements = 200;
+/** Statements of a table that a session keeps; whoever asks in more ways than that has them parsed each time. */
+const keptStatements = 100;
 
 const constraintKinds: Readonly<Record<string, Extract<RowOutcome, { status: 'refused' }>['kind']>> = {
   '23505': 'unique',
@@ -71,7 +71,6 @@ const foreignSession = (error: unknown): boolean => ['26000', '42P05'].includes(
 /** Rows one by one, on the endpoint's own connections. One statement is one round trip. */
 export const rowAccess = (x: RowsContext): RowAccess => {
   const ready = new WeakSet<Session>();
-  let kept = 0;
   let generation = 0;
   let named = true;
 
@@ -118,8 +117,8 @@ export const rowAccess = (x: RowsContext): RowAccess => {
     const nameOf = (sql: string): string | undefined => {
       if (!named) return undefined;
       const known = names.get(sql);
-      if (known !== undefined || kept >= keptStatements) return known;
-      const name = `${prefix}${kept++}`;
+      if (known !== undefined || names.size >= keptStatements) return known;
+      const name = `${prefix}${names.size}`;
       names.set(sql, name);
       return name;
     };

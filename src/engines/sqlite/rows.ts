@@ -25,10 +25,21 @@ export const sqliteRows = (x: {
 }): RowAccess => {
   let opening: Promise<Connection> | undefined;
   const connection = async (): Promise<Connection> => {
-    const known = await opening?.catch(() => undefined);
-    if (known !== undefined && !known.ended) return known;
-    opening = x.open({ signal: x.closed });
-    return opening;
+    for (;;) {
+      opening ??= x.open({ signal: x.closed });
+      const mine = opening;
+      const forget = (): void => {
+        if (opening === mine) opening = undefined;
+      };
+      try {
+        const opened = await mine;
+        if (!opened.ended) return opened;
+        forget();
+      } catch (error) {
+        forget();
+        throw error;
+      }
+    }
   };
   const ask = async (args: RowArgs, o: Cancel): Promise<RowValue> => {
     if (o.signal.aborted) throw abortError(o.signal, x.side);
