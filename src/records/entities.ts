@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { RecordEntity } from '../config/records.ts';
+import { orStopped } from '../lib/or-stopped.ts';
 import type { Cancel, Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Endpoints } from '../service/endpoints.ts';
@@ -23,19 +24,6 @@ interface Known {
 /** What an altered table makes of statements that were right. */
 const altered = (error: unknown): boolean =>
   error instanceof LockstepError && ['SCHEMA_DRIFT', 'COLUMN_NOT_FOUND', 'TABLE_NOT_FOUND'].includes(error.code);
-
-/** Waits no longer than the caller; the work goes on for others. */
-const orStopped = async <T>(work: Promise<T>, { signal }: Cancel): Promise<T> => {
-  signal.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = (): void => reject(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-};
 
 export const entitiesOf = (x: {
   config(): Config;

@@ -1,5 +1,6 @@
 import type { EndpointEntry } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
+import { orStopped } from '../lib/or-stopped.ts';
 import type { Cancel, Endpoint, Reader } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Breaker } from './endpoints-breaker.ts';
@@ -44,19 +45,6 @@ const leavingAfter = (reader: Reader, leave: () => void): Reader =>
       };
     },
   });
-
-/** Ends when the signal does; the work goes on for others. */
-const orStopped = async <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => {
-  signal.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = (): void => reject(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-};
 
 const sameAs = (a: Chosen, b: Chosen): boolean =>
   a.place === b.place && (a.standIn === undefined) === (b.standIn === undefined);
@@ -145,7 +133,7 @@ export const openShared = (x: {
         );
         // it may fail when nobody waits any more
         changing.catch(() => {});
-        found = await orStopped(changing, o.signal);
+        found = await orStopped(changing, { signal: o.signal });
       }
       const { endpoint, chosen } = found;
       if (!o.writable || chosen.standIn === undefined) return { endpoint, chosen };

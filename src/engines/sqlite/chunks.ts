@@ -117,7 +117,8 @@ interface Read {
   readonly greatest: Value;
 }
 
-const readChunk = (s: Snapshot, sql: string, values: readonly Bind[]): readonly Value[] | undefined => {
+/** Undefined when the chunk is too large for one value. */
+export const readChunk = (s: Snapshot, sql: string, values: readonly Bind[]): readonly Value[] | undefined => {
   try {
     return s.db.get(sql, ...values);
   } catch (error) {

@@ -2,9 +2,9 @@ import type { Segment, SelectedColumn, Selection } from '../../model/endpoint.ts
 import { csvForm } from '../sql/csv-form.ts';
 import { id } from '../sql/quote.ts';
 import { findTable, rowidName } from './catalogue.ts';
-import type { Bind, Value } from './database.ts';
+import { readChunk } from './chunks.ts';
+import type { Bind } from './database.ts';
 import type { Affinity } from './declared-type.ts';
-import { isSqliteFailure, resultCode, resultCodes } from './failures.ts';
 import { planRead } from './read-plan.ts';
 import type { Snapshot } from './reading.ts';
 import { type Meter, whereOf } from './scan.ts';
@@ -147,13 +147,3 @@ export function* csvRows(
     }
   }
 }
-
-/** Undefined when the chunk is too large for one value. */
-const readChunk = (s: Snapshot, sql: string, values: readonly Bind[]): readonly Value[] | undefined => {
-  try {
-    return s.db.get(sql, ...values);
-  } catch (error) {
-    if (isSqliteFailure(error) && resultCode(error) === resultCodes.TOOBIG) return undefined;
-    throw error;
-  }
-};
