@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import pg from 'pg';
 import { parseConfig } from '../../src/engines/postgres/config.ts';
 import { connectPostgres } from '../../src/engines/postgres/endpoint.ts';
 import type { Endpoint, Selection } from '../../src/model/endpoint.ts';
@@ -127,4 +128,45 @@ test('the control store is not taken through it', async () => {
     code: 'STORE',
     message: /behind a connection pooler/,
   });
+});
+
+test('rows are read and written one by one through a pooler, whatever its sessions are set to, and it keeps nothing of ours', async () => {
+  await db.query(
+    `alter database ${db.name} set datestyle = 'German'; alter database ${db.name} set timezone = 'Asia/Tokyo'`,
+  );
+  await db.query(`create table moments (id int primary key, day date, at timestamptz, n int unique);
+    insert into moments select i, '2024-02-29', '2024-02-29 23:30Z', i from generate_series(1, 50) i`);
+  await using endpoint = await connect({ writable: true });
+  const table = (await endpoint.inspect(o)).tables.find((t) => t.name === 'moments')!;
+  const rows = await endpoint.rows!.of(table, ['id'], o);
+  const columns = ['id', 'day', 'at'];
+  const guard = { visible: [], allowed: [] };
+  const set = (id: number, n: string) =>
+    rows.write!(
+      [{ op: 'update', key: [String(id) as Text], columns: ['n'], cells: [n as Text], guard }],
+      { columns, atomic: true },
+      o,
+    );
+  const work = Array.from({ length: 40 }, async (_, i) => {
+    const found = await rows.get([String(i + 1) as Text], { columns, where: [] }, o);
+    assert.deepEqual(found?.cells, [String(i + 1), '2024-02-29', '2024-02-29 23:30:00']);
+    const [outcome] = await set(i + 1, String(1000 + i));
+    assert.equal(outcome?.status, 'done');
+    const day = { column: 'at', op: 'eq', value: '2024-02-29 23:30:00' as Text } as const;
+    assert.equal((await rows.list({ columns, where: [day], order: [], limit: 3 }, o)).length, 3);
+  });
+  await Promise.all(work);
+  const [taken] = await set(1, '1001');
+  assert.deepEqual([taken?.status, taken?.status === 'refused' && taken.kind], ['refused', 'unique']);
+  await using other = await connect({ writable: false });
+  assert.equal(await (await other.rows!.of(table, ['id'], o)).count([], 'exact', o), 50);
+  const client = new pg.Client({ connectionString: bouncer.url(db.url) });
+  await client.connect();
+  for (let i = 0; i < 20; i++) {
+    const { rows: found } = await client.query(
+      `select current_setting('default_transaction_read_only') as r, current_setting('search_path') as p`,
+    );
+    assert.deepEqual(found[0], { r: 'off', p: '"$user", public' });
+  }
+  await client.end();
 });

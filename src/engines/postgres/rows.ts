@@ -8,6 +8,7 @@ import { binder, guardSql, keySql, outputsSql, pageSql, whereSql } from '../sql/
 import { tableFacts } from './columns.ts';
 import { isRefusal, type ServerFailure, sqlState } from './failures.ts';
 import { isStorableText } from './key-sql.ts';
+import { behindPooler } from './pooler.ts';
 import { render } from './render.ts';
 import { boundSql, rowDialect, tagSql } from './row-dialect.ts';
 import { rowsOf } from './rows-of.ts';
@@ -65,27 +66,32 @@ const altered = (error: unknown): boolean => {
   );
 };
 
-/** The server does not know, or already has, a statement of that name: a pooler gave us another session. */
-const foreignSession = (error: unknown): boolean => ['26000', '42P05'].includes(sqlState(error) ?? '');
-
 /** Rows one by one, on the endpoint's own connections. One statement is one round trip. */
 export const rowAccess = (x: RowsContext): RowAccess => {
-  const ready = new WeakSet<Session>();
+  /**
+   * Does the session lie behind a pooler? What is set there would be met by others, and what is kept lost: each
+   * statement then brings its settings in a transaction of its own, and is parsed each time.
+   */
+  const pooled = new WeakMap<Session, boolean>();
   let generation = 0;
-  let named = true;
 
-  const within = async <T>(at: StatementOptions, work: (session: Session) => Promise<T>): Promise<T> => {
+  /** `read`: behind a pooler, in a transaction that ends with the work. */
+  const within = async <T>(
+    mode: 'read' | 'write',
+    at: StatementOptions,
+    work: (session: Session) => Promise<T>,
+  ): Promise<T> => {
     const session = await x.room.lendInTurn(at);
     try {
-      if (!ready.has(session)) {
-        await session.pin(x.writable, at);
-        ready.add(session);
+      if (!pooled.has(session)) {
+        const behind = await behindPooler(session, at);
+        if (!behind) await session.pin(x.writable, at);
+        pooled.set(session, behind);
       }
+      if (mode === 'read' && pooled.get(session)) await session.begin('read', at);
       return await work(session);
-    } catch (error) {
-      await session.rollback();
-      throw error;
     } finally {
+      await session.rollback();
       await x.room.keep(session);
     }
   };
@@ -93,7 +99,7 @@ export const rowAccess = (x: RowsContext): RowAccess => {
   return {
     of: async (table, key, o) => {
       const doing = `reading the catalogue of ${tableLabel(table)}`;
-      const facts = await within({ signal: o.signal, doing }, (session) =>
+      const facts = await within('read', { signal: o.signal, doing }, (session) =>
         tableFacts(session, table, { signal: o.signal, doing }),
       );
       generation++;
@@ -115,7 +121,6 @@ export const rowAccess = (x: RowsContext): RowAccess => {
 
     const names = new Map<string, string>();
     const nameOf = (sql: string): string | undefined => {
-      if (!named) return undefined;
       const known = names.get(sql);
       if (known !== undefined || names.size >= keptStatements) return known;
       const name = `${prefix}${names.size}`;
@@ -124,20 +129,13 @@ export const rowAccess = (x: RowsContext): RowAccess => {
     };
 
     /** Rejects with what the server said. */
-    const raw = async (
+    const raw = (
       session: Session,
       sql: string,
       values: readonly (string | null)[],
       at: StatementOptions,
-    ): Promise<{ readonly rows: RawRow[]; readonly rowCount: number }> => {
-      try {
-        return await session.prepared(nameOf(sql), sql, values, at);
-      } catch (error) {
-        if (!named || !foreignSession(error)) throw error;
-        named = false;
-        return await session.prepared(undefined, sql, values, at);
-      }
-    };
+    ): Promise<{ readonly rows: RawRow[]; readonly rowCount: number }> =>
+      session.prepared(pooled.get(session) ? undefined : nameOf(sql), sql, values, at);
 
     const explained = (session: Session, error: unknown, at: StatementOptions): LockstepError =>
       altered(error)
@@ -160,7 +158,7 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       values: readonly (string | null)[],
       at: StatementOptions,
     ): Promise<{ readonly rows: RawRow[]; readonly rowCount: number }> =>
-      within(at, async (session) => {
+      within('read', at, async (session) => {
         try {
           return await raw(session, sql, values, at);
         } catch (error) {
@@ -266,16 +264,16 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       return refusalOf(error);
     };
 
-    const write: TableRows['write'] = (writes, { columns, atomic }, { signal }) => {
+    const write: NonNullable<TableRows['write']> = (writes, { columns, atomic }, { signal }) => {
       const at = statement('writing to', 'select, insert, update, delete', signal);
-      return within(at, async (session) => {
+      if (!atomic && writes.length > 1) return eachAlone(writes, columns, signal);
+      return within('write', at, async (session) => {
+        const [only] = writes;
+        if (!pooled.get(session) && writes.length === 1)
+          return [await writeOne(session, only!, columns, at).catch((error) => refused(session, error, at))];
         const outcomes: RowOutcome[] = [];
-        if (!atomic || writes.length === 1) {
-          for (const w of writes)
-            outcomes.push(await writeOne(session, w, columns, at).catch((error) => refused(session, error, at)));
-          return outcomes;
-        }
-        await session.query('begin isolation level read committed, read write', undefined, at);
+        if (pooled.get(session)) await session.begin('write', at);
+        else await session.query('begin isolation level read committed, read write', undefined, at);
         let failed: number | undefined;
         for (const [i, w] of writes.entries()) {
           const outcome = await writeOne(session, w, columns, at).catch((error) => refused(session, error, at));
@@ -299,6 +297,16 @@ export const rowAccess = (x: RowsContext): RowAccess => {
         await session.rollback();
         return writes.map((_, i) => (i === failed ? outcomes[i]! : { status: 'undone' }));
       });
+    };
+
+    const eachAlone = async (
+      writes: readonly RowWrite[],
+      columns: readonly string[],
+      signal: AbortSignal,
+    ): Promise<readonly RowOutcome[]> => {
+      const outcomes: RowOutcome[] = [];
+      for (const w of writes) outcomes.push(...(await write([w], { columns, atomic: true }, { signal })));
+      return outcomes;
     };
 
     return {
