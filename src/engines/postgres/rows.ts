@@ -6,11 +6,12 @@ import { id, tableId } from '../sql/quote.ts';
 import type { Room } from '../sql/room.ts';
 import { binder, guardSql, keySql, outputsSql, pageSql, whereSql } from '../sql/row-sql.ts';
 import { tableFacts } from './columns.ts';
-import { isRefusal, type ServerFailure, sqlState } from './failures.ts';
+import { isRefusal } from './failures.ts';
 import { isStorableText } from './key-sql.ts';
 import { behindPooler } from './pooler.ts';
 import { render } from './render.ts';
 import { boundSql, rowDialect, tagSql } from './row-dialect.ts';
+import { altered, refusalOf } from './row-failures.ts';
 import { rowsOf } from './rows-of.ts';
 import type { RawRow, Session, StatementOptions } from './session.ts';
 
@@ -22,49 +23,6 @@ export interface RowsContext {
 
 /** Statements of a table that a session keeps; whoever asks in more ways than that has them parsed each time. */
 const keptStatements = 100;
-
-const constraintKinds: Readonly<Record<string, Extract<RowOutcome, { status: 'refused' }>['kind']>> = {
-  '23505': 'unique',
-  '23P01': 'unique',
-  '23514': 'check',
-  '23502': 'not_null',
-};
-
-/** What the server refuses, without its detail: that shows rows. */
-const refusalOf = (error: unknown): RowOutcome => {
-  const e = error as ServerFailure;
-  const state = sqlState(error)!;
-  const kind =
-    constraintKinds[state] ??
-    (state === '23503' || state === '23001'
-      ? /^(update or delete|new row|delete) .*still referenced|is still referenced|violates RESTRICT/i.test(
-          `${e.message} ${e.detail ?? ''}`,
-        ) || /update or delete on table/i.test(e.message)
-        ? 'referenced'
-        : 'foreign_key'
-      : state.startsWith('22')
-        ? 'value'
-        : 'other');
-  return {
-    status: 'refused',
-    kind,
-    ...(e.constraint === undefined ? {} : { constraint: e.constraint }),
-    ...(e.column === undefined ? {} : { column: e.column }),
-    ...(state.startsWith('P0') ? { words: e.message } : {}),
-  };
-};
-
-/** The table is not what it was when its facts were read. */
-const altered = (error: unknown): boolean => {
-  const state = sqlState(error);
-  return (
-    state === '42703' ||
-    state === '42P01' ||
-    state === '42804' ||
-    state === '42883' ||
-    (state === '0A000' && /cached plan/.test((error as Error).message))
-  );
-};
 
 /** Rows one by one, on the endpoint's own connections. One statement is one round trip. */
 export const rowAccess = (x: RowsContext): RowAccess => {
