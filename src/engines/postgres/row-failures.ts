@@ -1,4 +1,5 @@
-import type { RowOutcome } from '../../model/rows.ts';
+import type { RowOutcome, RowWrite } from '../../model/rows.ts';
+import type { Table } from '../../model/schema.ts';
 import { type ServerFailure, sqlState } from './failures.ts';
 
 const constraintKinds: Readonly<Record<string, Extract<RowOutcome, { status: 'refused' }>['kind']>> = {
@@ -9,15 +10,14 @@ const constraintKinds: Readonly<Record<string, Extract<RowOutcome, { status: 're
 };
 
 /** What the server refuses, without its detail: that shows rows. */
-export const refusalOf = (error: unknown): RowOutcome => {
+export const refusalOf = (error: unknown, table: Table, op: RowWrite['op']): RowOutcome => {
   const e = error as ServerFailure;
   const state = sqlState(error)!;
   const kind =
     constraintKinds[state] ??
     (state === '23503' || state === '23001'
-      ? /^(update or delete|new row|delete) .*still referenced|is still referenced|violates RESTRICT/i.test(
-          `${e.message} ${e.detail ?? ''}`,
-        ) || /update or delete on table/i.test(e.message)
+      ? // the words are in the server's language
+        op === 'delete' || !table.foreignKeys.some((k) => k.name === e.constraint)
         ? 'referenced'
         : 'foreign_key'
       : state.startsWith('22')

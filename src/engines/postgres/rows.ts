@@ -217,9 +217,9 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       return found === undefined ? { status: 'missing' } : { status: 'stale', found: stored(columns, found) };
     };
 
-    const refused = (session: Session, error: unknown, at: StatementOptions): RowOutcome => {
+    const refused = (session: Session, error: unknown, at: StatementOptions, op: RowWrite['op']): RowOutcome => {
       if (altered(error) || !isRefusal(error)) throw explained(session, error, at);
-      return refusalOf(error);
+      return refusalOf(error, table, op);
     };
 
     const write: NonNullable<TableRows['write']> = (writes, { columns, atomic }, { signal }) => {
@@ -228,13 +228,13 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       return within('write', at, async (session) => {
         const [only] = writes;
         if (!pooled.get(session) && writes.length === 1)
-          return [await writeOne(session, only!, columns, at).catch((error) => refused(session, error, at))];
+          return [await writeOne(session, only!, columns, at).catch((error) => refused(session, error, at, only!.op))];
         const outcomes: RowOutcome[] = [];
         if (pooled.get(session)) await session.begin('write', at);
         else await session.query('begin isolation level read committed, read write', undefined, at);
         let failed: number | undefined;
         for (const [i, w] of writes.entries()) {
-          const outcome = await writeOne(session, w, columns, at).catch((error) => refused(session, error, at));
+          const outcome = await writeOne(session, w, columns, at).catch((error) => refused(session, error, at, w.op));
           outcomes.push(outcome);
           if (outcome.status !== 'done') {
             failed = i;
@@ -248,7 +248,7 @@ export const rowAccess = (x: RowsContext): RowAccess => {
             throw new LockstepError('INTERNAL', `${x.side}: the transaction was rolled back at its commit`);
           } catch (error) {
             // a constraint that waits for the commit: it does not say whose it is
-            const outcome = refused(session, error, at);
+            const outcome = refused(session, error, at, writes.at(-1)!.op);
             return writes.map((_, i) => (i === writes.length - 1 ? outcome : { status: 'undone' }));
           }
         }
