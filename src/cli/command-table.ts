@@ -188,6 +188,21 @@ export const commandTable: readonly CommandSpec[] = [
     load: async () => (await import('./commands/audit.ts')).audit,
   },
   {
+    name: 'backup',
+    args: '<action> [what] [target]',
+    about:
+      'Copies of databases that are proved: create (of all, of one database, or of control), list, verify one by restoring it, restore one into an empty database, or drop one. An action is create, list, verify, restore or drop.',
+    writes: 'the folder of backups; verify: a database of its own; restore: the empty database that it is given',
+    flags: ['format', 'json'],
+    examples: [
+      'lockstep backup create',
+      'lockstep backup list',
+      'lockstep backup verify b_06dq2k8v4m7x3w9pq',
+      'lockstep backup restore b_06dq2k8v4m7x3w9pq postgres://me@localhost/empty',
+    ],
+    load: async () => (await import('./commands/backup.ts')).backup,
+  },
+  {
     name: 'serve',
     args: '',
     about: 'Run the service: the HTTP API, the schedules of the configuration, and worker processes.',
@@ -244,10 +259,4 @@ export const commandTable: readonly CommandSpec[] = [
 ];
 
 /** Commands that are announced and not there yet. */
-export const laterCommands: readonly string[] = [
-  'follow',
-  'verify',
-  'conflicts',
-
-  'backup',
-];
+export const laterCommands: readonly string[] = ['follow', 'verify', 'conflicts'];

@@ -5,7 +5,7 @@ import { readDotenv } from '../config/dotenv.ts';
 import { newId } from '../lib/ids.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { ServiceStore } from '../model/service-store.ts';
-import { openStore } from '../work/open-store.ts';
+import { openStore, storeUrls } from '../work/open-store.ts';
 import { auditKeysOf } from './audit-keys.ts';
 import { configOf } from './config-of.ts';
 import type { Context, Flags } from './context.ts';
@@ -26,6 +26,19 @@ export const openControl = async (
   signal: AbortSignal,
 ): Promise<ServiceStore> => {
   const known = config ?? (await configOf(context, flags));
+  const place = placeOf(context, flags, known);
+  return openStore({ ...place, clock: context.clock, signal, auditKeys: auditKeysOf(context, known) });
+};
+
+/** Addresses of the control store's server; it must be open. */
+export const controlUrls = (context: Context, flags: Flags, config: Config | undefined): Promise<readonly string[]> =>
+  storeUrls(placeOf(context, flags, config));
+
+const placeOf = (
+  context: Context,
+  flags: Flags,
+  known: Config | undefined,
+): { readonly controlUrl?: string; readonly dir: string } => {
   const dir = known?.dir ?? context.cwd;
   if (flags.control?.trim() === '') throw empty('--control');
   const configured = (): string | undefined => {
@@ -40,13 +53,7 @@ export const openControl = async (
     readDotenv(join(dir, '.env'))?.['LOCKSTEP_CONTROL_URL'];
   const password = /^[a-z]+:\/\/[^/:@]*:(.*)@/is.exec(controlUrl ?? '')?.[1];
   if (password) context.redactor.add(password);
-  return openStore({
-    ...(controlUrl ? { controlUrl } : {}),
-    dir,
-    clock: context.clock,
-    signal,
-    auditKeys: auditKeysOf(context, known),
-  });
+  return { ...(controlUrl ? { controlUrl } : {}), dir };
 };
 
 /** Who asks, for the record. */

@@ -11,7 +11,7 @@ import { type Log, openLog } from '../telemetry/log.ts';
 import { openTimings, type Timings } from '../telemetry/timings.ts';
 import { configOf } from './config-of.ts';
 import type { Context, Flags } from './context.ts';
-import { openControl } from './control.ts';
+import { controlUrls, openControl } from './control.ts';
 
 /** What every process of the service has. Dispose it last. */
 export interface ServiceProcess extends AsyncDisposable {
@@ -101,6 +101,7 @@ export const openService = async (
       clock: context.clock,
       random: Math.random,
       version: context.version,
+      controlUrls: () => controlUrls(context, flags, config),
     }),
     onReload: (then) => void followers.push(then),
     [Symbol.asyncDispose]: async () => {

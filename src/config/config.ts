@@ -3,6 +3,7 @@ import type { Measure } from '../model/monitoring.ts';
 import type { Tolerance } from '../model/pair.ts';
 import type { TransformSettings } from '../model/transform.ts';
 import type { AlertSettings, LogSettings, Slo } from './alerts.ts';
+import type { BackupSettings } from './backups.ts';
 import type { ShownDifferences } from './differences.ts';
 import type { Mode } from './modes.ts';
 import type { RecordEntity } from './records.ts';
@@ -26,6 +27,8 @@ export interface Config {
   /** Business metrics. */
   readonly measures: readonly Measure[];
   readonly alerts: AlertSettings;
+  /** Undefined: none are made. */
+  readonly backups: BackupSettings | undefined;
   /** How `lockstep serve` listens. Resolves references when called. */
   server(): ServerSettings;
   /** Keys of the audit log. Resolves references when called. */

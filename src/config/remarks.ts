@@ -6,7 +6,7 @@ import type { ConfigFile } from './schema.ts';
 
 type Path = readonly PropertyKey[];
 
-const laterSections = ['cache', 'backups'] as const;
+const laterSections = ['cache'] as const;
 const laterOfSync = ['sample'] as const;
 const laterOfPair = ['conflict'] as const;
 
@@ -28,6 +28,7 @@ export const withoutEffect = (file: ConfigFile): readonly Path[] => {
 /** Paths of secrets that are written into the file. */
 export const inlineSecrets = (file: ConfigFile): readonly Path[] => [
   ...(file.server?.tls && !hasReference(file.server.tls.key) ? [['server', 'tls', 'key']] : []),
+  ...(file.backups?.key !== undefined && !hasReference(file.backups.key) ? [['backups', 'key']] : []),
   ...(file.audit?.key !== undefined && !hasReference(file.audit.key) ? [['audit', 'key']] : []),
   ...Object.entries(file.endpoints ?? {}).flatMap(([name, e]): Path[] => [
     ...(e.password !== undefined && !hasReference(e.password) ? [['endpoints', name, 'password']] : []),

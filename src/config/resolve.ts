@@ -1,5 +1,6 @@
 import { closest } from '../lib/suggest.ts';
 import type { Tolerance } from '../model/pair.ts';
+import { backupsOf } from './backups.ts';
 import type { ColumnSteps, Validation } from './column-schema.ts';
 import {
   type ApplySettings,
@@ -335,6 +336,7 @@ export const resolveConfig = (
     },
     measures: measuresOf(r, file.metrics, Object.fromEntries(Object.values(syncs).map((s) => [s.name, s.pairs]))),
     alerts: alertsOf(r, file.alerts, [...Object.keys(syncs), ...names]),
+    backups: backupsOf(file.backups, dir, names, readSection('backups', document, around), (v) => around.onSecret?.(v)),
     server: () => serverOf(file.server, readSection('server', document, around)),
     audit: () => auditKeysOf(file.audit, readSection('audit', document, around), (value) => around.onSecret?.(value)),
     checkpointEveryMs: () => checkpointEvery(file.audit, readSection('audit', document, around)),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { backupsSchema } from './backups-schema.ts';
 import { columnSteps, validation } from './column-schema.ts';
 import { differencesSchema } from './differences-schema.ts';
 import { httpSchema } from './http-schema.ts';
@@ -225,7 +226,7 @@ export const configSchema = z
     cache: later.describe('No effect yet.').optional(),
     metrics: metricsSchema.optional(),
     alerts: alertsSchema.optional(),
-    backups: later.describe('No effect yet.').optional(),
+    backups: backupsSchema.optional(),
   })
   .describe('Configuration of Lockstep.');
 

@@ -1,6 +1,7 @@
 import type { Routes } from './api.ts';
 import { alerts } from './routes/alerts.ts';
 import { audit } from './routes/audit.ts';
+import { backups } from './routes/backups.ts';
 import { changes } from './routes/changes.ts';
 import { check } from './routes/check.ts';
 import { endpoints } from './routes/endpoints.ts';
@@ -42,6 +43,7 @@ export const allRoutes: readonly Routes[] = [
   alerts,
   summary,
   metrics,
+  backups,
   audit,
   tokens,
   me,

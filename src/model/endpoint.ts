@@ -1,5 +1,6 @@
 import type { Loader, SchemaBuilder, TableDetails } from './build.ts';
 import type { Change } from './change.ts';
+import type { Dumping } from './dump.ts';
 import type { HashSpec } from './hash/spec.ts';
 import type { Batch, Cell, Key, Row, Text } from './row.ts';
 import type { RowAccess } from './rows.ts';
@@ -376,6 +377,8 @@ export interface Endpoint extends AsyncDisposable {
   /** Makes tables and fills them. Absent: read-only, or not here. */
   readonly builder?: SchemaBuilder;
   readonly loader?: Loader;
+  /** Absent: backups are not made of it. */
+  readonly dumping?: Dumping;
   /** Absent: the engine knows no copies of a server that follow it. */
   role?(o: Cancel): Promise<ServerRole>;
   /** Connections that are open now, and how many there may be; absent: nobody counts them. */

@@ -54,6 +54,8 @@ export const errorCodes = {
   WORKER_LOST: { exit: 1, retry: 'after_fix' },
   /** The audit log is not what was written. */
   AUDIT: { exit: 29, retry: 'never' },
+  /** A backup is not what was written, or does not restore to what was backed up. */
+  BACKUP: { exit: 29, retry: 'never' },
   ABORTED: { exit: 130, retry: 'never' },
   DATABASE: { exit: 1, retry: 'after_fix' },
   INTERNAL: { exit: 1, retry: 'never' },

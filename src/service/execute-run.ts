@@ -17,6 +17,7 @@ import { revert } from '../work/revert.ts';
 import { findRun } from '../work/runs.ts';
 import { type SaveDiffInput, saveDiff } from '../work/save-diff.ts';
 import { sync as syncWork } from '../work/sync.ts';
+import { madeReport, makeBackups } from './backups.ts';
 import { type Doors, describeSide } from './connect.ts';
 import type { Endpoints } from './endpoints.ts';
 import { type Job, jobOfSync, scopeOf, sideOfEntry } from './job.ts';
@@ -32,6 +33,8 @@ export interface RunWorld {
   readonly random: () => number;
   /** The version of Lockstep. */
   readonly version: string;
+  /** Addresses of the control store's server; absent: it is not backed up from here. */
+  controlUrls?(): Promise<readonly string[]>;
 }
 
 /** One run to be carried out, claimed by this process. */
@@ -288,6 +291,22 @@ const copied = async (w: RunWorld, x: RunWork, request: Kind<'copy' | 'assess'>)
 };
 const defaultSettleMs = 1000;
 
+const backedUp = async (w: RunWorld, x: RunWork, request: Kind<'backup'>): Promise<void> => {
+  const { endpoints, controlUrls } = w;
+  await recorded(x.store, w.clock, { resume: x.run.id }, x, async () => {
+    const made = await makeBackups(
+      {
+        ...w,
+        open: (name, o) => endpoints.open(name, { ...o, correlation: x.run.correlation }),
+        controlUrls: async () => (await controlUrls?.()) ?? [],
+      },
+      request.backup,
+      x,
+    );
+    return { exit: 0, report: madeReport(made) as unknown as Json };
+  });
+};
+
 /** Carries out what was asked for; its record is kept by the use case. Throws what the use case throws. */
 export const executeRun = async (w: RunWorld, x: RunWork): Promise<void> => {
   const request = x.run.asked!.request as unknown as RunRequest;
@@ -299,7 +318,7 @@ export const executeRun = async (w: RunWorld, x: RunWork): Promise<void> => {
     case 'assess':
       return copied(w, x, request);
     case 'backup':
-      throw new LockstepError('USAGE', 'this version makes no backups');
+      return backedUp(w, x, request);
     default:
       return compared(w, x, request);
   }

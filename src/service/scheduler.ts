@@ -1,4 +1,4 @@
-import type { Config, Sync } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { dueAfter, nextDue, type ScheduleRule } from '../config/schedule.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
@@ -29,10 +29,36 @@ const pollMs = 1000;
 /** Later than this (and than its own interval), a start counts as missed. */
 const graceMs = 60_000;
 
-const ruleText = (sync: Sync): string => JSON.stringify([sync.schedule ?? null, sync.after ?? null]);
+/** What is started by itself. */
+interface Scheduled {
+  /** Of a sync; of the backups a name that no sync can have. */
+  readonly name: string;
+  readonly schedule?: ScheduleRule;
+  readonly after?: string;
+  readonly request: RunRequest;
+}
 
-/** What a schedule asks for: what the sync is for, under its guards. */
-const requestOf = (sync: Sync): RunRequest => ({ kind: sync.mode === 'compare' ? 'diff' : 'sync', sync: sync.name });
+const backups = ':backups';
+
+/** What a schedule asks of a sync: what it is for, under its guards. */
+const allOf = (config: Config): Readonly<Record<string, Scheduled>> => ({
+  ...Object.fromEntries(
+    Object.values(config.syncs).map(({ name, mode, schedule, after }) => [
+      name,
+      {
+        name,
+        ...(schedule === undefined ? {} : { schedule }),
+        ...(after === undefined ? {} : { after }),
+        request: { kind: mode === 'compare' ? ('diff' as const) : ('sync' as const), sync: name },
+      },
+    ]),
+  ),
+  ...(config.backups?.schedule === undefined
+    ? {}
+    : { [backups]: { name: backups, schedule: config.backups.schedule, request: { kind: 'backup', backup: 'all' } } }),
+});
+
+const ruleText = (sync: Scheduled): string => JSON.stringify([sync.schedule ?? null, sync.after ?? null]);
 
 export const startScheduler = (o: SchedulerOptions): Scheduler => {
   const { store, clock, log } = o;
@@ -45,7 +71,7 @@ export const startScheduler = (o: SchedulerOptions): Scheduler => {
 
   const reload = async (): Promise<void> => {
     const now = clock.now();
-    const wanted = Object.values(o.config().syncs).filter((s) => s.schedule !== undefined || s.after !== undefined);
+    const wanted = Object.values(allOf(o.config())).filter((s) => s.schedule !== undefined || s.after !== undefined);
     const states = await Promise.all(
       wanted.map(async (sync) => ({
         sync: sync.name,
@@ -62,7 +88,7 @@ export const startScheduler = (o: SchedulerOptions): Scheduler => {
   };
 
   /** Why a start that is due is passed over; undefined: it is made. */
-  const reasonNot = async (sync: Sync, late: number): Promise<string | undefined> => {
+  const reasonNot = async (sync: Scheduled, late: number): Promise<string | undefined> => {
     const { schedule } = sync;
     const grace = Math.max(graceMs, schedule !== undefined && 'everyMs' in schedule ? schedule.everyMs : 0);
     if (schedule?.missed === 'skip' && late > grace) return 'missed';
@@ -71,7 +97,7 @@ export const startScheduler = (o: SchedulerOptions): Scheduler => {
   };
 
   const fire = async (
-    sync: Sync,
+    sync: Scheduled,
     seen: ScheduleState,
     to: { readonly due: number | null; readonly next: number | null; readonly after?: string },
     of: { readonly trigger: 'schedule' | 'after'; readonly key: string; readonly skip: string | undefined },
@@ -83,7 +109,7 @@ export const startScheduler = (o: SchedulerOptions): Scheduler => {
       trigger: of.trigger,
       idempotencyKey: `${sync.name} ${of.key}`,
     };
-    const run = of.skip === undefined ? { request: requestOf(sync), asked } : undefined;
+    const run = of.skip === undefined ? { request: sync.request, asked } : undefined;
     if (!(await store.schedules.fire(seen, { ...to, now }, run, o))) return;
     const fields = { sync: sync.name, correlation: asked.correlation };
     if (of.skip === undefined) log.debug('schedule fired', fields);
@@ -92,7 +118,7 @@ export const startScheduler = (o: SchedulerOptions): Scheduler => {
 
   /** Makes the starts that are due; milliseconds until the next one may be. */
   const look = async (): Promise<number> => {
-    const { syncs } = o.config();
+    const syncs = allOf(o.config());
     let wait = pollMs;
     for (const seen of await store.schedules.list(o)) {
       const sync = syncs[seen.sync];

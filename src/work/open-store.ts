@@ -2,8 +2,18 @@ import type { Clock } from '../lib/clock.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import { auditKeyOf } from '../store/audit-chain.ts';
 import { keyFileOf } from '../store/audit-key.ts';
-import { urlConnector } from '../store/postgres/connect.ts';
+import { storeUrlsOf, urlConnector } from '../store/postgres/connect.ts';
 import { openPostgresStore } from '../store/postgres/store.ts';
+
+/** Addresses of the control store's server, with passwords: several are a primary and its replicas. */
+export const storeUrls = async (o: {
+  readonly controlUrl?: string | undefined;
+  readonly dir: string;
+}): Promise<readonly string[]> => {
+  if (o.controlUrl !== undefined) return storeUrlsOf(o.controlUrl);
+  const { embeddedUrl } = await import('../store/embedded/connect.ts');
+  return [await embeddedUrl(o.dir)];
+};
 
 /**
  * Opens the control store: the PostgreSQL at `controlUrl`, or without one the embedded server of `dir` (kept in

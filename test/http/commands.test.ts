@@ -23,6 +23,7 @@ const overHttp: Readonly<Record<string, readonly string[] | string>> = {
   audit: ['listAudit', 'getAuditHead', 'verifyAudit'],
   token: ['listTokens', 'createToken', 'revokeToken'],
   alerts: ['listAlerts', 'getAlert', 'acknowledgeAlert', 'listSilences', 'addSilence', 'endSilence'],
+  backup: ['listBackups', 'getBackup', 'createBackup'],
   init: 'writes the configuration, which is never accepted over the API',
   schema: 'describes the file; the API describes itself at /openapi.json',
   completion: 'is for a shell',

@@ -10,6 +10,7 @@ import type { PostgresConfig } from './config.ts';
 import { openClient } from './connect.ts';
 import { schemaBuilder } from './create-table.ts';
 import { tableDetails } from './details.ts';
+import { dumpingOf } from './dumping.ts';
 import { examine } from './examine.ts';
 import { hashVectors } from './hash-sql.ts';
 import { inspectSchema } from './inspect.ts';
@@ -244,6 +245,17 @@ export const connectPostgres = async (
             prepare: writer.prepare,
           }),
         }),
+    dumping: dumpingOf({
+      version: facts.version,
+      writable: o.writable,
+      open,
+      to: (database) => {
+        const there = { ...config, database };
+        return {
+          open: async (c) => new Session({ ...context, config: there }, await openClient(there, tls, o.name, c.signal)),
+        };
+      },
+    }),
     role: (c) => within('asking for the role of the server', c, serverRole),
     connections: () => ({ open: connections.open(), max: config.poolMax }),
     examine: (c) =>

@@ -7,7 +7,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { connectClient } from '../postgres/connect.ts';
-import type { Connector } from '../postgres/database.ts';
+import type { Connector } from '../postgres/connector.ts';
 import { exclusively } from './mutex.ts';
 import { findPlace, type Place, pathError } from './place.ts';
 import { isServerOf, readPostmaster, workingFolder } from './postmaster.ts';
@@ -102,6 +102,15 @@ const startWatcher = (place: Place, graceMs: number): void => {
   });
   child.once('error', () => {});
   child.unref();
+};
+
+/** The address of the embedded server of a folder, with its password. Somebody must be using it: then it stays. */
+export const embeddedUrl = async (dir: string): Promise<string> => {
+  const place = await findPlace(dir);
+  const server = existsSync(place.data) ? readPostmaster(place.data) : undefined;
+  if (server?.ready)
+    return `postgres://${serverLogin}:${encodeURIComponent(readPassword(place))}@127.0.0.1:${server.port}/postgres?sslmode=disable`;
+  throw new LockstepError('STORE', `the embedded control store in ${place.home} is not running`);
 };
 
 /**

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Connector } from './database.ts';
+import type { Connector } from './connector.ts';
 import { storeError } from './errors.ts';
 import { hostsConnector, urlPerHost } from './hosts.ts';
 
@@ -70,6 +70,14 @@ const refusePooler = async (client: pg.Client, description: string): Promise<voi
     },
   );
 };
+
+/** One address per host, which say of TLS what the store's own connections do: as the driver reads it, off unless asked for. */
+export const storeUrlsOf = (url: string): readonly string[] =>
+  urlPerHost(url).map((host) =>
+    /[?&]sslmode=/i.test(host)
+      ? host
+      : `${host}${host.includes('?') ? '&' : '?'}sslmode=${process.env['PGSSLMODE'] || 'disable'}`,
+  );
 
 /**
  * Connects to a PostgreSQL of the user's own. Several hosts, `postgres://user@a:5432,b:5432/database`, are a primary and

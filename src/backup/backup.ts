@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import { basename, join } from 'node:path';
+import type { Clock } from '../lib/clock.ts';
+import { newId, randomSeed } from '../lib/ids.ts';
+import type { Dumping, DumpProof, TableSum } from '../model/dump.ts';
+import type { Cancel } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
+import { type BackupKeys, type Contents, keysOf, type Manifest, openManifest, sealJson } from './manifest.ts';
+import { type BackupFile, checkStored, readSealed, writeSealed } from './sealed-file.ts';
+import { noteVerified, placeFile, shelve } from './shelf.ts';
+
+const contentsFile = 'contents.json.zst';
+const tableFile = (at: number): string => `table-${String(at + 1).padStart(5, '0')}.copy.zst`;
+
+const one = async function* (bytes: Buffer): AsyncGenerator<Buffer, void, undefined> {
+  yield bytes;
+};
+
+/** Copies a database into a new folder of `directory`, with digests that the database makes in the same snapshot. */
+export const createBackup = (
+  dumping: Dumping,
+  o: Cancel & {
+    readonly directory: string;
+    readonly database: string;
+    readonly schemas?: readonly string[];
+    /** Encrypts it. */
+    readonly secret: string | undefined;
+    readonly clock: Clock;
+    /** Of Lockstep. */
+    readonly version: string;
+    onTable?(name: string): void;
+  },
+): Promise<Manifest> => {
+  const made = o.clock.now();
+  const began = o.clock.elapsed();
+  const id = newId('b', made);
+  return shelve(o.directory, id, made, async (folder) => {
+    const salt = randomBytes(16).toString('hex');
+    const keys = o.secret === undefined ? undefined : keysOf(o.secret, salt, id);
+    const write = (name: string, source: AsyncIterable<Buffer>): Promise<BackupFile> =>
+      writeSealed(join(folder, name), name, source, keys?.file(name), o);
+    await using dump = await dumping.dump({
+      signal: o.signal,
+      ...(o.schemas === undefined ? {} : { schemas: o.schemas }),
+    });
+    const { contents } = dump;
+    const seed = BigInt.asIntN(64, randomSeed()).toString();
+    const files: BackupFile[] = [];
+    const sums: TableSum[] = [];
+    for (const [i, table] of contents.tables.entries()) {
+      o.onTable?.(table.name);
+      files.push(await write(tableFile(i), dump.rows(table, o)));
+      sums.push(await dump.sum(table, seed, o));
+    }
+    const whole: Contents = { dump: contents, proof: { seed, sums } };
+    files.unshift(await write(contentsFile, one(Buffer.from(JSON.stringify(whole)))));
+    const manifest: Manifest = {
+      format: 1,
+      id,
+      database: o.database,
+      made,
+      elapsedMs: Math.round(o.clock.elapsed() - began),
+      lockstep: o.version,
+      server: contents.version,
+      tables: contents.tables.length,
+      rows: sums.reduce((n, s) => n + s.rows, 0),
+      bytes: files.reduce((n, f) => n + f.bytes, 0),
+      notCarried: contents.notCarried,
+      files,
+      encryption: keys === undefined ? null : { salt, check: keys.check },
+    };
+    await placeFile(folder, 'manifest.json', sealJson(manifest, keys));
+    return manifest;
+  });
+};
+
+const fileOf = (manifest: Manifest, folder: string, name: string): BackupFile => {
+  const file = manifest.files.find((f) => f.name === name);
+  if (file) return file;
+  throw new LockstepError('BACKUP', `the backup in ${folder} has no ${name}`);
+};
+
+const readContents = async (
+  folder: string,
+  manifest: Manifest,
+  keys: BackupKeys | undefined,
+  o: Cancel,
+): Promise<Contents> => {
+  const parts: Buffer[] = [];
+  const file = fileOf(manifest, folder, contentsFile);
+  for await (const piece of readSealed(join(folder, contentsFile), file, keys?.file(contentsFile), o))
+    parts.push(piece);
+  return JSON.parse(Buffer.concat(parts).toString('utf8')) as Contents;
+};
+
+/** A backup that was opened: its manifest and contents are what was written. */
+export interface OpenBackup {
+  readonly manifest: Manifest;
+  readonly contents: Contents;
+  /** Into an empty database, compared with what was backed up before anything of it stays. Throws BACKUP, CONFLICT. */
+  restore(into: Dumping, o: Cancel): Promise<DumpProof>;
+}
+
+/** Opens the backup in a folder. Throws BACKUP when it is damaged or its key is another one. */
+export const openBackup = async (folder: string, secret: string | undefined, o: Cancel): Promise<OpenBackup> => {
+  const { manifest, keys } = await openManifest(folder, secret);
+  if (manifest.id !== basename(folder))
+    throw new LockstepError('BACKUP', `the backup in ${folder} is another one, ${manifest.id}`, {
+      hint: 'A backup keeps the name of its folder.',
+    });
+  const contents = await readContents(folder, manifest, keys, o);
+  return {
+    manifest,
+    contents,
+    restore: async (into, c) => {
+      if (into.restore === undefined)
+        throw new LockstepError('NOT_WRITABLE', 'a backup is restored into a database that may be written to', {
+          hint: 'Add `writable: true` to the endpoint, or give a URL.',
+        });
+      const rows = (_table: unknown, at: number): AsyncIterable<Buffer> => {
+        const name = tableFile(at);
+        return readSealed(join(folder, name), fileOf(manifest, folder, name), keys?.file(name), c);
+      };
+      await into.restore(contents.dump, rows, contents.proof, c);
+      return contents.proof;
+    },
+  };
+};
+
+/**
+ * Restores a backup into a database of its own, compares, and notes that it holds. `servers`: where that database may
+ * be made, the first that allows it.
+ */
+export const verifyBackup = async (
+  folder: string,
+  secret: string | undefined,
+  servers: readonly (() => Promise<Dumping>)[],
+  o: Cancel & { readonly clock: Clock },
+): Promise<Manifest> => {
+  const backup = await openBackup(folder, secret, o);
+  for (const file of backup.manifest.files) await checkStored(join(folder, file.name), file, o);
+  let refused: unknown;
+  for (const server of servers) {
+    try {
+      const name = `lockstep_proof_${backup.manifest.id.slice(2)}_${randomBytes(3).toString('hex')}`;
+      await using scratch = await (await server()).scratch!(name, backup.contents.dump, o);
+      await backup.restore(scratch.dumping, o);
+      await noteVerified(folder, o.clock.now());
+      return backup.manifest;
+    } catch (error) {
+      if (!(error instanceof LockstepError && error.code === 'PRIVILEGE')) throw error;
+      refused ??= error;
+    }
+  }
+  throw (
+    refused ??
+    new LockstepError('USAGE', 'there is no server to restore the backup to, which would prove it', {
+      hint: 'Name a writable endpoint: backups: { scratch: NAME }.',
+    })
+  );
+};

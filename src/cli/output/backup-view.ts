@@ -1,0 +1,45 @@
+import type { Shelved } from '../../backup/shelf.ts';
+import { grouped } from '../../lib/grouped.ts';
+import type { Out } from '../io.ts';
+import { styleOf } from '../style.ts';
+import { columnsOf } from './text.ts';
+
+const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+
+export const backupJson = ({ id, manifest: m, verified, problem }: Shelved): Record<string, unknown> => ({
+  id,
+  database: m?.database ?? null,
+  made: m === undefined ? null : utc(m.made),
+  server: m?.server ?? null,
+  tables: m?.tables ?? null,
+  rows: m?.rows ?? null,
+  bytes: m?.bytes ?? null,
+  encrypted: m === undefined ? null : m.encryption !== null,
+  not_carried: m?.notCarried ?? [],
+  verified: verified === undefined ? null : utc(verified),
+  problem: problem ?? null,
+});
+
+export const backupsTable = async (out: Out, backups: readonly Shelved[], directory: string): Promise<void> => {
+  if (backups.length === 0) {
+    await out.write(`  no backups in ${directory} yet: lockstep backup create\n`);
+    return;
+  }
+  const head = ['  ID', 'DATABASE', 'MADE', 'TABLES', 'ROWS', 'BYTES', 'STATE'];
+  const rows = backups.map(({ id, manifest: m, verified, problem }) =>
+    m === undefined
+      ? [`  ${id}`, '', '', '', '', '', `damaged: ${problem}`]
+      : [
+          `  ${id}`,
+          m.database,
+          utc(m.made),
+          grouped(m.tables),
+          grouped(m.rows),
+          grouped(m.bytes),
+          verified === undefined ? 'not verified' : `verified ${utc(verified)}`,
+        ],
+  );
+  const style = styleOf(out.color);
+  const lines = columnsOf([head, ...rows], (at) => at >= 3 && at <= 5);
+  await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
+};

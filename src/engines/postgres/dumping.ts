@@ -1,0 +1,77 @@
+import type { Dumping, ScratchDatabase } from '../../model/dump.ts';
+import type { Cancel } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import { id, literal } from '../sql/quote.ts';
+import { openDump, restoreDump } from './dump.ts';
+import type { Session } from './session.ts';
+
+/** `to` opens a session to another database of the same server. */
+export const dumpingOf = (x: {
+  readonly version: string;
+  readonly writable: boolean;
+  open(o: Cancel): Promise<Session>;
+  to(database: string): { open(o: Cancel): Promise<Session> };
+}): Dumping => {
+  const within = async <T>(o: Cancel, work: (session: Session) => Promise<T>): Promise<T> => {
+    const session = await x.open(o);
+    try {
+      return await work(session);
+    } finally {
+      await session.rollback();
+      await session[Symbol.asyncDispose]();
+    }
+  };
+  const restore: Dumping['restore'] = (contents, rows, proof, o) =>
+    within(o, (session) => restoreDump(session, contents, rows, proof, o));
+  const scratch: Dumping['scratch'] = async (name, like, o): Promise<ScratchDatabase> => {
+    const template = `create database ${id(name)} template template0 encoding ${literal(like.encoding)}`;
+    await within(o, async (session) => {
+      const at = { signal: o.signal, doing: 'creating a database for the proof' };
+      try {
+        await session.raw(
+          `${template} lc_collate ${literal(like.collate)} lc_ctype ${literal(like.ctype)}`,
+          undefined,
+          at,
+        );
+      } catch (error) {
+        o.signal.throwIfAborted();
+        if ((error as { code?: string }).code === '42501')
+          throw new LockstepError('PRIVILEGE', `${session.context.name}: this account may not create a database`, {
+            hint: `alter role ${id(session.context.config.user)} createdb;  or name another server: backups: { scratch: ENDPOINT }`,
+            side: session.context.name,
+            cause: error,
+          });
+        // a locale that this server has not
+        await session.query(`${template} lc_collate 'C' lc_ctype 'C'`, undefined, at);
+      }
+    });
+    return {
+      dumping: dumpingOf({ ...x, open: x.to(name).open }),
+      [Symbol.asyncDispose]: async () => {
+        const late = { signal: AbortSignal.timeout(60_000) };
+        await within(late, (session) =>
+          session.query(`drop database if exists ${id(name)} with (force)`, undefined, {
+            ...late,
+            doing: 'dropping the database of the proof',
+          }),
+        );
+      },
+    };
+  };
+  return {
+    dump: async (o) => {
+      const session = await x.open(o);
+      const close = async (): Promise<void> => {
+        await session.rollback();
+        await session[Symbol.asyncDispose]();
+      };
+      try {
+        return await openDump(session, x.version, o, close);
+      } catch (error) {
+        await close();
+        throw error;
+      }
+    },
+    ...(x.writable ? { restore, scratch } : {}),
+  };
+};
