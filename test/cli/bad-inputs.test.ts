@@ -215,7 +215,7 @@ const cases: readonly Case[] = [
   },
   { name: 'a run that is not there', args: () => ['show', 'r_nothing'], exit: 20, says: [/no run r_nothing/i] },
   { name: 'an unknown command', args: () => ['dif'], exit: 20, says: [/no command `dif`/, /lockstep diff/] },
-  { name: 'a command of later', args: () => ['serve'], exit: 20, says: [/not there yet/] },
+  { name: 'a command of later', args: () => ['follow'], exit: 20, says: [/not there yet/] },
   {
     name: 'an unknown flag',
     args: () => ['diff', 'x:y', 'x:z', '--formt', 'json'],
@@ -351,7 +351,8 @@ for (const c of cases) {
     assert.doesNotMatch(all, /unexpected failure/);
     assert.doesNotMatch(all, /hunter2-wrong/);
     assert.deepEqual(
-      readdirSync(home).filter((f) => !before.has(f)),
+      // what wrote keeps the key of the audit log beside the configuration
+      readdirSync(home).filter((f) => !before.has(f) && !(f === '.lockstep' && c.exit === 2)),
       [],
       'something was left behind',
     );

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Connector } from './database.ts';
+import type { Connector } from './connector.ts';
 import { storeError } from './errors.ts';
 
 /** A host of the control store. */

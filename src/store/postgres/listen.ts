@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Cancel } from '../../model/endpoint.ts';
-import type { Connector } from './database.ts';
+import type { Connector } from './connector.ts';
 
 const channels = ['lockstep_queue', 'lockstep_event', 'lockstep_stop'] as const;
 export type Channel = (typeof channels)[number];

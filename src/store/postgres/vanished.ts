@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Connector } from './database.ts';
+import type { Connector } from './connector.ts';
 
 /** When a statement has taken this long, and again after it, the server is asked for a sign of life; how long it has for that. */
 export interface Patience {
