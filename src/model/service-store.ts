@@ -69,7 +69,7 @@ export interface Schedules {
   ): Promise<boolean>;
   /** The newest run of a sync that ended as `state`, among those that compared all of it. */
   lastEnded(sync: string, state: EndState, o: Cancel): Promise<string | undefined>;
-  /** Is a run of it queued or running? */
+  /** Is a run of it (or one of no sync, in a lane of this name) queued or running? */
   busy(sync: string, o: Cancel): Promise<boolean>;
 }
 

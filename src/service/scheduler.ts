@@ -38,7 +38,8 @@ interface Scheduled {
   readonly request: RunRequest;
 }
 
-const backups = ':backups';
+/** The lane of its runs. */
+const backups = 'backup all';
 
 /** What a schedule asks of a sync: what it is for, under its guards. */
 const allOf = (config: Config): Readonly<Record<string, Scheduled>> => ({

@@ -12,6 +12,7 @@ import type { Dumping, DumpTable } from '../../src/model/dump.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
 import { LockstepError } from '../../src/model/errors.ts';
 import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
+import { until } from '../service/project.ts';
 import { o } from '../store/plain.ts';
 
 /** Of everything that a dump says it carries, one that a careless one would get wrong. */
@@ -155,6 +156,22 @@ test('a backup shows one state, whatever is written while it is made', async () 
   assert.equal(contents.proof.sums[at]!.rows, 10);
   await verifyBackup(join(dir, made.id), undefined, [on(dumping)], { ...o, clock: systemClock });
   assert.ok((await listBackups(dir))[0]!.verified! > 0);
+});
+
+test('a table that is emptied between the snapshot and its lock is not taken for an empty one', async () => {
+  await source.query('create table fleeting as select generate_series(1, 10) id');
+  await source.query('begin; truncate fleeting');
+  try {
+    const failed = assert.rejects(dumping.dump(o), failsWith('CONTENTION', /fleeting was truncated/));
+    await until(async () => {
+      const { rows } = await source.query(`select from pg_locks where not granted and relation = 'fleeting'::regclass`);
+      return rows.length > 0;
+    });
+    await source.query('commit');
+    await failed;
+  } finally {
+    await source.query('drop table fleeting');
+  }
 });
 
 test('a bit that flipped, a file that is cut off, missing or exchanged, another key: each is found, and nothing is left', async () => {

@@ -29,6 +29,8 @@ test('serve makes them by the schedule and proves them; a restored control store
   assert.equal(done[0]!.asked!.trigger, 'schedule');
   server.child.kill('SIGTERM');
   await server.ended;
+  await p.request({ kind: 'backup', backup: 'all' });
+  assert.equal(await p.store.schedules.busy('backup all', o), true, 'the schedule would start another beside it');
   const list = await lockstep('backup', 'list', '--json');
   const { backups } = JSON.parse(list.stdout) as {
     backups: { id: string; database: string; verified: string | null }[];

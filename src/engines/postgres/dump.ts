@@ -88,6 +88,22 @@ export const openDump = async (
       undefined,
       at,
     );
+  // one that was emptied or written anew since the snapshot looks empty in it, whatever it held
+  const anew = await session.query(
+    `select c.oid::regclass::text from pg_class c where c.oid = any ($1::regclass[]) and c.relkind = 'r'
+       and c.relfilenode <> 0 and c.relfilenode is distinct from pg_relation_filenode(c.oid)`,
+    [found.map(([name]) => name)],
+    at,
+  );
+  if (anew.length > 0)
+    throw new LockstepError(
+      'CONTENTION',
+      `${session.context.name}: ${anew[0]![0]} was truncated or rewritten just now`,
+      {
+        hint: 'Try again.',
+        side: session.context.name,
+      },
+    );
   const tables = found
     .filter(([, kind]) => kind === 'r')
     .map(([name, , columns]): DumpTable => ({ name: name!, columns: JSON.parse(columns!) as string[] }));

@@ -5,20 +5,27 @@ import { id, literal } from '../sql/quote.ts';
 import { openDump, restoreDump } from './dump.ts';
 import type { Session } from './session.ts';
 
-/** `to` opens a session to another database of the same server. */
-export const dumpingOf = (x: {
-  readonly version: string;
-  readonly writable: boolean;
+/** Where sessions come from. */
+interface Sessions {
   open(o: Cancel): Promise<Session>;
-  to(database: string): { open(o: Cancel): Promise<Session> };
-}): Dumping => {
+  /** Whatever state they are in. */
+  close(session: Session): Promise<void>;
+}
+
+/** `to`: another database of the same server. */
+export const dumpingOf = (
+  x: Sessions & {
+    readonly version: string;
+    readonly writable: boolean;
+    to(database: string): Sessions;
+  },
+): Dumping => {
   const within = async <T>(o: Cancel, work: (session: Session) => Promise<T>): Promise<T> => {
     const session = await x.open(o);
     try {
       return await work(session);
     } finally {
-      await session.rollback();
-      await session[Symbol.asyncDispose]();
+      await x.close(session);
     }
   };
   const restore: Dumping['restore'] = (contents, rows, proof, o) =>
@@ -46,7 +53,7 @@ export const dumpingOf = (x: {
       }
     });
     return {
-      dumping: dumpingOf({ ...x, open: x.to(name).open }),
+      dumping: dumpingOf({ ...x, ...x.to(name) }),
       [Symbol.asyncDispose]: async () => {
         const late = { signal: AbortSignal.timeout(60_000) };
         await within(late, (session) =>
@@ -61,14 +68,10 @@ export const dumpingOf = (x: {
   return {
     dump: async (o) => {
       const session = await x.open(o);
-      const close = async (): Promise<void> => {
-        await session.rollback();
-        await session[Symbol.asyncDispose]();
-      };
       try {
-        return await openDump(session, x.version, o, close);
+        return await openDump(session, x.version, o, () => x.close(session));
       } catch (error) {
-        await close();
+        await x.close(session);
         throw error;
       }
     },

@@ -248,10 +248,15 @@ export const connectPostgres = async (
     dumping: dumpingOf({
       version: facts.version,
       writable: o.writable,
-      open,
+      open: lend,
+      close: release,
       to: (database) => {
         const there = { ...config, database };
         return {
+          close: async (session) => {
+            await session.rollback();
+            await session[Symbol.asyncDispose]();
+          },
           open: async (c) => new Session({ ...context, config: there }, await openClient(there, tls, o.name, c.signal)),
         };
       },

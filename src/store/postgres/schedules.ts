@@ -89,7 +89,7 @@ export const schedulesOf = (database: Database, queue: QueueInside, enqueue: Enq
   busy: async (sync, o) => {
     const [row] = await database.query(
       `select exists (select from lockstep_control.run
-         where sync = $1 and requested is not null and state in ('queued', 'running')) as busy`,
+         where (sync = $1 or sync is null and lane = $1) and requested is not null and state in ('queued', 'running')) as busy`,
       [plainText(sync)],
       o,
     );
