@@ -36,6 +36,8 @@ type Action = (typeof actions)[number];
 
 const usage = (message: string, hint: string): LockstepError => new LockstepError('USAGE', message, { hint });
 
+const tables = (n: number): string => `${grouped(n)} ${n === 1 ? 'table' : 'tables'}`;
+
 /** What a command works with. */
 interface Work {
   readonly context: Context;
@@ -75,7 +77,7 @@ const create = async (w: Work, what: string): Promise<number> => {
       const left = b.not_carried.length === 0 ? '' : `; not carried: ${b.not_carried.join(', ')}`;
       const dropped = b.dropped.length === 0 ? '' : `; dropped ${b.dropped.join(', ')}`;
       await context.out.write(
-        `  ✓ ${b.database}: ${b.id}, ${grouped(b.tables)} tables, ${grouped(b.rows)} rows, ${grouped(b.bytes)} bytes${b.encrypted ? ', encrypted' : ''}; restored and compared${left}${dropped}\n`,
+        `  ✓ ${b.database}: ${b.id}, ${tables(b.tables)}, ${grouped(b.rows)} rows, ${grouped(b.bytes)} bytes${b.encrypted ? ', encrypted' : ''}; restored and compared${left}${dropped}\n`,
       );
     }
   return exitCodes.ok;
@@ -90,7 +92,7 @@ const verify = async (w: Work, id: string): Promise<number> => {
   await context.out.write(
     w.json
       ? `${jsonText({ schema_version: 1, id: manifest.id, verdict: 'holds', tables: manifest.tables, rows: manifest.rows })}\n`
-      : `  ✓ ${manifest.id} holds: ${grouped(manifest.tables)} tables, ${grouped(manifest.rows)} rows, restored and compared\n`,
+      : `  ✓ ${manifest.id} holds: ${tables(manifest.tables)}, ${grouped(manifest.rows)} rows, restored and compared\n`,
   );
   return exitCodes.ok;
 };
@@ -136,7 +138,7 @@ const restore = async (w: Work, id: string, target: string | undefined): Promise
   await context.out.write(
     w.json
       ? `${jsonText({ schema_version: 1, id: manifest.id, database: manifest.database, tables: manifest.tables, rows: manifest.rows })}\n`
-      : `  ✓ restored ${manifest.id} (${manifest.database}): ${grouped(manifest.tables)} tables, ${grouped(manifest.rows)} rows, compared with what was backed up\n`,
+      : `  ✓ restored ${manifest.id} (${manifest.database}): ${tables(manifest.tables)}, ${grouped(manifest.rows)} rows, compared with what was backed up\n`,
   );
   return exitCodes.ok;
 };

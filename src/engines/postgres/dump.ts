@@ -188,7 +188,10 @@ export const restoreDump = async (
       hint: 'A backup is restored into an empty database only. Create one, and name it after the backup.',
       side: name,
     });
-  const of = (when: string) => contents.statements.filter((s) => s.when === when);
+  // who may not create a schema may still use the one that every database has
+  const schemas = new Set((await session.query('select quote_ident(nspname) from pg_namespace', undefined, at)).flat());
+  const of = (when: string) =>
+    contents.statements.filter((s) => s.when === when && !(s.kind === 'schema' && schemas.has(s.name)));
   await makeAll(session, of('before_rows'), o);
   for (const [i, table] of contents.tables.entries()) {
     const doing = { ...o, doing: `restoring ${table.name}` };
