@@ -12,24 +12,11 @@ import type { Clock } from '../lib/clock.ts';
 import { guardedRequest } from '../lib/net/guarded-request.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { JwtSettings } from '../model/jwt.ts';
 import { UnknownToken } from './authenticate.ts';
 import { claimAt } from './claims.ts';
 import { isRole, isScope, roles } from './roles.ts';
 import type { Principal, Scope } from './scopes.ts';
-
-/** How tokens of an identity provider are verified; as the configuration says it. */
-interface JwtRules {
-  readonly issuer: string;
-  readonly audience: readonly string[];
-  readonly jwks: { readonly url: string; readonly allowPrivate: boolean } | { readonly file: string };
-  readonly algorithms: readonly string[];
-  readonly rolesClaim: string;
-  readonly roles: Readonly<Record<string, string>> | undefined;
-  readonly scopesClaim: string | undefined;
-  readonly nameClaim: string;
-  readonly syncsClaim: string | undefined;
-  readonly recordsClaim: string | undefined;
-}
 
 /** How far the clocks of the issuer and of this machine may be apart, seconds. */
 const skew = 60;
@@ -97,7 +84,7 @@ const listOf = (claim: unknown): readonly string[] => {
   return Array.isArray(claim) ? claim.filter((text): text is string => typeof text === 'string') : [];
 };
 
-const boundsOf = (rules: JwtRules, payload: JWTPayload): Pick<Principal, 'only'> => {
+const boundsOf = (rules: JwtSettings, payload: JWTPayload): Pick<Principal, 'only'> => {
   if (rules.syncsClaim === undefined && rules.recordsClaim === undefined) return {};
   const of = (claim: string | undefined): readonly string[] | undefined =>
     claim === undefined ? undefined : listOf(claimAt(payload, claim));
@@ -106,7 +93,7 @@ const boundsOf = (rules: JwtRules, payload: JWTPayload): Pick<Principal, 'only'>
   return { only: { ...(syncs ? { syncs } : {}), ...(records ? { records } : {}) } };
 };
 
-const principalOf = (rules: JwtRules, payload: JWTPayload): Principal => {
+const principalOf = (rules: JwtSettings, payload: JWTPayload): Principal => {
   const name = claimAt(payload, rules.nameClaim);
   if (typeof name !== 'string' || name === '')
     throw new LockstepError('UNAUTHENTICATED', `this token does not say who it is for (${rules.nameClaim})`);
@@ -148,7 +135,7 @@ const refused = (error: unknown): LockstepError => {
  * be had.
  */
 export const jwtVerifier = (
-  rules: JwtRules,
+  rules: JwtSettings,
   clock: Pick<Clock, 'now' | 'elapsed'>,
   o: Cancel,
 ): ((bearer: string) => Promise<Principal>) => {
