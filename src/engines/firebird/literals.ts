@@ -30,6 +30,10 @@ export const fitsNumber = (c: ColumnSql, text: string): boolean => {
 const isMalformed = (c: ColumnSql, cell: string): boolean =>
   !cell.isWellFormed() && (c.codec === undefined || isUtf8(c.facts.charset));
 
+/** Only these may stand between the quotes of a literal as they are. */
+const isHex = (cell: string): boolean => cell.length % 2 === 0 && !/[^0-9a-f]/i.test(cell);
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 const day = /^\d{4}-\d\d-\d\d$/;
 const clock = /^\d\d:\d\d:\d\d(?:\.\d{1,4})?$/;
 const moment = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,4})?)$/;
@@ -48,7 +52,7 @@ export const comparable = (c: ColumnSql, cell: Text): string | undefined => {
       // Digits in SQL become a double beyond eighteen of them.
       return c.facts.scale === 0 && cell.length < 18 ? cell : `cast('${cell}' as ${numberType(c)})`;
     case 'bool':
-      return cell;
+      return cell === 'true' || cell === 'false' ? cell : undefined;
     case 'date':
       return day.test(cell) ? `date '${cell}'` : undefined;
     case 'time':
@@ -56,9 +60,9 @@ export const comparable = (c: ColumnSql, cell: Text): string | undefined => {
     case 'timestamp':
       return moment.test(cell) ? `timestamp '${cell}'` : undefined;
     case 'uuid':
-      return `x'${cell.replaceAll('-', '')}'`;
+      return uuid.test(cell) ? `x'${cell.replaceAll('-', '')}'` : undefined;
     case 'bytes':
-      return cell.length / 2 <= longestLiteral ? `x'${cell}'` : undefined;
+      return isHex(cell) && cell.length / 2 <= longestLiteral ? `x'${cell}'` : undefined;
     case 'text': {
       if (isMalformed(c, cell)) return undefined;
       if (c.codec === undefined) return cell.length <= longestUtf8 ? `_utf8 x'${hex(Buffer.from(cell))}'` : undefined;
@@ -110,6 +114,7 @@ export const written = (c: ColumnSql, cell: Text | null): Written => {
       return { sql: c.codec ? `x'${hex(bytes)}'` : `_utf8 x'${hex(bytes)}'` };
     }
     case 'bytes': {
+      if (!isHex(cell)) return { reason: 'it is no bytes' };
       if (blob && cell.length / 2 > inStatement) return { blob: Buffer.from(cell, 'hex') };
       return { sql: `x'${cell}'` };
     }

@@ -7,7 +7,8 @@ import type { Rows } from './rows.ts';
 import { plainSql } from './select.ts';
 
 /** A canonical value in SQL. Sessions are in UTC, so a TIMESTAMP is compared as it is. */
-const valueSql = ({ as }: SelectedColumn, value: Text): string => (as.kind === 'int' ? value : literal(value));
+const valueSql = ({ as }: SelectedColumn, value: Text): string =>
+  as.kind === 'int' && /^-?\d+$/.test(value) ? value : literal(value);
 
 /** InnoDB shows nobody the transaction that wrote a row: by a column alone. */
 export const changesOf = (rows: Rows): Changes => ({

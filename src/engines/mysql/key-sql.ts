@@ -5,7 +5,7 @@ import { encodeUtf8 } from '../../model/canon/utf8.ts';
 import type { Cell, Key, Text } from '../../model/row.ts';
 import { keyBefore, keyFrom } from '../sql/keyset.ts';
 import type { ColumnSql } from './columns.ts';
-import { hexLiteral, isStorableText, literal } from './quote.ts';
+import { hexLiteral, isBits, isHex, isStorableText, literal } from './quote.ts';
 import { isOpaqueBytes, isTinyBool } from './types.ts';
 
 const numeric = new Set(['int', 'decimal', 'float']);
@@ -87,10 +87,15 @@ export const isPlainlyOrdered = (c: ColumnSql): boolean => {
 
 const plainNumber = /^-?\d+(\.\d+)?$/;
 
-const numberLiteral = (cell: string, floating: boolean): string =>
-  floating ? (cell.includes('e') ? cell : `${cell}e0`) : cell;
+const plainFloat = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/;
+
+/** What is no number is compared as the text it is. */
+const floatLiteral = (cell: string): string =>
+  plainFloat.test(cell) ? (cell.includes('e') ? cell : `${cell}e0`) : literal(cell);
 
 const isPlainMoment = (cell: string): boolean => /^\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?$/.test(cell);
+
+const timeLiteral = (cell: string): string => (/^[-0-9:.]+$/.test(cell) ? `time'${cell}'` : literal(cell));
 
 const everything = (operator: string, isLess: boolean): string =>
   isLess === operator.startsWith('<') ? 'true' : 'false';
@@ -106,7 +111,7 @@ export const compareSql = (c: ColumnSql, operator: string, cell: Cell): string =
   if (isMisfit(cell)) return everything(operator, true); // after all that fits
   if (numeric.has(as.kind)) {
     if (cell.endsWith('N') || cell.endsWith('y')) return everything(operator, !cell.startsWith('-'));
-    if (stored.kind === 'float') return `${c.raw} + 0e0 ${operator} ${numberLiteral(cell, true)}`;
+    if (stored.kind === 'float') return `${c.raw} + 0e0 ${operator} ${floatLiteral(cell)}`;
     return `${c.raw} ${operator} ${plainNumber.test(cell) ? cell : literal(cell)}`;
   }
   if (temporal.has(as.kind)) {
@@ -117,11 +122,11 @@ export const compareSql = (c: ColumnSql, operator: string, cell: Cell): string =
     case 'bool':
       return `${c.raw} ${operator} ${cell === 'true' ? 1 : 0}`;
     case 'time':
-      return `${c.raw} ${operator} time'${cell}'`;
+      return `${c.raw} ${operator} ${timeLiteral(cell)}`;
     case 'bytes':
-      return `${c.raw} ${operator} x'${cell}'`;
+      return `${c.raw} ${operator} ${isHex(cell) ? `x'${cell}'` : literal(cell)}`;
     case 'bit':
-      return `${c.raw} ${operator} b'${cell}'`;
+      return `${c.raw} ${operator} ${isBits(cell) ? `b'${cell}'` : literal(cell)}`;
   }
   if (isUuidText(c)) return `${uuidBytes(c)} ${operator} ${hexLiteral(encodeUtf8(cell))}`;
   if (isBinaryText(c) && stored.kind === 'text' && isStorableText(cell)) return `${c.raw} ${operator} ${literal(cell)}`;
@@ -161,7 +166,7 @@ const equalSql = (c: ColumnSql, cell: Cell): string | undefined => {
     // what is no uuid is the text that it is
     return isMisfit(cell)
       ? `${comparedText(c)} = ${literal(misfitContent(cell).content)}`
-      : `${uuidDigits(c)} = '${cell.replaceAll('-', '')}'`;
+      : `${uuidDigits(c)} = ${literal(cell.replaceAll('-', ''))}`;
   }
   const own = ownCell(c, cell);
   if (own === undefined) return undefined;
@@ -177,7 +182,7 @@ const equalSql = (c: ColumnSql, cell: Cell): string | undefined => {
     case 'decimal':
       return plainNumber.test(own) ? `${c.raw} = ${own}` : undefined;
     case 'float':
-      return Number.isFinite(Number(own)) ? `${c.raw} + 0e0 = ${numberLiteral(own, true)}` : undefined;
+      return Number.isFinite(Number(own)) ? `${c.raw} + 0e0 = ${floatLiteral(own)}` : undefined;
     case 'bool':
       return `${c.raw} = ${own === 'true' ? 1 : own === 'false' ? 0 : plainNumber.test(own) ? own : 'null'}`;
     case 'date':
@@ -186,15 +191,15 @@ const equalSql = (c: ColumnSql, cell: Cell): string | undefined => {
     case 'instant':
       return isPlainMoment(own) ? `${c.raw} = timestamp'${own}'` : undefined;
     case 'time':
-      return `${c.raw} = time'${own}'`;
+      return `${c.raw} = ${timeLiteral(own)}`;
     case 'bytes':
-      return `${c.raw} = x'${own}'`;
+      return isHex(own) ? `${c.raw} = x'${own}'` : undefined;
     case 'bit':
-      return `${c.raw} = b'${own}'`;
+      return isBits(own) ? `${c.raw} = b'${own}'` : undefined;
     case 'uuid':
-      return `${c.raw} = ${literal(own)}`;
+      return isStorableText(own) ? `${c.raw} = ${literal(own)}` : undefined;
     case 'opaque':
-      return isOpaqueBytes(c.facts) ? undefined : `${c.raw} = ${literal(own)}`;
+      return isOpaqueBytes(c.facts) || !isStorableText(own) ? undefined : `${c.raw} = ${literal(own)}`;
     case 'text':
     case 'enum':
       return isStorableText(own) ? `${comparedText(c)} = ${literal(own)}` : undefined;

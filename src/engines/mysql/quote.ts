@@ -20,5 +20,11 @@ export const literal = (text: string): string =>
     ? `_utf8mb4 x'${Buffer.from(text, 'utf8').toString('hex')}'`
     : `'${text.replaceAll("'", "''")}'`;
 
+/** Does a cell hold nothing but pairs of hex digits? Only then may it stand between the quotes of `x''`. */
+export const isHex = (cell: string): boolean => cell.length % 2 === 0 && !/[^0-9a-f]/i.test(cell);
+
+/** The same for `b''`. */
+export const isBits = (cell: string): boolean => !/[^01]/.test(cell);
+
 /** Half of a surrogate pair stands for a byte that is not valid UTF-8, or for nothing: no text column can hold it. */
 export const isStorableText = (text: string): boolean => text.isWellFormed();

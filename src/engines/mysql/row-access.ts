@@ -11,6 +11,7 @@ import { render } from './render.ts';
 import { rowDialect } from './row-dialect.ts';
 import { rowSink } from './row-sinks.ts';
 import type { Session, StatementOptions } from './session.ts';
+import { refuseUnsafe } from './transactional.ts';
 import { cellLiteral } from './write-sql.ts';
 
 export interface RowsContext {
@@ -153,9 +154,13 @@ const tableRows = (
     },
   });
 
+  let safe = false;
+
   const writeTogether = (writes: readonly RowWrite[], columns: readonly string[], at: StatementOptions) =>
     within(at, async (session) => {
       const tx = transaction(session, at);
+      if (!safe) await refuseUnsafe(session, table, at);
+      safe = true;
       await session.query('start transaction', at);
       return writeRows(writes, (w) => writeRow(t, tx, w, columns), {
         commit: async () => {

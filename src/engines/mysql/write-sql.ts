@@ -4,7 +4,7 @@ import type { Cell } from '../../model/row.ts';
 import type { Table } from '../../model/schema.ts';
 import type { ColumnSql } from './columns.ts';
 import { exactCondition } from './key-sql.ts';
-import { id, isStorableText, literal, tableId } from './quote.ts';
+import { id, isBits, isHex, isStorableText, literal, tableId } from './quote.ts';
 import { isOpaqueBytes, isTinyBool } from './types.ts';
 
 const plainNumber = /^-?\d+(\.\d+)?$/;
@@ -37,15 +37,15 @@ export const cellLiteral = (c: ColumnSql, cell: Cell): string | undefined => {
     case 'bool':
       return cell === 'true' ? '1' : '0';
     case 'bytes':
-      return `x'${cell}'`;
+      return isHex(cell) ? `x'${cell}'` : undefined;
     case 'bit':
-      return `b'${cell}'`;
+      return isBits(cell) ? `b'${cell}'` : undefined;
     case 'date':
     case 'timestamp':
     case 'instant':
       return moment.test(cell) ? `'${cell}'` : undefined;
     case 'opaque':
-      if (isOpaqueBytes(c.facts)) return `x'${cell}'`;
+      if (isOpaqueBytes(c.facts)) return isHex(cell) ? `x'${cell}'` : undefined;
       break;
   }
   return isStorableText(cell) ? literal(cell) : undefined;

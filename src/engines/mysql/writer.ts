@@ -1,7 +1,6 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Applied, Cancel, StepMark, TableChanges, Writer, Written } from '../../model/endpoint.ts';
-import { LockstepError } from '../../model/errors.ts';
-import { type Table, tableLabel } from '../../model/schema.ts';
+import { tableLabel } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
 import {
   beatingLock,
@@ -18,6 +17,7 @@ import { literal, tableId } from './quote.ts';
 import { advanceSequence } from './sequences.ts';
 import type { Session, StatementOptions } from './session.ts';
 import type { ServerFacts } from './settings.ts';
+import { refuseUnsafe } from './transactional.ts';
 import { writeBatch } from './write-batch.ts';
 import type { WrittenTable } from './write-sql.ts';
 
@@ -34,33 +34,6 @@ export interface WriterContext {
 }
 
 const maxBatch = 1000;
-
-/** What is written must be undone by a roll-back: MyISAM and the like keep half of a step. */
-const refuseUnsafe = async (session: Session, table: Table, at: StatementOptions): Promise<void> => {
-  const database = table.schema ?? session.context.config.database;
-  const [row] = await session.query(
-    `select t.table_type, t.engine, e.transactions from information_schema.tables t
-     left join information_schema.engines e on e.engine = t.engine
-     where t.table_schema = ${literal(database)} and t.table_name = ${literal(table.name)}`,
-    at,
-  );
-  const [type, engine, transactions] = row ?? [];
-  if (type === 'VIEW' || engine == null) {
-    throw new LockstepError(
-      'NOT_WRITABLE',
-      `${session.context.name}: ${tableLabel(table)} is a view and cannot be written`,
-      {
-        side: session.context.name,
-      },
-    );
-  }
-  if (transactions === 'YES') return;
-  throw new LockstepError(
-    'NOT_WRITABLE',
-    `${session.context.name}: ${tableLabel(table)} is kept by ${engine}, which has no transactions: a step that fails could not be undone`,
-    { side: session.context.name, hint: `alter table ${tableId(table)} engine = InnoDB;` },
-  );
-};
 
 export const openWriter = (x: WriterContext): Writer => {
   const tables = new Map<string, WrittenTable>();
