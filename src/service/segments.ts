@@ -46,12 +46,17 @@ export interface SpreadOptions extends SegmentWorker {
 export type SegmentJob = { readonly run: string; readonly pair: string };
 
 /**
- * Stands for what is compared with what, and how: workers that read another configuration, or connect elsewhere, or see
- * other columns, do not take part.
+ * Stands for what is compared with what, and how: workers that read another configuration, or connect elsewhere (a
+ * replica that stands in is elsewhere), or see other columns, do not take part.
  */
 export const whatIsCompared = ({ pair, endpoints, settleMs }: DiffOptions): string => {
   const { source, target } = endpoints;
-  const where = [source, target].map(({ engine, fingerprint: { server, database } }) => [engine, server, database]);
+  const where = [source, target].map(({ engine, fingerprint: { server, database }, standIn }) => [
+    engine,
+    server,
+    database,
+    standIn !== undefined,
+  ]);
   const selections = [pairSelection(pair, 'source'), pairSelection(pair, 'target')];
   const tolerances = pair.columns.map((c) => c.tolerance ?? null);
   const all = [where, selections, tolerances, pair.source.uniques, pair.target.uniques, settleMs];

@@ -58,6 +58,8 @@ export interface CompareOptions {
   readonly onPair?: (pair: Pair, report: PairReport) => void | Promise<void>;
   /** Reports of an earlier, interrupted attempt, by pair name: those pairs are not compared again. */
   readonly done?: ReadonlyMap<string, PairReport>;
+  /** What `standIns` said of the attempts that compared `done`. */
+  readonly doneFrom?: readonly NotCompared[];
 }
 
 /** Suspected differences that may wait for their confirmation while the next tables are scanned, bytes. */
@@ -129,9 +131,12 @@ const withOptions = (found: ReturnType<typeof pairAllTables>, options: PairOptio
   pairs: found.pairs.map((p) => ({ ...p, options })),
 });
 
-/** A copy that may be older proves nothing about the server that it stands in for. */
-const standIns = (o: Pick<CompareOptions, 'source' | 'target'>): readonly NotCompared[] =>
-  [o.source, o.target].flatMap(({ name, standIn }) =>
+/**
+ * A copy that may be older proves nothing about the server that it stands in for, nor do the pairs that an earlier
+ * attempt compared with one.
+ */
+export const standIns = (o: Pick<CompareOptions, 'source' | 'target' | 'doneFrom'>): readonly NotCompared[] => {
+  const now = [o.source, o.target].flatMap(({ name, standIn }) =>
     standIn === undefined
       ? []
       : [
@@ -142,6 +147,9 @@ const standIns = (o: Pick<CompareOptions, 'source' | 'target'>): readonly NotCom
           },
         ],
   );
+  const before = (o.doneFrom ?? []).filter(({ what }) => !now.some((n) => n.what === what));
+  return [...now, ...before];
+};
 
 /**
  * Compares all pairs. While the differences of one table settle, the next ones are scanned; reports come in order.

@@ -1,17 +1,17 @@
 import type { Difference } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { Pair } from '../model/pair.ts';
+import type { NotCompared, Pair } from '../model/pair.ts';
 import type { Published } from '../model/published.ts';
 import type { CompareReport, PairReport } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
 import type { DifferencePair, EndpointFacts, Json, Run, Store } from '../model/store.ts';
 import { asConfigured } from './as-configured.ts';
-import { alignAll, type CompareOptions, compare } from './compare.ts';
+import { alignAll, type CompareOptions, compare, standIns } from './compare.ts';
 import { runQuarantine } from './quarantine.ts';
 import { type Asked, type Ended, newRun, recorded } from './recorded.ts';
 import { type Incremental, runStandings } from './standings.ts';
 
-export interface SaveDiffInput extends Asked, Omit<CompareOptions, 'onPair' | 'done' | 'incremental'> {
+export interface SaveDiffInput extends Asked, Omit<CompareOptions, 'onPair' | 'done' | 'doneFrom' | 'incremental'> {
   readonly store: Store;
   /** The configured sync; null for two URLs. */
   readonly sync: string | null;
@@ -115,9 +115,9 @@ const begunAlike = (run: Run): boolean => {
   return done === undefined || done.length === 0 || published === true;
 };
 
-const donePairs = (run: Run): ReadonlyMap<string, PairReport> => {
-  const { done } = (run.checkpoint ?? {}) as { done?: readonly PairReport[] };
-  return new Map((done ?? []).map((report) => [report.source, report]));
+const donePairs = (run: Run): { done: ReadonlyMap<string, PairReport>; doneFrom: readonly NotCompared[] } => {
+  const { done, from } = (run.checkpoint ?? {}) as { done?: readonly PairReport[]; from?: readonly NotCompared[] };
+  return { done: new Map((done ?? []).map((report) => [report.source, report])), doneFrom: from ?? [] };
 };
 
 /**
@@ -132,7 +132,7 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
   return recorded(store, clock, begin, o, async (run): Promise<SavedDiff> => {
     o.onRun?.(run.id);
     const { pairs } = await alignAll(o);
-    const done = donePairs(run);
+    const { done, doneFrom } = donePairs(run);
     for (const pair of pairs)
       if (!done.has(pair.name)) await store.differences.clear(run.id, { signal: o.signal, pair: pair.name });
     await using writer = await store.differences.writer(run.id, pairs.map(differencePair), o);
@@ -158,6 +158,7 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
       ...plain,
       ...(standings === undefined ? {} : { incremental: standings.incremental }),
       done,
+      doneFrom,
       sink: {
         wanted: (pair) => Math.max(o.sink.wanted(pair), keptMost - count),
         write: async (pair, differences) => {
@@ -171,12 +172,12 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
           await invalid.ended(pair, report);
           reports.push(kept(report));
           await writer.flush(o);
-          const all = [...done.values(), ...reports];
-          await store.runs.update(
-            run.id,
-            { checkpoint: { done: all, publish: o.publish !== undefined && begunAlike(run) } as unknown as Json },
-            o,
-          );
+          const checkpoint = {
+            done: [...done.values(), ...reports],
+            from: standIns({ ...o, doneFrom }),
+            publish: o.publish !== undefined && begunAlike(run),
+          };
+          await store.runs.update(run.id, { checkpoint: checkpoint as unknown as Json }, o);
         }),
     });
     await inTurn(() => writer.flush(o));
