@@ -42,7 +42,7 @@ export interface SegmentCounts {
   readonly done: number;
   /** That somebody could take now. */
   readonly free: number;
-  /** Not done, and taken too often to be tried once more: it kills whoever takes it. */
+  /** Not done, and has cost too many workers to be tried once more. One that gave it back is not counted. */
   readonly worn: number;
 }
 

@@ -72,9 +72,10 @@ const stored = async (run: string): Promise<Difference[]> => {
 const diff = async (
   run: string,
   segments?: Segments,
-  more: { signal?: AbortSignal; resume?: string } = {},
+  more: { signal?: AbortSignal; resume?: string; standIn?: Endpoint['standIn'] } = {},
 ): Promise<SavedDiff> => {
-  await using s = await sides();
+  await using both = await sides();
+  const s = { source: { ...both.source, ...(more.standIn ? { standIn: more.standIn } : {}) }, target: both.target };
   return await saveDiff({
     ...s,
     store,
@@ -293,10 +294,50 @@ test('a segment that costs every worker ends the run instead of going round for 
     diff('r_worn', {
       ...store.segments,
       take: async (...a) => {
-        await control.query(`update lockstep_control.segment set attempt = 5 where n = 6`);
+        await control.query(`update lockstep_control.segment set deaths = 5 where n = 6`);
         return store.segments.take(...a);
       },
     }),
     /has cost several workers/,
   );
+});
+
+test('segments that were read from a stand-in are not those of the primary', async () => {
+  const stop = new AbortController();
+  const ended = (segments: Segments, takes: string[], most: number): Segments => ({
+    ...segments,
+    take: async (...a) => {
+      if (takes.length === most) stop.abort(new Error('enough'));
+      return noting(segments, 'w', takes).take(...a);
+    },
+  });
+  const standIn = { reason: 'the primary is down', behindMs: null };
+  await assert.rejects(diff('r_stand_in', ended(store.segments, [], 5), { signal: stop.signal, standIn }));
+  const again: string[] = [];
+  const { compared } = await diff('r_stand_in', noting(store.segments, 'again', again), { resume: 'r_stand_in' });
+  assert.equal(again.length, segmentsWanted);
+  assert.equal(compared.coverage.complete, true);
+});
+
+test('a segment is worn by the workers that die of it, not by those that give it back', async () => {
+  await store.runs.create(newRun({ id: 'r_given', kind: 'diff' }), o);
+  await store.runs.resume('r_given', o);
+  const set = { id: 's_given', run: 'r_given', pair: 'p', what: 'w', way: 'rows', why: 'y', total: 1, kept: 0 };
+  await store.segments.open(set, [{}], o);
+  const taken = async () => {
+    const segment = await store.segments.take(set, { ...o, worker: 'w', silentMs: 60_000 });
+    assert.ok(segment);
+    return segment;
+  };
+  for (let i = 0; i < 9; i++) await store.segments.giveBack(await taken(), o);
+  for (let died = 0; died < 5; died++) {
+    assert.deepEqual(await store.segments.counts(set, patient), { total: 1, done: 0, free: 1, worn: 0 });
+    if (died === 2) await store.segments.giveBack(await taken(), o);
+    await taken();
+    await control.query(
+      `update lockstep_control.segment set seen_at = now() - interval '61 s' where segment_set = 's_given'`,
+    );
+  }
+  assert.deepEqual(await store.segments.counts(set, patient), { total: 1, done: 0, free: 0, worn: 1 });
+  assert.equal(await store.segments.take(set, { ...o, worker: 'w', silentMs: 60_000 }), undefined);
 });

@@ -14,7 +14,7 @@ const mostMembers = 64;
 const mostIdle = '1 hour';
 
 /** Workers that a segment may cost. */
-const mostAttempts = 5;
+const mostDeaths = 5;
 
 /** Held by a process for as long as it lives: who has segments is alive while it holds its own. */
 const lockOf = (worker: string): string => `run segments of ${worker}`;
@@ -25,6 +25,9 @@ const isRunning = `exists (select from lockstep_control.run r where r.id = s.run
 /** Nobody is at work on the segment `g`; who gave no sign of life for so many milliseconds is not. */
 const isIdle = (silentMs: string): string => `(g.worker is null or g.seen_at < now() - ${silentMs} * interval '1 ms'
              or not exists (${lockHolders(`'segments of ' || g.worker`)}))`;
+
+/** Workers that the segment `g`, when nobody is at work on it, has cost: one that gave it back is none of them. */
+const cost = 'g.deaths + (g.worker is not null)::integer';
 
 const writerOf = (database: Database, { set, n, attempt }: TakenSegment): SegmentWriter => {
   const builder = new ChunkBuilder();
@@ -137,11 +140,11 @@ export const segmentsOf = (database: Database, attempts: Attempts): Segments => 
     const [row] = await database.query(
       `with next as (
          select g.n from lockstep_control.segment g join lockstep_control.segment_set s on s.id = g.segment_set
-         where s.id = $1 and result is null and attempt < $4 and ${isRunning} and ${isIdle('$3')}
+         where s.id = $1 and result is null and ${cost} < $4 and ${isRunning} and ${isIdle('$3')}
          order by g.n limit 1 for update of g skip locked)
-       update lockstep_control.segment g set attempt = attempt + 1, worker = $2, seen_at = now()
+       update lockstep_control.segment g set attempt = attempt + 1, deaths = ${cost}, worker = $2, seen_at = now()
        from next where g.segment_set = $1 and g.n = next.n returning g.n, bounds, attempt`,
-      [id, plainText(worker), silentMs, mostAttempts],
+      [id, plainText(worker), silentMs, mostDeaths],
       o,
     );
     if (row === undefined) return undefined;
@@ -176,11 +179,11 @@ export const segmentsOf = (database: Database, attempts: Attempts): Segments => 
   counts: async ({ id }, { silentMs, ...o }) => {
     const [row] = await database.query(
       `select count(*)::integer as total, count(result)::integer as done,
-              (count(*) filter (where idle and attempt < $3))::integer as free,
-              (count(*) filter (where idle and attempt >= $3))::integer as worn
-       from (select result, attempt, result is null and ${isIdle('$2')} as idle
+              (count(*) filter (where idle and cost < $3))::integer as free,
+              (count(*) filter (where idle and cost >= $3))::integer as worn
+       from (select result, ${cost} as cost, result is null and ${isIdle('$2')} as idle
              from lockstep_control.segment g where segment_set = $1) g`,
-      [id, silentMs, mostAttempts],
+      [id, silentMs, mostDeaths],
       o,
     );
     const count = (name: string): number => row![name] as number;

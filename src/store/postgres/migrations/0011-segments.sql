@@ -22,6 +22,8 @@ create table lockstep_control.segment (
   bounds text not null,
   -- rises each time it is taken: what an earlier attempt still writes does not count
   attempt integer not null default 0,
+  -- how often it was taken from a worker that had died: what costs too many is not tried again
+  deaths integer not null default 0,
   -- who is at it; its lock and its signs of life say whether it still is
   worker text,
   seen_at timestamptz,
