@@ -158,6 +158,34 @@ test('a backup shows one state, whatever is written while it is made', async () 
   assert.ok((await listBackups(dir))[0]!.verified! > 0);
 });
 
+test('rows in tables that a dump leaves out are refused or told, never proved away', async () => {
+  await using db = await testDatabase();
+  await db.query(`
+    create table public.measured (id int); create schema chunks; create table chunks.c1 () inherits (public.measured);
+    insert into chunks.c1 values (1), (2);
+    create schema cron; create table cron.job (id int); create table cron.empty (id int);
+    create table cron.mine (id int);
+    alter extension plpgsql add schema cron; alter extension plpgsql add table cron.job;
+    alter extension plpgsql add table cron.empty;`);
+  await using there = await connect(db);
+  const told = async (schemas?: readonly string[]) => {
+    await using dump = await there.dumping!.dump({ ...o, ...(schemas ? { schemas } : {}) });
+    return dump.contents.notCarried;
+  };
+  const outside = failsWith('BACKUP', /rows of public.measured are in tables that the backup would not hold/);
+  await assert.rejects(told(['public']), outside);
+  const within = '1 tables or views in schemas of extensions: cron.mine';
+  assert.deepEqual(await told(), [within]);
+  assert.deepEqual(await told(['public', 'chunks']), []);
+  await db.query('insert into cron.job values (1)');
+  assert.deepEqual(await told(), ['rows of 1 tables of extensions: cron.job', within]);
+  // as TimescaleDB keeps its chunks
+  await db.query('alter extension plpgsql add schema chunks');
+  await assert.rejects(told(), outside);
+  await db.query('alter extension plpgsql drop schema chunks; alter extension plpgsql add table chunks.c1');
+  await assert.rejects(createBackup(there.dumping!, options(folder())), outside);
+});
+
 test('a table that is emptied between the snapshot and its lock is not taken for an empty one', async () => {
   await source.query('create table fleeting as select generate_series(1, 10) id');
   await source.query('begin; truncate fleeting');

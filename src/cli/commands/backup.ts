@@ -89,10 +89,11 @@ const verify = async (w: Work, id: string): Promise<number> => {
   await using store = await openControl(context, w.flags, config, signal);
   const what = { ...askedBy(context), action: 'backup.verify', object: `backups/${id}` };
   const manifest = await audited(store.audit, what, { signal }, () => proveBackup(w.world, id, { signal }));
+  const left = manifest.notCarried.length === 0 ? '' : `; not carried: ${manifest.notCarried.join(', ')}`;
   await context.out.write(
     w.json
       ? `${jsonText({ schema_version: 1, id: manifest.id, verdict: 'holds', tables: manifest.tables, rows: manifest.rows })}\n`
-      : `  ✓ ${manifest.id} holds: ${tables(manifest.tables)}, ${grouped(manifest.rows)} rows, restored and compared\n`,
+      : `  ✓ ${manifest.id} holds: ${tables(manifest.tables)}, ${grouped(manifest.rows)} rows, restored and compared${left}\n`,
   );
   return exitCodes.ok;
 };

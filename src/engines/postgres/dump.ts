@@ -3,6 +3,7 @@ import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { RowSink } from './copy-out.ts';
 import { CopyStream } from './copy-stream.ts';
+import { keptByExtensions, refuseOutsideHeirs } from './dump-gaps.ts';
 import { notCarriedOf, occupants, schemasOf, statementsOf } from './dump-statements.ts';
 import type { Session, StatementOptions } from './session.ts';
 
@@ -88,6 +89,12 @@ export const openDump = async (
       undefined,
       at,
     );
+  await refuseOutsideHeirs(
+    session,
+    found.map(([name]) => name!),
+    schemas,
+    at,
+  );
   // one that was emptied or written anew since the snapshot looks empty in it, whatever it held
   const anew = await session.query(
     `select c.oid::regclass::text from pg_class c where c.oid = any ($1::regclass[]) and c.relkind = 'r'
@@ -132,7 +139,7 @@ export const openDump = async (
     statements: await statementsOf(session, schemas, at),
     tables,
     sequences,
-    notCarried: await notCarriedOf(session, schemas, at),
+    notCarried: [...(await notCarriedOf(session, schemas, at)), ...(await keptByExtensions(session, o.schemas, at))],
   };
   return {
     contents,
