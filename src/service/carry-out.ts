@@ -36,6 +36,8 @@ export const carryOut = (o: {
   readonly store: ServiceStore;
   readonly run: Run;
   readonly log: Log;
+  /** Runs of this process that have met a target's lock, and when they first did, by `clock.elapsed`. */
+  readonly waiting: Map<string, number>;
 }): Work => {
   const { world, store, run } = o;
   const log = o.log.child({
@@ -61,14 +63,32 @@ export const carryOut = (o: {
     await settleRun({ ...c, store, target: endpoint, clock: world.clock, random: world.random }, current);
   };
 
+  /** Who lost the run writes no end of it. Where nobody has begun it again (its lock was gone for a moment), somebody may. */
+  const lost = async (c: Cancel): Promise<void> => {
+    await store.runs.putBack(run.id, c);
+    left = 'taken_over';
+  };
+
+  /** How long it has waited for its target: not how long it was at work before. */
+  const waitedMs = (): number => {
+    const now = world.clock.elapsed();
+    const since = o.waiting.get(run.id) ?? now;
+    o.waiting.set(run.id, since);
+    return now - since;
+  };
+
   /** Runs whose ends are looked at before they are written down. */
   const runs: Runs = {
     ...store.runs,
     finish: async (id, end, c) => {
       if (id !== run.id) return store.runs.finish(id, end, c);
+      // How it left has been written down.
+      if (left !== undefined) return;
       phases.enter('record');
       await phases.settled();
-      const waits = end.error?.code === 'LOCK_HELD' && world.clock.now() - run.started < waitForTargetMs;
+      if (takenOver) return lost(c);
+      const waits = end.error?.code === 'LOCK_HELD' && waitedMs() < waitForTargetMs;
+      if (!waits) o.waiting.delete(id);
       if (cancelledBy === null && ((yields && end.state === 'cancelled') || waits)) {
         await store.runs.putBack(id, c);
         left = waits ? 'waits' : 'put_back';
@@ -82,7 +102,13 @@ export const carryOut = (o: {
       const told = stopped
         ? { ...end, error: { code: 'ABORTED' as const, message: `Cancelled by ${cancelledBy}.` } }
         : end;
-      await store.runs.finish(id, told, stopped ? { signal: AbortSignal.timeout(10_000) } : c);
+      try {
+        await store.runs.finish(id, told, stopped ? { signal: AbortSignal.timeout(10_000) } : c);
+      } catch (error) {
+        // The store has let it go.
+        if (error instanceof LockstepError && error.code === 'FENCED') left = 'taken_over';
+        throw error;
+      }
       left = 'ended';
     },
   };
@@ -97,11 +123,9 @@ export const carryOut = (o: {
   };
 
   const end = async (error: unknown, c: Cancel): Promise<Left> => {
-    if (takenOver || (error instanceof LockstepError && error.code === 'FENCED' && left === undefined)) {
-      const current = await store.runs.get(run.id, c).catch(() => undefined);
-      if (takenOver || current?.asked?.attempt !== run.asked!.attempt) return 'taken_over';
-    }
     if (left !== undefined) return left;
+    if (!takenOver && error instanceof LockstepError && error.code === 'FENCED')
+      takenOver = (await store.runs.get(run.id, c))?.asked?.attempt !== run.asked!.attempt;
     // It failed before its use case began to keep its record.
     const state = signal.aborted || cancelledBy !== null ? ('cancelled' as const) : ('failed' as const);
     const known = error instanceof LockstepError ? error : new LockstepError('INTERNAL', String(error));

@@ -48,6 +48,7 @@ export const startWorker = (o: WorkerOptions): Worker => {
   const works = new Set<Work>();
   const beginning = new Set<Promise<void>>();
   const resting = new Map<string, number>();
+  const waiting = new Map<string, number>();
 
   const rest = (lane: string, ms = restMs): void => {
     resting.set(lane, clock.elapsed() + ms);
@@ -111,7 +112,7 @@ export const startWorker = (o: WorkerOptions): Worker => {
       slots = await slotsFor(world, known.asked.request as unknown as RunRequest);
       const run = slots && (await store.claims.claim(id, { ...all, worker: o.name, now: clock.now() }));
       if (run === undefined) return await notNow(job, slots === undefined ? restMs : pollMs);
-      const work = carryOut({ world, store, run, log });
+      const work = carryOut({ world, store, run, log, waiting });
       works.add(work);
       // Asked to stop while it was taken.
       if (ending.signal.aborted) work.yield();
