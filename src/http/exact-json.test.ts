@@ -20,6 +20,12 @@ test('every number of JSON keeps its digits, and small ones stay numbers', () =>
   assert.throws(() => parseExactly('{'));
 });
 
+test('a number too long for any column is refused, and not looked at digit by digit', () => {
+  const long = (zeros: number): string => `{"a":[1.${'0'.repeat(zeros)}1]}`;
+  assert.equal(raw(parseExactly(long(1990))), long(1990));
+  assert.throws(() => parseExactly(long(100_000)), /a number of 100003 characters/);
+});
+
 test('names of members that mean something to JavaScript are plain names', () => {
   const value = parseExactly('{"__proto__": {"admin": true}, "constructor": 1}') as Record<string, unknown>;
   assert.deepEqual(Object.keys(value), ['__proto__', 'constructor']);

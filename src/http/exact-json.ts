@@ -9,22 +9,40 @@ const isExact = (value: number, source: string): boolean => {
   return shown === source || (Number.isFinite(value) && plain(shown) === plain(source));
 };
 
+/** Without the zeros at its end. An expression that begins at each zero anew takes the square of their number. */
+const withoutZeros = (digits: string): string => {
+  let end = digits.length;
+  while (end > 0 && digits.charCodeAt(end - 1) === 48) end--;
+  return digits.slice(0, end);
+};
+
 /** Digits and exponent of a number, however it is written. */
 const plain = (text: string): string => {
   const m = /^(-?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/.exec(text);
   if (!m) return text;
   const digits = (m[2]! + m[3]!).replace(/^0+/, '');
-  const trimmed = digits.replace(/0+$/, '');
+  const trimmed = withoutZeros(digits);
   if (trimmed === '') return '0';
   return `${m[1]}${trimmed}e${Number(m[4] ?? 0) - m[3]!.length + digits.length - trimmed.length}`;
 };
 
-/** JSON in which every number keeps its digits: those that a double would change become `rawJSON` objects. */
+/** Characters of a number: as many as the text of a decimal may have. */
+const longestNumber = 2000;
+
+/**
+ * JSON in which every number keeps its digits: those that a double would change become `rawJSON` objects. MALFORMED:
+ * a number of more than 2,000 characters.
+ */
 export const parseExactly = (text: string): unknown =>
-  JSON.parse(text, ((_key: string, value: unknown, context?: { readonly source?: string }) =>
-    typeof value === 'number' && context?.source !== undefined && !isExact(value, context.source)
-      ? rawJson(context.source)
-      : value) as (key: string, value: unknown) => unknown);
+  JSON.parse(text, ((_key: string, value: unknown, context?: { readonly source?: string }) => {
+    if (typeof value !== 'number' || context?.source === undefined) return value;
+    const { source } = context;
+    if (source.length > longestNumber)
+      throw new HttpProblem('MALFORMED', `the body holds a number of ${source.length} characters`, {
+        hint: `A number has at most ${longestNumber}.`,
+      });
+    return isExact(value, source) ? value : rawJson(source);
+  }) as (key: string, value: unknown) => unknown);
 
 /** Lets the routes of this scope read bodies digit by digit. */
 export const readExactly = (app: FastifyInstance): void => {
@@ -33,8 +51,9 @@ export const readExactly = (app: FastifyInstance): void => {
   app.addContentTypeParser(types, { parseAs: 'string' }, (_request, text, done) => {
     try {
       done(null, parseExactly(text as string));
-    } catch {
-      done(new HttpProblem('MALFORMED', 'the body is no JSON') as unknown as Error, undefined);
+    } catch (error) {
+      const problem = error instanceof HttpProblem ? error : new HttpProblem('MALFORMED', 'the body is no JSON');
+      done(problem as unknown as Error, undefined);
     }
   });
 };

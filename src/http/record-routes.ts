@@ -49,8 +49,10 @@ export const nameOf = (request: FastifyRequest, entity: string): string => {
 
 /** The last step of the path as it was sent: a key of several columns has commas, and its values have theirs escaped. */
 export const lastStep = (request: FastifyRequest): string => {
-  const path = request.url.split('?', 1)[0]!.replace(/\/+$/, '');
-  return path.slice(path.lastIndexOf('/') + 1);
+  const path = request.url.split('?', 1)[0]!;
+  let end = path.length;
+  while (end > 0 && path[end - 1] === '/') end--;
+  return path.slice(path.lastIndexOf('/', end - 1) + 1, end);
 };
 
 /** `count=exact` of `Prefer`; undefined: not asked for. */

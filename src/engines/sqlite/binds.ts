@@ -41,7 +41,9 @@ const shortest = (value: string | number): string => {
   const m = /^(-?)(\d*)\.?(\d*)(?:e([+-]?\d+))?$/.exec(String(value));
   if (!m) return String(value);
   const digits = (m[2]! + m[3]!).replace(/^0+/, '');
-  const trimmed = digits.replace(/0+$/, '');
+  let end = digits.length;
+  while (end > 0 && digits.charCodeAt(end - 1) === 48) end--;
+  const trimmed = digits.slice(0, end);
   return `${m[1]}${trimmed}e${Number(m[4] ?? 0) - m[3]!.length + digits.length - trimmed.length}`;
 };
 

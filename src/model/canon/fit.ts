@@ -65,10 +65,21 @@ const kept = (cell: Text, from: ColumnType, type: ColumnType): Text => {
   return isMisfit(own) && !isTextual(type.kind) && !intoBytes ? asNumber(own, type) : own;
 };
 
+const isBlank = (code: number): boolean => code === 32 || (code >= 9 && code <= 13);
+
+/** Without the blanks of ASCII at its ends. */
+const withoutBlanks = (text: string): string => {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+};
+
 /** A text misfit as the number that a numeric column makes of it. */
 const asNumber = (cell: Text, type: ColumnType): Text => {
   const { stored, content } = misfitContent(cell);
-  const number = stored === 't' ? decimalText(content.replace(/^[ \t-\r]+|[ \t-\r]+$/g, '')) : undefined;
+  const number = stored === 't' ? decimalText(withoutBlanks(content)) : undefined;
   if (number === undefined) return cell;
   const integer = type.kind === 'float' ? undefined : intText(number);
   return misfit('n', integer ?? realContent(Number(number)));
