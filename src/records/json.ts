@@ -1,5 +1,6 @@
 import { bytesFromHex, hexFromBytes } from '../model/canon/bytes.ts';
 import { readText } from '../model/canon/canonical.ts';
+import { scientific } from '../model/canon/decimal.ts';
 import { fit } from '../model/canon/fit.ts';
 import { isMisfit, misfitContent } from '../model/canon/misfit.ts';
 import { shownCell } from '../model/canon/show.ts';
@@ -165,6 +166,19 @@ export const readJson = (column: Column, value: unknown): Read => {
 const reasonOf = (reason: string, type: ColumnType): string => {
   const why = / does not fit (.*)$/s.exec(reason)?.[1];
   return why === undefined ? `expected ${expectation(type)}` : `does not fit ${why}`;
+};
+
+/** Digits of a decimal that a filter takes. */
+export const mostDigits = 2000;
+
+/** Is a filter's value a number of more digits than are compared? Told without writing it out: `1e131071` is short. */
+export const tooLong = (type: ColumnType, text: string): boolean => {
+  if (type.kind !== 'decimal') return false;
+  const n = scientific(text);
+  if (n === undefined || n.digits === '') return false;
+  const { length } = n.digits;
+  const exponent = Number(n.exponent);
+  return (exponent >= 0 ? length + exponent : Math.max(length, -exponent)) > mostDigits;
 };
 
 /** The text of a filter's value as a cell of a column; undefined: no value of its type. */

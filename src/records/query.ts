@@ -3,7 +3,7 @@ import type { Text } from '../model/row.ts';
 import type { RowCondition, RowOrder } from '../model/rows.ts';
 import { sees } from './caller.ts';
 import type { Entity, Field } from './entity.ts';
-import { expectation, readFilter } from './json.ts';
+import { expectation, mostDigits, readFilter, tooLong } from './json.ts';
 import { type Fault, faulty, pointer, RecordProblem } from './problem.ts';
 
 /** What a list is asked for, in the entity's own terms. */
@@ -41,6 +41,8 @@ const listOf = (text: string): readonly string[] | undefined => {
   return values;
 };
 
+const twice = 'names a column twice';
+
 /** One condition: `eq.17`, `in.(a,b)`, `like.ab*`, `is.null`. A text says what is wrong. */
 const conditionOf = (field: Field, text: string): RowCondition | string => {
   const { type } = field.column;
@@ -49,7 +51,9 @@ const conditionOf = (field: Field, text: string): RowCondition | string => {
   const op = dot < 0 ? text : text.slice(0, dot);
   const rest = dot < 0 ? '' : text.slice(dot + 1);
   const value = (raw: string): Text | undefined => readFilter(type, raw);
+  const long = `takes decimals of up to ${mostDigits} digits`;
   if (dot >= 0 && comparisons.has(op)) {
+    if (tooLong(type, rest)) return long;
     const cell = value(rest);
     if (cell === undefined) return `expected ${op}. and ${expectation(type).replace(/,? as a string.*$/, '')}`;
     return { column, op: op as 'eq', value: cell };
@@ -62,6 +66,7 @@ const conditionOf = (field: Field, text: string): RowCondition | string => {
       const list = listOf(rest);
       if (list === undefined) return 'expected in.(a,b,c)';
       if (list.length > mostValues) return `takes up to ${mostValues} values`;
+      if (list.some((raw) => tooLong(type, raw))) return long;
       const cells = list.map(value);
       if (cells.includes(undefined)) return `expected values that are ${expectation(type)}`;
       return { column, op: 'in', values: cells as Text[] };
@@ -125,13 +130,16 @@ export const readList = (
         const named = one
           .split(',')
           .map((part) => ({ column: part.replace(/^-/, ''), descending: part.startsWith('-') }));
-        if (new Set(named.map((n) => n.column)).size < named.length) wrong(name, 'names a column twice');
+        if (new Set(named.map((n) => n.column)).size < named.length) wrong(name, twice);
         order = named.filter(({ column }) => usable(name, column, 'sorted'));
         break;
       }
-      case 'fields':
-        fields = one.split(',').flatMap((column) => usable(name, column, 'shown') ?? []);
+      case 'fields': {
+        const named = one.split(',');
+        if (new Set(named).size < named.length) wrong(name, twice);
+        else fields = named.flatMap((column) => usable(name, column, 'shown') ?? []);
         break;
+      }
       default: {
         const field = usable(name, name, 'filtered');
         if (!field) break;
@@ -158,6 +166,7 @@ export const readFields = (entity: Entity, parameters: Parameters): readonly Fie
   const given = parameters['fields'];
   if (given === undefined) return entity.shown;
   const names = texts(given).join(',').split(',');
+  if (new Set(names).size < names.length) throw faulty('PARAMETER', [{ pointer: '/query/fields', detail: twice }]);
   return names.map((name) => {
     const field = entity.fields.get(name);
     if (field?.shown) return field;

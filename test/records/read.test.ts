@@ -46,6 +46,24 @@ const reader = await token('reader', { scopes: ['records:read'] });
 const privileged = await token('privileged', { scopes: ['records:read', 'records:read_masked'] });
 const acme = await token('acme', { scopes: ['records:read'], claims: { tenant: 'acme' } });
 
+test('a few characters do not make an answer or a statement large', async () => {
+  for (const query of [
+    '?fields=note,note',
+    '/17?fields=note,id,note',
+    '/17?fields=note&fields=note',
+    '?amount=in.(1,1e131071)',
+    '?amount=eq.1e2000',
+    '?amount=gt.-1e-2001',
+    `?amount=lt.${'9'.repeat(2001)}`,
+  ]) {
+    const { status, json, text } = await reader('GET', `/records/transactions${query}`);
+    assert.deepEqual([status, json.code], [400, 'PARAMETER'], query);
+    assert.match(text, query.includes('fields') ? /names a column twice/ : /up to 2000 digits/);
+  }
+  const { status, json, text } = await reader('GET', '/records/transactions?amount=lt.1e1999&limit=1&fields=id');
+  assert.deepEqual([status, json.data.length], [200, 1], text);
+});
+
 test('a record is JSON that loses nothing: 64-bit integers and decimals are strings, JSON keeps its digits', async () => {
   const { status, json, text, headers } = await reader('GET', '/records/transactions/17');
   assert.equal(status, 200, text);
