@@ -3,7 +3,7 @@ import type { Cancel } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { RecordRequest, RecordRequests } from '../model/record-requests.ts';
 import type { Json } from '../model/store.ts';
-import { RecordProblem } from './problem.ts';
+import { noEffect } from './effect.ts';
 
 /** After which a request that has not ended is taken for one whose process died, milliseconds. No request works longer. */
 export const lease = 60_000;
@@ -12,10 +12,8 @@ export const lease = 60_000;
 export const requestHash = (...parts: readonly string[]): string =>
   createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 
-/** Did what failed leave nothing behind, for certain? Not when the connection broke, or nobody waited for the answer. */
-const noEffect = (error: unknown): boolean =>
-  error instanceof RecordProblem ||
-  (error instanceof LockstepError && !['CONNECTION_LOST', 'ABORTED', 'INTERNAL'].includes(error.code));
+/** For writing down what came of it. Counts from then: what `work` took is not taken off. */
+const late = (): Cancel => ({ signal: AbortSignal.timeout(lease / 2) });
 
 /**
  * Carries out `work` once for a key: a repeat gets the answer of the first time. When the first time was cut short, and
@@ -26,13 +24,12 @@ export const once = async (
   request: RecordRequest,
   x: {
     work(): Promise<Json>;
-    /** The answer of the first time, from what it left; null: it left nothing; undefined: nobody can tell. */
-    found(): Promise<Json | null | undefined>;
+    /** The answer of the first time, from what it left; undefined: nobody can tell. */
+    found(): Promise<Json | undefined>;
   },
   o: Cancel,
 ): Promise<{ readonly answer: Json; readonly repeated: boolean }> => {
   const claim = await requests.claim(request, o);
-  const late: Cancel = { signal: AbortSignal.timeout(lease / 2) };
   if (claim.state === 'done') return { answer: JSON.parse(claim.answer) as Json, repeated: true };
   if (claim.state === 'mismatch')
     throw new LockstepError('IDEMPOTENCY_MISMATCH', 'this Idempotency-Key was used for another request', {
@@ -52,18 +49,16 @@ export const once = async (
           hint: 'Look for the record; repeat the request with a new key if it is not there.',
         },
       );
-    if (answer !== null) {
-      await requests.settle(request, JSON.stringify(answer), late);
-      return { answer, repeated: true };
-    }
+    await requests.settle(request, JSON.stringify(answer), late());
+    return { answer, repeated: true };
   }
   let answer: Json;
   try {
     answer = await x.work();
   } catch (error) {
-    if (noEffect(error)) await requests.forget(request, late).catch(() => {});
+    if (noEffect(error)) await requests.forget(request, late()).catch(() => {});
     throw error;
   }
-  await requests.settle(request, JSON.stringify(answer), late);
+  await requests.settle(request, JSON.stringify(answer), late());
   return { answer, repeated: false };
 };

@@ -2,13 +2,14 @@ import type { Principal } from '../access/scopes.ts';
 import type { Audit, AuditOutcome } from '../model/audit.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { Cell } from '../model/row.ts';
-import type { RowGuard, RowOutcome, StoredRow } from '../model/rows.ts';
+import type { RowOutcome, StoredRow } from '../model/rows.ts';
 import type { Events } from '../model/service.ts';
 import type { Json } from '../model/store.ts';
 import { rowFilterFor } from './caller.ts';
 import type { Change, Prepared, Result } from './change.ts';
+import { isRefusal, noEffect } from './effect.ts';
 import type { Entity } from './entity.ts';
+import { changed, counted, guardOf } from './guard.ts';
 import { keySegment, noRecord } from './key.ts';
 import { RecordProblem } from './problem.ts';
 import { besides, etagOf } from './read.ts';
@@ -16,7 +17,7 @@ import { refusalOf } from './refusal.ts';
 import type { Seal } from './seal.ts';
 import { keyNames, type View, viewOf } from './show.ts';
 import { allowedAfter, allowedBefore } from './transitions.ts';
-import { readNew, readPatch, type Written } from './validate.ts';
+import { readNew, readPatch } from './validate.ts';
 
 /** What writing records needs besides the table. */
 export interface Desk {
@@ -38,48 +39,6 @@ const mayNot = (entity: Entity, op: Change['op']): RecordProblem =>
   new RecordProblem('METHOD_NOT_ALLOWED', `records of ${entity.config.name} cannot be ${op}d`, {
     hint: `The configuration allows it: records.${entity.config.name}.${op}, on a writable endpoint.`,
   });
-
-const changed = (): RecordProblem =>
-  new RecordProblem('PRECONDITION_FAILED', 'the record has changed since you read it', {
-    hint: 'Read it again, and repeat your change on what it is now.',
-  });
-
-/** The version that an ETag of a version column names. */
-const versionOf = (tag: string): Cell | undefined => {
-  try {
-    return decodeURIComponent(tag) as Cell;
-  } catch {
-    return undefined;
-  }
-};
-
-/** Conditions under which the row still is the one with this ETag. */
-const guardOf = (entity: Entity, seal: Seal, ifMatch: readonly string[]): Pick<RowGuard, 'tag' | 'allowed'> => {
-  // of several tags one can hold only; the last is as good as any when each has been seen by the caller
-  const [tag] = ifMatch.map((t) => t.slice(1, -1));
-  if (tag === undefined) throw changed();
-  if (entity.version === undefined) {
-    const opened = seal.openTag(tag);
-    if (opened === undefined) throw changed();
-    return { tag: opened, allowed: [] };
-  }
-  const column = entity.version.name;
-  const cell = versionOf(tag);
-  if (cell == null) throw changed();
-  if (cell === 'null') return { allowed: [{ column, op: 'null', is: true }] };
-  return { allowed: [{ column, op: 'eq', value: cell }] };
-};
-
-/** A version that is a whole number is counted up with each change. */
-const counted = (entity: Entity, written: Written, guard: Pick<RowGuard, 'allowed'>): Written => {
-  if (entity.version?.column.type.kind !== 'int') return written;
-  const [now] = guard.allowed;
-  const next = now?.op === 'eq' ? String(BigInt(now.value) + 1n) : '1';
-  return {
-    columns: [...written.columns, entity.version.name],
-    cells: [...written.cells, next as NonNullable<Cell>],
-  };
-};
 
 /** The rows to write; PRIMARY_DOWN while a replica stands in that can only be read. */
 export const writableRows = (entity: Entity): NonNullable<Entity['rows']['write']> => {
@@ -213,6 +172,18 @@ const entry = (entity: Entity, p: Prepared, w: Writer, outcome: AuditOutcome, ob
   correlation: w.correlation,
 });
 
+/** What did not come about; of a failure its code, and whether it may have come about nevertheless. */
+const failure = (entity: Entity, p: Prepared, w: Writer, error: Error) =>
+  isRefusal(error)
+    ? entry(entity, p, w, 'refused')
+    : {
+        ...entry(entity, p, w, 'failed'),
+        after: {
+          error: error instanceof LockstepError ? error.code : 'INTERNAL',
+          effect: noEffect(error) ? 'none' : 'unknown',
+        },
+      };
+
 /** Audited before anything is written: when that fails, nothing is. */
 export const intend = (entity: Entity, all: readonly Prepared[], w: Writer, desk: Desk, o: Cancel): Promise<unknown> =>
   desk.audit.append(
@@ -233,8 +204,7 @@ export const conclude = async (
   try {
     await desk.audit.append(
       all.map(([p, r]) => {
-        if (r instanceof Error)
-          return entry(entity, p, w, r instanceof LockstepError && r.exit === 1 ? 'failed' : 'refused');
+        if (r instanceof Error) return failure(entity, p, w, r);
         return entry(entity, p, w, 'done', `records/${name}/${r.key}`);
       }),
       o,

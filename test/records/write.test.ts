@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { lease, requestHash } from '../../src/records/once.ts';
+import { LockstepError } from '../../src/model/errors.ts';
+import { lease, once, requestHash } from '../../src/records/once.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { recordsService } from './service.ts';
 
@@ -21,9 +22,12 @@ await database.query(`
   insert into refunds values (1, 3);
   create table versions (id uuid primary key default gen_random_uuid(), version int not null default 1, name text);
   insert into versions (id, name) values ('00000000-0000-0000-0000-000000000001', 'a');
+  create table stamped (id int primary key, at timestamptz(6) not null, name text);
+  insert into stamped values (1, '2026-01-01 12:00:00.123456+00', 'a');
   create table lines (order_no text, line int, item text, primary key (order_no, line));
   insert into lines values ('a,b', 1, 'x');
-  create function no_thirteens() returns trigger language plpgsql as $$ begin if new.amount = 13 then raise exception 'thirteen is unlucky'; end if; return new; end $$;
+  create function no_thirteens() returns trigger language plpgsql as $$ begin if new.amount = 13 then raise exception 'thirteen is unlucky'; end if;
+    if new.note = 'cut' then perform pg_terminate_backend(pg_backend_pid()); end if; return new; end $$;
   create trigger unlucky before insert or update on transactions for each row execute function no_thirteens()`);
 
 const { token, store, control } = await recordsService(
@@ -39,6 +43,7 @@ records:
     row_filter: "tenant = \${principal.tenant}"
   users: { endpoint: ledger, table: users }
   versions: { endpoint: ledger, table: versions, etag: version }
+  stamped: { endpoint: ledger, table: stamped, etag: at }
   lines: { endpoint: ledger, table: lines }
 `,
   { LEDGER: database.url },
@@ -247,19 +252,62 @@ test('a request that was cut short is not carried out twice: the record is looke
     writer('POST', `/records/${entity}`, { body, headers: key(k) });
   await claim('at-work', 'users', { id: 500 }, 0);
   assert.equal((await ask('at-work', 'users', { id: 500 })).status, 409, 'it may be at work still');
-  await claim('died-before', 'users', { id: 501 }, 2 * lease);
-  assert.equal((await ask('died-before', 'users', { id: 501 })).status, 201, 'it had not written');
-  assert.equal((await ask('died-before', 'users', { id: 501 })).headers.get('idempotent-replayed'), 'true');
+  const isUnknown = async (k: string, entity: string, body: unknown): Promise<void> => {
+    await claim(k, entity, body, 2 * lease);
+    const { status, json, text } = await ask(k, entity, body);
+    assert.deepEqual([status, json.code], [409, 'CONFLICT'], text);
+    assert.match(json.detail, /nobody knows/);
+  };
+  await isUnknown('not-there', 'users', { id: 501 });
+  assert.equal(
+    (await database.query('select from users where id = 501')).rowCount,
+    0,
+    'it may have been deleted since',
+  );
+  await database.query(`insert into lines values ('s', 1, 'theirs')`);
+  await isUnknown('of-others', 'lines', { order_no: 's', line: 1, item: 'mine' });
   await claim('died-after', 'users', { id: 502 }, 2 * lease);
   await database.query('insert into users values (502)');
   const found = await ask('died-after', 'users', { id: 502 });
   assert.deepEqual([found.status, found.json, found.headers.get('idempotent-replayed')], [201, { id: 502 }, 'true']);
-  const body = { user_id: 1, amount: 1, note: 'unknown' };
-  await claim('who-knows', 'transactions', body, 2 * lease);
-  const unknown = await ask('who-knows', 'transactions', body);
-  assert.deepEqual([unknown.status, unknown.json.code], [409, 'CONFLICT']);
-  assert.match(unknown.json.detail, /nobody knows/);
+  await database.query(`insert into transactions (id, user_id, amount, data) values (600, 1, 7.5, '{"b":1.0,"a":[]}')`);
+  const whole = { id: 600, user_id: 1, amount: '7.50', data: { a: [], b: 1 } };
+  await claim('whole', 'transactions', whole, 2 * lease);
+  const made = await ask('whole', 'transactions', whole);
+  assert.deepEqual([made.status, made.headers.get('etag')], [201, await etagOf(600)], made.text);
+  assert.equal((await ask('whole', 'transactions', whole)).text, made.text);
+  await isUnknown('who-knows', 'transactions', { user_id: 1, amount: 1, note: 'unknown' });
   assert.equal((await database.query(`select from transactions where note = 'unknown'`)).rowCount, 0);
+});
+
+test('what the work took is not taken off the time for writing down what came of it', async (t) => {
+  const running: AbortController[] = [];
+  t.mock.method(AbortSignal, 'timeout', () => {
+    running.push(new AbortController());
+    return running.at(-1)!.signal;
+  });
+  // whatever was to be over by the end of the work is over
+  const slow = (result: string | Error) => ({
+    work: async () => {
+      for (const timer of running) timer.abort();
+      if (result instanceof Error) throw result;
+      return result;
+    },
+    found: async () => undefined,
+  });
+  const asked = (k: string) => ({ actor: 'token:writer', key: k, hash: requestHash(k), record: null });
+  const first = await once(store.recordRequests, asked('slow'), slow('made'), o);
+  const second = await once(store.recordRequests, asked('slow'), slow('made twice'), o);
+  assert.deepEqual(
+    [first, second],
+    [
+      { answer: 'made', repeated: false },
+      { answer: 'made', repeated: true },
+    ],
+  );
+  const taken = new LockstepError('CONFLICT', 'taken');
+  await assert.rejects(once(store.recordRequests, asked('refused'), slow(taken), o), taken);
+  assert.equal((await store.recordRequests.claim(asked('refused'), o)).state, 'new', 'its key may be used again');
 });
 
 test('a batch is all or nothing, or item by item, each with its own outcome', async () => {
@@ -314,7 +362,27 @@ test('a version column is the ETag, and is counted up with each change', async (
   assert.equal((await writer('PATCH', path, { body: { name: 'c' }, headers: { 'if-match': '"1"' } })).status, 412);
   assert.equal((await writer('PATCH', path, { body: { version: 9 }, headers: { 'if-match': '"2"' } })).status, 422);
   assert.equal((await writer('DELETE', path, { headers: { 'if-match': '"1"' } })).status, 412);
-  assert.equal((await writer('DELETE', path, { headers: { 'if-match': '"2"' } })).status, 204);
+  const odd = ['abc', '2.0', '+2', '02', '', '1e99', '9'.repeat(25), '%ff'];
+  for (const tag of odd) {
+    const { status, text } = await writer('PATCH', path, { body: { name: 'c' }, headers: { 'if-match': `"${tag}"` } });
+    assert.equal(status, 412, `${tag}: ${text}`);
+  }
+  const items = ['abc', '2'].map((tag) => ({
+    op: 'update',
+    key: '00000000-0000-0000-0000-000000000001',
+    if_match: `"${tag}"`,
+    body: { name: 'd' },
+  }));
+  const { json } = await writer('POST', '/records/versions:batch', { body: { items } });
+  assert.deepEqual(
+    json.results.map((r: { status: number }) => r.status),
+    [412, 200],
+  );
+  assert.equal((await writer('DELETE', path, { headers: { 'if-match': '"3"' } })).status, 204);
+  const etag = (await writer('GET', '/records/stamped/1')).headers.get('etag')!;
+  const stamp = (tag: string) =>
+    writer('PATCH', '/records/stamped/1', { body: { name: 'b' }, headers: { 'if-match': tag } });
+  assert.deepEqual([(await stamp('"abc"')).status, (await stamp(etag)).status], [412, 200]);
 });
 
 test('a key of several columns is one step of the path, whatever its values hold', async () => {
@@ -357,6 +425,21 @@ test('each write is audited before and after it, and published; masked values ar
     [['records/transactions/26', { entity: 'transactions', key: '26', columns: ['note', 'email'] }, 'c_audit_1']],
   );
   assert.ok(!JSON.stringify([entries, events]).includes('CANARY'));
+});
+
+test('the audit log calls refused only what was turned down: a write that was cut off may have been made', async () => {
+  const before = await store.events.latest(o);
+  const cut = await patch(30, { note: 'cut' }, await etagOf(30));
+  assert.ok(cut.status >= 500, cut.text);
+  const entries = await store.audit.list({ object: 'records/transactions/30', limit: 10 }, o);
+  assert.deepEqual(
+    entries.map((e) => [e.outcome, e.after]),
+    [
+      ['failed', { error: 'CONNECTION_LOST', effect: 'unknown' }],
+      ['intended', { note: 'cut' }],
+    ],
+  );
+  assert.equal(await store.events.latest(o), before);
 });
 
 test('who may only read writes nothing', async () => {

@@ -4,10 +4,9 @@ import type { Cancel } from '../../model/endpoint.ts';
 import type { Json } from '../../model/store.ts';
 import { creates, readBatch, writeBatch } from '../../records/batch.ts';
 import type { Result } from '../../records/change.ts';
-import type { Entity } from '../../records/entity.ts';
 import { readKey } from '../../records/key.ts';
+import { madeRecord } from '../../records/made.ts';
 import { once, requestHash } from '../../records/once.ts';
-import { readRecord } from '../../records/read.ts';
 import { type Desk, prepare, type Writer, writeRecord } from '../../records/write.ts';
 import { answerOf, HttpProblem } from '../errors.ts';
 import { ifMatch } from '../etag.ts';
@@ -68,26 +67,6 @@ const sendCreated = (
   return minimal(request, reply) ? reply.send() : reply.type(json).send(r.json);
 };
 
-/** Of a create that was cut short: the record under the key that it named, if it is there. */
-const look = async (
-  entity: Entity,
-  w: Writer,
-  desk: Desk,
-  body: unknown,
-  o: Cancel,
-): Promise<Json | null | undefined> => {
-  const p = prepare(entity, { op: 'create', body }, w, desk.seal);
-  const segment = p.object.split('/')[2];
-  if (segment === undefined) return undefined;
-  try {
-    const found = await readRecord(entity, w.principal, readKey(entity, segment), entity.shown, desk.seal, o);
-    return { key: segment, ...found };
-  } catch (error) {
-    if ((error as { readonly code?: unknown }).code === 'NOT_FOUND') return null;
-    throw error;
-  }
-};
-
 const create = async (
   x: RecordRoutes,
   name: string,
@@ -118,7 +97,10 @@ const create = async (
         x.entities.within(name, o, async (entity) =>
           saved(await writeRecord(entity, { op: 'create', body: request.body }, w, desk, o)),
         ),
-      found: () => x.entities.within(name, o, (entity) => look(entity, w, desk, request.body, o)),
+      found: async () => {
+        const made = await x.entities.within(name, o, (entity) => madeRecord(entity, w, desk, request.body, o));
+        return made && saved(made);
+      },
     },
     o,
   );
