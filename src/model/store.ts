@@ -147,7 +147,10 @@ export interface RunFilter {
 export interface Runs {
   /** Records the run as running and holds it for this process. */
   create(run: NewRun, o: Cancel): Promise<Run>;
-  /** Takes over an interrupted run. LOCK_HELD while another process is at work on it; NOT_FOUND. */
+  /**
+   * Takes over an interrupted run. LOCK_HELD while another process is at work on it (with `left`: or this one, for a
+   * worker); NOT_FOUND.
+   */
   resume(id: string, o: Cancel): Promise<Run>;
   /** Replaces the members that are given. */
   update(
@@ -162,7 +165,10 @@ export interface Runs {
     },
     o: Cancel,
   ): Promise<void>;
-  /** Ends it and lets it go. A second call replaces the first. */
+  /**
+   * Ends it and lets it go. The same end may be told again, and counts once; a run that has ended in another state is
+   * not changed: FENCED. `resume` comes before another end.
+   */
   finish(
     id: string,
     end: {
@@ -174,7 +180,7 @@ export interface Runs {
     },
     o: Cancel,
   ): Promise<void>;
-  /** Lets a run go that workers carry out: queued again, with what it has saved. */
+  /** Lets a run go: one that workers carry out is queued again, with what it has saved; another one stays interrupted. */
   putBack(id: string, o: Cancel): Promise<void>;
   /** By full id, or by the beginning of one when only one run has it; undefined when there is none. */
   get(id: string, o: Cancel): Promise<Run | undefined>;

@@ -49,6 +49,8 @@ export const carryOut = (o: {
   const stop = new AbortController();
   let yields = false;
   let takenOver = false;
+  /** Its work came to its end, whether or not the store could be told. */
+  let reached = false;
   let cancelledBy = run.asked?.cancelledBy ?? null;
   let left: Left | undefined;
 
@@ -102,6 +104,7 @@ export const carryOut = (o: {
       const told = stopped
         ? { ...end, error: { code: 'ABORTED' as const, message: `Cancelled by ${cancelledBy}.` } }
         : end;
+      reached ||= end.report !== undefined;
       try {
         await store.runs.finish(id, told, stopped ? { signal: AbortSignal.timeout(10_000) } : c);
       } catch (error) {
@@ -126,6 +129,8 @@ export const carryOut = (o: {
     if (left !== undefined) return left;
     if (!takenOver && error instanceof LockstepError && error.code === 'FENCED')
       takenOver = (await store.runs.get(run.id, c))?.asked?.attempt !== run.asked!.attempt;
+    // What it came to is not replaced by a failure to say so: the store has it, or the work is looked at again.
+    if (reached && !takenOver) throw error;
     // It failed before its use case began to keep its record.
     const state = signal.aborted || cancelledBy !== null ? ('cancelled' as const) : ('failed' as const);
     const known = error instanceof LockstepError ? error : new LockstepError('INTERNAL', String(error));

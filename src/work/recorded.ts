@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { Cancel, Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import { retrying } from '../model/retry.ts';
 import type { EndpointFacts, Json, NewRun, Run, RunError, RunKind, Store } from '../model/store.ts';
 
 /** Who asks, and how it is found again. */
@@ -89,20 +90,9 @@ export const recorded = async <T extends Ended>(
   }
   // From the end of the work on, however long that took.
   const last = (): Cancel => ({ signal: AbortSignal.timeout(10_000) });
+  let ended: T;
   try {
-    const ended = await work(run);
-    await store.runs.finish(
-      run.id,
-      {
-        state: ended.interrupted === undefined ? 'done' : ended.interrupted.code === 'ABORTED' ? 'cancelled' : 'failed',
-        exit: ended.exit,
-        finished: clock.now(),
-        report: ended.report,
-        ...(ended.interrupted === undefined ? {} : { error: runError(ended.interrupted) }),
-      },
-      last(),
-    );
-    return ended;
+    ended = await work(run);
   } catch (error) {
     const aborted = o.signal.aborted || (error instanceof LockstepError && error.code === 'ABORTED');
     const exit = error instanceof LockstepError ? error.exit : 1;
@@ -111,4 +101,22 @@ export const recorded = async <T extends Ended>(
     await store.runs.finish(run.id, { ...end, error: runError(error) }, last()).catch(() => {});
     throw error;
   }
+  const { interrupted, exit, report } = ended;
+  const end = {
+    state: interrupted === undefined ? 'done' : interrupted.code === 'ABORTED' ? 'cancelled' : 'failed',
+    exit,
+    finished: clock.now(),
+    report,
+    ...(interrupted === undefined ? {} : { error: runError(interrupted) }),
+  } as const;
+  // The store may be away, or its answer lost: the same end is told again, never another one.
+  const patience = { clock, random: () => 1, signal: AbortSignal.timeout(60_000) };
+  await retrying({ attempts: 8, baseMs: 200, maxMs: 4000 }, patience, async () => {
+    const o_ = last();
+    await store.runs.finish(run.id, end, o_).catch((error: unknown) => {
+      if (!o_.signal.aborted) throw error;
+      throw new LockstepError('CONNECTION_LOST', `the control store did not take down how run ${run.id} ended`);
+    });
+  });
+  return ended;
 };

@@ -216,6 +216,7 @@ test('business metrics are kept exactly and summed exactly', async () => {
   await ended('i', 0, report('0.1'), { kind: 'sync' });
   await ended('i', 1, report('12345678901234567890.2'), { kind: 'sync' });
   const again = await ended('i', 2, report('7'), { kind: 'sync', state: 'failed' });
+  await store.runs.resume(again, o);
   await store.runs.finish(again, { state: 'done', exit: 0, finished: start + 1, report: report('0.0') }, o);
   const whole = await monitoring.measuredTotals(o);
   assert.deepEqual(

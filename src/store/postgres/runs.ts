@@ -44,6 +44,11 @@ const notFound = (id: string): LockstepError =>
     hint: 'List the runs with: lockstep runs',
   });
 
+const endedOtherwise = (id: string, state: string): LockstepError =>
+  new LockstepError('FENCED', `run ${id} has ended already: it is ${state}, and stays so`, {
+    hint: `See what became of it: lockstep show ${id}`,
+  });
+
 export const runsOf = (database: Database, attempts: Attempts = new Map()): Runs => {
   const get = async (id: string, o: Cancel): Promise<Run | undefined> => {
     const rows = await database.query(
@@ -70,6 +75,22 @@ export const runsOf = (database: Database, attempts: Attempts = new Map()): Runs
     );
     if (rows.length > 0) return fromJson(rows[0]!['report']);
     throw attempts.has(id) ? takenOver(id) : notFound(id);
+  };
+  /** Has it ended just so? FENCED when it has ended otherwise. Nobody else ends it until the transaction is over. */
+  const endedBefore = async (
+    connection: Connection,
+    id: string,
+    end: { readonly state: RunState; readonly exit: number; readonly finished: number },
+    o: Cancel,
+  ): Promise<boolean> => {
+    const [row] = await connection.query(
+      `select state, exit, finished from lockstep_control.run where id = $1 and state not in ('queued', 'running') for update`,
+      [id],
+      o,
+    );
+    if (row === undefined) return false;
+    if (row['state'] !== end.state) throw endedOtherwise(id, row['state'] as string);
+    return row['exit'] === end.exit && fromTime(row['finished']) === end.finished;
   };
   return {
     create: async (run, o) => {
@@ -138,6 +159,7 @@ export const runsOf = (database: Database, attempts: Attempts = new Map()): Runs
       };
       // Where the store fails, the run stays this process's: it may try again.
       const ended = inTransaction(database, o, async (connection) => {
+        if (await endedBefore(connection, id, end, o)) return;
         const kept = await change(id, facts, o, connection);
         await recordEnd(connection, id, end, end.report ?? kept, o);
         await addEvents(connection, [await endedEvent(connection, id, end.finished, o)], o);
