@@ -151,7 +151,7 @@ export interface Runs {
    * Takes over an interrupted run. LOCK_HELD while another process is at work on it (with `left`: or this one, for a
    * worker); NOT_FOUND.
    */
-  resume(id: string, o: Cancel): Promise<Run>;
+  resume(id: string, o: Cancel & { readonly left?: boolean }): Promise<Run>;
   /** Replaces the members that are given. */
   update(
     id: string,

@@ -24,6 +24,24 @@ export const settleRun = async (o: ApplyWork, run: Run): Promise<void> => {
   if (plan !== undefined) await underLock({ ...o, stop: AbortSignal.abort() }, plan, run, true);
 };
 
+/** Settles a run that is held; one that no worker goes on with ends so. */
+const settle = async (o: ApplyWork, plan: Plan, run: Run): Promise<void> => {
+  await underLock({ ...o, stop: AbortSignal.abort() }, plan, run, true);
+  if (run.asked !== undefined) return;
+  const business = await measuredReport(o.store, run.id, plan, o.measures, o);
+  await o.store.runs.finish(
+    run.id,
+    {
+      state: 'cancelled',
+      exit: 130,
+      finished: o.clock.now(),
+      ...(Object.keys(business).length === 0 ? {} : { report: business }),
+      error: { code: 'ABORTED', message: 'Its process ended before it was done; its open writes have been settled.' },
+    },
+    o,
+  );
+};
+
 /**
  * Runs whose process died while writing to this target: their journaled intents are finished before anybody looks
  * for differences again, otherwise half-done work would be read as new edits. What they had not begun is left to the
@@ -38,27 +56,17 @@ export const finishInterrupted = async (
   for (const run of [...(await o.store.runs.unfinished(o)), ...waiting]) {
     const plan = run.id === o.except ? undefined : await halfWritten(o, run);
     if (plan === undefined) continue;
-    const held = await o.store.runs.resume(run.id, o);
-    const stop = AbortSignal.abort();
-    await underLock({ ...o, stop }, plan, held, true);
-    if (run.asked !== undefined) {
-      // A worker goes on with it.
-      await o.store.runs.putBack(run.id, o);
-      continue;
+    const held = await o.store.runs.resume(run.id, { ...o, left: true });
+    try {
+      await settle(o, plan, held);
+    } catch (error) {
+      // Held by a process that is not at work on it, the next try would take it for a live one, and compare over it.
+      await o.store.runs.putBack(run.id, { signal: AbortSignal.timeout(10_000) }).catch(() => {});
+      throw error;
     }
-    const business = await measuredReport(o.store, run.id, plan, o.measures, o);
-    await o.store.runs.finish(
-      run.id,
-      {
-        state: 'cancelled',
-        exit: 130,
-        finished: o.clock.now(),
-        ...(Object.keys(business).length === 0 ? {} : { report: business }),
-        error: { code: 'ABORTED', message: 'Its process ended before it was done; its open writes have been settled.' },
-      },
-      o,
-    );
-    finished.push(held);
+    // A worker goes on with it.
+    if (run.asked !== undefined) await o.store.runs.putBack(run.id, o);
+    else finished.push(held);
   }
   return finished;
 };

@@ -178,10 +178,19 @@ export const openDatabase = (connector: Connector, patience = usualPatience): Da
         lockHolder = connect({ ...o, writable: true });
         holder = await lockHolder;
         const connection = wrap(holder.client, connector, patience);
-        for (const lock of held) {
-          const [row] = await connection.query(`select pg_try_advisory_lock(${lockKey('$1')}) as got`, [lock], o);
-          // Another process took it while there was no connection.
-          if (row?.['got'] !== true) held.delete(lock);
+        try {
+          for (const lock of held) {
+            const [row] = await connection.query(`select pg_try_advisory_lock(${lockKey('$1')}) as got`, [lock], o);
+            // Another process took it while there was no connection.
+            if (row?.['got'] !== true) held.delete(lock);
+          }
+        } catch (error) {
+          // It has some of the locks. It gives them up, and the next caller begins again with all of them.
+          lockHolder = undefined;
+          const soon = { signal: AbortSignal.timeout(5000) };
+          await connection.query('select pg_advisory_unlock_all()', [], soon).catch(() => {});
+          await holder.client.end().catch(() => {});
+          throw error;
         }
       }
       return use(wrap(holder.client, connector, patience));

@@ -117,22 +117,32 @@ export const runsOf = (database: Database, attempts: Attempts = new Map()): Runs
     resume: async (id, o) => {
       const run = await get(id, o);
       if (!run) throw notFound(id);
-      if (!(await database.hold(lockOf(run.id), o))) {
+      const carried = attempts.has(run.id);
+      if ((carried && o.left) || !(await database.hold(lockOf(run.id), o))) {
         throw new LockstepError('LOCK_HELD', `another process is at work on run ${run.id} (started by ${run.actor})`, {
           hint: 'Wait until it has ended, or end that process; then resume.',
         });
       }
-      if (run.asked !== undefined && !attempts.has(run.id)) {
-        // Not through a worker: who carried it out before is not to write any more.
-        const [row] = await database.query(
-          'update lockstep_control.run set attempt = attempt + 1, seen_at = null where id = $1 returning attempt',
-          [run.id],
-          o,
-        );
-        attempts.set(run.id, row!['attempt'] as number);
+      try {
+        if (run.asked !== undefined && !carried) {
+          // Not through a worker: who carried it out before is not to write any more.
+          const [row] = await database.query(
+            'update lockstep_control.run set attempt = attempt + 1, seen_at = null where id = $1 returning attempt',
+            [run.id],
+            o,
+          );
+          attempts.set(run.id, row!['attempt'] as number);
+        }
+        await change(run.id, { state: 'running', exit: null, finished: null, error: null }, o);
+        return (await get(run.id, o))!;
+      } catch (error) {
+        // A worker's run stays the worker's, who sees to it.
+        if (!carried) {
+          attempts.delete(run.id);
+          await database.letGo(lockOf(run.id), { signal: AbortSignal.timeout(5000) }).catch(() => {});
+        }
+        throw error;
       }
-      await change(run.id, { state: 'running', exit: null, finished: null, error: null }, o);
-      return (await get(run.id, o))!;
     },
     update: async (id, facts, o) => {
       await change(
