@@ -35,6 +35,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a caller must hold; `public`: anybody, `any`: who is known. A route without one keeps the server from starting. */
     scope?: Scope | 'public' | 'any';
+    /** On a public route: a token that is sent is looked at, so that `request.principal` may be there. None is demanded. */
+    caller?: 'optional';
     /**
      * `checked`: the route itself sees to it that tokens bound to some syncs or entities get nothing of others. Without
      * it such tokens are refused.
@@ -48,7 +50,7 @@ declare module 'fastify' {
     etag?: boolean;
   }
   interface FastifyRequest {
-    /** Set before any handler of a route that is not public. */
+    /** Set before any handler of a route that is not public; of those, only where `caller` says so, and somebody is known. */
     principal: Principal;
   }
 }

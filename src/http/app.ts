@@ -149,7 +149,7 @@ export const buildApp = async (
   await o.access(app);
   addEtags(app);
   addNotFound(app);
-  addDocs(app, document);
+  addDocs(app, document, api.clock);
   for (const add of o.routes) add(app, api);
   return { app, routes };
 };

@@ -68,10 +68,23 @@ export interface AccessOptions {
 export const addAccess = async (app: FastifyInstance, o: AccessOptions): Promise<void> => {
   addSafetyHeaders(app);
   const authenticate = o.authenticator ? authenticateBy(o.authenticator, o) : anybody;
+  /** Who sends no token, or none that is good, is nobody here. */
+  const recognise = async (request: FastifyRequest): Promise<void> => {
+    if (o.authenticator && request.headers.authorization === undefined) return;
+    try {
+      request.principal = await authenticate(request);
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error;
+    }
+  };
   app.decorateRequest('principal', undefined as unknown as Principal);
   app.addHook('onRequest', async (request) => {
-    const { scope, objects } = request.routeOptions.config;
-    if (request.is404 || scope === 'public') return;
+    const { scope, objects, caller } = request.routeOptions.config;
+    if (request.is404) return;
+    if (scope === 'public') {
+      if (caller === 'optional') await recognise(request);
+      return;
+    }
     const principal = await authenticate(request);
     request.principal = principal;
     if (scope === undefined)

@@ -1,5 +1,6 @@
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import { z } from 'zod';
+import type { Principal } from '../access/scopes.ts';
 import { exampleOf, type JsonSchema } from './openapi-example.ts';
 
 export interface Operation {
@@ -43,8 +44,17 @@ export interface Document {
   };
 }
 
-/** Adds to the document what no route knows by itself. */
-export type Addition = (document: Document) => void | Promise<void>;
+/** What is added to the document for some callers. */
+export interface Part {
+  /** What it is made from: it is kept only while this is the same. */
+  readonly from: object;
+  /** Stands for what is shown: callers who have the same names are given the same document. */
+  readonly names: readonly string[];
+  add(document: Document): Promise<void>;
+}
+
+/** What no route knows by itself, as far as this caller may know of it; undefined: nothing. Nobody is undefined, too. */
+export type Addition = (caller: Principal | undefined) => Part | undefined;
 
 const tags: Readonly<Record<string, string>> = {
   syncs: 'What is configured, how it fares, and what differs now',
@@ -203,13 +213,10 @@ const answersOf = (
 };
 
 /** Collects the routes of the app; the function it returns makes the document of those that have a summary. */
-export const documentOf = (
-  app: FastifyInstance,
-  version: string,
-): ((additions: readonly Addition[]) => Promise<Document>) => {
+export const documentOf = (app: FastifyInstance, version: string): ((parts: readonly Part[]) => Promise<Document>) => {
   const routes: RouteOptions[] = [];
   app.addHook('onRoute', (route) => void routes.push(route));
-  return async (additions) => {
+  return async (parts) => {
     const schemas: Record<string, JsonSchema> = {};
     const responses: Record<string, Answer> = {};
     const make = schemaMaker(schemas);
@@ -280,7 +287,7 @@ export const documentOf = (
         },
       },
     };
-    for (const add of additions) await add(document);
+    for (const part of parts) await part.add(document);
     return document;
   };
 };

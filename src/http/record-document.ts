@@ -1,3 +1,4 @@
+import { mayAccess } from '../access/may-access.ts';
 import type { ColumnType } from '../model/schema.ts';
 import type { Entity, Field } from '../records/entity.ts';
 import type { Addition, Answer, Document, Operation, Parameter } from './openapi.ts';
@@ -248,27 +249,44 @@ const documentEntity = (document: Document, e: Entity): void => {
         }
       : {}),
   };
-  for (const alias of e.config.aliases) {
-    const path = `/api/v1${alias}`;
-    const of = paths[path]?.['get'];
-    if (of === undefined) continue;
-    paths[path] = {
-      get: special(document, of, e, {
-        id: of.operationId,
-        summary: of.summary,
-        parameters: listParameters(e),
+  for (const [i, alias] of e.config.aliases.entries()) {
+    const given = [...alias.matchAll(/\{(\w+)\}/g)].map((m) => m[1]!);
+    paths[`/api/v1${alias}`] = {
+      get: special(document, list['get']!, e, {
+        id: `list_${name}_by_alias_${i + 1}`,
+        summary: `Records of ${name}, by their path`,
+        parameters: [
+          ...given.map((column) =>
+            parameter(column, 'path', 'Its value', {
+              example: String(exampleOf(fieldSchema(e.fields.get(column)!), {})),
+            }),
+          ),
+          ...listParameters(e).filter((p) => !given.includes(p.name)),
+        ],
         answers: { 200: page },
       }),
     };
   }
 };
 
-/** Adds the entities of the configuration with the types of their tables; one whose database does not answer is left out. */
+/**
+ * Adds the entities that the caller may read, with the types of their tables; one whose database does not answer is left
+ * out. Nobody who is not known is told of any.
+ */
 export const documentRecords =
   (x: RecordRoutes): Addition =>
-  async (document) => {
-    const names = Object.keys(x.api.config().records);
-    const signal = AbortSignal.any([x.api.signal, AbortSignal.timeout(patienceMs)]);
-    const entities = await Promise.all(names.map((name) => x.entities.of(name, { signal }).catch(() => undefined)));
-    for (const entity of entities) if (entity !== undefined) documentEntity(document, entity);
+  (caller) => {
+    if (!caller?.scopes.has('records:read')) return undefined;
+    const { records } = x.api.config();
+    const names = Object.keys(records).filter((name) => mayAccess(caller, { record: name }));
+    if (names.length === 0) return undefined;
+    return {
+      from: records,
+      names,
+      add: async (document) => {
+        const signal = AbortSignal.any([x.api.signal, AbortSignal.timeout(patienceMs)]);
+        const entities = await Promise.all(names.map((name) => x.entities.of(name, { signal }).catch(() => undefined)));
+        for (const entity of entities) if (entity !== undefined) documentEntity(document, entity);
+      },
+    };
   };

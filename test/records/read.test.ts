@@ -302,7 +302,7 @@ test('reading records writes nothing but what counts the use of tokens', async (
 });
 
 test('the document of the API says each entity with the types of its table, and the answers hold to it', async () => {
-  const { status, json: document } = await as(undefined)('GET', '/openapi.json');
+  const { status, json: document } = await reader('GET', '/openapi.json');
   assert.equal(status, 200);
   const { properties } = document.components.schemas.Record_transactions;
   assert.deepEqual(

@@ -5,7 +5,7 @@ import { after } from 'node:test';
 import { makeToken } from '../../src/access/make-token.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { engineNames, engineOfUrl, loadEngine } from '../../src/engines/registry.ts';
-import type { Api } from '../../src/http/api.ts';
+import type { Api, Routes } from '../../src/http/api.ts';
 import { prepareAccess } from '../../src/http/prepare-access.ts';
 import { records } from '../../src/http/routes/records.ts';
 import { startHttp } from '../../src/http/server.ts';
@@ -36,7 +36,11 @@ export type Ask = (
 ) => Promise<Answer>;
 
 /** The API with the records of a configuration, over a store of its own; ends with the file. */
-export const recordsService = async (yaml: string, env: Readonly<Record<string, string>>) => {
+export const recordsService = async (
+  yaml: string,
+  env: Readonly<Record<string, string>>,
+  more: readonly Routes[] = [],
+) => {
   const database = await testDatabase();
   const store = await openPostgresStore(urlConnector(database.url), { ...o, auditKeys: testAuditKeys });
   const dir = mkdtempSync(join(tmpdir(), 'lockstep-records-'));
@@ -65,7 +69,12 @@ export const recordsService = async (yaml: string, env: Readonly<Record<string, 
     signal: abort.signal,
   };
   const access = await prepareAccess(api);
-  const server = await startHttp(api as unknown as Api, { ...access, host: '127.0.0.1', port: 0, routes: [records] });
+  const server = await startHttp(api as unknown as Api, {
+    ...access,
+    host: '127.0.0.1',
+    port: 0,
+    routes: [records, ...more],
+  });
   after(async () => {
     abort.abort();
     await server.close();

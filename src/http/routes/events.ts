@@ -31,10 +31,17 @@ const cloudEvent = (event: Event): string =>
 
 const frame = (event: Event): string => `id: ${event.id}\nevent: ${event.type}\ndata: ${cloudEvent(event)}\n\n`;
 
-/** What a caller that is bound to some syncs or entities may hear of. */
-const mayHear = ({ principal }: FastifyRequest, event: Event): boolean => {
-  const entity = /^records\/([^/]+)/.exec(event.subject)?.[1];
-  return mayAccess(principal, entity === undefined ? { sync: event.sync } : { record: decodeURIComponent(entity) });
+/**
+ * What a caller may hear of. An event names the key of a record: only who reads records hears of it, and where a row
+ * filter hides some from some, nobody does, for the event does not say what the filter would look at.
+ */
+const mayHear = (api: Api, { principal }: FastifyRequest, event: Event): boolean => {
+  if (!event.type.startsWith('record.')) return mayAccess(principal, { sync: event.sync });
+  const name = /^records\/([^/]+)\//.exec(event.subject)?.[1] ?? '';
+  const { records } = api.config();
+  const entity = Object.hasOwn(records, name) ? records[name] : undefined;
+  if (entity === undefined || entity.rowFilter.length > 0 || !principal.scopes.has('records:read')) return false;
+  return mayAccess(principal, { record: name });
 };
 
 const decimal = /^\d{1,19}$/;
@@ -67,7 +74,7 @@ async function* frames(
     latest = await events.latest({ signal });
     for (;;) {
       const found = await events.after(position, { ...filter, limit: atOnce }, { signal });
-      for (const event of found) if (mayHear(request, event)) yield frame(event);
+      for (const event of found) if (mayHear(api, request, event)) yield frame(event);
       position = found.at(-1)?.id ?? position;
       if (found.length < atOnce) break;
     }
@@ -111,7 +118,7 @@ export const events: Routes = (app, api) => {
         operationId: 'streamEvents',
         summary: 'What happens, as it happens (server-sent events)',
         description:
-          'Each message is a CloudEvent 1.0 in JSON: runs, syncs, records, breakers, alerts. It goes on after `Last-Event-ID` where that is sent, else with what happens from now on; events are kept for seven days. After ten minutes the stream ends, and clients ask again. A comment comes every 15 seconds. `event: reset`: the position is none of this store.',
+          'Each message is a CloudEvent 1.0 in JSON: runs, syncs, records, breakers, alerts. Of records hears who holds `records:read`; there are none of entities with a `row_filter`. It goes on after `Last-Event-ID` where that is sent, else with what happens from now on; events are kept for seven days. After ten minutes the stream ends, and clients ask again. A comment comes every 15 seconds. `event: reset`: the position is none of this store.',
         tags: ['events'],
         headers: z.looseObject({
           'last-event-id': z

@@ -160,7 +160,7 @@ const addReads = (app: FastifyInstance, x: RecordRoutes): void => {
 /** The paths that the configuration gives lists besides their own. Those of a reloaded one wait for a restart. */
 const addAliases = (app: FastifyInstance, x: RecordRoutes): void => {
   for (const { name, aliases } of Object.values(x.api.config().records)) {
-    for (const [i, alias] of aliases.entries()) {
+    for (const alias of aliases) {
       const url = `/api/v1${alias.replaceAll(/\{(\w+)\}/g, ':$1')}`;
       const columns = [...alias.matchAll(/\{(\w+)\}/g)].map((m) => m[1]!);
       if (app.hasRoute({ method: 'GET', url }))
@@ -171,8 +171,8 @@ const addAliases = (app: FastifyInstance, x: RecordRoutes): void => {
           config: listConfig,
           schema: {
             ...listSchema,
-            operationId: `list_${name}_by_alias_${i + 1}`,
-            summary: `Records of ${name}, by their path`,
+            // the document shows it with its entity, to those who may know of that
+            hide: true,
             ...(columns.length === 0
               ? {}
               : { params: z.object(Object.fromEntries(columns.map((c) => [c, z.string().min(1).max(1000)]))) }),
