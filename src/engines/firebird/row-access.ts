@@ -5,7 +5,7 @@ import { type Table, tableLabel } from '../../model/schema.ts';
 import { id, tableId } from '../sql/quote.ts';
 import type { Room } from '../sql/room.ts';
 import { type Bind, binder, pageSql, whereSql } from '../sql/row-sql.ts';
-import { findRow, type RowTable, type RowTransaction, writeRow, writeRows } from '../sql/row-writes.ts';
+import { findRow, type RowTable, type RowTransaction, writeInTurn, writeRow, writeRows } from '../sql/row-writes.ts';
 import { tableFacts } from './catalogue.ts';
 import { type ColumnSql, outputsOf, rowReader } from './columns.ts';
 import type { WireParameter } from './driver.ts';
@@ -50,9 +50,6 @@ const refusalOf = (e: ServerFailure): RowOutcome => {
 
 const isAltered = (error: unknown): boolean =>
   error instanceof LockstepError && ['TABLE_NOT_FOUND', 'COLUMN_NOT_FOUND'].includes(error.code);
-
-/** A transaction that gave way to another one left nothing behind: it is tried so often. */
-const attempts = 3;
 
 /** Rows one by one, on connections of their own. */
 export const rowAccess = (x: RowsContext): RowAccess => {
@@ -189,19 +186,7 @@ const tableRows = (
 
   const write: TableRows['write'] = async (writes, { columns, atomic }, { signal }) => {
     const at = statement('writing to', 'select, insert, update, delete', signal);
-    const outcomes: RowOutcome[] = [];
-    for (const some of atomic ? [writes] : writes.map((w) => [w])) {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          outcomes.push(...(await writeTogether(some, columns, at)));
-          break;
-        } catch (error) {
-          if (attempt < attempts && error instanceof LockstepError && error.code === 'CONTENTION') continue;
-          throw error;
-        }
-      }
-    }
-    return outcomes;
+    return writeInTurn(writes, atomic, (some) => writeTogether(some, columns, at));
   };
 
   return {

@@ -3,7 +3,7 @@ import type { Cell, Key, Row, Text } from '../../model/row.ts';
 import type { RefusalKind, RowAccess, RowOutcome, RowWrite, TableRows } from '../../model/rows.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
 import { pageSql, whereSql } from '../sql/row-sql.ts';
-import { findRow, type RowTable, type RowTransaction, writeRow, writeRows } from '../sql/row-writes.ts';
+import { findRow, type RowTable, type RowTransaction, writeInTurn, writeRow, writeRows } from '../sql/row-writes.ts';
 import { type ColumnSql, tableFacts } from './columns.ts';
 import { errorNumber, isRefusal, type ServerFailure } from './failures.ts';
 import { id, tableId } from './quote.ts';
@@ -59,9 +59,6 @@ const refusalOf = (error: unknown): RowOutcome => {
 
 const isAltered = (error: unknown): boolean =>
   error instanceof LockstepError && ['TABLE_NOT_FOUND', 'COLUMN_NOT_FOUND'].includes(error.code);
-
-/** A transaction that met a deadlock left nothing behind: it is tried so often. */
-const attempts = 3;
 
 /** Rows one by one, on the endpoint's own connections. */
 export const rowAccess = (x: RowsContext): RowAccess => ({
@@ -176,19 +173,7 @@ const tableRows = (
 
   const write: TableRows['write'] = async (writes, { columns, atomic }, { signal }) => {
     const at = statement('writing to', 'select, insert, update, delete', signal);
-    const outcomes: RowOutcome[] = [];
-    for (const some of atomic ? [writes] : writes.map((w) => [w])) {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          outcomes.push(...(await writeTogether(some, columns, at)));
-          break;
-        } catch (error) {
-          if (attempt < attempts && error instanceof LockstepError && error.code === 'CONTENTION') continue;
-          throw error;
-        }
-      }
-    }
-    return outcomes;
+    return writeInTurn(writes, atomic, (some) => writeTogether(some, columns, at));
   };
 
   return {

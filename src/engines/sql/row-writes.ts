@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { holds } from '../../model/canon/spelling.ts';
+import { LockstepError } from '../../model/errors.ts';
 import type { Cell, Key, Row } from '../../model/row.ts';
 import type { RowCondition, RowOutcome, RowWrite, StoredRow } from '../../model/rows.ts';
 import type { ColumnType } from '../../model/schema.ts';
@@ -129,5 +130,29 @@ export const writeRows = async (
     return undone(i, outcome);
   }
   await x.commit();
+  return outcomes;
+};
+
+/** A transaction that gave way to another one left nothing behind: it is tried so often. */
+const attempts = 3;
+
+/** All writes together where they are `atomic`, else each for itself; what another transaction was in the way of is tried again. */
+export const writeInTurn = async (
+  writes: readonly RowWrite[],
+  atomic: boolean,
+  together: (some: readonly RowWrite[]) => Promise<readonly RowOutcome[]>,
+): Promise<readonly RowOutcome[]> => {
+  const outcomes: RowOutcome[] = [];
+  for (const some of atomic ? [writes] : writes.map((w) => [w])) {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        outcomes.push(...(await together(some)));
+        break;
+      } catch (error) {
+        if (attempt < attempts && error instanceof LockstepError && error.code === 'CONTENTION') continue;
+        throw error;
+      }
+    }
+  }
   return outcomes;
 };
