@@ -4,6 +4,7 @@ import type { Endpoint, KeyRange, QueryReport, Reader, Selection } from '../mode
 import type { Pair } from '../model/pair.ts';
 import type { Progress } from '../model/report.ts';
 import type { Rejected } from '../model/transform.ts';
+import { both } from './concurrent.ts';
 import { type OpenKeys, openKeys } from './incremental/open-keys.ts';
 import type { IncrementalRequest } from './incremental/request.ts';
 
@@ -59,6 +60,8 @@ export interface Work extends DiffOptions {
   /** Is told every key that does not agree. Present where the next comparison starts from this one. */
   readonly open?: OpenKeys;
   snapshot(side: Side, signal: AbortSignal): Promise<Reader>;
+  /** One of each side, opened at the same time. */
+  snapshots(): Promise<readonly [source: Reader, target: Reader]>;
 }
 
 export const startWork = (options: DiffOptions, selections: Sides<Selection>): Work => {
@@ -66,6 +69,7 @@ export const startWork = (options: DiffOptions, selections: Sides<Selection>): W
   const onQuery = (query: QueryReport): void => {
     if (queries.length < keptQueries) queries.push(query);
   };
+  const snapshot: Work['snapshot'] = (side, signal) => options.endpoints[side].snapshot({ signal, onQuery });
   return {
     ...options,
     selections,
@@ -73,6 +77,12 @@ export const startWork = (options: DiffOptions, selections: Sides<Selection>): W
     ...(options.incremental === undefined || options.pair.keyWidth === 0
       ? {}
       : { open: openKeys(options.incremental.limits?.open) }),
-    snapshot: (side, signal) => options.endpoints[side].snapshot({ signal, onQuery }),
+    snapshot,
+    snapshots: () =>
+      both(
+        options.signal,
+        (signal) => snapshot('source', signal),
+        (signal) => snapshot('target', signal),
+      ),
   };
 };

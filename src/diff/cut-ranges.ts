@@ -42,11 +42,7 @@ export const cutRanges = async (options: DiffOptions, cut: Cut): Promise<Ranges 
   if (pair.keyWidth === 0 || (keyMayBeNull(pair) && !keyIsGuaranteed(pair))) return undefined;
   const { signal } = options;
   const work = startWork(options, { source: pairSelection(pair, 'source'), target: pairSelection(pair, 'target') });
-  const [source, target] = await both(
-    signal,
-    (s) => work.snapshot('source', s),
-    (s) => work.snapshot('target', s),
-  );
+  const [source, target] = await work.snapshots();
   await using _source = source;
   await using _target = target;
   const readers = { source, target };

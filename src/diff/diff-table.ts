@@ -3,7 +3,6 @@ import type { Standing } from '../model/incremental.ts';
 import type { PairReport } from '../model/report.ts';
 import { pairSelection } from '../model/selection.ts';
 import { choose } from './choose.ts';
-import { both } from './concurrent.ts';
 import { type DiffOptions, startWork } from './context.ts';
 import { conclude, scanKeys } from './incremental/detect.ts';
 import { prepare } from './incremental/prepare.ts';
@@ -36,18 +35,14 @@ export interface Compared {
  * with the table or the number of differences: when too many suspects wait, they are confirmed on the way.
  */
 export const detect = async (options: DiffOptions): Promise<Detected> => {
-  const { pair, clock, signal } = options;
+  const { pair, clock } = options;
   const began = clock.elapsed();
   const within = options.range === undefined ? {} : { range: options.range };
   const work = startWork(options, {
     source: { ...pairSelection(pair, 'source'), ...within },
     target: { ...pairSelection(pair, 'target'), ...within },
   });
-  const [source, target] = await both(
-    signal,
-    (s) => work.snapshot('source', s),
-    (s) => work.snapshot('target', s),
-  );
+  const [source, target] = await work.snapshots();
   await using _source = source;
   await using _target = target;
   const readers = { source, target };

@@ -1,7 +1,6 @@
 import type { Difference } from '../model/change.ts';
 import type { Reader, Segment, Selection } from '../model/endpoint.ts';
 import { type Candidate, Candidates, inSource, inTarget } from './candidates.ts';
-import { both } from './concurrent.ts';
 import { confirmedReport } from './confirmed.ts';
 import type { Sides, Work } from './context.ts';
 import { sharedHash } from './key-hashes.ts';
@@ -71,11 +70,7 @@ export const startConfirmation = (
     if (due > 0) await clock.sleep(due, signal);
     const carried = new Candidates(width);
     {
-      const [source, target] = await both(
-        signal,
-        (s) => work.snapshot('source', s),
-        (s) => work.snapshot('target', s),
-      );
+      const [source, target] = await work.snapshots();
       await using _source = source;
       await using _target = target;
       const readers = { source, target };
