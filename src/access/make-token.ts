@@ -95,18 +95,25 @@ const within = (token: NewToken, by: Principal): void => {
     (token.only === null ||
       token.only.syncs?.some((sync) => !by.only?.syncs?.includes(sync)) === true ||
       token.only.records?.some((entity) => !by.only?.records?.includes(entity)) === true);
-  // Without a claim a filtered row is not shown, so leaving one out gives nothing; another value of it would.
-  const other = Object.entries(token.claims).some(([name, value]) => {
+  // Without a claim a filtered row is not shown, so leaving one out gives nothing; one that the maker lacks, or another
+  // value of it, would show rows that the maker does not see.
+  const other = Object.entries(token.claims).find(([name, value]) => {
     const own = claimAt(by.claims, name);
-    return own !== undefined && String(own) !== value;
+    return own === undefined || own === null || typeof own === 'object' || String(own) !== value;
   });
-  if (more.length === 0 && !wider && !other) return;
+  if (more.length === 0 && !wider && other === undefined) return;
   throw new LockstepError(
     'FORBIDDEN',
     more.length > 0
       ? `a token cannot be given what its maker lacks: ${more.join(', ')}`
-      : 'a token cannot reach further than its maker',
-    { hint: 'Ask for less, or let somebody make it who has it.' },
+      : wider
+        ? 'a token cannot reach further than its maker'
+        : `a token cannot be given a claim that its maker lacks: ${other![0]}`,
+    {
+      hint: other
+        ? 'Make it beside the control store: lockstep token create NAME --claim NAME=VALUE'
+        : 'Ask for less, or let somebody make it who has it.',
+    },
   );
 };
 

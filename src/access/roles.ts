@@ -18,6 +18,7 @@ const viewer = [
 
 const operator = [
   ...viewer,
+  'endpoints:check',
   'syncs:operate',
   'runs:create',
   'plans:create',

@@ -1,6 +1,7 @@
 /** What may be done, one name each. A route needs exactly one; who asks must hold it. */
 export const scopes = [
   'endpoints:read',
+  'endpoints:check',
   'syncs:read',
   'syncs:operate',
   'runs:read',

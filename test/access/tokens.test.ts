@@ -147,6 +147,11 @@ test('nobody hands out more than he has', async () => {
   await make(nested, { scopes: ['runs:read'], claims: { 'org.id': '1' } });
   await assert.rejects(make(nested, { scopes: ['runs:read'], claims: { 'org.id': '2' } }), code('FORBIDDEN'));
   await assert.rejects(make(tenant, { scopes: ['runs:read'], claims: { tenant: '2' } }), code('FORBIDDEN'));
+  const lacks = (error: { code?: string; message: string }) =>
+    error.code === 'FORBIDDEN' && /a claim that its maker lacks: tenant/.test(error.message);
+  await assert.rejects(make(small, { scopes: ['runs:read'], claims: { tenant: '1' } }), lacks);
+  await assert.rejects(make(maker(scopes), { role: 'admin', claims: { tenant: '1' } }), lacks);
+  await assert.rejects(make(nested, { scopes: ['runs:read'], claims: { org: '[object Object]' } }), code('FORBIDDEN'));
 });
 
 test('a wrong wish is told in words', async () => {

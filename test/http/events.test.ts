@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '../service/project.ts';
 import { served } from './served.ts';
 
 const { ask, url, admin, token, ended, store, server, count } = await served();
@@ -106,6 +107,20 @@ test('a position that the store has not reached is said to be none of it', async
   );
   const wrong = await ask('GET', '/api/v1/events', { headers: { 'last-event-id': 'x' } });
   assert.equal(wrong.status, 400);
+});
+
+test('one caller cannot open streams without end, and others are heard meanwhile', async () => {
+  const greedy = await token('greedy', { role: 'viewer' });
+  const question = { token: greedy, signal: AbortSignal.timeout(20_000) };
+  const status = async (): Promise<number> => (await ask('GET', '/api/v1/events', question)).status;
+  const streams = await Promise.all(Array.from({ length: 20 }, () => listen('', {}, greedy)));
+  const refused = await ask('GET', '/api/v1/events', question);
+  assert.deepEqual([refused.status, refused.body.code, refused.headers.get('retry-after')], [429, 'RATE_LIMITED', '5']);
+  assert.equal(await status(), 429, 'who was refused is counted');
+  await using _other = await listen();
+  await streams.pop()![Symbol.asyncDispose]();
+  await using _again = await until(() => listen('', {}, greedy).catch(() => undefined));
+  for (const stream of streams) await stream[Symbol.asyncDispose]();
 });
 
 test('a client that does not read costs no memory, and the end of the server ends the streams', async () => {

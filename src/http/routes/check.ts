@@ -78,7 +78,7 @@ export const check: Routes = (app, api) => {
   typed(app).post(
     '/api/v1/check',
     {
-      config: { scope: 'endpoints:read', objects: 'checked', problems: [404, 502, 504] },
+      config: { scope: 'endpoints:check', objects: 'checked', problems: [404, 502, 504] },
       schema: {
         operationId: 'check',
         summary: 'The doctor: configuration, connections, TLS, privileges, keys, types, indexes',

@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { mayAccess } from '../../access/may-access.ts';
 import type { Event } from '../../model/service.ts';
 import type { Api, Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';
+import { tooMany } from '../refusal.ts';
 import { typed } from '../typed.ts';
 
 const heartbeatMs = 15_000;
@@ -13,6 +14,10 @@ const lifeMs = 600_000;
 const atOnce = 100;
 /** How long a client may take to read the end. */
 const partingMs = 500;
+/** Streams of one caller at once, in this process: each holds a connection and asks the store. */
+const mostStreams = 20;
+/** A caller with too many may ask again so much later. */
+const fullMs = 5000;
 
 /** CloudEvents 1.0, JSON format. */
 const cloudEvent = (event: Event): string =>
@@ -109,6 +114,18 @@ async function* untilEnd(
 }
 
 export const events: Routes = (app, api) => {
+  const open = new Map<string, number>();
+  /** Counts one more stream of a caller until its connection is closed. RATE_LIMITED. */
+  const count = ({ principal: { name } }: FastifyRequest, { raw }: FastifyReply): void => {
+    const now = open.get(name) ?? 0;
+    if (now >= mostStreams) throw tooMany(`${name} has its ${mostStreams} streams of events open`, fullMs);
+    open.set(name, now + 1);
+    raw.once('close', () => {
+      const left = open.get(name)! - 1;
+      if (left === 0) open.delete(name);
+      else open.set(name, left);
+    });
+  };
   typed(app).get(
     '/api/v1/events',
     {
@@ -118,7 +135,7 @@ export const events: Routes = (app, api) => {
         operationId: 'streamEvents',
         summary: 'What happens, as it happens (server-sent events)',
         description:
-          'Each message is a CloudEvent 1.0 in JSON: runs, syncs, records, breakers, alerts. Of records hears who holds `records:read`; there are none of entities with a `row_filter`. It goes on after `Last-Event-ID` where that is sent, else with what happens from now on; events are kept for seven days. After ten minutes the stream ends, and clients ask again. A comment comes every 15 seconds. `event: reset`: the position is none of this store.',
+          'Each message is a CloudEvent 1.0 in JSON: runs, syncs, records, breakers, alerts. Of records hears who holds `records:read`; there are none of entities with a `row_filter`. It goes on after `Last-Event-ID` where that is sent, else with what happens from now on; events are kept for seven days. After ten minutes the stream ends, and clients ask again. A caller may have 20 streams open in each server; 429 for more. A comment comes every 15 seconds. `event: reset`: the position is none of this store.',
         tags: ['events'],
         headers: z.looseObject({
           'last-event-id': z
@@ -146,6 +163,7 @@ export const events: Routes = (app, api) => {
     },
     async (request, reply) => {
       const { after, types, sync } = request.query;
+      count(request, reply);
       const { signal: gone } = cancelOf(request, reply, { ms: Number.POSITIVE_INFINITY });
       const { closing } = request.server;
       const signal = AbortSignal.any([gone, closing]);
