@@ -1,0 +1,81 @@
+import type { Cancel, Partition } from './endpoint.ts';
+import type { HashSpec } from './hash/spec.ts';
+import type { Batch, Key } from './row.ts';
+import type { BaseRow } from './two-way.ts';
+
+/** A 64-bit row hash as a signed integer; null: the side has no such row. */
+export type StoredHash = bigint | null;
+
+/** Which archive of a pair: what it was made with. Hashes of one are never compared with those of another. */
+export interface ArchiveFacts {
+  readonly id: string;
+  readonly sync: string;
+  readonly pair: string;
+  /** A hash of all that decides what a row of the archive means: tables, columns, types, key, tolerances, databases. */
+  readonly settings: string;
+  /** What the row hashes of both sides are made with: fixed when the archive was begun. */
+  readonly hash: HashSpec;
+  /** How a key is found in a partition by ranges: its single integer cell; otherwise only by the key's hash. */
+  readonly integerKey: boolean;
+  /** When the first comparison had been taken in as a whole (milliseconds since 1970); null: not yet. */
+  readonly completed: number | null;
+}
+
+/** Rows and sums modulo 2^64 of the hashes of each side, of one part. */
+export interface ArchiveDigest {
+  readonly part: number;
+  readonly source: { readonly rows: number; readonly sum: bigint };
+  readonly target: { readonly rows: number; readonly sum: bigint };
+}
+
+/** What the archive knows of a key before its rows are read. */
+export interface ArchiveHash {
+  readonly key: Key;
+  readonly source: StoredHash;
+  readonly target: StoredHash;
+}
+
+/** What both sides agreed on for one key: to be kept. `base` null: that the row is gone, so the key is forgotten. */
+export interface Agreed {
+  readonly key: Key;
+  /** The key's hash by the archive's spec, as `keyHash` gives it: a signed 64-bit integer. */
+  readonly keyHash: bigint;
+  readonly base: BaseRow | null;
+  readonly source: StoredHash;
+  readonly target: StoredHash;
+}
+
+/** The last agreed state of each row of one two-way pair. */
+export interface Archive {
+  readonly facts: ArchiveFacts;
+  rows(o: Cancel): Promise<number>;
+  /** Of every part that has rows, in one pass. Without a partition: one, part 0. */
+  digest(partition: Partition | undefined, o: Cancel): Promise<readonly ArchiveDigest[]>;
+  /** Keys and hashes of some parts, or of all; in key order where the key is one integer, in any order otherwise. */
+  hashes(
+    parts: { readonly partition: Partition; readonly parts: readonly number[] } | undefined,
+    o: Cancel,
+  ): AsyncIterable<Batch<ArchiveHash>>;
+  /** By key, in any order; keys that are not there are left out. */
+  find(keys: readonly Key[], o: Cancel): Promise<readonly { readonly key: Key; readonly base: BaseRow }[]>;
+  /** All of them or none. Of keys that come twice the last one counts. */
+  keep(agreed: Batch<Agreed>, o: Cancel): Promise<void>;
+  /** Says that the first comparison was taken in. */
+  complete(at: number, o: Cancel): Promise<void>;
+}
+
+/** The archives of all two-way pairs. */
+export interface Archives {
+  /**
+   * The archive of a pair under these settings. Another one of the same pair is left as it is until this one is
+   * complete, and then forgotten.
+   */
+  open(
+    of: Pick<ArchiveFacts, 'sync' | 'pair' | 'settings' | 'integerKey'> & { readonly form: HashSpec['form'] },
+    o: Cancel,
+  ): Promise<Archive>;
+  /** Without making one. */
+  list(of: { readonly sync: string; readonly pair?: string }, o: Cancel): Promise<readonly ArchiveFacts[]>;
+  /** Forgets what was agreed: the next run compares as if it were the first. Returns how many rows were forgotten. */
+  forget(of: { readonly sync: string; readonly pair?: string }, o: Cancel): Promise<number>;
+}
