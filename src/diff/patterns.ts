@@ -1,10 +1,10 @@
 import { parts, timestampParts } from '../model/canon/timestamp.ts';
 import type { Difference } from '../model/change.ts';
+import { foldCase, parseDecimal } from '../model/judge.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Pattern } from '../model/report.ts';
 import type { Row } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
-import { foldCase, parseDecimal } from './judge.ts';
 
 /** Fewer differences than this show no regularity worth saying. */
 const least = 3;

@@ -1,7 +1,7 @@
-import { judge } from '../diff/judge.ts';
 import { canonical } from '../model/canon/canonical.ts';
 import type { Cancel, Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import { judge } from '../model/judge.ts';
 import type { Pair } from '../model/pair.ts';
 import type { QuarantinedRow } from '../model/quarantine.ts';
 import type { Cell, Key, Row } from '../model/row.ts';

@@ -1,6 +1,6 @@
-import { judge } from '../diff/judge.ts';
 import { fit } from '../model/canon/fit.ts';
 import type { Cancel, Endpoint, Reader } from '../model/endpoint.ts';
+import { judge } from '../model/judge.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Cell, Key, Row } from '../model/row.ts';
 import { pairSelection } from '../model/selection.ts';

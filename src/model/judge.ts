@@ -1,6 +1,6 @@
-import { isMisfit } from '../model/canon/misfit.ts';
-import type { ColumnPair, Tolerance } from '../model/pair.ts';
-import type { Cell, Row } from '../model/row.ts';
+import { isMisfit } from './canon/misfit.ts';
+import type { ColumnPair, Tolerance } from './pair.ts';
+import type { Cell, Row } from './row.ts';
 
 /** Which cells differ, and which only within a declared tolerance (indexes of the pair's columns). */
 export interface Judgement {
