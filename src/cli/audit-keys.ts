@@ -11,12 +11,12 @@ const variable = 'LOCKSTEP_AUDIT_KEY';
  */
 export const auditKeysOf =
   (context: Context, config: Config | undefined) =>
-  (): { readonly current?: string; readonly old: readonly string[] } => {
+  (): { readonly current?: string; readonly old: readonly string[]; readonly lost: readonly string[] } => {
     const audit = config?.audit();
     const current =
       (context.env[variable]?.trim() || undefined) ??
       audit?.key ??
       readDotenv(join(config?.dir ?? context.cwd, '.env'))?.[variable];
     if (current !== undefined) context.redactor.add(current);
-    return { ...(current === undefined ? {} : { current }), old: audit?.oldKeys ?? [] };
+    return { ...(current === undefined ? {} : { current }), old: audit?.oldKeys ?? [], lost: audit?.lostKeys ?? [] };
   };

@@ -48,7 +48,14 @@ export const openService = async (
     redactor: context.redactor,
     fields: { part, pid: process.pid },
   });
-  const store = await openControl(context, flags, config, AbortSignal.any([context.stop, context.now]));
+  const starting = { signal: AbortSignal.any([context.stop, context.now]) };
+  const store = await openControl(context, flags, config, starting.signal);
+  try {
+    await store.audit.ready(starting);
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
   const timings = openTimings(context.clock);
   const failures = openFailures();
   const name = `${hostname()}, process ${process.pid}`;

@@ -125,11 +125,19 @@ export const auditSchema = z
         )
         .optional(),
       old_keys: texts.describe('Keys that older entries were chained with.').optional(),
+      lost_keys: z
+        .array(z.string().regex(/^[0-9a-f]{16}$/, { error: 'expected the 16 characters that name a key' }), {
+          error: 'expected a list',
+        })
+        .describe(
+          'Names (not secrets) of keys that nobody has any more: the log goes on, and what they signed stays unproved.',
+        )
+        .optional(),
       checkpoint_every: duration
         .describe('How often serve writes the end of the audit log into its own log. Default 1h.')
         .optional(),
     },
-    { error: 'expected { key, old_keys, checkpoint_every }' },
+    { error: 'expected { key, old_keys, lost_keys, checkpoint_every }' },
   )
   .describe('The audit log: see docs/guide/security.md.');
 

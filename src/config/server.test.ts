@@ -34,7 +34,7 @@ test('without a word the API is on loopback, with a limit and nothing said of wh
     auth: undefined,
     rateLimit: { requests: 600, perMs: 60_000 },
   });
-  assert.deepEqual(audit(), { key: undefined, oldKeys: [] });
+  assert.deepEqual(audit(), { key: undefined, oldKeys: [], lostKeys: [] });
   assert.equal(checkpointEveryMs(), 3_600_000);
 });
 
@@ -59,7 +59,7 @@ test('settings may be references, which are looked up when the server needs them
     ['0.0.0.0', 9000, ['10.0.0.0/8', 'loopback'], undefined],
   );
   assert.deepEqual(found.tls?.(), { cert: 'the cert', key: 'the private key' });
-  assert.deepEqual(audit(), { key: 'the audit key of today', oldKeys: ['the audit key of before'] });
+  assert.deepEqual(audit(), { key: 'the audit key of today', oldKeys: ['the audit key of before'], lostKeys: [] });
   assert.equal(checkpointEveryMs(), 300_000);
   for (const secret of ['the private key', 'the audit key of today', 'the audit key of before'])
     assert.ok(secrets.includes(secret), secret);

@@ -21,6 +21,8 @@ export interface AuditSettings {
   /** Undefined: the environment's, else a file beside the control store. */
   readonly key: string | undefined;
   readonly oldKeys: readonly string[];
+  /** Ids of keys that are lost. */
+  readonly lostKeys: readonly string[];
 }
 
 /** What reading a section needs; paths are below `server` or `audit`. */
@@ -118,7 +120,7 @@ export const auditKeysOf = (
   const key = written?.key === undefined ? undefined : read.text(written.key, ['key']);
   const oldKeys = written?.old_keys?.map((value, i) => read.text(value, ['old_keys', i])) ?? [];
   for (const value of [key, ...oldKeys]) if (value !== undefined) secret(value);
-  return { key, oldKeys };
+  return { key, oldKeys, lostKeys: written?.lost_keys ?? [] };
 };
 
 /** Milliseconds between the ends of the audit log that `serve` writes into its own log. */

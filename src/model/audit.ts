@@ -74,6 +74,8 @@ export interface Audit {
   /** Resolves when the entries are safely written. Times are the clock's of this process. */
   append(entries: readonly NewAuditEntry[], o: Cancel): Promise<AuditHead>;
   head(o: Cancel): Promise<AuditHead>;
+  /** CONFIG when the log goes on with a key that this process does not have: nothing could be appended. */
+  ready(o: Cancel): Promise<void>;
   /** Newest first. */
   list(filter: AuditFilter, o: Cancel): Promise<readonly AuditEntry[]>;
   /** Recomputes the whole chain, and looks up heads that were kept elsewhere. */

@@ -18,7 +18,24 @@ export interface AuditKey {
 export interface AuditKeys {
   readonly current: AuditKey;
   readonly old: readonly AuditKey[];
+  /** Ids of keys that nobody has any more: the log goes on after entries of theirs, which stay unproved. */
+  readonly lost?: readonly string[];
 }
+
+/**
+ * CONFIG when the log's end was signed with a key that this process has not been told of: two machines that share a
+ * store and no key would each write what the other cannot prove.
+ */
+export const mustKnow = ({ current, old, lost = [] }: AuditKeys, head: Pick<AuditHead, 'key'> | undefined): void => {
+  if (head === undefined || lost.includes(head.key) || [current, ...old].some(({ id }) => id === head.key)) return;
+  throw new LockstepError(
+    'CONFIG',
+    `the audit log of this control store is chained with another key (${head.key}) than this process has (${current.id})`,
+    {
+      hint: `Whoever shares a control store shares one key: set LOCKSTEP_AUDIT_KEY here to that of the others; who has set none keeps it in .lockstep/audit.key. After a change of keys the earlier ones belong in audit: { old_keys: […] }; one that is lost for good: audit: { lost_keys: ["${head.key}"] }.`,
+    },
+  );
+};
 
 const shortest = 16;
 

@@ -27,12 +27,16 @@ export const openStore = async (o: {
   /** How long an embedded server outlives its last user. */
   readonly graceMs?: number;
   /** Keys of the audit log; without one, that of `dir/.lockstep/audit.key`, which is made when it is needed. */
-  readonly auditKeys?: () => { readonly current?: string; readonly old: readonly string[] };
+  readonly auditKeys?: () => {
+    readonly current?: string;
+    readonly old: readonly string[];
+    readonly lost?: readonly string[];
+  };
 }): Promise<ServiceStore> => {
   o.signal.throwIfAborted();
   const auditKeys = () => {
-    const { current = keyFileOf(o.dir), old = [] } = o.auditKeys?.() ?? {};
-    return { current: auditKeyOf(current), old: old.map(auditKeyOf) };
+    const { current = keyFileOf(o.dir), old = [], lost = [] } = o.auditKeys?.() ?? {};
+    return { current: auditKeyOf(current), old: old.map(auditKeyOf), lost };
   };
   const options = { signal: o.signal, clock: o.clock, auditKeys };
   if (o.controlUrl !== undefined) return openPostgresStore(urlConnector(o.controlUrl), options);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
@@ -8,6 +8,7 @@ import { auditKeyOf } from '../../src/store/audit-chain.ts';
 import { keyFileOf } from '../../src/store/audit-key.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
+import { inProcess } from '../cli/in-process.ts';
 import { freshStore, testAuditKeys } from '../store/fresh-store.ts';
 import { o } from '../store/plain.ts';
 
@@ -170,6 +171,46 @@ test('entries of an older key hold when that key is given too', async () => {
   await later.audit.append([entry(6)], o);
   assert.deepEqual((await later.audit.verify([], o)).problems, []);
   assert.deepEqual(await problems(), [`entry 6 was written with another key, ${fresh.id}: what it says is not proved`]);
+});
+
+test('who shares a store and has another key is refused before anything is done, and told what to set', async () => {
+  const theirs = auditKeyOf('the key of machine one');
+  const auditKeys = () => ({ current: theirs, old: [testAuditKeys().current] });
+  await using one = await openPostgresStore(urlConnector(database.url), { ...o, auditKeys });
+  await one.audit.ready(o);
+  await one.audit.append([entry(6)], o);
+  const fresh = theirs.id;
+  const refused = (error: { code?: string; message: string; hint?: string }) =>
+    error.code === 'CONFIG' &&
+    error.message.includes(`(${fresh})`) &&
+    error.message.includes(`(${testAuditKeys().current.id})`) &&
+    /set LOCKSTEP_AUDIT_KEY here.*old_keys.*lost_keys/.test(error.hint ?? '');
+  await assert.rejects(audit.ready(o), refused);
+  await assert.rejects(audit.append([entry(7)], o), refused);
+  assert.equal((await audit.head(o)).seq, 6);
+  const dir = mkdtempSync(join(tmpdir(), 'lockstep-key-'));
+  after(() => rmSync(dir, { recursive: true }));
+  const config = (text: string) =>
+    writeFileSync(join(dir, 'lockstep.yaml'), `version: 1\nendpoints: { a: { url: "sqlite:a.db" } }\n${text}`);
+  config('');
+  const lockstep = (...args: string[]) =>
+    inProcess([...args, '--control', database.url], {
+      cwd: dir,
+      env: { LOCKSTEP_AUDIT_KEY: 'the key of machine two' },
+    });
+  for (const command of ['serve --port 0', 'token create x --role viewer']) {
+    const { code, stderr } = await lockstep(...command.split(' '));
+    assert.equal(code, 20, `${command}: ${stderr}`);
+    assert.match(stderr, /is chained with another key \([0-9a-f]{16}\) than this process has/);
+  }
+  assert.deepEqual(await store.tokens.list(o), []);
+  // Without the key of the others reading goes on, and one that is lost for good is given up by hand.
+  assert.equal((await lockstep('audit', 'list')).code, 0);
+  config(`audit: { lost_keys: ["${fresh}"] }\n`);
+  assert.equal((await lockstep('token', 'create', 'x', '--role', 'viewer')).code, 0);
+  const verified = await lockstep('audit', 'verify');
+  assert.equal(verified.code, 29);
+  assert.match(verified.stdout, /entry 6 was written with another key/);
 });
 
 test('many writers of several processes make one chain', async () => {

@@ -2,7 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Audit, AuditEntry, AuditHead, AuditOutcome, NewAuditEntry } from '../../model/audit.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
-import { type AuditKeys, type Chained, entryHash, genesis, headHolds, headMac } from '../audit-chain.ts';
+import { type AuditKeys, type Chained, entryHash, genesis, headHolds, headMac, mustKnow } from '../audit-chain.ts';
 import { auditColumns, type LastEntry, readEnds } from './audit-rows.ts';
 import { verifyAudit } from './audit-verify.ts';
 import type { Database, Rows } from './database.ts';
@@ -67,6 +67,7 @@ export const auditOf = (database: Database, keys: () => AuditKeys, clock: Pick<C
         o,
       );
       const { head, last } = await readEnds(connection, o);
+      mustKnow(keysNow(), head);
       const broken = complaint(head, last);
       let seq = Math.max(head?.seq ?? 0, last.seq);
       let hash: Buffer = Buffer.from(head && head.seq >= last.seq ? head.hash : last.hash, 'hex');
@@ -169,6 +170,10 @@ export const auditOf = (database: Database, keys: () => AuditKeys, clock: Pick<C
       return promise;
     },
     head,
+    ready: async (o) => {
+      const { head: end } = await readEnds(database, o);
+      if (end !== undefined) mustKnow(keysNow(), end);
+    },
     list: async (filter, o) => {
       const below = filter.object === undefined ? null : plainText(filter.object);
       const rows = await database.query(
