@@ -1,24 +1,7 @@
 /** What the stories with a service share: tokens, a `lockstep serve` of their own, and asking it. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { launcher } from './story.ts';
-
-/** Fails when what the story says is not so. */
-export const insist = (holds: boolean, what: string): void => {
-  if (!holds) throw new Error(`the story does not hold: ${what}`);
-};
-
-/** Runs one command in the folder and gives what it says to programs. */
-export const output = async (folder: string, args: readonly string[]): Promise<string> => {
-  const child = spawn(process.execPath, [launcher, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  child.stdout.on('data', (part) => {
-    text += part;
-  });
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  insist(code === 0, `lockstep ${args.slice(0, 2).join(' ')} ends with 0, not ${code}`);
-  return text.trim();
-};
+import { insist, launcher, output } from './story.ts';
 
 /** Makes a token, shows everything of it but the secret, and gives that. */
 export const tokenFor = async (folder: string, name: string, ...rights: readonly string[]): Promise<string> => {

@@ -1,22 +1,44 @@
 /** What the stories of the examples share: saying what happens, typing commands, and a PostgreSQL of their own. */
-import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
+import { runCommandLine } from '../src/cli/run.ts';
 import { clusterUrl, freePort, initCluster, startCluster, stopCluster } from '../src/store/embedded/cluster.ts';
+import { world } from '../test/cli/in-process.ts';
 
 /** The command line as a program for Node. */
 export const launcher = join(dirname(import.meta.filename), '../src/main.ts');
 
 export const say = (text: string): void => console.log(`\n\x1b[1m${text}\x1b[0m`);
 
+/** Fails when what the story says is not so. */
+export const insist = (holds: boolean, what: string): void => {
+  if (!holds) throw new Error(`the story does not hold: ${what}`);
+};
+
+/** Runs one command in the folder, within this process: the words and the exit code are those of the program. */
+const run = (folder: string, args: readonly string[], out: (text: string) => void): Promise<number> =>
+  runCommandLine(args, {
+    ...world({ cwd: folder, env: process.env, out, err: (text) => process.stderr.write(text) }),
+    command: [process.execPath, launcher],
+  });
+
 /** Runs one command in the example's folder, shows it as typed, and insists on the exit code the story promises. */
 export const lockstep = async (folder: string, args: readonly string[], promised: number): Promise<void> => {
   console.log(`\n$ lockstep ${args.join(' ')}`);
-  const child = spawn(process.execPath, [launcher, ...args], { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
-  const code = await new Promise<number>((resolve) => child.once('exit', (exit) => resolve(exit ?? 1)));
-  if (code !== promised) throw new Error(`lockstep ${args[0]} ended with ${code}, not ${promised}`);
+  const code = await run(folder, args, (text) => process.stdout.write(text));
+  insist(code === promised, `lockstep ${args[0]} ends with ${promised}, not ${code}`);
+};
+
+/** Runs one command in the folder and gives what it says to programs. */
+export const output = async (folder: string, args: readonly string[]): Promise<string> => {
+  let text = '';
+  const code = await run(folder, args, (part) => {
+    text += part;
+  });
+  insist(code === 0, `lockstep ${args.slice(0, 2).join(' ')} ends with 0, not ${code}`);
+  return text.trim();
 };
 
 export interface Stage extends AsyncDisposable {

@@ -1,8 +1,8 @@
 /** The story of this example, told by running it. Every command is the one a user would type. */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { insist, serve, tokenFor } from '../service.ts';
-import { lockstep, openStage, say } from '../story.ts';
+import { serve, tokenFor } from '../service.ts';
+import { insist, lockstep, openStage, say } from '../story.ts';
 
 const here = dirname(import.meta.filename);
 

@@ -1,8 +1,8 @@
 /** The story of this example, told by running it: an API of one table, asked as another team's program would ask it. */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Answer, insist, output, type Question, serve, tokenFor } from '../service.ts';
-import { openStage, say } from '../story.ts';
+import { type Answer, type Question, serve, tokenFor } from '../service.ts';
+import { insist, openStage, output, say } from '../story.ts';
 
 const here = dirname(import.meta.filename);
 const readme = readFileSync(join(here, 'README.md'), 'utf8');
