@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -248,4 +249,23 @@ test('foreign keys are judged at commit, and a broken one is refused by name', a
   assert.equal(broken.status, 'rejected');
   assert.match(broken.status === 'rejected' ? broken.reason : '', /FOREIGN KEY.*child.*parent/);
   assert.equal(await endpoint.writer!.applied({ run: 'r', step: 2 }, { signal }), false);
+});
+
+test('two snapshots at once, again and again, are two processes: starting one takes longer than comparing a small table', async () => {
+  using dir = folder();
+  const path = join(dir.path, 'x.db');
+  create(path, 'create table t (id integer primary key)');
+  const started: unknown[] = [];
+  const count = (message: unknown): void => void started.push(message);
+  subscribe('child_process', count);
+  try {
+    await using endpoint = await connect(path);
+    for (let i = 0; i < 3; i++) {
+      await using _first = await endpoint.snapshot({ signal });
+      await using _second = await endpoint.snapshot({ signal });
+    }
+    assert.equal(started.length, 2);
+  } finally {
+    unsubscribe('child_process', count);
+  }
 });

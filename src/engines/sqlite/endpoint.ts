@@ -21,8 +21,8 @@ import { resolveFile, type SqliteConfig } from './url.ts';
 import { sqliteWriter } from './writer.ts';
 
 const busyTimeoutMs = 5000;
-/** Idle processes kept for the next snapshot. */
-const keptIdle = 1;
+/** Idle processes kept for the next snapshot: a comparison has one open and confirms what it found in another. */
+const keptIdle = 2;
 
 const fingerprintOf = (path: string): Fingerprint => {
   const real = realpathSync(path);
