@@ -45,6 +45,8 @@ export interface Stage extends AsyncDisposable {
   /** A temporary folder, to type the commands in. */
   readonly folder: string;
   readonly port: number;
+  /** Of the user postgres. */
+  readonly password: string;
   url(database: string): string;
   query(database: string, sql: string): Promise<readonly Record<string, unknown>[]>;
   /** Ends the server as a crash would; `start` has it again, on the same port. */
@@ -52,11 +54,17 @@ export interface Stage extends AsyncDisposable {
   start(): Promise<void>;
 }
 
-/** A temporary folder with an embedded PostgreSQL in it. */
-export const openStage = async (name: string): Promise<Stage> => {
+/** A temporary folder that servers which run as another user may look into. */
+export const openFolder = (name: string): Disposable & { readonly folder: string } => {
   const folder = mkdtempSync(join(tmpdir(), `lockstep-${name}-`));
   chmodSync(folder, 0o755);
-  const admin = { user: 'postgres', password: 'admin' };
+  return { folder, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+};
+
+/** A temporary folder with an embedded PostgreSQL in it. */
+export const openStage = async (name: string): Promise<Stage> => {
+  const { folder } = openFolder(name);
+  const admin = { user: 'postgres', password: 'stage-only' };
   const dataDir = join(folder, 'server');
   await initCluster(dataDir, admin);
   const options = { ...admin, port: await freePort(), settings: { fsync: 'off' } };
@@ -64,6 +72,7 @@ export const openStage = async (name: string): Promise<Stage> => {
   return {
     folder,
     port: cluster.port,
+    password: admin.password,
     url: (database) => clusterUrl(cluster, database),
     query: async (database, sql) => {
       const client = new pg.Client({ connectionString: clusterUrl(cluster, database) });

@@ -1,69 +1,38 @@
 /** The story of this example, told by running it. Every command is the one a user would type. */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseEnv, promisify } from 'node:util';
 import pg from 'pg';
 import { parseConfig } from '../../src/engines/firebird/config.ts';
-import { clusterUrl, freePort, initCluster, startCluster, stopCluster } from '../../src/store/embedded/cluster.ts';
-import { startFirebird } from '../../test/servers/firebird.ts';
+import { firebirdDatabase } from '../../test/servers/firebird.ts';
 import { firebirdBinaries } from '../../test/servers/firebird-binaries.ts';
+import { serve, tokenFor, until, worker } from '../service.ts';
+import { insist, lockstep, openFolder, openStage, say } from '../story.ts';
 
 const here = dirname(import.meta.filename);
-const launcher = join(here, '../../src/main.ts');
-const say = (text: string): void => console.log(`\n\x1b[1m${text}\x1b[0m`);
-
-/** Runs one command in the example's folder, shows it as typed, and insists on the exit code the story promises. */
-const lockstep = async (folder: string, args: readonly string[], promised: number): Promise<void> => {
-  console.log(`\n$ lockstep ${args.join(' ')}`);
-  const child = spawn(process.execPath, [launcher, ...args], { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
-  const code = await new Promise<number>((resolve) => child.once('exit', (exit) => resolve(exit ?? 1)));
-  if (code !== promised) throw new Error(`lockstep ${args[0]} ended with ${code}, not ${promised}`);
-};
-
-const folder = mkdtempSync(join(tmpdir(), 'lockstep-branches-'));
-chmodSync(folder, 0o755);
 await using own = new AsyncDisposableStack();
-own.defer(() => rmSync(folder, { recursive: true, force: true }));
 
 const file = join(here, '.env');
 const given = { ...(existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {}), ...process.env };
 
-/** The two branches that were configured, or two databases of a Firebird that is started now; and its isql. */
-const branches = async () => {
-  const { NORTH_URL: north, SOUTH_URL: south } = given;
-  if (north && south) {
-    const { isql, libraries, home } = await firebirdBinaries();
-    const paths = libraries.length === 0 ? {} : { LD_LIBRARY_PATH: libraries.join(':') };
-    return { north, south, isql, env: { ...process.env, ...paths, FIREBIRD_MSG: home } };
-  }
-  const server = own.use(await startFirebird());
-  const made = { north: `${server.url}/north.fdb`, south: `${server.url}/south.fdb` };
-  for (const url of Object.values(made)) {
-    const { user, password, database, host, port } = parseConfig(url);
-    const script = `create database '${host}/${port}:${database}' user '${user}' password '${password}' default character set UTF8;`;
-    const creating = promisify(execFile)(server.binaries.isql, ['-quiet', '-bail'], { env: server.env });
-    creating.child.stdin!.end(script);
-    await creating;
-  }
-  return { ...made, isql: server.binaries.isql, env: server.env };
-};
+/** The branches that were configured, or databases of a Firebird that is started for it. */
+const branch = async (url: string | undefined): Promise<string> => url || own.use(await firebirdDatabase()).url;
+const north = await branch(given['NORTH_URL']);
+const south = await branch(given['SOUTH_URL']);
 
 /** The PostgreSQL that was configured, or one that is started now. */
-const control = async (): Promise<string> => {
-  if (given['CONTROL_URL']) return given['CONTROL_URL'];
-  const admin = { user: 'postgres', password: 'admin' };
-  const dataDir = join(folder, 'server');
-  await initCluster(dataDir, admin);
-  const cluster = await startCluster(dataDir, { ...admin, port: await freePort(), settings: { fsync: 'off' } });
-  own.defer(() => stopCluster(cluster, 'immediate'));
-  return clusterUrl(cluster, 'postgres');
-};
+const stage = given['CONTROL_URL'] ? undefined : own.use(await openStage('branches'));
+const controlUrl = given['CONTROL_URL'] || stage!.url('postgres');
+const folder = stage?.folder ?? own.use(openFolder('branches')).folder;
 
-const { north, south, isql, env } = await branches();
-const controlUrl = await control();
+const { isql, libraries, home } = await firebirdBinaries();
+const env = {
+  ...process.env,
+  ...(libraries.length === 0 ? {} : { LD_LIBRARY_PATH: libraries.join(':') }),
+  FIREBIRD_MSG: home,
+};
 
 /** Runs SQL in a branch, as its people would. */
 const inBranch = async (url: string, sql: string): Promise<void> => {
@@ -101,50 +70,106 @@ const ask = async (sql: string): Promise<readonly Difference[]> => {
   console.log(`${lines.map((line) => `  ${line}\n`).join('')}  (${rows.length} rows)`);
   return rows as readonly Difference[];
 };
-const differences = readFileSync(join(here, 'differences.sql'), 'utf8');
+const inSql = readFileSync(join(here, 'differences.sql'), 'utf8');
 
 say('Two branches with the same 1,000 customers and 500 prices');
-for (const url of [north, south]) await inBranch(url, readFileSync(join(here, 'schema.sql'), 'utf8'));
-cpSync(join(here, 'lockstep.yaml'), join(folder, 'lockstep.yaml'));
+const schema = readFileSync(join(here, 'schema.sql'), 'utf8');
+await Promise.all([inBranch(north, schema), inBranch(south, schema)]);
 writeFileSync(join(folder, '.env'), `NORTH_URL="${north}"\nSOUTH_URL="${south}"\nCONTROL_URL="${controlUrl}"\n`);
+
+say(
+  'At first nobody thinks of LAST_SEEN, which every till writes all the time: the configuration does not leave it out',
+);
+const written = readFileSync(join(here, 'lockstep.yaml'), 'utf8');
+const noisy = written.replace(/^ *exclude: \[LAST_SEEN\].*\n/m, '');
+insist(noisy !== written, 'lockstep.yaml leaves LAST_SEEN out');
+writeFileSync(join(folder, 'lockstep.yaml'), noisy);
 await lockstep(folder, ['check'], 0);
+const scopes = ['runs:read', 'differences:read', 'differences:read_values'];
+const reader = await tokenFor(folder, 'reports', ...scopes.flatMap((scope) => ['--scope', scope]));
 
-say('Without a configuration, the noise of LAST_SEEN covers everything');
-await lockstep(folder, ['diff', 'north', 'south', 'CUSTOMERS', '--limit', '2'], 2);
+say('One command serves the API and starts the comparisons, every two seconds; another is a worker that makes them');
+await using service = await serve(folder, '--workers', '0');
+await using first = await worker(folder);
 
-say('The sync leaves it out: the branches agree');
-await lockstep(folder, ['diff', 'branches'], 0);
-assert.deepEqual(await ask(differences), []);
+interface Listed {
+  readonly change: string;
+  readonly pair: string;
+  readonly key: Readonly<Record<string, string>>;
+}
+const path = '/syncs/branches/differences';
+/** The differences as they are now, once there are so many of them by a comparison that saw everything. */
+const present = (count: number): Promise<readonly Listed[]> =>
+  until(`there are ${count} differences`, async () => {
+    const { status, body } = await service.look(`${path}?limit=100`, reader);
+    if (status !== 200 || body.as_of === null || !body.as_of.complete) return undefined;
+    const more = body.page.next_cursor !== null;
+    return (more ? count > 100 : body.data.length === count) && (body.data as readonly Listed[]);
+  });
 
-say('In the north somebody inserts, edits and deletes a row');
+say('The noise covers everything: all customers seem to differ');
+await present(1000);
+await service.ask(200, 'GET', `${path}?change=modified&limit=1`, { token: reader });
+
+say('The column is left out in the configuration, which is read again without a restart: its noise is gone');
+console.log('\nlockstep.yaml:  exclude: [LAST_SEEN]');
+writeFileSync(join(folder, 'lockstep.yaml'), written);
+const reloaded = [service.logged('configuration read again'), first.logged('configuration read again')];
+service.reload();
+first.reload();
+await Promise.all(reloaded);
+await present(0);
+assert.deepEqual(await ask(inSql), []);
+
+say('In the north somebody inserts, edits and deletes a row. The tills go on writing, and a limit is a cent off');
 await inBranch(
   north,
   `insert into CUSTOMERS (ID, NAME, CITY, CREDIT_LIMIT) values (1001, 'Zoë Müller', 'Łódź', 250);
    update PRICES set PRICE = 19.9049 where ARTICLE = 'A0000042' and REGION = 'EU';
    delete from CUSTOMERS where ID = 7;
    update CUSTOMERS set LAST_SEEN = current_timestamp;
+   update CUSTOMERS set CREDIT_LIMIT = CREDIT_LIMIT + 0.01 where ID = 8;
    commit;`,
 );
-await lockstep(folder, ['diff', 'branches'], 2);
-const three = await ask(differences);
-assert.deepEqual(
-  three.map(({ change, source_table, key }) => ({ change, source_table, key })),
-  [
-    { change: 'deleted', source_table: 'CUSTOMERS', key: { ID: '7' } },
-    { change: 'modified', source_table: 'PRICES', key: { ARTICLE: 'A0000042', REGION: 'EU' } },
-    { change: 'new', source_table: 'CUSTOMERS', key: { ID: '1001' } },
-  ],
-);
-assert.deepEqual(three[1]!.cells, { PRICE: { source: '19.9049', target: '42.99' } });
+const committed = Date.now();
+const three = await present(3);
+console.log(`\nexactly three differences, ${((Date.now() - committed) / 1000).toFixed(1)} s after the commit`);
+const told = (all: readonly { readonly change: string; readonly key: unknown }[], table: 'pair' | 'source_table') =>
+  all
+    .map((d) => `${d.change} ${(d as never as Record<string, string>)[table]} ${Object.values(d.key as object).sort()}`)
+    .sort();
+const expected = ['deleted CUSTOMERS 7', 'modified PRICES A0000042,EU', 'new CUSTOMERS 1001'];
+assert.deepEqual(told(three, 'pair'), expected);
+
+say('By REST, one kind at a time; and by SQL');
+for (const change of ['new', 'modified', 'deleted']) {
+  const { body } = await service.ask(200, 'GET', `${path}?change=${change}`, { token: reader });
+  insist(body.data.length === 1 && body.data[0].change === change, `there is one that is ${change}`);
+}
+const inView = await ask(inSql);
+assert.deepEqual(told(inView, 'source_table'), expected);
+assert.deepEqual(inView.find((d) => d.change === 'modified')!.cells, { PRICE: { source: '19.9049', target: '42.99' } });
+
+say('A second worker is started, and the first one stopped: the comparisons go on without a gap');
+await using second = await worker(folder);
+const taken = second.logged('run started');
+await first.stop();
+await taken;
 
 say('The south takes the price over: two are left, and the third is history');
+const before = (await service.look(path, reader)).body.as_of.run as string;
 await inBranch(south, "update PRICES set PRICE = 19.9049 where ARTICLE = 'A0000042' and REGION = 'EU'; commit;");
-await lockstep(folder, ['diff', 'branches'], 2);
-assert.equal((await ask(differences)).length, 2);
+await present(2);
+const { body } = await service.ask(200, 'GET', `/runs/${before}/differences`, { token: reader });
+insist(body.data.length === 3, `run ${before} still tells its three`);
 const gone = await ask(
-  "select change, source_table, key, cells, gone_at from lockstep_control.difference_history where sync = 'branches' and gone_at is not null",
+  `select change, source_table, key, cells, gone_at from lockstep_control.difference_history
+where sync = 'branches' and gone_at is not null and source_table = 'PRICES'`,
 );
 assert.equal(gone.length, 1);
 await ask(
-  "select compared_at, verdict, new_rows, modified_rows, deleted_rows from lockstep_control.comparisons where sync = 'branches' order by compared_at",
+  `select compared_at, verdict, new_rows, modified_rows, deleted_rows from lockstep_control.comparisons
+where sync = 'branches' order by compared_at desc limit 3`,
 );
+await second.stop();
+await service.stop();

@@ -20,7 +20,7 @@ await stage.query('postgres', 'create database shop');
 cpSync(join(here, 'lockstep.yaml'), join(folder, 'lockstep.yaml'));
 writeFileSync(
   join(folder, '.env'),
-  `DB_HOST=127.0.0.1\nDB_PORT=${stage.port}\nDB_NAME=shop\nDB_USER=postgres\nDB_PASSWORD=admin\n`,
+  `DB_HOST=127.0.0.1\nDB_PORT=${stage.port}\nDB_NAME=shop\nDB_USER=postgres\nDB_PASSWORD=${stage.password}\n`,
 );
 old(readFileSync(join(here, 'old.sql'), 'utf8'));
 

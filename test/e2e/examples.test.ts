@@ -8,7 +8,7 @@ import { isFirebirdMissing } from '../servers/firebird.ts';
 const examples = join(dirname(import.meta.filename), '../../examples');
 const stories = readdirSync(examples).filter((n) => existsSync(join(examples, n, 'run.ts')));
 const needsFirebird = (name: string): boolean =>
-  readFileSync(join(examples, name, 'run.ts'), 'utf8').includes('startFirebird');
+  readFileSync(join(examples, name, 'run.ts'), 'utf8').includes('servers/firebird');
 const names = stories.filter((n) => !(isFirebirdMissing && needsFirebird(n)));
 
 test('there are examples', () => assert.ok(names.length > 0));
