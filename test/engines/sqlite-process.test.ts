@@ -8,9 +8,11 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { Connection } from '../../src/engines/sqlite/connection.ts';
 import { sqlite } from '../../src/engines/sqlite/index.ts';
+import { sqliteRows } from '../../src/engines/sqlite/rows.ts';
 import type { Change } from '../../src/model/change.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
 import { LockstepError } from '../../src/model/errors.ts';
+import type { Row } from '../../src/model/row.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
 
 const signal = new AbortController().signal;
@@ -171,6 +173,56 @@ test('a process whose parent is killed ends in the middle of its statement', asy
   assert.ok(alive(pid));
   parent.kill('SIGKILL');
   await until(() => !alive(pid));
+});
+
+test('a read of rows that nobody waits for ends in its process; who waits behind it is answered all the same', async () => {
+  using dir = folder();
+  const path = join(dir.path, 'x.db');
+  create(
+    path,
+    `create table t (id integer primary key, v text); insert into t values (1, 'a');
+    create view endless as select 1 as id where ${slow}`,
+  );
+  const opened: { readonly connection: Connection; readonly readOnly: boolean }[] = [];
+  const begun = Promise.withResolvers<void>();
+  const closed = new AbortController();
+  await using ends = new AsyncDisposableStack();
+  ends.defer(() => closed.abort());
+  const rows = sqliteRows({
+    side: 'x',
+    writable: true,
+    closed: closed.signal,
+    open: async (readOnly, o) => {
+      const args = { side: 'x', path, readOnly, immutable: false, busyTimeoutMs: 1000 };
+      const { connection } = await Connection.open(args, undefined, o);
+      opened.push({ connection, readOnly });
+      ends.use(connection);
+      ends.defer(() => closed.abort());
+      connection.call = (op, ...rest) => {
+        if (JSON.stringify(rest[0]).includes('"count"')) begun.resolve();
+        return Connection.prototype.call.call(connection, op, ...rest) as never;
+      };
+      return connection;
+    },
+  });
+  await using endpoint = await connect(path);
+  const { tables } = await endpoint.inspect({ signal });
+  const named = (name: string) => tables.find((t) => t.name === name)!;
+  const t = await rows.of(named('t'), ['id'], { signal });
+  const endless = await rows.of(named('endless'), ['id'], { signal });
+  const leaves = new AbortController();
+  const { pid } = opened[0]!.connection;
+  const first = endless.count([], 'exact', { signal: leaves.signal });
+  await begun.promise;
+  const behind = t.get(['1'] as unknown as Row, { columns: ['id', 'v'], where: [] }, { signal });
+  leaves.abort();
+  await failsWith(first, 'ABORTED', /x: the statement was stopped/);
+  assert.deepEqual((await behind)!.cells, ['1', 'a']);
+  await until(() => !alive(pid!));
+  assert.deepEqual(
+    opened.map((o) => o.readOnly),
+    [true, true],
+  );
 });
 
 test('a process that is killed is a lost connection, not a result', async () => {

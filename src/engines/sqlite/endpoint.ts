@@ -73,8 +73,9 @@ export class SqliteEndpoint implements Endpoint {
       side: name,
       writable: o.writable,
       closed: this.#closed.signal,
-      open: async (cancel) => {
-        const { connection } = await Connection.open({ ...open, readOnly: !o.writable }, timeoutMs, cancel);
+      open: async (readOnly, cancel) => {
+        const { connection } = await Connection.open({ ...open, readOnly }, timeoutMs, cancel);
+        for (const killed of this.#all) if (killed.ended) await this.#drop(killed);
         this.#all.add(connection);
         return connection;
       },
