@@ -14,6 +14,7 @@ import type { RecordRequests } from './record-requests.ts';
 import type { Batch, Key, Row } from './row.ts';
 import type { ColumnType, Table } from './schema.ts';
 import type { Tokens } from './tokens.ts';
+import type { TwoWayRuns } from './two-way-runs.ts';
 
 /** Anything JSON can carry. `undefined` members are left out; texts keep NUL and lone surrogates. */
 export type Json = JsonValue;
@@ -29,6 +30,7 @@ export interface Store extends AsyncDisposable {
   readonly published: PublishedDifferences;
   readonly standings: Standings;
   readonly quarantine: Quarantine;
+  readonly twoWayRuns: TwoWayRuns;
   readonly recordRequests: RecordRequests;
   readonly monitoring: Monitoring;
   readonly alerts: Alerts;

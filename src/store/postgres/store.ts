@@ -31,6 +31,7 @@ import { standingsOf } from './standings.ts';
 import { failuresOf, statementsOf, storeState } from './statements.ts';
 import { tokensOf } from './tokens.ts';
 import { traceOf } from './trace.ts';
+import { twoWayRunsOf } from './two-way-runs.ts';
 
 const version = (): string =>
   (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
@@ -69,6 +70,7 @@ export const openPostgresStore = async (
     published: publishedOf(database, differences),
     standings: standingsOf(database),
     quarantine: quarantineOf(database),
+    twoWayRuns: twoWayRunsOf(database),
     recordRequests: recordRequestsOf(database),
     monitoring: monitoringOf(database),
     alerts: alertsOf(database),
