@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 /** What every token begins with, so that scanners of repositories and logs know one. */
 const tokenPrefix = 'lsk_';
@@ -20,4 +20,4 @@ export const looksLikeToken = (text: string): boolean => pattern.test(text);
  * compute it. Looking a hash up in an index takes a time that depends on the hash only, which tells nothing of the
  * token.
  */
-export const tokenHash = (secret: string): Buffer => createHash('sha256').update(secret).digest();
+export const tokenHash = (secret: string): Buffer => hash('sha256', secret, 'buffer');

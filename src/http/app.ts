@@ -50,18 +50,23 @@ const send = (error: unknown, api: Api, correlation: string) => {
 
 /** Form of the answers, errors, who may ask, and the one log line of each request. */
 const addHooks = (app: FastifyInstance, api: Api, o: AppOptions): void => {
-  app.addHook('onRequest', async (request, reply) => {
+  // none of these waits for anything, and a promise for each of them would cost more than it does
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
+    done();
   });
-  app.addHook('preValidation', async (request) => {
-    if (request.is404) return;
+  app.addHook('preValidation', (request, _reply, done) => {
+    const { accept } = request.headers;
+    if (accept === undefined || accept === '*/*' || request.is404) return done();
     const offered = request.routeOptions.config.produces ?? json;
-    if (accepted(request.headers.accept, offered) === undefined)
-      throw new HttpProblem('NOT_ACCEPTABLE', `It can be given as ${offered.join(', ')}.`, {
+    if (accepted(accept, offered) !== undefined) return done();
+    return done(
+      new HttpProblem('NOT_ACCEPTABLE', `It can be given as ${offered.join(', ')}.`, {
         hint: 'Leave Accept out, or name one of these.',
-      });
+      }),
+    );
   });
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none';
     const { method } = request;
     const ms = Math.round(reply.elapsedTime * 100) / 100;
@@ -74,6 +79,7 @@ const addHooks = (app: FastifyInstance, api: Api, o: AppOptions): void => {
       ms,
       ...(request.principal === undefined ? {} : { actor: request.principal.name }),
     });
+    done();
   });
   const fail = async (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const answer = send(error, api, request.id);

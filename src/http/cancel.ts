@@ -15,13 +15,13 @@ export const cancelOf = (request: FastifyRequest, reply: FastifyReply, o: { read
         ms,
       )
     : undefined;
+  const others = waitingFor(request.server.ending);
   reply.raw.once('close', () => {
     clearTimeout(late);
-    waitingFor(request.server.ending).delete(gone);
+    others.delete(gone);
     // closed because it has been answered: an error for nobody would cost as much as the answer
     if (!reply.raw.writableFinished) gone.abort(new HttpProblem('UNAVAILABLE', 'The client went away.'));
   });
-  const others = waitingFor(request.server.ending);
   others.add(gone);
   if (request.server.ending.aborted) gone.abort(request.server.ending.reason);
   return { signal: gone.signal };

@@ -18,20 +18,20 @@ const header = (request: FastifyRequest, name: string): string | undefined => {
 
 /** Tags the answers of routes with `config.etag`, and answers 304 to who has them already. Others are not to be kept. */
 export const addEtags = (app: FastifyInstance): void => {
-  app.addHook('onSend', async (request, reply: FastifyReply, payload) => {
+  app.addHook('onSend', (request, reply: FastifyReply, payload: unknown, done) => {
     const { etag } = request.routeOptions.config;
     if (!etag || reply.statusCode !== 200 || typeof payload !== 'string') {
       if (reply.getHeader('cache-control') === undefined) reply.header('cache-control', 'no-store');
-      return payload;
+      return done();
     }
     const given = reply.getHeader('etag');
     const tag = typeof given === 'string' ? given : tagOf(payload);
     reply.header('etag', tag);
     if (reply.getHeader('cache-control') === undefined) reply.header('cache-control', 'private, no-cache');
     const known = header(request, 'if-none-match');
-    if (known === undefined || !namesIt(known, tag)) return payload;
+    if (known === undefined || !namesIt(known, tag)) return done();
     reply.code(304).removeHeader('content-length').removeHeader('content-type');
-    return null;
+    return done(null, null);
   });
 };
 

@@ -12,9 +12,9 @@ export const addRateLimit = async (
   limit: () => { readonly requests: number; readonly perMs: number } | undefined,
 ): Promise<void> => {
   await app.register(rateLimit, {
+    global: false,
     enableDraftSpec: true,
     keyGenerator: (request) => request.principal?.name ?? `address ${normalizeIP(request.ip)}`,
-    allowList: () => limit() === undefined,
     max: () => limit()?.requests ?? 0,
     timeWindow: () => limit()?.perMs ?? 1000,
     errorResponseBuilder: (request, { max, ttl }) =>
@@ -22,5 +22,10 @@ export const addRateLimit = async (
         `${request.principal?.name ?? 'this address'} has made its ${grouped(max)} requests for now`,
         ttl,
       ) as unknown as object,
+  });
+  const count = app.rateLimit();
+  app.addHook('onRequest', (request, reply, done) => {
+    if (limit() === undefined || request.is404 || request.routeOptions.config.rateLimit === false) return done();
+    count.call(app, request, reply).then(() => done(), done);
   });
 };

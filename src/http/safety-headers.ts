@@ -19,8 +19,9 @@ const strict = { ...headers, 'strict-transport-security': 'max-age=31536000' };
 
 /** Sets them on every answer; a route may replace one. */
 export const addSafetyHeaders = (app: FastifyInstance): void => {
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     // By TLS of ours, or by that of a proxy that is believed.
     reply.headers(request.protocol === 'https' ? strict : headers);
+    done();
   });
 };

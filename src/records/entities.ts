@@ -19,6 +19,8 @@ interface Known {
   /** What the endpoint's rows are reached by: another one after a reconnect. */
   readonly through: Endpoint['rows'];
   readonly entity: Promise<Entity>;
+  /** Once it is there. */
+  settled: Entity | undefined;
 }
 
 /** What an altered table makes of statements that were right. */
@@ -38,14 +40,19 @@ export const entitiesOf = (x: {
     const endpoint = await x.endpoints.shared(config.endpoint, o);
     const found = known.get(name);
     if (found !== undefined && found.config === config && found.through === endpoint.rows)
-      return orStopped(found.entity, o);
+      return found.settled ?? orStopped(found.entity, o);
     // not with the caller's signal: others wait for it, too
     const entity = openEntity(config, endpoint, { signal: x.signal });
-    const made = { config, through: endpoint.rows, entity };
+    const made: Known = { config, through: endpoint.rows, entity, settled: undefined };
     known.set(name, made);
-    entity.catch(() => {
-      if (known.get(name) === made) known.delete(name);
-    });
+    entity.then(
+      (there) => {
+        made.settled = there;
+      },
+      () => {
+        if (known.get(name) === made) known.delete(name);
+      },
+    );
     return orStopped(entity, o);
   };
 

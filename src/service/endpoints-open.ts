@@ -192,9 +192,13 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
       },
     });
 
+  /** Of each connection that requests share. */
+  const lent = new WeakMap<Endpoint, Endpoint>();
   const shared: Endpoints['shared'] = async (name, o) => {
     const { endpoint, chosen } = await keep(entryOf(name).name).shared.get(o);
-    return dressed(endpoint, chosen, async () => {});
+    const known = lent.get(endpoint) ?? dressed(endpoint, chosen, async () => {});
+    lent.set(endpoint, known);
+    return known;
   };
 
   return {

@@ -100,12 +100,13 @@ export const watched = (endpoint: Endpoint, watch: Watch): Watched => {
       };
     });
 
-  const settled = async (promise: Promise<unknown>, call: string, began: number): Promise<unknown> => {
+  /** `path`: of what it gives. */
+  const settled = async (promise: Promise<unknown>, call: string, path: string, began: number): Promise<unknown> => {
     busy++;
     try {
       const result = await promise;
       ended(call, began, undefined);
-      return result;
+      return given(result, path);
     } catch (error) {
       ended(call, began, error);
       throw error;
@@ -129,11 +130,11 @@ export const watched = (endpoint: Endpoint, watch: Watch): Watched => {
         return settled(
           watch.around(call, signalOf(args), () => run() as Promise<unknown>),
           call,
+          name === 'snapshot' ? 'read' : name,
           began,
-        ).then((value) => given(value, name === 'snapshot' ? 'read' : name));
+        );
       const result = run();
-      if (result instanceof Promise)
-        return settled(result, call, began).then((value) => given(value, name === 'share' ? path : call));
+      if (result instanceof Promise) return settled(result, call, name === 'share' ? path : call, began);
       return isObject(result) && Symbol.asyncIterator in result ? given(result, call) : result;
     };
   };

@@ -49,8 +49,10 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       if (mode === 'read' && pooled.get(session)) await session.begin('read', at);
       return await work(session);
     } finally {
-      await session.rollback();
-      await x.room.keep(session);
+      // of what ends at once nobody waits for the end
+      if (!session.idle) await session.rollback();
+      const kept = x.room.keep(session);
+      if (session.broken) await kept;
     }
   };
 
@@ -92,8 +94,7 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       sql: string,
       values: readonly (string | null)[],
       at: StatementOptions,
-    ): Promise<{ readonly rows: RawRow[]; readonly rowCount: number }> =>
-      session.prepared(pooled.get(session) ? undefined : nameOf(sql), sql, values, at);
+    ): Promise<RawRow[]> => session.prepared(pooled.get(session) ? undefined : nameOf(sql), sql, values, at);
 
     const explained = (session: Session, error: unknown, at: StatementOptions): LockstepError =>
       altered(error)
@@ -104,18 +105,15 @@ export const rowAccess = (x: RowsContext): RowAccess => {
           })
         : session.explain(error, at);
 
+    const from = tableId(table);
     const statement = (doing: string, privilege: string, signal: AbortSignal): StatementOptions => ({
       signal,
       doing: `${doing} ${label}`,
-      table: tableId(table),
+      table: from,
       privilege,
     });
 
-    const ask = (
-      sql: string,
-      values: readonly (string | null)[],
-      at: StatementOptions,
-    ): Promise<{ readonly rows: RawRow[]; readonly rowCount: number }> =>
+    const ask = (sql: string, values: readonly (string | null)[], at: StatementOptions): Promise<RawRow[]> =>
       within('read', at, async (session) => {
         try {
           return await raw(session, sql, values, at);
@@ -207,13 +205,13 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       }
       if (w.op === 'update' && w.columns.length === 0) throw new LockstepError('INTERNAL', 'an update sets nothing');
       const { sql, values } = writeSql(w, columns);
-      const { rows } = await raw(session, sql, values, at);
+      const rows = await raw(session, sql, values, at);
       if (rows.length === 1) return { status: 'done', row: w.op === 'delete' ? null : stored(columns, rows[0]!) };
       if (rows.length > 1)
         throw new LockstepError('INTERNAL', `${x.side}: ${label} has several rows under one key; all were written`);
       if (w.op === 'insert') return { status: 'refused', kind: 'other' }; // a trigger or rule turned it away
       const look = rowSql(w.key, columns, w.guard.visible);
-      const [found] = (await raw(session, look.sql, look.values, at)).rows;
+      const [found] = await raw(session, look.sql, look.values, at);
       return found === undefined ? { status: 'missing' } : { status: 'stale', found: stored(columns, found) };
     };
 
@@ -272,7 +270,7 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       list: async (page, { signal }) => {
         const { bind, values } = binder<string>(place);
         const sql = pageSql(dialect, key, page, bind);
-        const { rows } = await ask(sql, values, statement('reading', 'select', signal));
+        const rows = await ask(sql, values, statement('reading', 'select', signal));
         return rows.map(readerOf(page.columns));
       },
       count: async (where, how, { signal }) => {
@@ -281,16 +279,16 @@ export const rowAccess = (x: RowsContext): RowAccess => {
         const from = `from ${dialect.from}${condition === undefined ? '' : ` where ${condition}`}`;
         const at = statement('counting', 'select', signal);
         if (how === 'exact') {
-          const { rows } = await ask(`select pg_catalog.count(*)::pg_catalog.text ${from}`, values, at);
+          const rows = await ask(`select pg_catalog.count(*)::pg_catalog.text ${from}`, values, at);
           return Number(rows[0]![0]);
         }
-        const { rows } = await ask(`explain (format json) select ${from}`, values, at);
+        const rows = await ask(`explain (format json) select ${from}`, values, at);
         const [plan] = JSON.parse(rows[0]![0]!) as [{ Plan: { 'Plan Rows': number } }];
         return plan.Plan['Plan Rows'];
       },
       get: async (cells, q, { signal }) => {
         const { sql, values } = rowSql(cells, q.columns, q.where);
-        const { rows } = await ask(sql, values, statement('reading', 'select', signal));
+        const rows = await ask(sql, values, statement('reading', 'select', signal));
         return rows[0] === undefined ? undefined : stored(q.columns, rows[0]);
       },
       ...(writable ? { write } : {}),

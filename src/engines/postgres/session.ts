@@ -11,6 +11,7 @@ import { CopyIn } from './copy-in.ts';
 import { CopyOut, type RowSink } from './copy-out.ts';
 import type { CopyStream } from './copy-stream.ts';
 import { explainFailure, type FailureContext } from './failures.ts';
+import { RowQuery } from './row-query.ts';
 
 /** Facts that every session of an endpoint shares. */
 export interface SessionContext {
@@ -61,6 +62,11 @@ export class Session implements AsyncDisposable {
     connection.on('readyForQuery', ({ status }: { readonly status: string }) => {
       this.#idle = status === 'I';
     });
+  }
+
+  /** No transaction is open. */
+  get idle(): boolean {
+    return this.#idle;
   }
 
   /** The connection is gone: no statement can be sent any more. */
@@ -122,21 +128,17 @@ export class Session implements AsyncDisposable {
     });
   }
 
-  /** `raw` for one statement that the server keeps under a name, parsed and planned; without one it is parsed each time. */
+  /** Rows of one statement that the server keeps under a name, parsed and planned; without one it is parsed each time. Rejects as `raw` does. */
   prepared(
     name: string | undefined,
     sql: string,
     values: readonly (string | null)[],
     o: StatementOptions,
-  ): Promise<{ rows: RawRow[]; rowCount: number }> {
-    return this.#cancelled(o, async () => {
-      const { rows, rowCount } = await this.client.query({
-        ...(name === undefined ? {} : { name }),
-        text: sql,
-        values: values as (string | null)[],
-        rowMode: 'array',
-      } as pg.QueryArrayConfig);
-      return { rows: rows as RawRow[], rowCount: rowCount ?? 0 };
+  ): Promise<RawRow[]> {
+    return this.#cancelled(o, () => {
+      const query = new RowQuery(name, sql, values);
+      this.client.query(query);
+      return query.rows;
     });
   }
 

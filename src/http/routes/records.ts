@@ -193,7 +193,8 @@ export const records: Routes = (app, api) => {
     api,
     entities: entitiesOf({ config: () => api.config(), endpoints: api.endpoints, signal: api.signal }),
     seal: () => {
-      seal ??= api.store.sharedSecret('records', { signal: api.signal }).then(sealOf);
+      if (seal !== undefined) return seal;
+      seal = api.store.sharedSecret('records', { signal: api.signal }).then(sealOf);
       seal.catch(() => {
         seal = undefined;
       });
