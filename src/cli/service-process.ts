@@ -80,6 +80,7 @@ export const openService = async (
       read?.server();
       read?.audit();
       read?.checkpointEveryMs();
+      read?.retention();
       return read;
     });
     void reading.then(

@@ -1,6 +1,7 @@
 import type { IncrementalRule } from '../model/incremental.ts';
 import type { Measure } from '../model/monitoring.ts';
 import type { Tolerance } from '../model/pair.ts';
+import type { ColumnType } from '../model/schema.ts';
 import type { TransformSettings } from '../model/transform.ts';
 import type { AlertSettings, LogSettings, Slo } from './alerts.ts';
 import type { BackupSettings } from './backups.ts';
@@ -8,6 +9,7 @@ import type { ShownDifferences } from './differences.ts';
 import type { Mode } from './modes.ts';
 import type { RecordEntity } from './records.ts';
 import type { BreakerRule } from './resilience.ts';
+import type { Retention } from './retention.ts';
 import type { ScheduleRule } from './schedule.ts';
 import type { AuditSettings, ServerSettings } from './server.ts';
 
@@ -29,6 +31,8 @@ export interface Config {
   readonly alerts: AlertSettings;
   /** Undefined: none are made. */
   readonly backups: BackupSettings | undefined;
+  /** How long runs are remembered. Resolves references when called. */
+  retention(): Retention;
   /** How `lockstep serve` listens. Resolves references when called. */
   server(): ServerSettings;
   /** Keys of the audit log. Resolves references when called. */
@@ -107,6 +111,8 @@ export interface Sync {
   /** Undefined: all tables of the default schemas. */
   readonly pairs: readonly PairEntry[] | undefined;
   readonly excludeTables: readonly string[];
+  /** What a copy makes of columns, by `table.column` of the source. */
+  readonly types: ReadonlyMap<string, ColumnType>;
   /** With pairs: are tables in none of them told as not compared? */
   readonly otherTables: 'report' | 'ignore';
   readonly line: number | undefined;
@@ -123,6 +129,8 @@ export interface PairEntry {
   readonly exclude: readonly string[];
   readonly tolerances: Readonly<Record<string, Tolerance>>;
   readonly where?: { readonly source?: string; readonly target?: string };
+  /** What a copy makes of source columns. */
+  readonly types?: Readonly<Record<string, ColumnType>>;
   /** What is done with source rows before they are compared. */
   readonly transform?: TransformSettings;
 }

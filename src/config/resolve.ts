@@ -14,6 +14,7 @@ import {
   type Retry,
   type Sync,
 } from './config.ts';
+import { pairTypesOf, typesOf } from './copy-types.ts';
 import { differencesOf } from './differences.ts';
 import { httpEntry, secretsOf } from './http-entry.ts';
 import { incrementalOf } from './incremental.ts';
@@ -24,6 +25,7 @@ import { endpointsOf, recordsOf } from './records-of.ts';
 import { resolveReferences, type Surroundings } from './references.ts';
 import { inlineSecrets, withoutEffect } from './remarks.ts';
 import { breakerOf } from './resilience.ts';
+import { retentionOf } from './retention.ts';
 import { scheduleOf } from './schedule.ts';
 import type { ConfigFile } from './schema.ts';
 import { auditKeysOf, checkpointEvery, serverOf } from './server.ts';
@@ -182,6 +184,7 @@ const pairOf = (r: Reading, pair: FilePair, path: Path): PairEntry => {
         ? p.key.map((k) => [k, map[k] ?? k] as const)
         : Object.entries(p.key);
   const where = typeof p.where === 'string' ? { source: p.where, target: p.where } : p.where;
+  const types = pairTypesOf(p.columns, r.document, path);
   const transform = transformOf(p.columns, p.validate, r.document, path);
   return {
     source: p.source,
@@ -194,6 +197,7 @@ const pairOf = (r: Reading, pair: FilePair, path: Path): PairEntry => {
       columns.flatMap(([from, c]) => (c?.tolerance === undefined ? [] : [[from, toleranceOf(c.tolerance)]])),
     ),
     ...(where === undefined ? {} : { where }),
+    ...(Object.keys(types).length === 0 ? {} : { types }),
     ...(transform === undefined ? {} : { transform }),
   };
 };
@@ -301,6 +305,7 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
     differences: differencesOf(sync.differences, (value) => durationAt(r, value, [...path, 'differences', 'history'])),
     pairs: sync.pairs?.map((p, i) => pairOf(r, p, [...path, 'pairs', i])),
     excludeTables: sync.exclude_tables ?? [],
+    types: typesOf(sync.types, r.document, [...path, 'types']),
     otherTables: sync.other_tables ?? 'ignore',
     line: lineOf(r, path),
   };
@@ -337,6 +342,7 @@ export const resolveConfig = (
     measures: measuresOf(r, file.metrics, Object.fromEntries(Object.values(syncs).map((s) => [s.name, s.pairs]))),
     alerts: alertsOf(r, file.alerts, [...Object.keys(syncs), ...names]),
     backups: backupsOf(file.backups, dir, names, readSection('backups', document, around), (v) => around.onSecret?.(v)),
+    retention: () => retentionOf(file.retention, readSection('retention', document, around)),
     server: () => serverOf(file.server, readSection('server', document, around)),
     audit: () => auditKeysOf(file.audit, readSection('audit', document, around), (value) => around.onSecret?.(value)),
     checkpointEveryMs: () => checkpointEvery(file.audit, readSection('audit', document, around)),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { backupsSchema } from './backups-schema.ts';
 import { columnSteps, validation } from './column-schema.ts';
+import { typesSchema } from './copy-types.ts';
 import { differencesSchema } from './differences-schema.ts';
 import { httpSchema } from './http-schema.ts';
 import { incrementalSchema } from './incremental-schema.ts';
@@ -8,6 +9,7 @@ import { modes } from './modes.ts';
 import { alertsSchema, metricsSchema, sloSchema } from './monitoring-schema.ts';
 import { recordsSchema } from './records-schema.ts';
 import { breakerSchema, limitsSchema, replicasSchema, retrySchema } from './resilience-schema.ts';
+import { retentionSchema } from './retention-schema.ts';
 import { scheduleSchema } from './schedule-schema.ts';
 import { auditSchema, serverSchema } from './server-schema.ts';
 import { durationPattern, percentPattern } from './units.ts';
@@ -188,6 +190,7 @@ const sync = z
     exclude_tables: names
       .describe('Tables that are left out on purpose, by the name of either side. A name that neither has is an error.')
       .optional(),
+    types: typesSchema.optional(),
     other_tables: z
       .enum(['report', 'ignore'], { error: 'expected report or ignore' })
       .describe(
@@ -227,6 +230,7 @@ export const configSchema = z
     metrics: metricsSchema.optional(),
     alerts: alertsSchema.optional(),
     backups: backupsSchema.optional(),
+    retention: retentionSchema.optional(),
   })
   .describe('Configuration of Lockstep.');
 

@@ -81,6 +81,14 @@ export interface Paused {
   readonly since: number;
 }
 
+/** Ended runs by what is lost with them: `quiet` found nothing, `runs` wrote nothing, `changes` wrote. */
+export type Forgettable = 'quiet' | 'runs' | 'changes';
+
+export interface Forgotten {
+  readonly runs: number;
+  readonly plans: number;
+}
+
 /** The control store with all that a service needs of it. */
 export interface ServiceStore extends Store {
   readonly events: Events;
@@ -99,4 +107,11 @@ export interface ServiceStore extends Store {
   stops(o: Cancel): AsyncIterable<void>;
   /** Forgets old events and finished jobs; to be called now and then by whoever lives long. */
   tend(o: Cancel): Promise<void>;
+  /**
+   * Forgets runs of this kind that ended before then, with all that is theirs; some thousands at a time. Each sync's last
+   * hundred of a kind stay, and what schedules, standings, states of pairs or quarantined rows refer to.
+   */
+  forget(what: Forgettable, before: number, o: Cancel): Promise<Forgotten>;
+  /** Would `forget` find any? */
+  forgettable(what: Forgettable, before: number, o: Cancel): Promise<boolean>;
 }

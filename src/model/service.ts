@@ -32,7 +32,7 @@ export interface Asked {
   /** Ties log lines, requests, runs and statements together. */
   readonly correlation: string;
   readonly trigger: 'api' | 'schedule' | 'after' | 'cli';
-  /** Unique per actor: the same key gives the same run, for ever. Another question under it is IDEMPOTENCY_MISMATCH. */
+  /** Unique per actor: the same key gives the same run, for as long as runs are kept. Another question under it is IDEMPOTENCY_MISMATCH. */
   readonly idempotencyKey?: string;
 }
 

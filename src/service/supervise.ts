@@ -1,6 +1,8 @@
+import type { Retention } from '../config/retention.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import type { Log } from '../telemetry/log.ts';
+import { forgetOld } from './retention.ts';
 
 const everyMs = 1000;
 const tendEveryMs = 600_000;
@@ -15,6 +17,8 @@ export const supervise = async (o: {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly silentMs?: number;
+  /** How long ended runs are kept; asked each time. */
+  readonly retention: () => Retention;
 }): Promise<void> => {
   const { store, log, clock, signal } = o;
   let tended = clock.elapsed();
@@ -40,6 +44,7 @@ export const supervise = async (o: {
       if (clock.elapsed() - tended > tendEveryMs) {
         tended = clock.elapsed();
         await store.tend({ signal });
+        await forgetOld({ ...o, retention: o.retention() });
       }
     } catch (error) {
       if (!signal.aborted) log.warn('control store does not answer', { error });

@@ -71,7 +71,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
     everyMs: () => service.config().checkpointEveryMs(),
     signal,
   });
-  const watching = supervise({ store, log, clock, signal });
+  const watching = supervise({ store, log, clock, signal, retention: () => service.config().retention() });
   const alerting = watchAlerts(
     {
       store,

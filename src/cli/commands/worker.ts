@@ -17,7 +17,13 @@ export const worker: Command = async (context, _args, flags) => {
   await using service = await openService(context, flags, 'worker');
   const { store, log } = service;
   const ending = new AbortController();
-  const watching = supervise({ store, log, clock: context.clock, signal: ending.signal });
+  const watching = supervise({
+    store,
+    log,
+    clock: context.clock,
+    signal: ending.signal,
+    retention: () => service.config().retention(),
+  });
   const taking = startWorker({
     store,
     world: service.world,

@@ -13,6 +13,7 @@ import { openDatabase } from './database.ts';
 import { deskOf, enqueueWith, pausedSyncs } from './desk.ts';
 import { differencesOf } from './differences.ts';
 import { eventsOf, forgetEvents } from './events.ts';
+import { anyToForget, forgetRuns } from './forget.ts';
 import { journalOf } from './journal.ts';
 import { openListener } from './listen.ts';
 import { listingsOf } from './listings.ts';
@@ -94,6 +95,8 @@ export const openPostgresStore = async (
       await forgetEvents(database, c);
       await queue.tend(c);
     },
+    forget: (what, before, c) => forgetRuns(database, what, before, c),
+    forgettable: (what, before, c) => anyToForget(database, what, before, c),
     trace: (pair, key, c) => traceOf(database, runs, pair, key, c),
     [Symbol.asyncDispose]: async () => {
       await queue[Symbol.asyncDispose]();
