@@ -9,7 +9,7 @@ export const idempotencyHeaders = z.looseObject({
     .string()
     .regex(/^[\x21-\x7e]{1,255}$/, { error: 'expected 1 to 255 printable ASCII characters without blanks' })
     .optional()
-    .describe('The same key gives the same run, for ever; with another request it is 422')
+    .describe('The same key gives the same run, for as long as it is remembered; with another request it is 422')
     .meta({ examples: ['2f6a9c1e-nightly'] }),
 });
 

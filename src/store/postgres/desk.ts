@@ -109,7 +109,7 @@ export const enqueueWith =
 
 const mismatch = (run: Run): LockstepError =>
   new LockstepError('IDEMPOTENCY_MISMATCH', `this idempotency key was used for another request: run ${run.id}`, {
-    hint: 'Use a new key for a new request; the same key means the same request, for ever.',
+    hint: 'Use a new key for a new request; the same key means the same request.',
   });
 
 const told = (connection: Pick<Connection, 'query'>, o: Cancel): Promise<unknown> =>
