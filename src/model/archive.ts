@@ -1,9 +1,10 @@
-import type { Cancel, Partition } from './endpoint.ts';
+import type { Cancel, KeyBatch, Partition } from './endpoint.ts';
 import type { HashSpec } from './hash/spec.ts';
 import type { Batch, Key } from './row.ts';
+import type { ColumnType } from './schema.ts';
 import type { BaseRow } from './two-way.ts';
 
-/** A 64-bit row hash as a signed integer; null: the side has no such row. */
+/** A 64-bit row hash as a signed integer; null: the side has no such row, and only where nothing is agreed. */
 export type StoredHash = bigint | null;
 
 /** Which archive of a pair: what it was made with. Hashes of one are never compared with those of another. */
@@ -28,12 +29,19 @@ export interface ArchiveDigest {
   readonly target: { readonly rows: number; readonly sum: bigint };
 }
 
-/** What the archive knows of a key before its rows are read. */
-export interface ArchiveHash {
-  readonly key: Key;
-  readonly source: StoredHash;
-  readonly target: StoredHash;
+/** What the archive knows of keys before their rows are read, packed as `HashBatch` is. */
+export interface ArchiveHashes {
+  readonly count: number;
+  readonly keys: KeyBatch;
+  /** Two per row and side: high half, low half. */
+  readonly source: Int32Array;
+  readonly target: Int32Array;
 }
+
+/** Some parts of a partition, or some keys. */
+export type ArchivePlaces =
+  | { readonly partition: Partition; readonly parts: readonly number[] }
+  | { readonly keys: readonly Key[] };
 
 /** What both sides agreed on for one key: to be kept. `base` null: that the row is gone, so the key is forgotten. */
 export interface Agreed {
@@ -51,14 +59,11 @@ export interface Archive {
   rows(o: Cancel): Promise<number>;
   /** Of every part that has rows, in one pass. Without a partition: one, part 0. */
   digest(partition: Partition | undefined, o: Cancel): Promise<readonly ArchiveDigest[]>;
-  /** Keys and hashes of some parts, or of all; in key order where the key is one integer, in any order otherwise. */
-  hashes(
-    parts: { readonly partition: Partition; readonly parts: readonly number[] } | undefined,
-    o: Cancel,
-  ): AsyncIterable<Batch<ArchiveHash>>;
+  /** Keys and hashes of some parts or keys, or of all, in key order (see `order.ts`). Nothing is held open between batches. */
+  hashes(of: ArchivePlaces | undefined, o: Cancel): AsyncIterable<ArchiveHashes>;
   /** By key, in any order; keys that are not there are left out. */
   find(keys: readonly Key[], o: Cancel): Promise<readonly { readonly key: Key; readonly base: BaseRow }[]>;
-  /** All of them or none. Of keys that come twice the last one counts. */
+  /** All of them or none. Of keys that come twice the last one counts. FENCED: the archive was forgotten meanwhile. */
   keep(agreed: Batch<Agreed>, o: Cancel): Promise<void>;
   /** Says that the first comparison was taken in. */
   complete(at: number, o: Cancel): Promise<void>;
@@ -71,7 +76,11 @@ export interface Archives {
    * complete, and then forgotten.
    */
   open(
-    of: Pick<ArchiveFacts, 'sync' | 'pair' | 'settings' | 'integerKey'> & { readonly form: HashSpec['form'] },
+    of: Pick<ArchiveFacts, 'sync' | 'pair' | 'settings' | 'integerKey'> & {
+      readonly form: HashSpec['form'];
+      /** What the key's cells are: so that keys can be put in order. */
+      readonly keyTypes: readonly ColumnType[];
+    },
     o: Cancel,
   ): Promise<Archive>;
   /** Without making one. */
