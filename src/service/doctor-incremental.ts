@@ -34,13 +34,20 @@ export const examineIncremental = async (
     if (m.kind === 'none')
       add('warning', 'incremental', `rows written in ${names[side]} alone are not seen: ${m.reason}`, m.fix);
     else add('ok', 'incremental', `${names[side]} tells its changed rows by ${m.name}`);
-    const { indexes } = pair[side];
-    if (m.kind === 'column' && indexes.length > 0 && !indexes.some((index) => index[0] === m.name))
+    // An API has no indexes to make; rows that are transformed first are found by those of the table they come from.
+    const makesIndexes = sides[side].rows !== undefined || sides[side].role !== undefined;
+    const table = side === 'source' ? (pair.transform?.raw ?? pair.source) : pair.target;
+    if (
+      m.kind === 'column' &&
+      makesIndexes &&
+      table.indexes.length > 0 &&
+      !table.indexes.some((index) => index[0] === m.name)
+    )
       add(
         'advice',
         'index',
         `${names[side]} has no index on ${m.name}; finding changed rows reads the whole table`,
-        `create index on ${tableLabel(pair[side])} (${m.name});`,
+        `create index on ${tableLabel(table)} (${m.name});`,
       );
   }
   return found;

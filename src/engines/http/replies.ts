@@ -76,7 +76,7 @@ export const wordsOf = (reply: Reply): string => {
 /** What an answer that is not the wanted one means. */
 export const refusedReply = (side: string, what: string, reply: Reply): LockstepError => {
   const words = wordsOf(reply);
-  const make = (code: 'AUTH' | 'PRIVILEGE' | 'TABLE_NOT_FOUND' | 'DATABASE', hint: string): LockstepError =>
+  const make = (code: 'AUTH' | 'PRIVILEGE' | 'TABLE_NOT_FOUND' | 'CONNECT' | 'DATABASE', hint: string): LockstepError =>
     new LockstepError(code, `${side}: ${what} answered ${words}`, { side, hint });
   switch (reply.status) {
     case 401:
@@ -87,6 +87,11 @@ export const refusedReply = (side: string, what: string, reply: Reply): Lockstep
     case 404:
     case 410:
       return make('TABLE_NOT_FOUND', 'Check the url of the endpoint and the path of the resource.');
+    // The API itself is away: what stands before it, or what it is in front of, says so.
+    case 502:
+    case 503:
+    case 504:
+      return make('CONNECT', 'The API is away or overloaded; each request was tried as often as `retry` says.');
     default:
       return make('DATABASE', 'See what the API says of it; the request is written as http.resources declares it.');
   }
