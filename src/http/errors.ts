@@ -34,6 +34,8 @@ export const meanings: Readonly<Record<ErrorCode, Meaning>> = {
   PLAN_USED: { status: 409, title: 'The plan has been used' },
   PLAN_EXPIRED: { status: 410, title: 'The plan has expired' },
   PLAN_EDITED: { status: 409, title: 'The plan is not what was sealed' },
+  CONFLICT_RESOLVED: { status: 409, title: 'Somebody else has resolved it' },
+  CONFLICT_MOVED: { status: 412, title: 'It has changed since you saw it' },
   PLAN_STALE: { status: 409, title: 'The target has changed too much since the plan' },
   LOCK_HELD: { status: 409, title: 'Another run is at work on it' },
   FENCED: { status: 409, title: 'Another run took over' },

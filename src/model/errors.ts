@@ -29,6 +29,10 @@ export const errorCodes = {
   PLAN_STALE: { exit: 23, retry: 'after_fix' },
   LOCK_HELD: { exit: 24, retry: 'after_fix' },
   FENCED: { exit: 24, retry: 'never' },
+  /** Another person has resolved the conflict before. */
+  CONFLICT_RESOLVED: { exit: 20, retry: 'never' },
+  /** The conflict has changed since it was looked at. */
+  CONFLICT_MOVED: { exit: 23, retry: 'after_fix' },
   SCHEMA_DRIFT: { exit: 27, retry: 'after_fix' },
   /** Serialization failure, deadlock, lock time-out: the transaction left nothing behind. */
   CONTENTION: { exit: 1, retry: 'now' },

@@ -1,6 +1,7 @@
 import type { Alerts } from './alerts.ts';
 import type { Audit } from './audit.ts';
 import type { Change, ChangeOp, Difference, DifferenceKind } from './change.ts';
+import type { Conflicts } from './conflicts.ts';
 import type { Cancel, Fingerprint } from './endpoint.ts';
 import type { ErrorCode } from './errors.ts';
 import type { HashSpec } from './hash/spec.ts';
@@ -31,6 +32,7 @@ export interface Store extends AsyncDisposable {
   readonly standings: Standings;
   readonly quarantine: Quarantine;
   readonly twoWayRuns: TwoWayRuns;
+  readonly conflicts: Conflicts;
   readonly recordRequests: RecordRequests;
   readonly monitoring: Monitoring;
   readonly alerts: Alerts;

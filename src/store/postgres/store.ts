@@ -8,6 +8,7 @@ import { alertsOf } from './alerts.ts';
 import { approvalsOf, sharedSecret } from './approvals.ts';
 import { auditOf } from './audit.ts';
 import { type Attempts, claimsOf } from './claims.ts';
+import { conflictsOf } from './conflicts.ts';
 import type { Connector } from './connector.ts';
 import { openDatabase } from './database.ts';
 import { deskOf, enqueueWith, pausedSyncs } from './desk.ts';
@@ -72,6 +73,7 @@ export const openPostgresStore = async (
     standings: standingsOf(database),
     quarantine: quarantineOf(database),
     twoWayRuns: twoWayRunsOf(database),
+    conflicts: conflictsOf(database),
     recordRequests: recordRequestsOf(database),
     monitoring: monitoringOf(database),
     alerts: alertsOf(database),

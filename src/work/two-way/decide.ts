@@ -1,0 +1,171 @@
+import type { Difference } from '../../model/change.ts';
+import type { Conflict, NewConflict } from '../../model/conflicts.ts';
+import { judge } from '../../model/judge.ts';
+import type { Pair } from '../../model/pair.ts';
+import type { Cell, Key, Row } from '../../model/row.ts';
+import type { Ruling, ThreeWay, TwoWayDecision, TwoWayResolver } from '../../model/two-way.ts';
+import type { DecidedRow, TwoWaySide } from '../../model/two-way-runs.ts';
+
+/** What is to be done about one key. */
+export interface Step {
+  /** Both sides show the same already: the archive follows. */
+  readonly agreed?: ThreeWay;
+  /** Rows to be written, and what is to be written to each side. */
+  readonly decided?: readonly DecidedRow[];
+  readonly differences: { readonly source: readonly Difference[]; readonly target: readonly Difference[] };
+  readonly conflict?: Omit<NewConflict, 'sync' | 'run'>;
+  /** Waiting records that this is the answer to: they are closed, or wait again with the rows as they are now. */
+  readonly closes?: string;
+  readonly reopens?: { readonly id: string; readonly reason: string } & Pick<ThreeWay, 'source' | 'target'>;
+  /** The waiting record that this key still is. */
+  readonly waits?: string;
+}
+
+const sameRow = (a: Row | null, b: Row | null): boolean =>
+  a === null || b === null ? a === b : a.length === b.length && a.every((cell, i) => cell === b[i]);
+
+/** The write that makes a side show the result; undefined: it does, within the declared tolerances. */
+const differenceTo = (pair: Pair, key: Row, result: Row | null, shown: Row | null): Difference | undefined => {
+  if (result === null) {
+    return shown === null ? undefined : { key, kind: 'only_in_target', source: null, target: shown };
+  }
+  if (shown === null) return { key, kind: 'only_in_source', source: result, target: null };
+  const { columns } = judge(pair.columns, result, shown);
+  return columns.length === 0 ? undefined : { key, kind: 'different', source: result, target: shown, columns };
+};
+
+/** What a person chose, as a row; undefined: it needs a base that is not kept. */
+const chosen = (pair: Pair, row: ThreeWay, conflict: Conflict): { readonly row: Row | null } | undefined => {
+  const resolution = conflict.resolution!;
+  if (resolution.take === 'base') {
+    const cells = row.base?.source;
+    if (cells === undefined) return row.base === null ? { row: null } : undefined;
+    const plain = cells.map((cell) => (typeof cell === 'object' && cell !== null ? undefined : cell));
+    return plain.includes(undefined) ? undefined : { row: plain as Row };
+  }
+  const taken = row[resolution.take];
+  if (!('cells' in resolution)) return { row: taken };
+  const start = taken ?? row.source ?? row.target;
+  if (start === null) return { row: null };
+  const cells: Cell[] = [...start];
+  for (const [column, value] of Object.entries(resolution.cells)) {
+    const at = pair.columns.findIndex((c) => c.source.name === column || c.target.name === column);
+    if (at >= 0) cells[at] = value as Cell;
+  }
+  return { row: cells };
+};
+
+const conflictOf = (
+  pair: Pair,
+  row: ThreeWay,
+  what: Pick<Ruling, 'type' | 'columns' | 'reason'>,
+  end:
+    | { readonly state: 'pending' }
+    | { readonly state: 'ruled'; readonly policy: string; readonly result: Row | null },
+): Omit<NewConflict, 'sync' | 'run'> => ({
+  pair: pair.name,
+  key: row.key,
+  type: what.type,
+  columns: pair.columns.map((c, i) => ({
+    column: c.source.name,
+    target: c.target.name,
+    disputed: what.columns.includes(i),
+  })),
+  keyWidth: pair.keyWidth,
+  base: row.base?.source ?? null,
+  source: row.source,
+  target: row.target,
+  reason: what.reason,
+  ...end,
+});
+
+/** Settles one key: what shall stand on both sides, or who is to be asked. `waiting`: its open record, `turns`: how it flapped. */
+export const stepOf = (
+  o: {
+    readonly pair: Pair;
+    readonly resolver: TwoWayResolver;
+    /** Sides that may be written to. */
+    readonly writes: Readonly<Record<TwoWaySide, boolean>>;
+    readonly flapping: { readonly turns: number; readonly within: string } | undefined;
+  },
+  row: ThreeWay,
+  waiting: Conflict | undefined,
+  turns: number,
+): Step => {
+  const { pair } = o;
+  const none = { source: [], target: [] };
+  const closing = waiting === undefined ? {} : { closes: waiting.id };
+
+  const settle = (decision: Exclude<TwoWayDecision, { kind: 'agreed' | 'ask' }>, conflict?: string): Step => {
+    const of = (key: Key, source: Row | null, target: Row | null, result: Row | null) => ({
+      source: o.writes.source ? differenceTo(pair, key, result, source) : undefined,
+      target: o.writes.target ? differenceTo(pair, key, result, target) : undefined,
+      key,
+      shown: { source, target },
+      result,
+    });
+    const parts = [of(row.key, row.source, row.target, decision.result)];
+    if (decision.kind === 'both') parts.push(of(decision.other.slice(0, pair.keyWidth), null, null, decision.other));
+    return {
+      decided: parts.map((p) => ({
+        pair: pair.name,
+        key: p.key,
+        ...p.shown,
+        result: p.result,
+        writes: { source: p.source !== undefined, target: p.target !== undefined },
+        ...(conflict === undefined ? {} : { conflict }),
+      })),
+      differences: {
+        source: parts.flatMap((p) => p.source ?? []),
+        target: parts.flatMap((p) => p.target ?? []),
+      },
+      ...(decision.ruling === undefined
+        ? {}
+        : {
+            conflict: conflictOf(pair, row, decision.ruling, {
+              state: 'ruled',
+              policy: decision.ruling.policy,
+              result: decision.result,
+            }),
+          }),
+      ...(waiting === undefined || conflict !== undefined ? {} : closing),
+    };
+  };
+  const ask = (what: Pick<Ruling, 'type' | 'columns' | 'reason'>): Step => ({
+    differences: none,
+    conflict: conflictOf(pair, row, what, { state: 'pending' }),
+    ...(waiting === undefined ? {} : { waits: waiting.id }),
+  });
+
+  const decision = o.resolver(row);
+  if (decision.kind === 'agreed') return { agreed: row, differences: none, ...closing };
+  if (waiting?.state === 'decided') {
+    if (!sameRow(waiting.source as Row | null, row.source) || !sameRow(waiting.target as Row | null, row.target)) {
+      const reason = 'the row moved after a person had decided: look at it again';
+      return {
+        differences: none,
+        reopens: { id: waiting.id, reason, source: row.source, target: row.target },
+        waits: waiting.id,
+      };
+    }
+    const result = chosen(pair, row, waiting);
+    if (result === undefined) {
+      const reason = 'the last agreed values are not kept, so they cannot be taken: choose a side, or give the values';
+      return {
+        differences: none,
+        reopens: { id: waiting.id, reason, source: row.source, target: row.target },
+        waits: waiting.id,
+      };
+    }
+    return settle({ kind: 'settled', result: result.row }, waiting.id);
+  }
+  if (decision.kind === 'ask') return ask(decision);
+  if (o.flapping !== undefined && turns >= o.flapping.turns) {
+    return ask({
+      type: 'flapping',
+      columns: [],
+      reason: `it went from one side to the other ${turns} times within ${o.flapping.within}: something on one side writes it back`,
+    });
+  }
+  return settle(decision);
+};

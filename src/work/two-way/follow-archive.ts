@@ -1,0 +1,121 @@
+import type { NewConflict } from '../../model/conflicts.ts';
+import type { Cancel } from '../../model/endpoint.ts';
+import type { Pair } from '../../model/pair.ts';
+import type { Store } from '../../model/store.ts';
+import type { ConflictType } from '../../model/two-way.ts';
+import type { OpenTwoWayRun } from '../../model/two-way-runs.ts';
+import { bothSides } from './context.ts';
+import { type Following, followed, type Refused, takeDown } from './follow.ts';
+import { turned } from './turned.ts';
+
+/** What became of a run's writes. */
+export interface Followed {
+  /** Keys whose writes got through where they were to be made. */
+  readonly agreed: number;
+  /** Keys that are decided again by the next run, since a side had moved or refused its row. */
+  readonly left: number;
+  /** Of these, rows that a database refused because of other rows: they wait in the inbox. */
+  readonly refused: number;
+}
+
+/** Rows that a database refused because of other rows are conflicts; everything else is told as rejected. */
+const typeOf = ({ moved, reason, sqlState }: Refused): ConflictType | undefined => {
+  if (moved) return 'moved';
+  if (sqlState === '23503' || /foreign key/i.test(reason)) return 'foreign_key';
+  if (sqlState === '23505' || /\b(unique|duplicate)\b/i.test(reason)) return 'unique';
+  return undefined;
+};
+
+/**
+ * Lets the archive follow the writes of a run that has ended, however it ended, and closes what they have settled. To be
+ * called once nothing of it is under way; again after an interruption is harmless.
+ */
+export const followArchive = async (
+  o: Cancel & {
+    readonly store: Pick<Store, 'journal' | 'plans' | 'twoWayRuns' | 'conflicts'>;
+    /** Keeps what was agreed, with the hashes of the rows as they are. */
+    keep(pair: Pair, rows: readonly Following[]): Promise<void>;
+    readonly at: number;
+  },
+  run: OpenTwoWayRun,
+  pairs: readonly Pair[],
+): Promise<Followed> => {
+  const { store } = o;
+  const byName = new Map(pairs.map((p) => [p.name, p]));
+  const refused = new Map<string, Refused[]>();
+  for (const side of bothSides) {
+    if (run.children[side] === null) continue;
+    await takeDown(o, { run, side, pairs: side === 'target' ? pairs : pairs.map(turned) }, (rows) => {
+      for (const row of rows) {
+        const list = refused.get(row.pair) ?? [];
+        if (typeOf(row) !== undefined && list.length < mostRefused) list.push(row);
+        refused.set(row.pair, list);
+      }
+    });
+  }
+  const found = { agreed: 0, left: 0, refused: 0 };
+  for (const name of await store.twoWayRuns.pairs(run.run, o)) {
+    const pair = byName.get(name);
+    if (pair === undefined) continue;
+    for await (const rows of store.twoWayRuns.rows(run.run, name, o)) {
+      const keep: Following[] = [];
+      const closed: string[] = [];
+      for (const row of rows) {
+        const following = followed(row);
+        const done = bothSides.every((side) => !row.writes[side] || row.written[side].state === 'stored');
+        if (done) found.agreed++;
+        else found.left++;
+        if (done && row.conflict !== undefined) closed.push(row.conflict);
+        if (following !== undefined) keep.push(following);
+      }
+      if (keep.length > 0) await o.keep(pair, keep);
+      if (closed.length > 0) {
+        await store.conflicts.close(closed, { state: 'resolved', run: run.run, at: o.at }, o);
+      }
+    }
+    found.refused += await record(o, run, pair, refused.get(name) ?? []);
+  }
+  await store.twoWayRuns.end(run.run, o.at, o);
+  return found;
+};
+
+/** More are found again by the next run. */
+const mostRefused = 10_000;
+
+const record = async (
+  o: Parameters<typeof followArchive>[0],
+  run: OpenTwoWayRun,
+  pair: Pair,
+  refused: readonly Refused[],
+): Promise<number> => {
+  if (refused.length === 0) return 0;
+  const byKey = new Map(refused.map((r) => [JSON.stringify(r.key), r]));
+  const rows = await o.store.twoWayRuns.find(
+    run.run,
+    pair.name,
+    [...byKey.values()].map((r) => r.key),
+    o,
+  );
+  const conflicts = rows.map((row): NewConflict => {
+    const why = byKey.get(JSON.stringify(row.key))!;
+    const name = why.side === 'target' ? pair.target.name : pair.source.name;
+    return {
+      sync: run.sync,
+      pair: pair.name,
+      run: run.run,
+      key: row.key,
+      type: typeOf(why)!,
+      columns: pair.columns.map((c) => ({ column: c.source.name, target: c.target.name, disputed: false })),
+      keyWidth: pair.keyWidth,
+      base: null,
+      source: row.source,
+      target: row.target,
+      state: 'pending',
+      reason: why.moved
+        ? `the row of ${name} had moved when it was to be written; the next run decides it again`
+        : `${name} refused the row: ${why.reason}`,
+    };
+  });
+  await o.store.conflicts.record(conflicts, o.at, o);
+  return conflicts.length;
+};

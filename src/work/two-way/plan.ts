@@ -1,0 +1,258 @@
+import { tmpdir } from 'node:os';
+import type { Conflict, NewConflict } from '../../model/conflicts.ts';
+import { LockstepError } from '../../model/errors.ts';
+import type { NotCompared, Pair } from '../../model/pair.ts';
+import type { CompareReport, PairReport } from '../../model/report.ts';
+import type { Batch, Key } from '../../model/row.ts';
+import type { Json, Run } from '../../model/store.ts';
+import type { ThreeWay, TwoWayResolver } from '../../model/two-way.ts';
+import { byMode } from '../../resolve/decide.ts';
+import { alignAll } from '../compare.ts';
+import type { SidePlans } from './apply-sides.ts';
+import { bothSides, mayWrite, type TwoWayInput } from './context.ts';
+import { type Step, stepOf } from './decide.ts';
+import { type OpenSide, openSide } from './sides.ts';
+import { turned } from './turned.ts';
+
+/** What became of the keys of a run that were not as agreed. */
+export interface DecidedCounts {
+  /** Both sides had come to show the same. */
+  agreed: number;
+  /** Only one side had changed, or each other columns. */
+  propagated: number;
+  /** A policy chose. */
+  ruled: number;
+  /** A person had chosen. */
+  resolved: number;
+  /** They wait for a person. */
+  waiting: number;
+}
+
+export interface TwoWayPlanned {
+  readonly plans: SidePlans;
+  readonly pairs: readonly Pair[];
+  readonly report: CompareReport;
+  readonly counts: DecidedCounts;
+}
+
+/** Compares one pair with its archive. */
+export interface PairDetection {
+  readonly pair: Pair;
+  readonly resolver: TwoWayResolver;
+  /** Every key that is not as agreed, once. Awaited. */
+  detect(sink: (rows: readonly ThreeWay[]) => Promise<void>): Promise<PairReport>;
+  /** Takes down what both sides show alike. */
+  keep(rows: readonly ThreeWay[]): Promise<void>;
+}
+
+const hour = 3_600_000;
+
+const refuseUnkeyed = (pairs: readonly Pair[]): void => {
+  const without = pairs.find((p) => p.keyWidth === 0);
+  if (without === undefined) return;
+  throw new LockstepError('KEY_MISSING', `${without.name} has no key: its rows cannot be kept in step both ways.`, {
+    hint: 'Name columns that are unique and never NULL on both sides (`key:` of the pair), or exclude the table.',
+  });
+};
+
+/** Both sides' plans in the making. */
+const openSides = async (o: TwoWayInput, run: Pick<Run, 'id'>, pairs: readonly Pair[]) => {
+  const created = o.clock.now();
+  const may = mayWrite(o.rules);
+  const open: OpenSide[] = [];
+  const close = async (): Promise<void> => {
+    for (const side of open) await side[Symbol.asyncDispose]();
+  };
+  try {
+    for (const side of bothSides) {
+      if (!may[side]) continue;
+      const other = side === 'target' ? 'source' : 'target';
+      const schemas = o.schemas?.[side];
+      open.push(
+        await openSide({
+          side,
+          endpoint: o[side],
+          pairs: side === 'target' ? pairs : pairs.map(turned),
+          ...(schemas === undefined ? {} : { schemas }),
+          store: o.store,
+          run,
+          sync: o.sync,
+          mode: o.rules.mode,
+          resolver: byMode(o.rules.mode === 'two_way' ? 'mirror' : o.rules.mode),
+          guards: o.guards,
+          settings: o.settings as Json,
+          facts: { source: o.facts[other], target: o.facts[side] },
+          created,
+          lifetimeMs: o.lifetimeMs ?? hour,
+          temporary: o.temporary ?? tmpdir(),
+          signal: o.signal,
+        }),
+      );
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { sides: open, [Symbol.asyncDispose]: close };
+};
+
+/** The open records of these keys. */
+const waitingOf = async (o: TwoWayInput, pair: Pair, keys: readonly Key[]): Promise<ReadonlyMap<string, Conflict>> => {
+  const found = await o.store.conflicts.list(
+    { sync: o.sync, pair: pair.name, keys, states: ['pending', 'decided'], limit: keys.length },
+    o,
+  );
+  return new Map(found.map((c) => [JSON.stringify(c.key), c]));
+};
+
+const turnsOf = async (o: TwoWayInput, pair: Pair, keys: readonly Key[]): Promise<ReadonlyMap<string, number>> => {
+  const { flapping } = o.rules;
+  if (flapping === undefined) return new Map();
+  const of = { sync: o.sync, pair: pair.name, since: o.clock.now() - flapping.withinMs };
+  const found = await o.store.twoWayRuns.turns(of, keys, o);
+  return new Map(found.map((f) => [JSON.stringify(f.key), f.turns]));
+};
+
+const duration = (ms: number): string => {
+  const units = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+  ] as const;
+  const [name, size] = units.find(([, n]) => ms >= n && ms % n === 0) ?? ['ms', 1];
+  return `${ms / size} ${name}`;
+};
+
+/**
+ * Compares every pair with its archive and plans what settles the keys that are not as agreed: a plan for each side.
+ * Writes nothing to the endpoints. `aligned`: the pairs, and how each is compared.
+ */
+export const planTwoWay = async (
+  o: TwoWayInput,
+  run: Run,
+  detectionOf: (pair: Pair) => Promise<PairDetection>,
+): Promise<TwoWayPlanned> => {
+  const { store, signal } = o;
+  const { pairs, notCompared } = await alignAll(o);
+  refuseUnkeyed(pairs);
+  const detections: PairDetection[] = [];
+  for (const pair of pairs) detections.push(await detectionOf(pair));
+  await using open = await openSides(o, run, pairs);
+  const { sides } = open;
+  await store.twoWayRuns.begin(run.id, o.sync, o.clock.now(), o);
+  const counts: DecidedCounts = { agreed: 0, propagated: 0, ruled: 0, resolved: 0, waiting: 0 };
+  const reports: PairReport[] = [];
+
+  for (const [place, detection] of detections.entries()) {
+    const { pair, resolver } = detection;
+    const met = new Set<string>();
+    const flapping = o.rules.flapping;
+    const settings = {
+      pair,
+      resolver,
+      writes: mayWrite(o.rules),
+      flapping: flapping === undefined ? undefined : { turns: flapping.writes, within: duration(flapping.withinMs) },
+    };
+    const report = await detection.detect(async (rows) => {
+      const keys = rows.map((r) => r.key);
+      const waiting = await waitingOf(o, pair, keys);
+      const turns = await turnsOf(o, pair, keys);
+      const steps: Step[] = [];
+      for (const row of rows) {
+        const name = JSON.stringify(row.key);
+        const record = waiting.get(name);
+        if (record !== undefined) met.add(record.id);
+        if (o.onlyDecided === true && record?.state !== 'decided') continue;
+        steps.push(stepOf(settings, row, record, turns.get(name) ?? 0));
+      }
+      await takeSteps(o, run, detection, place, sides, steps, counts);
+    });
+    if (o.onlyDecided !== true) await closeOthers(o, run, pair, met);
+    reports.push(report);
+  }
+
+  o.onProgress?.({ pair: '', phase: 'plan', rows: 0 });
+  const plans: Partial<Record<(typeof bothSides)[number], SidePlans['target'] & {}>> = {};
+  for (const side of sides) plans[side.side] = await side.seal(reports, { signal });
+  await store.twoWayRuns.planned(
+    run.id,
+    {
+      ...(plans.source === undefined ? {} : { source: plans.source.header.id }),
+      ...(plans.target === undefined ? {} : { target: plans.target.header.id }),
+    },
+    o,
+  );
+  return { plans, pairs, report: compareReport(o, reports, notCompared, counts), counts };
+};
+
+/** Carries out what was decided about some keys, as far as it is for the store to know. */
+const takeSteps = async (
+  o: TwoWayInput,
+  run: Run,
+  detection: PairDetection,
+  place: number,
+  sides: readonly OpenSide[],
+  steps: readonly Step[],
+  counts: DecidedCounts,
+): Promise<void> => {
+  const { store } = o;
+  const now = o.clock.now();
+  const agreed = steps.flatMap((s) => s.agreed ?? []);
+  const decided = steps.flatMap((s) => s.decided ?? []);
+  const found: Batch<NewConflict> = steps.flatMap((s) =>
+    s.conflict === undefined ? [] : [{ ...s.conflict, sync: o.sync, run: run.id }],
+  );
+  counts.agreed += agreed.length;
+  for (const step of steps) {
+    if (step.decided !== undefined) {
+      if (step.conflict?.state === 'ruled') counts.ruled++;
+      else if (step.decided.some((d) => d.conflict !== undefined)) counts.resolved++;
+      else counts.propagated++;
+    } else if (step.agreed === undefined) counts.waiting++;
+  }
+  if (agreed.length > 0) await detection.keep(agreed);
+  // Before anything of it can be written: whoever finds the run dead goes by this.
+  if (decided.length > 0) await store.twoWayRuns.add(run.id, decided, o);
+  if (found.length > 0) await store.conflicts.record(found, now, o);
+  const closes = steps.flatMap((s) => s.closes ?? []);
+  if (closes.length > 0) await store.conflicts.close(closes, { state: 'gone', run: run.id, at: now }, o);
+  for (const step of steps) {
+    if (step.reopens === undefined) continue;
+    const { id, reason, source, target } = step.reopens;
+    await store.conflicts.reopen(id, { source, target, reason, run: run.id }, now, o);
+  }
+  for (const side of sides) {
+    const differences = steps.flatMap((s) => s.differences[side.side]);
+    if (differences.length > 0) await side.planner.add(place, differences, o);
+  }
+};
+
+/** Records of keys that are as agreed again, or gone on both sides. */
+const closeOthers = async (o: TwoWayInput, run: Run, pair: Pair, met: ReadonlySet<string>): Promise<void> => {
+  const gone: string[] = [];
+  for await (const batch of o.store.conflicts.waiting(o.sync, pair.name, o)) {
+    for (const { id, run: of } of batch) if (!met.has(id) && of !== run.id) gone.push(id);
+  }
+  if (gone.length === 0) return;
+  await o.store.conflicts.close(gone, { state: 'gone', run: run.id, at: o.clock.now() }, o);
+};
+
+const compareReport = (
+  o: TwoWayInput,
+  pairs: readonly PairReport[],
+  more: readonly NotCompared[],
+  counts: DecidedCounts,
+): CompareReport => {
+  const notCompared = [...more, ...pairs.flatMap((p) => p.not_compared)];
+  const unsettled = counts.propagated + counts.ruled + counts.resolved + counts.waiting;
+  const open = pairs.reduce((n, p) => n + p.in_flight + p.duplicate_key, 0);
+  const side = (s: 'source' | 'target') => ({ name: o[s].name, engine: o[s].engine, version: o[s].version });
+  return {
+    verdict: unsettled > 0 ? 'differs' : notCompared.length === 0 && open === 0 ? 'agrees' : 'incomplete',
+    coverage: { complete: notCompared.length === 0, not_compared: notCompared },
+    source: side('source'),
+    target: side('target'),
+    pairs,
+  };
+};
