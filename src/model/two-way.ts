@@ -1,3 +1,4 @@
+import type { Side } from './policy.ts';
 import type { Cell, Key, Row, Text } from './row.ts';
 
 /**
@@ -45,7 +46,11 @@ export type ConflictType = (typeof conflictTypes)[number];
 /** Why a value was chosen where both sides had changed one, for people and for the record. */
 export interface Ruling {
   readonly type: ConflictType;
-  /** Columns that both sides had changed to different values (indexes of the pair's columns); empty: the row as a whole. */
+  /**
+   * Columns in dispute (indexes of the pair's columns): those that both sides had changed to different values; in an
+   * atomic row, all that differ; also one that a side had changed and must not (it has an owner, or a one-way sync's
+   * target was edited on its own). Empty: the row as a whole.
+   */
   readonly columns: readonly number[];
   /** Which policy spoke last: `last_write_wins`, `rules`, `prefer source`, `owner`, `sum`, `function`, `person` … */
   readonly policy: string;
@@ -59,12 +64,15 @@ export type TwoWayDecision =
   | { readonly kind: 'agreed' }
   /**
    * What both sides shall show; null: nothing. Cells of the pair's columns, as the common types. `ruling`: both sides
-   * had changed it, and a policy chose; absent: only one side had, or each had changed other columns.
+   * had changed it, and a policy chose; absent: only one side had, or each had changed other columns. A cell of the
+   * result that a side's own is within the tolerance of is no reason to write there: each side keeps its text.
+   * `leaves`: a side that is not written at all (the source of a one-way sync) and keeps its row; the result is what the
+   * other one shall show, and what is agreed then is each side's own row.
    */
-  | { readonly kind: 'settled'; readonly result: Row | null; readonly ruling?: Ruling }
+  | { readonly kind: 'settled'; readonly result: Row | null; readonly ruling?: Ruling; readonly leaves?: Side }
   /**
-   * Both rows are kept: the target's goes on under another key (`other`), inserted on both sides, and `result` is
-   * what the key itself shall show.
+   * Both rows are kept: the target's goes on under another key (`other`), inserted on both sides (on those that are
+   * written), and `result` is what the key itself shall show. Whether the other key is free is not known here.
    */
   | { readonly kind: 'both'; readonly result: Row; readonly other: Row; readonly ruling: Ruling }
   /** Waits for a person. */
