@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { lockstep } from '../e2e/lockstep.ts';
+import { inProcess } from '../cli/in-process.ts';
 
 /** What `lockstep diff --format json` promises. */
 export interface DiffJson {
@@ -41,7 +41,7 @@ export interface DifferenceJson {
 
 /** Runs `lockstep diff` and checks what must hold of every answer: one document, counts that add up, the exit code. */
 export const diffJson = async (source: string, target: string, ...args: readonly string[]): Promise<DiffJson> => {
-  const { code, stdout, stderr } = await lockstep([
+  const { code, stdout, stderr } = await inProcess([
     ...['diff', source, target, ...args, '--format', 'json', '--limit', 'all'],
     ...(args.includes('--settle') ? [] : ['--settle', '0']),
   ]);

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { lockstep } from '../e2e/lockstep.ts';
+import { inProcess } from '../cli/in-process.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { type Database, database } from './databases.ts';
 
@@ -81,7 +81,7 @@ syncs:
     const before = [await traces(a), await traces(b), bytes(), beside()];
     const said: string[] = [];
     const run = async (codes: readonly number[], ...args: string[]) => {
-      const done = await lockstep(args, { cwd: home, env });
+      const done = await inProcess(args, { cwd: home, env });
       said.push(done.stdout, done.stderr);
       assert.ok(codes.includes(done.code), `${args.join(' ')}: exit ${done.code} ${done.stderr}`);
       return done;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lockstep } from '../e2e/lockstep.ts';
+import { inProcess } from '../cli/in-process.ts';
 import { isMariadbMissing } from '../servers/mariadb.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { type Database, type DatabaseName, database } from './databases.ts';
@@ -72,14 +72,14 @@ for (const [a, b, modes] of plans) {
     const wanted = await dumpShop(source, true);
     const before = await dumpShop(target);
     for (const mode of modes) {
-      const done = await lockstep(['sync', source.url, target.url, '--exclude', 'own', '--mode', mode, ...allowed], {
+      const done = await inProcess(['sync', source.url, target.url, '--exclude', 'own', '--mode', mode, ...allowed], {
         env,
       });
       assert.ok([0, 2].includes(done.code), `${mode}: exit ${done.code}: ${done.stderr}`);
       const s = JSON.parse(done.stdout);
       const after = await dumpShop(target);
       const n = changes(before, after, { source: wanted, after: await dumpShop(target, true) });
-      const why = s.rejected > 0 ? (await lockstep(['show', s.run], { env })).stdout : '';
+      const why = s.rejected > 0 ? (await inProcess(['show', s.run], { env })).stdout : '';
       const context = `${mode} ${why} ${JSON.stringify(s)} ${JSON.stringify(n)} ${done.stderr}`;
       assert.deepEqual(s.applied, { insert: n.insert, update: n.update, delete: n.delete }, context);
       const { insert, update, delete: gone, withheld } = s.planned;
@@ -102,7 +102,7 @@ for (const [a, b, modes] of plans) {
           `begin; insert into orders (customer_id, qty, price) select min(id), 1, 1 from customer; rollback`,
         );
 
-      const back = await lockstep(
+      const back = await inProcess(
         ['revert', s.run, target.url, ...allowed.filter((x) => x !== '--settle' && x !== '0')],
         { env },
       );
@@ -124,7 +124,7 @@ test('an empty source deletes nothing, whatever is allowed', async () => {
     await createShop(target, 'target');
     await fillShop(target, random(), 'target');
     const before = await dumpShop(target);
-    const done = await lockstep(['sync', source.url, target.url, '--exclude', 'own', ...allowed], {
+    const done = await inProcess(['sync', source.url, target.url, '--exclude', 'own', ...allowed], {
       env: { LOCKSTEP_CONTROL_URL: control.url },
     });
     assert.equal(done.code, 22, done.stderr);

@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
-import { lockstep, type Outcome } from '../e2e/lockstep.ts';
+import type { Outcome } from '../e2e/lockstep.ts';
 import { testDatabase } from '../servers/postgres.ts';
+import { inProcess } from './in-process.ts';
 
 /** What users get for bad input: an exit code, a message that says what, where and what to do, and nothing half-written. */
 
+// Whoever runs the tests may have one.
+delete process.env['PGPASSWORD'];
 const a = await testDatabase();
 const b = await testDatabase();
 const control = await testDatabase();
@@ -64,7 +67,7 @@ const file = (name: string, text: string): string => {
   return name;
 };
 const run = (...args: string[]): Promise<Outcome> =>
-  lockstep([...args, '--no-input'], { cwd: home, env: { LOCKSTEP_CONTROL_URL: control.url, PGPASSWORD: '' } });
+  inProcess([...args, '--no-input'], { cwd: home, env: { LOCKSTEP_CONTROL_URL: control.url } });
 const url = (change: (u: URL) => void): string => {
   const u = new URL(b.url);
   change(u);
@@ -334,11 +337,10 @@ for (const c of cases) {
     const before = new Set(readdirSync(home));
     const args = c.args();
     for (const f of readdirSync(home)) before.add(f);
-    const { code, stdout, stderr } = await lockstep([...args, '--no-input'], {
+    const { code, stdout, stderr } = await inProcess([...args, '--no-input'], {
       cwd: home,
       env: {
         LOCKSTEP_CONTROL_URL: control.url,
-        PGPASSWORD: '',
         B_URL: url((u) => {
           u.password = 'hunter2-wrong';
         }),

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { lockstep } from '../e2e/lockstep.ts';
-import { world } from './in-process.ts';
+import { inProcess, world } from './in-process.ts';
 
 /** Whatever rows hold and wherever output goes: JSON parses and is exact, and nothing acts on a terminal. */
 
@@ -48,8 +48,11 @@ const build = (name: string, change: (text: string, i: number) => string): strin
 const a = build('a.db', (text) => text);
 const b = build('b.db', (text, i) => `${text}${i}`);
 
-const diff = (format: string, env: Readonly<Record<string, string>> = {}) =>
-  lockstep(['diff', a, b, '--settle', '0', '--format', format, '--limit', 'all'], { cwd: home, env });
+const args = (format: string): string[] => ['diff', a, b, '--settle', '0', '--format', format, '--limit', 'all'];
+const diff = (format: string) => inProcess(args(format), { cwd: home });
+/** Through a real pipe. */
+const piped = (format: string, env: Readonly<Record<string, string>> = {}) =>
+  lockstep(args(format), { cwd: home, env });
 
 interface Document {
   readonly differences: readonly {
@@ -79,7 +82,7 @@ const checkDocument = (text: string): void => {
 const acting = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
 
 test('json parses under a pipe, with every value as it was', async () => {
-  const { code, stdout, stderr } = await diff('json');
+  const { code, stdout, stderr } = await piped('json');
   assert.equal(code, 2, stderr);
   checkDocument(stdout);
   assert.doesNotMatch(stdout, acting);
@@ -87,7 +90,7 @@ test('json parses under a pipe, with every value as it was', async () => {
 
 test('json parses with TERM=dumb, with colours forced, and with 40 columns', async () => {
   for (const env of [{ TERM: 'dumb' }, { FORCE_COLOR: '3', NO_COLOR: '' }, { COLUMNS: '40' }]) {
-    checkDocument((await diff('json', env)).stdout);
+    checkDocument((await piped('json', env)).stdout);
   }
 });
 

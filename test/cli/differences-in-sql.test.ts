@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
-import { lockstep } from '../e2e/lockstep.ts';
 import { testDatabase } from '../servers/postgres.ts';
+import { inProcess } from './in-process.ts';
 
 const control = await testDatabase();
 const dir = mkdtempSync(join(tmpdir(), 'lockstep-in-sql-'));
@@ -26,7 +26,7 @@ const configure = (syncs: Readonly<Record<string, string>>): void =>
       .map(([name, more]) => `  ${name}: { source: a, target: b, mode: compare, settle: 0s, ${more} }\n`)
       .join('')}`,
   );
-const run = (...args: string[]) => lockstep(args, { cwd: dir, env: { LOCKSTEP_CONTROL_URL: control.url } });
+const run = (...args: string[]) => inProcess(args, { cwd: dir, env: { LOCKSTEP_CONTROL_URL: control.url } });
 const diff = async (code: number, ...args: string[]): Promise<string> => {
   const done = await run('diff', ...args);
   assert.equal(done.code, code, done.stderr + done.stdout);

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import pg from 'pg';
-import { lockstep } from '../e2e/lockstep.ts';
 import { startPostgres } from '../servers/postgres.ts';
+import { inProcess } from './in-process.ts';
 
 /** Doors that stay shut: TLS in each way it can fail, a server that says nothing, a host nobody knows. Exit 21, and what to do. */
 
@@ -41,7 +41,7 @@ const address = (host: string, options: string): string =>
 const ca = (name: string): string => `sslrootcert=${encodeURIComponent(join(certificates, `${name}.crt`))}`;
 
 const shut = async (target: string, ...says: readonly RegExp[]): Promise<void> => {
-  const { code, stdout, stderr } = await lockstep(['diff', server.url(), target, 't'], { cwd: home });
+  const { code, stdout, stderr } = await inProcess(['diff', server.url(), target, 't'], { cwd: home });
   assert.equal(code, 21, stderr);
   assert.equal(stdout, '');
   for (const said of says) assert.match(stderr, said);
@@ -55,7 +55,7 @@ test('a server without TLS is not talked to in the clear when TLS was asked for'
 
 test('a certificate of ours is trusted by its CA, and not without it, by another one, or under another name', async () => {
   await show('server');
-  const open = await lockstep(
+  const open = await inProcess(
     ['diff', server.url(), address('localhost', `sslmode=verify-full&${ca('ca')}`), 't', '--settle', '0'],
     { cwd: home },
   );

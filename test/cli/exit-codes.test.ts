@@ -13,7 +13,7 @@ import type { CompareReport } from '../../src/model/report.ts';
 import { compareExit } from '../../src/work/compare-exit.ts';
 import { lockstep } from '../e2e/lockstep.ts';
 import { testDatabase } from '../servers/postgres.ts';
-import { world } from './in-process.ts';
+import { inProcess, world } from './in-process.ts';
 
 /** Every exit code of the contract that this version can mean, reached by a command. */
 
@@ -26,7 +26,8 @@ after(async () => {
   for (const db of [a, b, control]) await db[Symbol.asyncDispose]();
 });
 const env = { LOCKSTEP_CONTROL_URL: control.url };
-const run = (...args: string[]) => lockstep([...args, '--settle', '0'], { cwd: home, env });
+const run = (...args: string[]) => inProcess([...args, '--settle', '0'], { cwd: home, env });
+/** A process: what the shell sees. */
 const bare = (...args: string[]) => lockstep(args, { cwd: home, env });
 
 const create =

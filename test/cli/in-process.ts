@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { runCommandLine, type World } from '../../src/cli/run.ts';
 import { engineNames, engineOfUrl, loadEngine } from '../../src/engines/registry.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -38,10 +39,12 @@ export const world = (o: {
   };
 };
 
+const root = join(dirname(import.meta.filename), '../..');
+
 /** The command line without a process of its own: quicker, where it is the words and the exit code that matter. */
 export const inProcess = async (
   args: readonly string[],
-  o: { readonly cwd: string; readonly env?: Readonly<Record<string, string | undefined>> },
+  o: { readonly cwd?: string; readonly env?: Readonly<Record<string, string | undefined>> } = {},
 ): Promise<Outcome> => {
   let stdout = '';
   let stderr = '';
@@ -49,6 +52,7 @@ export const inProcess = async (
     args,
     world({
       ...o,
+      cwd: o.cwd ?? root,
       out: (text) => {
         stdout += text;
       },

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { lockstep } from '../e2e/lockstep.ts';
 import { testDatabase } from '../servers/postgres.ts';
+import { inProcess } from './in-process.ts';
 
 const a = await testDatabase();
 const b = await testDatabase();
@@ -14,7 +14,7 @@ after(async () => {
   rmSync(home, { recursive: true, force: true });
   for (const db of [a, b, control]) await db[Symbol.asyncDispose]();
 });
-const run = (...args: string[]) => lockstep(args, { cwd: home, env: { LOCKSTEP_CONTROL_URL: control.url } });
+const run = (...args: string[]) => inProcess(args, { cwd: home, env: { LOCKSTEP_CONTROL_URL: control.url } });
 
 const sync = (incremental: string): string =>
   `{ source: billing, target: crm, settle: 0, exclude_tables: [notes], incremental: ${incremental} }`;

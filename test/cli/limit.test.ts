@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
-import { lockstep } from '../e2e/lockstep.ts';
 import { testDatabase } from '../servers/postgres.ts';
+import { inProcess } from './in-process.ts';
 
 /** What `--limit` shows: people see something of every pair, programs get the first ones; counts are always complete. */
 
@@ -34,7 +34,7 @@ const build = (name: string, value: string): string => {
 const a = build('a.db', 'old');
 const b = build('b.db', 'new');
 const diff = (...args: string[]) =>
-  lockstep(['diff', a, b, '--settle', '0', ...args], { cwd: home, env: { LOCKSTEP_CONTROL_URL: control.url } });
+  inProcess(['diff', a, b, '--settle', '0', ...args], { cwd: home, env: { LOCKSTEP_CONTROL_URL: control.url } });
 
 /** How many rows of each pair a table shows. */
 const shown = (text: string): Readonly<Record<string, number>> => {
@@ -97,7 +97,7 @@ test('a saved run is shown by the same rules', async () => {
   const saved = await diff('--save', '--format', 'json', '--limit', '0');
   const { run } = JSON.parse(saved.stdout);
   const show = (...args: string[]) =>
-    lockstep(['show', run, ...args], { cwd: home, env: { LOCKSTEP_CONTROL_URL: control.url } });
+    inProcess(['show', run, ...args], { cwd: home, env: { LOCKSTEP_CONTROL_URL: control.url } });
   assert.deepEqual(shown((await show('--limit', '10')).stdout), { many: 4, few: 3, more: 3 });
   assert.equal(JSON.parse((await show('--format', 'json', '--limit', '7')).stdout).differences.length, 7);
 });

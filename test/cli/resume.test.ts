@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import pg from 'pg';
-import { lockstep } from '../e2e/lockstep.ts';
 import { testDatabase } from '../servers/postgres.ts';
+import { inProcess } from './in-process.ts';
 
 const a = await testDatabase();
 const b = await testDatabase();
@@ -17,7 +17,7 @@ after(async () => {
   for (const db of [a, b, control]) await db[Symbol.asyncDispose]();
 });
 const env = { LOCKSTEP_CONTROL_URL: control.url };
-const run = (...args: string[]) => lockstep(args, { cwd: home, env });
+const run = (...args: string[]) => inProcess(args, { cwd: home, env });
 
 test('a saved diff that was killed goes on where it was: finished pairs are not read again', async () => {
   for (const [db, v] of [

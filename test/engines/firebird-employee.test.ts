@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { parseConfig } from '../../src/engines/firebird/config.ts';
-import { lockstep } from '../e2e/lockstep.ts';
+import { inProcess } from '../cli/in-process.ts';
 import { type FirebirdDatabase, firebirdDatabase, isFirebirdMissing } from '../servers/firebird.ts';
 import { type FirebirdBinaries, firebirdBinaries } from '../servers/firebird-binaries.ts';
 import { testDatabase } from '../servers/postgres.ts';
@@ -144,7 +144,7 @@ if (!isFirebirdMissing)
       writeFileSync(join(dir, 'lockstep.yaml'), config);
       const env = { HEAD_URL: head.url, BRANCH_URL: branch.url, LOCKSTEP_CONTROL_URL: control.url };
       const diff = async (...args: string[]) => {
-        const { code, stdout, stderr } = await lockstep(['diff', ...args, '--format', 'json'], { cwd: dir, env });
+        const { code, stdout, stderr } = await inProcess(['diff', ...args, '--format', 'json'], { cwd: dir, env });
         assert.ok(code === 0 || code === 2 || code === 25, stderr);
         return { code, report: JSON.parse(stdout) };
       };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { lockstep } from '../e2e/lockstep.ts';
+import { inProcess } from '../cli/in-process.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { startVendorApi } from '../servers/vendor-api.ts';
 import { licences } from '../servers/vendor-licences.ts';
@@ -28,7 +28,7 @@ test('the configuration of the page is checked, compared, synchronised and prove
     );
     const env = { VENDOR_TOKEN: token, OURS_URL: 'sqlite:ours.db', LOCKSTEP_CONTROL_URL: control.url };
     const run = async (...args: readonly string[]) => {
-      const done = await lockstep([...args, '--no-input'], { cwd: home, env });
+      const done = await inProcess([...args, '--no-input'], { cwd: home, env });
       assert.ok(!(done.stdout + done.stderr).includes(token), 'the token appears in the output');
       return done;
     };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
-import { lockstep } from '../e2e/lockstep.ts';
+import { inProcess } from '../cli/in-process.ts';
 import { batchOf, connect, insert, never, remove, row, tableOf, update } from '../engines/postgres-support.ts';
 import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
 
@@ -21,7 +21,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 const run = (...args: readonly string[]) =>
-  lockstep([...args], { cwd: folder, env: { LOCKSTEP_CONTROL_URL: control.url } });
+  inProcess([...args], { cwd: folder, env: { LOCKSTEP_CONTROL_URL: control.url } });
 const json = (stdout: string): Record<string, unknown> => JSON.parse(stdout) as Record<string, unknown>;
 
 const rows = `select * from generate_series(1, 1300) as i`;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
-import { lockstep } from '../e2e/lockstep.ts';
+import { inProcess } from '../cli/in-process.ts';
 import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
 
 /** Nothing is written, deleted or called equal that nobody planned or compared. */
@@ -44,7 +44,7 @@ const sqlite = (sql: string): { readonly url: string; query(sql: string): unknow
   };
 };
 const run = (...args: readonly string[]) =>
-  lockstep([...args], { cwd: folder, env: { LOCKSTEP_CONTROL_URL: control.url } });
+  inProcess([...args], { cwd: folder, env: { LOCKSTEP_CONTROL_URL: control.url } });
 const sync = (...args: readonly string[]) => run('sync', ...args, '--settle', '0s', '--yes', '--format', 'json');
 const movedOf = (stdout: string): number => (JSON.parse(stdout) as { skipped: { moved: number } }).skipped.moved;
 const runOf = (stdout: string): string => (JSON.parse(stdout) as { run: string }).run;
