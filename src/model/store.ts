@@ -1,6 +1,7 @@
 import type { Alerts } from './alerts.ts';
 import type { Audit } from './audit.ts';
 import type { Change, ChangeOp, Difference, DifferenceKind } from './change.ts';
+import type { Archives } from './archive.ts';
 import type { Conflicts } from './conflicts.ts';
 import type { Cancel, Fingerprint } from './endpoint.ts';
 import type { ErrorCode } from './errors.ts';
@@ -33,6 +34,7 @@ export interface Store extends AsyncDisposable {
   readonly quarantine: Quarantine;
   readonly twoWayRuns: TwoWayRuns;
   readonly conflicts: Conflicts;
+  readonly archives: Archives;
   readonly recordRequests: RecordRequests;
   readonly monitoring: Monitoring;
   readonly alerts: Alerts;

@@ -5,6 +5,7 @@ import { LockstepError } from '../../model/errors.ts';
 import type { ServiceStore } from '../../model/service-store.ts';
 import type { AuditKeys } from '../audit-chain.ts';
 import { alertsOf } from './alerts.ts';
+import { archivesOf } from './archives.ts';
 import { approvalsOf, sharedSecret } from './approvals.ts';
 import { auditOf } from './audit.ts';
 import { type Attempts, claimsOf } from './claims.ts';
@@ -74,6 +75,7 @@ export const openPostgresStore = async (
     quarantine: quarantineOf(database),
     twoWayRuns: twoWayRunsOf(database),
     conflicts: conflictsOf(database),
+    archives: archivesOf(database, o.clock ?? systemClock),
     recordRequests: recordRequestsOf(database),
     monitoring: monitoringOf(database),
     alerts: alertsOf(database),

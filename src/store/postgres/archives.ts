@@ -1,0 +1,144 @@
+import type { Clock } from '../../lib/clock.ts';
+import { newId, randomSeed } from '../../lib/ids.ts';
+import type { Archive, ArchiveFacts, Archives } from '../../model/archive.ts';
+import type { Cancel } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import type { HashSpec } from '../../model/hash/spec.ts';
+import type { ColumnType } from '../../model/schema.ts';
+import { archiveDigest } from './archive-digest.ts';
+import { type ArchiveTable, archiveHashes } from './archive-hashes.ts';
+import { baseOf, keepAgreed } from './archive-keep.ts';
+import { archiveKeys } from './archive-keys.ts';
+import type { Connection, Database, Rows } from './database.ts';
+import { inTransaction } from './transaction.ts';
+import { fromTime, plainText, toTime } from './values.ts';
+
+const factsOf = (row: Rows[number]): ArchiveFacts => ({
+  id: row['id'] as string,
+  sync: row['sync'] as string,
+  pair: row['pair'] as string,
+  settings: row['settings'] as string,
+  hash: { seed: BigInt(row['seed'] as string), form: row['form'] as HashSpec['form'] },
+  integerKey: row['integer_key'] as boolean,
+  completed: fromTime(row['completed']),
+});
+
+const tableOf = (n: number): string => `lockstep_control.archive_row_${n}`;
+
+const forgotten = (facts: ArchiveFacts): LockstepError =>
+  new LockstepError('FENCED', `what both sides of ${facts.pair} had agreed on was forgotten meanwhile`, {
+    hint: 'Run it again: it compares as if it were the first time.',
+  });
+
+/** Forgets archives: rows and all. */
+const drop = async (connection: Connection, rows: Rows, o: Cancel): Promise<void> => {
+  for (const row of rows) {
+    await connection.query(`drop table if exists ${tableOf(row['n'] as number)}`, [], o);
+    await connection.query('delete from lockstep_control.archive where n = $1', [row['n']], o);
+  }
+};
+
+const archiveOf = (database: Database, n: number, facts: ArchiveFacts, keyTypes: readonly ColumnType[]): Archive => {
+  const table: ArchiveTable = { name: tableOf(n), keyTypes, integerKey: facts.integerKey };
+
+  /** In a transaction that nobody else writes to the archive beside. */
+  const changing = (o: Cancel, use: (connection: Connection) => Promise<void>): Promise<void> =>
+    inTransaction(database, o, async (connection) => {
+      const there = await connection.query('select n from lockstep_control.archive where n = $1 for update', [n], o);
+      if (there.length === 0) throw forgotten(facts);
+      await use(connection);
+    });
+
+  return {
+    facts,
+    rows: async (o) => {
+      const [row] = await database.query(`select count(*) as n from ${table.name}`, [], o);
+      return Number(row!['n']);
+    },
+    digest: (partition, o) => archiveDigest(database, table, partition, o),
+    hashes: (of, o) => archiveHashes(database, table, of, o),
+    find: async (keys, o) => {
+      const { integers, bytes } = archiveKeys(table, keys);
+      const columns = `k, key, cells, target_cells, run, at from ${table.name} t join lockstep_control.archive_stamp s on s.n = t.stamp`;
+      const rows: Rows[number][] = [];
+      if (integers.length > 0)
+        rows.push(...(await database.query(`select ${columns} where k = any ($1::bigint[])`, [integers], o)));
+      if (bytes.length > 0)
+        rows.push(
+          ...(await database.query(
+            `select ${columns} where k is null and substring(key, 1, 1000) = any ($1::bytea[]) and key = any ($2::bytea[])`,
+            [bytes.map((b) => b.subarray(0, 1000)), bytes],
+            o,
+          )),
+        );
+      return rows.map((row) => baseOf(table, row));
+    },
+    keep: (agreed, o) =>
+      agreed.length === 0
+        ? Promise.resolve()
+        : changing(o, (connection) => keepAgreed(connection, n, table, agreed, o)),
+    complete: async (at, o) => {
+      await changing(o, async (connection) => {
+        await connection.query('update lockstep_control.archive set completed = $2 where n = $1', [n, toTime(at)], o);
+        const others = await connection.query(
+          'select n from lockstep_control.archive where sync = $1 and pair = $2 and n <> $3 for update',
+          [plainText(facts.sync), plainText(facts.pair), n],
+          o,
+        );
+        await drop(connection, others, o);
+      });
+      // the rows were all written just now: what is read next need not look each one up
+      await database.query(`vacuum (analyze) ${table.name}`, [], o);
+    },
+  };
+};
+
+/** Archives in the control store: each has a table of its own. */
+export const archivesOf = (database: Database, clock: Pick<Clock, 'now'>): Archives => ({
+  open: async ({ keyTypes, ...of }, o) => {
+    const at = [plainText(of.sync), plainText(of.pair), of.settings];
+    const known = async (connection: Pick<Connection, 'query'>): Promise<Rows> =>
+      connection.query('select * from lockstep_control.archive where sync = $1 and pair = $2 and settings = $3', at, o);
+    let [row] = await known(database);
+    row ??= await inTransaction(database, o, async (connection) => {
+      const made = await connection.query(
+        `insert into lockstep_control.archive (id, sync, pair, settings, seed, form, integer_key)
+         values ($4, $1, $2, $3, $5, $6, $7) on conflict (sync, pair, settings) do nothing returning *`,
+        [...at, newId('a', clock.now()), String(randomSeed()), of.form, of.integerKey],
+        o,
+      );
+      if (made.length === 0) return (await known(connection))[0]!;
+      await connection.query(
+        `create table ${tableOf(made[0]!['n'] as number)} (like lockstep_control.archive_row including all)
+         with (fillfactor = 90)`,
+        [],
+        o,
+      );
+      return made[0]!;
+    });
+    return archiveOf(database, row['n'] as number, factsOf(row), keyTypes);
+  },
+  list: async ({ sync, pair }, o) => {
+    const rows = await database.query(
+      `select * from lockstep_control.archive where sync = $1 and ($2::text is null or pair = $2) order by pair, n`,
+      [plainText(sync), pair === undefined ? null : plainText(pair)],
+      o,
+    );
+    return rows.map(factsOf);
+  },
+  forget: ({ sync, pair }, o) =>
+    inTransaction(database, o, async (connection) => {
+      const rows = await connection.query(
+        `select n from lockstep_control.archive where sync = $1 and ($2::text is null or pair = $2) order by n for update`,
+        [plainText(sync), pair === undefined ? null : plainText(pair)],
+        o,
+      );
+      let count = 0;
+      for (const row of rows) {
+        const [counted] = await connection.query(`select count(*) as n from ${tableOf(row['n'] as number)}`, [], o);
+        count += Number(counted!['n']);
+      }
+      await drop(connection, rows, o);
+      return count;
+    }),
+});
