@@ -1,5 +1,6 @@
 import type { Slo } from '../config/alerts.ts';
 import type { Config, Sync } from '../config/config.ts';
+import type { PlanWait, Waits } from '../model/approval.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import type { EndpointSample, Monitoring, PairState, QueueState, RunFact } from '../model/monitoring.ts';
 import { type ServiceLevel, serviceLevels } from '../telemetry/service-level.ts';
@@ -23,6 +24,8 @@ export interface Facts {
   readonly queue: QueueState;
   readonly endpoints: readonly EndpointSample[];
   readonly levels: readonly ServiceLevel[];
+  /** Plans that wait for people. */
+  readonly waits: readonly PlanWait[];
 }
 
 /** Runs of a sync and kind that are looked back on. */
@@ -37,17 +40,23 @@ const configured = (sync: Sync, pair: string): boolean =>
     [pair, pair.split('.').at(-1)!].some((name) => name.toLowerCase() === source.toLowerCase()),
   );
 
-export const gatherFacts = async (monitoring: Monitoring, config: Config, now: number, o: Cancel): Promise<Facts> => {
+export const gatherFacts = async (
+  { monitoring, waits }: { readonly monitoring: Monitoring; readonly waits: Pick<Waits, 'waiting'> },
+  config: Config,
+  now: number,
+  o: Cancel,
+): Promise<Facts> => {
   const syncs = Object.values(config.syncs);
   const slos = new Map<string, Slo>(syncs.flatMap((s) => (s.slo === undefined ? [] : [[s.name, s.slo] as const])));
   const longest = Math.max(0, ...[...slos.values()].map((s) => s.windowMs));
-  const [pairs, runs, running, queue, endpoints, proofs] = await Promise.all([
+  const [pairs, runs, running, queue, endpoints, proofs, waiting] = await Promise.all([
     monitoring.pairs(o),
     monitoring.lastRuns(history, o),
     monitoring.running(o),
     monitoring.queue(o),
     monitoring.samples(now - silentMs, o),
     longest === 0 ? [] : monitoring.proofs(now - longest, o),
+    waits.waiting(o),
   ]);
   const known = (sync: string, pair: string): boolean =>
     Object.hasOwn(config.syncs, sync) && configured(config.syncs[sync]!, pair);
@@ -65,6 +74,7 @@ export const gatherFacts = async (monitoring: Monitoring, config: Config, now: n
     running,
     queue,
     endpoints: endpoints.filter((e) => Object.hasOwn(config.endpoints, e.endpoint)),
+    waits: waiting.filter((w) => Object.hasOwn(config.syncs, w.sync)),
     levels: serviceLevels(
       proofs.filter((p) => known(p.sync, p.pair)),
       (sync) => slos.get(sync),

@@ -51,6 +51,17 @@ export const endpointLatency = (facts: Facts, rule: NonNullable<AlertRules['endp
         ],
   );
 
+export const approvalWaiting = ({ waits }: Facts): readonly Finding[] =>
+  waits.map((w) => ({
+    subject: `syncs/${w.sync}`,
+    sync: w.sync,
+    since: w.since,
+    summary: `${w.sync}: a plan waits for ${w.required === 1 ? 'somebody' : `${w.required} people`} to agree to it.`,
+    detail: `Plan ${w.plan} was made by run ${w.run}; nothing of it is written, and the schedule waits, until ${timeText(w.expires)}.`,
+    command: `lockstep approve ${w.plan}`,
+    value: null,
+  }));
+
 export const breakerOpen = (facts: Facts): readonly Finding[] => {
   const names = new Set(facts.endpoints.filter((e) => e.breaker !== 'closed').map((e) => e.endpoint));
   return [...names].map((endpoint): Finding => {

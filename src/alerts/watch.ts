@@ -13,7 +13,7 @@ import { conditionsOf } from './rules.ts';
 import { NotSent, send } from './send.ts';
 
 export interface WatchOptions {
-  readonly store: Pick<Store, 'alerts' | 'monitoring'>;
+  readonly store: Pick<Store, 'alerts' | 'monitoring' | 'waits'>;
   config(): Config;
   readonly clock: Clock;
   readonly log: Log;
@@ -38,7 +38,7 @@ export const evaluate = async (o: WatchOptions, c: Cancel): Promise<readonly Ale
   const turn = await o.store.alerts.turn(o.process, settings.everyMs * 0.9, c);
   if (turn === undefined) return undefined;
   const now = o.clock.now();
-  const facts = await gatherFacts(o.store.monitoring, config, now, c);
+  const facts = await gatherFacts(o.store, config, now, c);
   const clean = (text: string): string => o.redactor.redact(text);
   const conditions = conditionsOf(facts, settings.rules).map((found) => ({
     ...found,

@@ -36,6 +36,15 @@ export const commandTable: readonly CommandSpec[] = [
     load: async () => (await import('./commands/apply.ts')).apply,
   },
   {
+    name: 'approve',
+    args: '<plan>',
+    about: 'Agree to a plan that needs it (`approvals` of its sync). Say so only when you have looked at it.',
+    writes: 'nothing (the agreement is kept in the control store)',
+    flags: ['reason', 'format', 'json'],
+    examples: ['lockstep approve p_06dq2k8v4m7x3w --reason "looked at every delete"'],
+    load: async () => (await import('./commands/approve.ts')).approve,
+  },
+  {
     name: 'sync',
     args: what,
     about: 'Compare, plan, apply and verify in one go, under guards.',

@@ -2,7 +2,7 @@ import { randomSeed } from '../lib/ids.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Json, Store } from '../model/store.ts';
 import { type ConnectedSides, describeSide } from '../service/connect.ts';
-import { type Job, scopeOf } from '../service/job.ts';
+import { approvalsOfJob, type Job, scopeOf } from '../service/job.ts';
 import type { PlanInput } from '../work/make-plan.ts';
 import { factsOf } from '../work/recorded.ts';
 import type { Context } from './context.ts';
@@ -36,6 +36,7 @@ export const planInput = async (
     sync: job.sync,
     mode,
     guards: job.guards,
+    ...approvalsOfJob(job),
     settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) } as Json,
     facts: { source: factsOf(open.sides.source, source), target: factsOf(open.sides.target, target) },
     settleMs: job.settleMs,

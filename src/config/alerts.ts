@@ -21,6 +21,7 @@ export interface AlertRules {
   readonly queue_backlog?: Common & { readonly waiting: number; readonly olderMs: number };
   readonly conflict_spike?: Common & { readonly above: number; readonly times: number };
   readonly breaker_open?: Common;
+  readonly approval_waiting?: Common;
   readonly backup_failed?: Common;
   readonly backup_stale?: Common & { readonly olderMs: number };
 }

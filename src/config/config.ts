@@ -4,6 +4,7 @@ import type { Tolerance } from '../model/pair.ts';
 import type { ColumnType } from '../model/schema.ts';
 import type { TransformSettings } from '../model/transform.ts';
 import type { AlertSettings, LogSettings, Slo } from './alerts.ts';
+import type { ApprovalSettings } from './approvals.ts';
 import type { BackupSettings } from './backups.ts';
 import type { ShownDifferences } from './differences.ts';
 import type { Mode } from './modes.ts';
@@ -102,6 +103,8 @@ export interface Sync {
   readonly differences: ShownDifferences | undefined;
   /** Undefined: nothing is promised. */
   readonly slo?: Slo;
+  /** Undefined: nobody has to agree to its plans. */
+  readonly approvals?: ApprovalSettings;
   /** Undefined: not started by itself. */
   readonly schedule?: ScheduleRule;
   /** The sync that it follows. */

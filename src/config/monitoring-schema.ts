@@ -149,6 +149,7 @@ const rules = z.strictObject({
     times: number('a number, at least 1', 1).describe('Times the median of the runs before. Default 3.').optional(),
   }).optional(),
   breaker_open: rule('An endpoint is not tried any more, for it failed too often.', {}).optional(),
+  approval_waiting: rule('A plan waits for people to agree to it.', {}).optional(),
   backup_failed: rule('The last backup failed.', {}).optional(),
   backup_stale: rule('There is no recent backup.', {
     older_than: duration.describe('Default 26h.').optional(),

@@ -213,6 +213,7 @@ export const alertsOf = (r: Reading, written: WrittenAlerts | undefined, known: 
       })),
       ...on('conflict_spike', 0, 'warning', (w) => ({ above: w.above ?? 10, times: w.times ?? 3 })),
       ...on('breaker_open', 0, 'critical'),
+      ...on('approval_waiting', 0, 'info'),
       ...on('backup_failed', 0, 'critical'),
       ...on('backup_stale', 0, 'critical', (w) => ({
         olderMs: ms('backup_stale', 'older_than', w.older_than, 26 * hour),

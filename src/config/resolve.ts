@@ -1,5 +1,6 @@
 import { closest } from '../lib/suggest.ts';
 import type { Tolerance } from '../model/pair.ts';
+import { approvalsOf } from './approvals.ts';
 import { backupsOf } from './backups.ts';
 import type { ColumnSteps, Validation } from './column-schema.ts';
 import {
@@ -292,6 +293,9 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
     mode: sync.mode ?? 'mirror',
     settleMs: sync.settle === undefined ? defaultSettleMs : durationAt(r, sync.settle as string, [...path, 'settle']),
     ...(sync.slo === undefined ? {} : { slo: sloOf(r, sync.slo, [...path, 'slo']) }),
+    ...(sync.approvals === undefined
+      ? {}
+      : { approvals: approvalsOf(sync.approvals, [name, 'approvals'], readSection('syncs', r.document, r.around)) }),
     ...startsOf(r, name, sync, others),
     guards: guardsOf(r, sync.guards, path),
     apply: applyOf(r, sync.apply, path),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { approvalsSchema } from './approvals-schema.ts';
 import { backupsSchema } from './backups-schema.ts';
 import { columnSteps, validation } from './column-schema.ts';
 import { typesSchema } from './copy-types.ts';
@@ -206,6 +207,7 @@ const sync = z
     incremental: incrementalSchema.optional(),
     differences: differencesSchema.optional(),
     slo: sloSchema.optional(),
+    approvals: approvalsSchema.optional(),
     sample: share.describe('No effect yet.').optional(),
   })
   .describe('Two endpoints and the tables that should agree.');

@@ -1,7 +1,8 @@
 import type { Alerts } from './alerts.ts';
+import type { Waits } from './approval.ts';
+import type { Archives } from './archive.ts';
 import type { Audit } from './audit.ts';
 import type { Change, ChangeOp, Difference, DifferenceKind } from './change.ts';
-import type { Archives } from './archive.ts';
 import type { Conflicts } from './conflicts.ts';
 import type { Cancel, Fingerprint } from './endpoint.ts';
 import type { ErrorCode } from './errors.ts';
@@ -40,6 +41,8 @@ export interface Store extends AsyncDisposable {
   readonly alerts: Alerts;
   readonly listings: Listings;
   readonly approvals: Approvals;
+  /** Plans that are applied as soon as enough have agreed. */
+  readonly waits: Waits;
   /** 32 random bytes under this name, made once: what one process of the store signs the others know. */
   sharedSecret(name: string, o: Cancel): Promise<Uint8Array>;
   readonly tokens: Tokens;

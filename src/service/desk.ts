@@ -2,6 +2,9 @@ import type { Config } from '../config/config.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { RunDesk } from '../model/service.ts';
 import type { Store } from '../model/store.ts';
+import { findPlan } from '../work/apply.ts';
+import { mustBeApproved } from '../work/approvals.ts';
+import { approvalRuleOf } from './approvals.ts';
 import { endpointsOf, jobOfRequest, syncNamed } from './execute-run.ts';
 
 /** The store's desk, which takes no request that cannot be carried out by the configuration as it is now. */
@@ -9,6 +12,11 @@ export const checkedDesk = (desk: RunDesk, store: Store, config: () => Config): 
   request: async (request, asked, o) => {
     const now = config();
     if ('sync' in request) jobOfRequest(now, request);
+    if (request.kind === 'apply') {
+      const plan = await findPlan(store, request.plan, o);
+      // One that has begun goes on.
+      if (plan.usedBy === null) await mustBeApproved(store, plan, approvalRuleOf(now, plan.header.sync), o);
+    }
     for (const { name, writable } of await endpointsOf(now, store, request, o)) {
       const entry = Object.hasOwn(now.endpoints, name) ? now.endpoints[name] : undefined;
       if (entry === undefined)

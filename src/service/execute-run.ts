@@ -17,10 +17,11 @@ import { revert } from '../work/revert.ts';
 import { findRun } from '../work/runs.ts';
 import { type SaveDiffInput, saveDiff } from '../work/save-diff.ts';
 import { sync as syncWork } from '../work/sync.ts';
+import { approvalRuleOf } from './approvals.ts';
 import { madeReport, makeBackups } from './backups.ts';
 import { type Doors, describeSide } from './connect.ts';
 import type { Endpoints } from './endpoints.ts';
-import { type Job, jobOfSync, scopeOf, sideOfEntry } from './job.ts';
+import { approvalsOfJob, type Job, jobOfSync, scopeOf, sideOfEntry } from './job.ts';
 import { type SpreadOptions, spreadOver } from './segments.ts';
 
 /** What carrying out runs needs. */
@@ -212,7 +213,8 @@ const compared = async (w: RunWorld, x: RunWork, request: SyncRequest): Promise<
   if (job.mode === 'compare' || job.mode === 'two_way' || job.mode === 'migrate')
     throw new LockstepError('USAGE', `mode ${job.mode} plans nothing`);
   const settings = { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) };
-  const input: PlanInput = { ...common, mode: job.mode, guards: job.guards, settings: settings as Json };
+  const planned = { mode: job.mode, guards: job.guards, settings: settings as Json };
+  const input: PlanInput = { ...common, ...planned, ...approvalsOfJob(job) };
   if (request.kind === 'plan') await makePlan(input);
   else await syncWork({ ...input, ...measuresOf(w), settings, random: w.random, stop: x.stop });
 };
@@ -226,7 +228,9 @@ const applied = async (w: RunWorld, x: RunWork, request: Kind<'apply'> | Kind<'r
     await revert({ ...input, run: request.run });
     return;
   }
-  const done = await apply({ ...input, plan: request.plan });
+  const { header } = await findPlan(x.store, request.plan, x);
+  const approvals = approvalRuleOf(w.config, header.sync);
+  const done = await apply({ ...input, ...(approvals === undefined ? {} : { approvals }), plan: request.plan });
   if (done.run === x.run.id) return;
   // It went on with a run that had begun to apply the plan: that one has the record.
   await x.store.runs.finish(

@@ -1,3 +1,4 @@
+import type { ApprovalSettings } from '../config/approvals.ts';
 import {
   type ApplySettings,
   type Config,
@@ -14,6 +15,7 @@ import type { PairOptions } from '../diff/align.ts';
 import { closest } from '../lib/suggest.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { CompareOptions, PairRequest } from '../work/compare.ts';
+import type { PlanInput } from '../work/make-plan.ts';
 import type { SqlDifferences } from '../work/save-diff.ts';
 import type { Incremental } from '../work/standings.ts';
 import type { Side } from './side.ts';
@@ -29,6 +31,8 @@ export interface Job {
   readonly guards: Guards;
   readonly apply: ApplySettings;
   readonly retry: Retry | undefined;
+  /** Undefined: nobody has to agree to its plans. */
+  readonly approvals: ApprovalSettings | undefined;
   /** Compare what has changed; undefined: all rows, and nothing is kept of where this comparison stood. */
   readonly incremental: Incremental | undefined;
   /** Differences are shown in SQL. `flags`: not those of this comparison, which overrides made another one than configured. */
@@ -75,6 +79,10 @@ export const scopeOf = (job: Job): Pick<CompareOptions, 'pairs' | 'defaults' | '
   excludeTables: job.excludeTables,
   otherTables: job.otherTables,
 });
+
+/** What plans of a job are made with besides. */
+export const approvalsOfJob = ({ approvals }: Job): Pick<PlanInput, 'approvals' | 'lifetimeMs'> =>
+  approvals === undefined ? {} : { approvals: approvals.rule, lifetimeMs: approvals.expiresMs };
 
 const usage = (message: string, hint: string): LockstepError => new LockstepError('USAGE', message, { hint });
 
@@ -182,6 +190,7 @@ export const jobOfSync = (config: Config, sync: Sync, o: Overrides, writes: bool
     guards: guardsWith(sync.guards, o),
     apply: { ...sync.apply, ...o.apply },
     retry: target.retry,
+    approvals: sync.approvals,
     pairs: only.length ? chosenPairs(sync, all, only, options) : all,
     defaults: options,
     excludeTables: [...sync.excludeTables, ...(o.excludeTables ?? [])],
@@ -228,6 +237,7 @@ export const jobOfSides = (
   guards: guardsWith(defaultGuards, o),
   apply: o.apply ?? {},
   retry: undefined,
+  approvals: undefined,
   pairs,
   defaults: o.options ?? {},
   excludeTables: o.excludeTables ?? [],

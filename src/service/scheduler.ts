@@ -9,7 +9,7 @@ import type { Log } from '../telemetry/log.ts';
 import { newBell, ringFor } from './bell.ts';
 
 export interface SchedulerOptions extends Cancel {
-  readonly store: Pick<ServiceStore, 'schedules' | 'events' | 'paused'>;
+  readonly store: Pick<ServiceStore, 'schedules' | 'events' | 'paused' | 'waits'>;
   config(): Config;
   readonly clock: Clock;
   /** 0 <= x < 1 */
@@ -94,6 +94,9 @@ export const startScheduler = (o: SchedulerOptions): Scheduler => {
     const grace = Math.max(graceMs, schedule !== undefined && 'everyMs' in schedule ? schedule.everyMs : 0);
     if (schedule?.missed === 'skip' && late > grace) return 'missed';
     if ((await store.paused(o)).some((p) => p.sync === sync.name)) return 'paused';
+    // A person is to look at a plan that stands still; another one would take its place.
+    if (sync.request.kind === 'sync' && (await store.waits.waiting({ ...o, sync: sync.name })).length > 0)
+      return 'approval';
     return (await store.schedules.busy(sync.name, o)) ? 'busy' : undefined;
   };
 
@@ -139,7 +142,7 @@ export const startScheduler = (o: SchedulerOptions): Scheduler => {
       if (last === undefined || last === seen.lastAfter) continue;
       const skip = await reasonNot(sync, 0);
       // One that is queued already comes after it, too; one that runs may have read before.
-      if (skip === 'busy') continue;
+      if (skip === 'busy' || skip === 'approval') continue;
       await fire(sync, seen, { ...seen, after: last }, { trigger: 'after', key: `after ${last}`, skip });
     }
     return wait;

@@ -6,6 +6,7 @@ import { type ApplyTable, applyTable } from '../apply/images.ts';
 import { totalOf } from '../apply/numbers.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
+import type { ApprovalRule } from '../model/approval.ts';
 import type { NewAuditEntry } from '../model/audit.ts';
 import type { Cancel, Endpoint, Fingerprint, Writer } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
@@ -14,6 +15,7 @@ import type { Progress } from '../model/report.ts';
 import { tableLabel } from '../model/schema.ts';
 import type { EndpointFacts, Json, Plan, PlanTable, Run, Store } from '../model/store.ts';
 import { defaultGuards, type Guards, guardError } from '../plan/guards.ts';
+import { mustBeApproved } from './approvals.ts';
 import { audited } from './audited.ts';
 import { summaryOf } from './make-plan.ts';
 import { measuredReport } from './measures.ts';
@@ -29,6 +31,8 @@ export interface ApplyWork extends Cancel {
   /** Replaces what the plan was made with. */
   readonly guards?: Partial<Guards>;
   readonly settings?: Partial<ApplySettings>;
+  /** Who has to agree to plans of its sync, as configured now. */
+  readonly approvals?: ApprovalRule;
   /** Business metrics to be kept with the run. */
   readonly measures?: readonly Measure[];
   /** Aborted: finish the batches under way, save, end. */
@@ -271,6 +275,7 @@ export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
       });
     }
     checkPlanGuards(plan, o.guards, 'plan');
+    await mustBeApproved(store, plan, o.approvals, o);
   }
   const started = clock.now();
   // The same run, also when it had not begun to write: its lock in the target may still stand.

@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import { newId } from '../lib/ids.ts';
+import type { ApprovalRule } from '../model/approval.ts';
 import type { Difference } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
@@ -24,6 +25,8 @@ export interface PlanInput extends Asked, Omit<CompareOptions, 'sink' | 'onPair'
   readonly incremental?: Incremental;
   readonly mode: WritingMode;
   readonly guards: Guards;
+  /** Who has to agree to the plan. */
+  readonly approvals?: ApprovalRule;
   /** Kept with the plan and used when it is applied, e.g. batch size. */
   readonly settings: Json;
   readonly facts: { readonly source: EndpointFacts; readonly target: EndpointFacts };
@@ -45,6 +48,10 @@ export interface Planned {
 export const summaryOf = (plan: Plan): PlanSummary => plan.header.summary as unknown as PlanSummary;
 
 const hour = 3_600_000;
+
+/** What is kept with the plan, and covered by its hash. */
+const guardsOf = ({ guards, approvals }: PlanInput): Guards =>
+  approvals === undefined ? guards : ({ ...guards, approvals } as Guards);
 
 /** Rows without a key can be compared, not written: where no pair has one, there is nothing to plan. */
 const refuseWithoutKeys = (pairs: readonly Pair[]): void => {
@@ -98,7 +105,7 @@ export const comparedPlan = async (o: PlanInput, { id: run, started }: Run): Pro
       fingerprint: o.target.fingerprint,
       tables,
       settings: o.settings,
-      guards: o.guards as unknown as Json,
+      guards: guardsOf(o) as unknown as Json,
       created,
       expires: created + (o.lifetimeMs ?? hour),
       ...planHash(hashing),
@@ -133,7 +140,7 @@ export const comparedPlan = async (o: PlanInput, { id: run, started }: Run): Pro
   const plan = await sealPlan(planner, writer, {
     signal,
     reports: pairs.map((p) => wholeTables(reports.get(p.name)!)),
-    guards: o.guards,
+    guards: guardsOf(o),
     mode: o.mode,
     hashes: imageHashes(hashing, tables),
   });

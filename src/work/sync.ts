@@ -1,8 +1,11 @@
 import type { ApplyResult } from '../apply/apply-plan.ts';
 import { totalOf } from '../apply/numbers.ts';
+import type { PlanWait } from '../model/approval.ts';
+import { errorCodes } from '../model/errors.ts';
 import type { CompareReport, IncrementalFacts, Verdict } from '../model/report.ts';
-import type { Json, Run } from '../model/store.ts';
+import type { Json, Plan, Run } from '../model/store.ts';
 import { type ApplyWork, applyExit, checkPlanGuards, checkTarget, findPlan, underLock } from './apply.ts';
+import { needsApproval } from './approvals.ts';
 import { asConfigured, pairsOfReport } from './as-configured.ts';
 import { alignAll } from './compare.ts';
 import { finishInterrupted } from './interrupted.ts';
@@ -53,11 +56,15 @@ export interface SyncReport {
   readonly incremental?: readonly ({ readonly pair: string } & IncrementalFacts)[];
   readonly not_compared: readonly { readonly what: string; readonly reason: string }[];
   readonly warnings: readonly string[];
+  /** Nothing was written: so many people have to agree to the plan, until then. */
+  readonly awaits_approval?: { readonly plan: string; readonly required: number; readonly expires: string };
 }
 
 export interface Synced extends Ended {
   readonly run: string;
   readonly planned: Planned;
+  /** Nothing was written: the plan waits for people. */
+  readonly waits?: PlanWait;
   /** Absent: there was nothing to write, or it was declined. */
   readonly result?: ApplyResult;
   readonly verification?: Verification;
@@ -135,6 +142,21 @@ const plannedBefore = async (o: SyncInput, run: Run): Promise<Planned> => {
   return { plan, summary: summaryOf(plan), report: run.report as unknown as CompareReport, pairs };
 };
 
+const awaits = (w: PlanWait): NonNullable<SyncReport['awaits_approval']> => ({
+  plan: w.plan,
+  required: w.required,
+  expires: new Date(w.expires).toISOString(),
+});
+
+/** Lets the plan wait for those who have to agree to it; undefined: nobody has to. */
+const waitFor = async (o: SyncInput, plan: Plan, sync: string, run: Run): Promise<PlanWait | undefined> => {
+  if (o.approvals === undefined || !needsApproval(o.approvals, plan.header)) return undefined;
+  const { id, expires } = plan.header;
+  const wait = { plan: id, sync, run: run.id, required: o.approvals.required, since: o.clock.now(), expires };
+  await o.store.waits.begin(wait, o);
+  return wait;
+};
+
 /** `lockstep sync`: compare, plan, apply under guards, and read every touched key again from both sides. */
 export const sync = async (o: SyncInput): Promise<Synced> => {
   const { store, clock } = o;
@@ -151,7 +173,8 @@ export const sync = async (o: SyncInput): Promise<Synced> => {
       checkPlanGuards(plan, undefined, 'sync');
     }
     const some = totalOf(plan.header.counts) > 0;
-    const go = some && ((await o.confirm?.(planned)) ?? true);
+    const waits = resumed || o.sync === null ? undefined : await waitFor(o, plan, o.sync, run);
+    const go = some && waits === undefined && ((await o.confirm?.(planned)) ?? true);
     const { guards: _, settings: __, onProgress, ...rest } = o;
     const work: ApplyWork = onProgress === undefined ? rest : { ...rest, onProgress };
     const result = go ? await underLock(work, plan, run, resumed) : undefined;
@@ -161,6 +184,7 @@ export const sync = async (o: SyncInput): Promise<Synced> => {
     const business = await measuredReport(store, run.id, plan, o.measures, o);
     const exit =
       result?.stopped?.exit ??
+      (waits !== undefined ? errorCodes.GUARD.exit : undefined) ??
       (report.verdict === 'differs' || (result !== undefined && applyExit(plan, result) !== 0)
         ? 2
         : report.verdict === 'agrees'
@@ -169,12 +193,14 @@ export const sync = async (o: SyncInput): Promise<Synced> => {
     return {
       run: run.id,
       planned,
+      ...(waits === undefined ? {} : { waits }),
       ...(result === undefined ? {} : { result }),
       ...(verification === undefined ? {} : { verification }),
-      sync: report,
+      sync: waits === undefined ? report : { ...report, awaits_approval: awaits(waits) },
       exit,
       report: {
         ...report,
+        ...(waits === undefined ? {} : { awaits_approval: awaits(waits) }),
         ...business,
         ...pairsOfReport(planned.report, report),
         ...asConfigured(o),

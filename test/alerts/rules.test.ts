@@ -24,6 +24,7 @@ const only = (rule: string, settings = '{}'): string =>
     'queue_backlog',
     'conflict_spike',
     'breaker_open',
+    'approval_waiting',
     'backup_failed',
     'backup_stale',
   ]

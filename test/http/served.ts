@@ -45,14 +45,14 @@ const items = (state: string, extra: string) => `
   insert into items values (1, 'same', 1.00, 'active'), (2, 'two', 2.50, '${state}'), ${extra};`;
 
 /** A server with a worker, a store and two databases; everything of it is closed when the file is done. */
-export const served = async (more: { readonly worker?: boolean } = {}) => {
+export const served = async (more: { readonly worker?: boolean; readonly config?: (text: string) => string } = {}) => {
   const [control, source, target] = await Promise.all([testDatabase(), testDatabase(), testDatabase()]);
   await source.query(items('active', `(3, '=1+1', 3.00, 'active'), (4, 'zoë "x"', null, 'active')`));
   await target.query(items('inactive', `(9, 'gone', 9.00, 'active')`));
   const dir = mkdtempSync(join(tmpdir(), 'lockstep-http-'));
   writeFileSync(
     join(dir, 'lockstep.yaml'),
-    `version: 1
+    (more.config ?? ((text) => text))(`version: 1
 endpoints:
   left: { url: "\${env:LEFT}" }
   right: { url: "\${env:RIGHT}", writable: true }
@@ -64,7 +64,7 @@ syncs:
   look: { source: left, target: right, mode: compare, settle: 0s, pairs: [ { source: public.items, key: [id] } ] }
   strict: { source: left, target: right, mode: mirror, settle: 0s, pairs: [
     { source: public.items, key: [id], validate: { price: { not_null: true } } } ] }
-`,
+`),
   );
   const secrets = redactor();
   const config = await loadConfig(join(dir, 'lockstep.yaml'), {
@@ -168,6 +168,7 @@ syncs:
     token,
     admin,
     store,
+    control,
     source,
     target,
     config,

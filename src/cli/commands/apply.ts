@@ -1,5 +1,7 @@
+import { approvalRuleOf } from '../../service/approvals.ts';
 import { connectSide, describeSide } from '../../service/connect.ts';
 import { apply as applyWork, findPlan } from '../../work/apply.ts';
+import { mustBeApproved } from '../../work/approvals.ts';
 import { summaryOf } from '../../work/make-plan.ts';
 import { factsOf } from '../../work/recorded.ts';
 import { configOf } from '../config-of.ts';
@@ -26,6 +28,9 @@ export const apply: Command = async (context, [name, address], flags) => {
   await using target = await connectSide(context, side, signal).catch((error: unknown) => {
     throw withTargetHint(error, address, `apply ${name}`);
   });
+  const approvals = config === undefined ? undefined : approvalRuleOf(config, header.sync);
+  // One that has begun goes on.
+  if (plan.usedBy === null) await mustBeApproved(store, plan, approvals, { signal });
   const changes = header.counts.insert + header.counts.update + header.counts.delete;
   const question = `Apply ${count(changes, 'change')} of ${header.id} to ${header.target.name} (${header.target.description})?`;
   if (changes > 0 && !(await confirm(context, flags, question))) {
@@ -42,6 +47,7 @@ export const apply: Command = async (context, [name, address], flags) => {
     facts: factsOf(target, await describeSide(context, side)),
     clock: context.clock,
     ...(config === undefined ? {} : { measures: config.measures }),
+    ...(approvals === undefined ? {} : { approvals }),
     random: Math.random,
     signal,
     stop: context.stop,

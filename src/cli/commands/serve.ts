@@ -4,6 +4,7 @@ import { prepareAccess } from '../../http/prepare-access.ts';
 import { allRoutes } from '../../http/routes.ts';
 import { type HttpServer, startHttp } from '../../http/server.ts';
 import { letYoungHeapGrow } from '../../lib/heap.ts';
+import { followApprovals } from '../../service/approvals.ts';
 import { writeCheckpoints } from '../../service/checkpoints.ts';
 import { checkedDesk } from '../../service/desk.ts';
 import { startScheduler } from '../../service/scheduler.ts';
@@ -72,6 +73,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
     signal,
   });
   const watching = supervise({ store, log, clock, signal, retention: () => service.config().retention() });
+  const approving = followApprovals({ store, config: service.config, clock, log, signal });
   const alerting = watchAlerts(
     {
       store,
@@ -100,7 +102,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
   log.info('stopping');
   await Promise.all([http.close(), workers.stop()]);
   ending.abort();
-  await Promise.all([scheduler.ended, watching, checkpoints, alerting]);
+  await Promise.all([scheduler.ended, watching, checkpoints, approving, alerting]);
   log.info('stopped');
   return exitCodes.ok;
 };

@@ -96,6 +96,11 @@ export const syncTable = async (
     out.write(`${labelled(`  ${style.cyan(padEnd(label, 13))}`, inert(text), 17, width)}\n`);
   for (const n of s.not_compared) await remark('not compared', `${n.what}: ${n.reason}`);
   for (const w of s.warnings) await remark('warning', w);
+  if (s.awaits_approval) {
+    const { plan, required, expires } = s.awaits_approval;
+    await line(style.yellow('!'), 'waits', total(counts), `for ${count(required, 'approval')}, until ${expires}`);
+    await out.write(`      to look at it: lockstep show ${s.run}   to agree: lockstep approve ${plan}\n`);
+  }
   const verdict =
     s.verdict === 'agrees'
       ? style.green('✓ AGREES')

@@ -4,8 +4,9 @@ import { z } from 'zod';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Plan as StoredPlan } from '../../model/store.ts';
+import { approvalRuleOf } from '../../service/approvals.ts';
+import { agreementOf, approve } from '../../work/approvals.ts';
 import type { Api, Routes } from '../api.ts';
-import { audited } from '../audited.ts';
 import { cancelOf } from '../cancel.ts';
 import { cursorsOf } from '../cursors.ts';
 import { HttpProblem } from '../errors.ts';
@@ -76,13 +77,16 @@ const mustBeReady = (plan: StoredPlan, now: number): void => {
 export const plans: Routes = (app, api) => {
   const cursors = cursorsOf(api);
   const routes = typed(app);
+  const ruleOf = ({ header }: StoredPlan) => approvalRuleOf(api.config(), header.sync);
   const shown = async (
     request: FastifyRequest,
     plan: StoredPlan,
     reply: FastifyReply,
     o: Cancel,
   ): Promise<z.infer<typeof Plan>> => {
-    const body = planOf(request, plan, await api.store.approvals.of(plan.header.id, o), api.clock.now());
+    const approvals = await api.store.approvals.of(plan.header.id, o);
+    const agreement = await agreementOf(api.store, plan, ruleOf(plan), o);
+    const body = planOf(request, plan, { approvals, agreement }, api.clock.now());
     reply.header('etag', tagOf(body));
     return body;
   };
@@ -173,7 +177,8 @@ export const plans: Routes = (app, api) => {
       schema: {
         operationId: 'approvePlan',
         summary: 'Agree to a plan, as it was seen',
-        description: 'Recorded with the plan; one per person. If-Match says which plan was looked at.',
+        description:
+          'Recorded with the plan; one per person. If-Match says which plan was looked at. 403 where the agreement would not count (`approvals` of the sync). A plan that waits is applied as soon as enough have agreed.',
         tags: ['plans'],
         params,
         headers: conditional,
@@ -188,20 +193,9 @@ export const plans: Routes = (app, api) => {
       const o = cancelOf(request, reply);
       const plan = await visiblePlan(api, request, request.params.id, o);
       mustMatch(request, plan);
-      mustBeReady(plan, api.clock.now());
-      const { id } = plan.header;
+      const by = { actor: request.principal.name, correlation: request.id, at: api.clock.now() };
       const comment = request.body?.comment ?? null;
-      await audited(
-        api,
-        request,
-        { action: 'plan.approve', object: `plans/${id}`, after: { hash: plan.hash, comment } },
-        o,
-        () =>
-          api.store.approvals.add(
-            { plan: id, hash: plan.hash, actor: request.principal.name, at: api.clock.now(), comment },
-            o,
-          ),
-      );
+      await approve(api.store, plan, { ...by, comment }, ruleOf(plan), o);
       return shown(request, plan, reply, o);
     },
   );

@@ -21,7 +21,7 @@ const pausedOf = async (api: Api, o: Cancel): Promise<ReadonlyMap<string, { by: 
 const statusOf = async (api: Api, name: string, o: Cancel): Promise<z.infer<typeof SyncStatus>> => {
   const { runs, listings, quarantine, schedules } = api.store;
   const ended = { sync: name, states: ['done', 'failed', 'cancelled'] as const, limit: 1 };
-  const [paused, open, last, compared, shown, quarantined, scheduled] = await Promise.all([
+  const [paused, open, last, compared, shown, quarantined, scheduled, [waits]] = await Promise.all([
     pausedOf(api, o),
     runs.list({ sync: name, states: ['queued', 'running'], limit: 100 }, o),
     runs.list(ended, o),
@@ -29,6 +29,7 @@ const statusOf = async (api: Api, name: string, o: Cancel): Promise<z.infer<type
     listings.comparison(name, o),
     quarantine.count({ sync: name }, o),
     schedules.list(o),
+    api.store.waits.waiting({ ...o, sync: name }),
   ]);
   const proof = compared[0];
   const asOf = proof?.finished ?? null;
@@ -39,6 +40,16 @@ const statusOf = async (api: Api, name: string, o: Cancel): Promise<z.infer<type
     age_seconds: asOf === null ? null : Math.max(0, api.clock.now() - asOf) / 1000,
     differences: shown === undefined ? null : { ...shown.counts, as_of: timeOf(shown.at) },
     paused: paused.get(name) ?? null,
+    awaits_approval:
+      waits === undefined
+        ? null
+        : {
+            plan: waits.plan,
+            run: waits.run,
+            required: waits.required,
+            since: timeOf(waits.since),
+            expires: timeOf(waits.expires),
+          },
     running: open.filter((r) => r.state === 'running').map(summaryOf),
     queued: open.filter((r) => r.state === 'queued').map(summaryOf),
     last_run: last[0] ? summaryOf(last[0]) : null,

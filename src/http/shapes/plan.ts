@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Approval } from '../../model/listings.ts';
 import { tableLabel } from '../../model/schema.ts';
 import type { PlanHeader, PlanItem, Plan as StoredPlan } from '../../model/store.ts';
+import type { Agreement } from '../../work/approvals.ts';
 import { shownChange } from '../../work/shown-change.ts';
 import { Cell, shownCells, shownReport } from '../values.ts';
 import { sideOf } from './run.ts';
@@ -60,6 +61,8 @@ export const Plan = z
     guards: z.unknown(),
     summary: z.unknown().describe('Withheld, rows that do not fit, warnings, row counts'),
     approvals: z.array(Approved),
+    approvals_required: count.describe('How many people have to agree before it is applied'),
+    approvals_missing: count.describe('How many more have to'),
   })
   .meta({
     id: 'Plan',
@@ -73,6 +76,8 @@ export const Plan = z
         guards: { maxChanges: 500 },
         summary: {},
         approvals: [],
+        approvals_required: 1,
+        approvals_missing: 1,
       },
     ],
   });
@@ -98,7 +103,7 @@ export const planSummaryOf = (
 export const planOf = (
   request: FastifyRequest,
   plan: StoredPlan,
-  approvals: readonly Approval[],
+  { approvals, agreement }: { readonly approvals: readonly Approval[]; readonly agreement: Agreement },
   now: number,
 ): z.infer<typeof Plan> => ({
   ...planSummaryOf(plan, now),
@@ -109,6 +114,8 @@ export const planOf = (
   guards: plan.header.guards,
   summary: shownReport(request, plan.header.summary),
   approvals: approvals.map(({ actor, at, comment }) => ({ actor, at: timeOf(at), comment })),
+  approvals_required: agreement.required,
+  approvals_missing: agreement.missing,
 });
 
 const change = {

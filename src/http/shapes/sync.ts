@@ -54,6 +54,10 @@ export const SyncStatus = z
       .nullable()
       .describe('null: the sync does not show its differences'),
     paused: Paused.nullable(),
+    awaits_approval: z
+      .object({ plan: z.string(), run: z.string(), required: z.number().int(), since: Time, expires: Time })
+      .nullable()
+      .describe('A plan that is applied when enough have agreed; until then its schedule waits'),
     running: z.array(RunSummary),
     queued: z.array(RunSummary),
     last_run: RunSummary.nullable().describe('The last one that ended'),
@@ -70,6 +74,7 @@ export const SyncStatus = z
         age_seconds: 12.5,
         differences: { new: 0, modified: 0, deleted: 0, as_of: '2026-11-21T12:00:04.120Z' },
         paused: null,
+        awaits_approval: null,
         running: [],
         queued: [],
         last_run: null,

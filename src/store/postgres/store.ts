@@ -5,8 +5,8 @@ import { LockstepError } from '../../model/errors.ts';
 import type { ServiceStore } from '../../model/service-store.ts';
 import type { AuditKeys } from '../audit-chain.ts';
 import { alertsOf } from './alerts.ts';
-import { archivesOf } from './archives.ts';
 import { approvalsOf, sharedSecret } from './approvals.ts';
+import { archivesOf } from './archives.ts';
 import { auditOf } from './audit.ts';
 import { type Attempts, claimsOf } from './claims.ts';
 import { conflictsOf } from './conflicts.ts';
@@ -35,6 +35,7 @@ import { failuresOf, statementsOf, storeState } from './statements.ts';
 import { tokensOf } from './tokens.ts';
 import { traceOf } from './trace.ts';
 import { twoWayRunsOf } from './two-way-runs.ts';
+import { waitsOf } from './waits.ts';
 
 const version = (): string =>
   (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
@@ -81,6 +82,7 @@ export const openPostgresStore = async (
     alerts: alertsOf(database),
     listings: listingsOf(database),
     approvals: approvalsOf(database),
+    waits: waitsOf(database),
     sharedSecret: (name, c) => sharedSecret(database, name, c),
     tokens: tokensOf(database),
     audit: auditOf(database, o.auditKeys ?? noKey, o.clock ?? systemClock),
