@@ -181,6 +181,7 @@ export const applyPlan = async (
   const total = totalOf(plan.header.counts);
   const open = o.resumed ? await journal.open(i.run, i) : [];
   const work = batches(ctx);
+  if (total > 0) i.onProgress?.(0, total);
   let stopped: LockstepError | undefined;
   let rolledBack: string | undefined;
 

@@ -119,4 +119,6 @@ export interface Progress {
   readonly rows: number;
   /** Rows expected in this phase; absent when unknown. */
   readonly total?: number;
+  /** Rows of one transaction at most, where the phase writes in transactions. */
+  readonly batchRows?: number;
 }

@@ -26,7 +26,6 @@ export interface Work {
 
 /** Who wants the same target waits so long for it before that is told as a failure, milliseconds. */
 const waitForTargetMs = 120_000;
-const batchSizeUsual = 5000;
 
 const ended = (message: string): LockstepError => new LockstepError('ABORTED', message);
 
@@ -117,7 +116,7 @@ export const carryOut = (o: {
   };
   const guarded: ServiceStore = { ...store, runs };
   const signal = now.signal;
-  const phases = runPhases({ signal, store, run, clock: world.clock, log, batchSize: batchSizeUsual });
+  const phases = runPhases({ signal, store, run, clock: world.clock, log });
 
   const cancel = (by: string): void => {
     cancelledBy = by;

@@ -40,8 +40,6 @@ export const runPhases = (
     readonly run: Run;
     readonly clock: Clock;
     readonly log: Log;
-    /** Rows of one transaction, to count batches by. */
-    readonly batchSize: number;
   },
 ): RunPhases => {
   const { run, clock, log } = o;
@@ -72,9 +70,9 @@ export const runPhases = (
   /** Where in its phase the run is: tables compared, or batches written. */
   const batch = (name: PhaseName, p?: Progress): { readonly batch?: number; readonly of?: number } => {
     if (name === 'detect') return { batch: Math.max(1, pairs.size) };
-    if (name !== 'apply' || p?.total === undefined) return {};
-    const of = Math.max(1, Math.ceil(p.total / o.batchSize));
-    return { batch: Math.min(of, Math.max(1, Math.ceil(p.rows / o.batchSize))), of };
+    if (name !== 'apply' || p?.total === undefined || p.batchRows === undefined) return {};
+    const of = Math.max(1, Math.ceil(p.total / p.batchRows));
+    return { batch: Math.min(of, Math.max(1, Math.ceil(p.rows / p.batchRows))), of };
   };
   const enter = (name: PhaseName, p?: Progress): void => {
     const now = clock.now();
@@ -109,6 +107,7 @@ export const runPhases = (
         ...(p.total === undefined ? {} : { total: p.total }),
         ...batch(names[at]!, p),
       };
+      log.debug('progress', data);
       inTurn(() => o.store.events.append([event('run.progress', data)], o));
     },
     settled: async () => {

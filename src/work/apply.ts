@@ -166,6 +166,8 @@ export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boo
   await o.store.plans.claim(plan.header.id, run.id, o.clock.now(), o);
   let begun = resumed;
   const marked = resumed ? (run.checkpoint as { marked?: readonly string[] } | null)?.marked : undefined;
+  const batchRows = (total: number): number =>
+    settings.atomic === 'run' ? total : Math.max(1, Math.min(settings.batchSize, writer.maxBatch));
   const write = async (): Promise<ApplyResult> => {
     const guardedBy = await writer.prepare(o);
     await using lock = await writer.lock({ run: run.id, pair: lockName }, o);
@@ -189,7 +191,8 @@ export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boo
           await o.store.runs.update(run.id, { plan: plan.header.id, checkpoint }, o);
           begun = true;
         },
-        onProgress: (rows, total) => o.onProgress?.({ pair: '', phase: 'apply', rows, total }),
+        onProgress: (rows, total) =>
+          o.onProgress?.({ pair: '', phase: 'apply', rows, total, batchRows: batchRows(total) }),
       },
       { token: lock.token, guardedBy, resumed },
     );
