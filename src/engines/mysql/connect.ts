@@ -100,12 +100,17 @@ const openSocket = (c: MysqlConfig): Socket => {
   return socket;
 };
 
-/** Opens one session. Throws CONNECT, AUTH, TLS or PRIVILEGE with what to do; never with the password. */
+/**
+ * Opens one session. Throws CONNECT, AUTH, TLS or PRIVILEGE with what to do; never with the password. `loads`: the
+ * session will load rows of ours as files. No file of this machine is ever sent: the driver answers a request for one only
+ * where a statement brings a stream for it, and ours bring rows.
+ */
 export const openClient = async (
   c: MysqlConfig,
   tls: SslOptions | undefined,
   name: string,
   signal: AbortSignal,
+  loads = false,
 ): Promise<Connection> => {
   const stopped = (cause?: unknown): LockstepError =>
     new LockstepError('ABORTED', `${name}: connecting was stopped`, { side: name, cause });
@@ -121,8 +126,8 @@ export const openClient = async (
     ...(tls === undefined ? {} : { ssl: tls }),
     charset: 'utf8mb4_bin',
     connectTimeout: c.connectTimeoutMs,
-    // no file of this machine is ever sent; the modes of a session are pinned by statements
-    flags: ['-LOCAL_FILES', '-IGNORE_SPACE'],
+    // the modes of a session are pinned by statements
+    flags: [loads ? 'LOCAL_FILES' : '-LOCAL_FILES', '-IGNORE_SPACE'],
     // a step's changes travel together; values never do as anything but literals
     multipleStatements: true,
     typeCast: false,

@@ -31,9 +31,9 @@ export const connectMysql = async (
     clock,
     statementTimeoutMs: o.statementTimeoutMs,
   };
-  const open = async (c: Cancel): Promise<Session> =>
-    new Session(context, await openClient(config, tls, o.name, c.signal));
-  const probe = await open(o);
+  const open = async (c: Cancel, loads: boolean): Promise<Session> =>
+    new Session(context, await openClient(config, tls, o.name, c.signal, loads), loads);
+  const probe = await open(o, false);
   let facts: ServerFacts;
   try {
     facts = await readFacts(probe, { signal: o.signal, doing: 'asking the server about itself' });
@@ -41,10 +41,11 @@ export const connectMysql = async (
     await probe[Symbol.asyncDispose]();
   }
   const pace = throttle(o.rowsPerSecond, clock);
+  const loads = o.writable && facts.variables.get('local_infile') === 'ON';
   const connections = room<Session>({
     name: o.name,
     max: config.poolMax,
-    open,
+    open: (c) => open(c, loads),
     close: async (session) => {
       await session.rollback();
       await session[Symbol.asyncDispose]();

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
 import type { Connection, ResultSetHeader, SslOptions } from 'mysql2';
 import type { Clock } from '../../lib/clock.ts';
 import type { QueryReport } from '../../model/endpoint.ts';
@@ -32,16 +34,41 @@ type RawRow = readonly (Buffer | null)[];
 const reportedSql = (sql: string): string =>
   sql.length <= 2000 ? sql : `${sql.slice(0, 1500)} … (${sql.length} characters)`;
 
+/** Less than any server takes at once. */
+const pieceLength = 64_000;
+
+/** Texts as pieces of bytes. */
+function* pieces(texts: readonly string[], sent: (bytes: number) => void): Generator<Buffer, void, undefined> {
+  let waiting: string[] = [];
+  let length = 0;
+  for (const text of texts) {
+    waiting.push(text);
+    length += text.length;
+    if (length < pieceLength) continue;
+    const bytes = Buffer.from(waiting.join(''));
+    sent(bytes.length);
+    for (let i = 0; i < bytes.length; i += 4 * pieceLength) yield bytes.subarray(i, i + 4 * pieceLength);
+    waiting = [];
+    length = 0;
+  }
+  const bytes = Buffer.from(waiting.join(''));
+  sent(bytes.length);
+  if (bytes.length > 0) yield bytes;
+}
+
 /** One connection to the server, used by one at a time. */
 export class Session implements AsyncDisposable {
   readonly context: SessionContext;
   readonly client: Connection;
   readonly #id: number;
+  /** The server takes files from this session: only those that `load` makes up, see `openClient`. */
+  loads: boolean;
   #broken = false;
 
-  constructor(context: SessionContext, client: Connection) {
+  constructor(context: SessionContext, client: Connection, loads = false) {
     this.context = context;
     this.client = client;
+    this.loads = loads;
     this.#id = client.threadId;
     const lost = (): void => {
       this.#broken = true;
@@ -141,6 +168,12 @@ export class Session implements AsyncDisposable {
     return texts;
   }
 
+  /** Runs one statement that writes: how many rows it found, and what it warns of. Rejects unexplained. */
+  async write(sql: string, o: StatementOptions): Promise<{ readonly affected: number; readonly warnings: number }> {
+    const [header] = await this.#guarded(o, () => this.client.promise().query<ResultSetHeader>(sql));
+    return { affected: header.affectedRows, warnings: header.warningStatus };
+  }
+
   /** `raw`, with failures explained. */
   async query(sql: string, o: StatementOptions): Promise<TextRow[]> {
     try {
@@ -177,6 +210,50 @@ export class Session implements AsyncDisposable {
     } catch (error) {
       return { affected, failed: { at: affected.length, error } };
     }
+  }
+
+  /**
+   * Runs one LOAD DATA LOCAL statement, of the name of its file: there is no such file, what is sent is `lines`, and
+   * only for that name. Rejects unexplained.
+   */
+  async load(
+    sql: (file: string) => string,
+    lines: readonly string[],
+    o: StatementOptions,
+  ): Promise<{ readonly affected: number; readonly warnings: number }> {
+    const began = this.context.clock.elapsed();
+    const file = `lockstep-${randomUUID()}`;
+    const statement = sql(file);
+    let bytes = 0;
+    let unasked = false;
+    let sent: Readable | undefined;
+    const infileStreamFactory = (asked: string): Readable => {
+      unasked = asked !== file || sent !== undefined;
+      sent = Readable.from(unasked ? [] : pieces(lines, (n) => (bytes += n)));
+      return sent;
+    };
+    const header = await this.#guarded(
+      o,
+      () =>
+        new Promise<ResultSetHeader>((resolve, reject) => {
+          this.client.query({ sql: statement, infileStreamFactory }, (error, result) => {
+            // an answer in the middle of what is still being sent: the two ends no longer agree on where they are
+            if (sent !== undefined && !sent.readableEnded) this.client.destroy();
+            if (unasked) reject(new Error('the server asked for another file than the one it was to load'));
+            else if (error) reject(error);
+            else resolve(result as ResultSetHeader);
+          });
+        }),
+    );
+    const { affectedRows: affected, warningStatus: warnings } = header;
+    o.onQuery?.({
+      side: this.context.name,
+      sql: reportedSql(statement),
+      rows: affected,
+      bytes,
+      elapsedMs: this.context.clock.elapsed() - began,
+    });
+    return { affected, warnings };
   }
 
   /**

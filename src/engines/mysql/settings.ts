@@ -33,6 +33,7 @@ const asked = [
   'read_only',
   'super_read_only',
   'ssl_cipher',
+  'local_infile',
 ] as const;
 
 export const readFacts = async (session: Session, o: StatementOptions): Promise<ServerFacts> => {
@@ -84,6 +85,8 @@ const others = (facts: ServerFacts, timeoutMs: number | undefined): string[] => 
     'sql_select_limit = 18446744073709551615',
     // keys are compared whole: no index holds more than 3072 bytes
     'max_sort_length = 4096',
+    // whether a load went well is told by its warnings
+    'sql_notes = 1',
     'innodb_lock_wait_timeout = 20',
     // a consumer that takes its time is no dead client
     `net_write_timeout = ${year}`,

@@ -7,20 +7,25 @@ import { exactCondition } from './key-sql.ts';
 import { id, isBits, isHex, isStorableText, literal, tableId } from './quote.ts';
 import { isOpaqueBytes, isTinyBool } from './types.ts';
 
+const plainInteger = /^-?\d+$/;
 const plainNumber = /^-?\d+(\.\d+)?$/;
 const plainFloat = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/;
 const moment = /^\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?$/;
 
 const isMoment = (kind: string): boolean => kind === 'date' || kind === 'timestamp' || kind === 'instant';
 
-const misfitLiteral = (c: ColumnSql, cell: Cell): string | undefined => {
+/** A misfit as the server would take it; undefined: it does not. Digits and their signs only, as a literal in quotes. */
+export const misfitText = (c: ColumnSql, cell: Cell): string | undefined => {
   const { stored: what, content } = misfitContent(cell!);
   const { kind } = c.column.stored;
   if (isTinyBool(c.facts)) return /^-?\d+$/.test(content) ? content : undefined;
   // zero dates and the like were stored before: they can be stored again
-  return what === 't' && (isMoment(kind) || kind === 'time') && /^[-0-9:. ]+$/.test(content)
-    ? literal(content)
-    : undefined;
+  return what === 't' && (isMoment(kind) || kind === 'time') && /^[-0-9:. ]+$/.test(content) ? content : undefined;
+};
+
+const misfitLiteral = (c: ColumnSql, cell: Cell): string | undefined => {
+  const text = misfitText(c, cell);
+  return text === undefined || isTinyBool(c.facts) ? text : literal(text);
 };
 
 /** A cell of a column as a literal; undefined: no column of this type can hold it. */
@@ -30,6 +35,7 @@ export const cellLiteral = (c: ColumnSql, cell: Cell): string | undefined => {
   const { stored } = c.column;
   switch (stored.kind) {
     case 'int':
+      return plainInteger.test(cell) ? cell : undefined;
     case 'decimal':
       return plainNumber.test(cell) ? cell : undefined;
     case 'float':
