@@ -24,10 +24,12 @@ type Member = (...args: unknown[]) => unknown;
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 const plainKinds = [Array, Map, Set, Date, RegExp, Error, Promise, ArrayBuffer] as const;
-const isPort = (value: unknown): value is object => {
+/** Groups of calls may hold groups (`changes.columns.latest`); deeper, objects are data. */
+const isPort = (value: unknown, groups = 1): value is object => {
   if (!isObject(value) || ArrayBuffer.isView(value) || plainKinds.some((kind) => value instanceof kind)) return false;
   const form: unknown = Object.getPrototypeOf(value);
-  return (form !== null && form !== Object.prototype) || Object.values(value).some((v) => typeof v === 'function');
+  if (form !== null && form !== Object.prototype) return true;
+  return Object.values(value).some((v) => typeof v === 'function' || (groups > 0 && isPort(v, groups - 1)));
 };
 /** Calls on the endpoint itself that ask the database for something whole. */
 const whole: ReadonlySet<string> = new Set(['inspect', 'snapshot', 'details', 'examine']);

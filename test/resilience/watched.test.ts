@@ -30,6 +30,26 @@ engineConformance({
   },
 });
 
+test('calls in a group within a group are heard, too: what reads only changes notices an outage', async () => {
+  const plain = memoryEndpoint([{ table: idsTable, rows: [] }], { name: 'm' });
+  const lost = new LockstepError('CONNECTION_LOST', 'm: gone', { side: 'm' });
+  const heard: unknown[] = [];
+  const endpoint = {
+    ...plain,
+    snapshot: async (cancel: typeof o) =>
+      Object.assign(await plain.snapshot(cancel), { changes: { columns: { latest: () => Promise.reject(lost) } } }),
+  } as unknown as typeof plain;
+  const watch = watched(endpoint, {
+    ...plainly,
+    endpoint: 'm',
+    heard: (error) => heard.push(error),
+    around: (_call, _signal, work) => work(),
+  });
+  await using reader = await watch.endpoint.snapshot(o);
+  await assert.rejects(async () => await (reader.changes!.columns!.latest as () => Promise<unknown>)(), lost);
+  assert.deepEqual(heard, [undefined, lost]);
+});
+
 test('each call is timed and heard with its failure, and a reader is busy until it is disposed of', async () => {
   const table = idsTable;
   const endpoint = memoryEndpoint([{ table, rows: [['1'], ['2']] }], { name: 'm' });
