@@ -1,5 +1,6 @@
 import type { Cancel } from './endpoint.ts';
 import type { Batch, Key, Row } from './row.ts';
+import type { BaseCell, Ruling } from './two-way.ts';
 
 export type TwoWaySide = 'source' | 'target';
 
@@ -15,6 +16,8 @@ export interface DecidedRow {
   readonly writes: { readonly source: boolean; readonly target: boolean };
   /** The conflict whose resolution by a person this is. */
   readonly conflict?: string;
+  /** A policy chose; and what the sides had agreed on before (as the source showed it). */
+  readonly ruling?: Ruling & { readonly base: readonly BaseCell[] | null };
 }
 
 /** What became of the write of one side; `open`: nobody knows of one. */
@@ -38,6 +41,9 @@ export interface OpenTwoWayRun {
 
 /** What two-way runs are about to write, from the decision until the archive has followed. */
 export interface TwoWayRuns {
+  /** One run of a sync at a time: false while another process has it. Ends with the process, however it ends. */
+  hold(sync: string, o: Cancel): Promise<boolean>;
+  letGo(sync: string, o: Cancel): Promise<void>;
   begin(run: string, sync: string, at: number, o: Cancel): Promise<void>;
   add(run: string, rows: Batch<DecidedRow>, o: Cancel): Promise<void>;
   planned(run: string, plans: { readonly source?: string; readonly target?: string }, o: Cancel): Promise<void>;

@@ -40,6 +40,7 @@ export const conflictTypes = [
   'foreign_key',
   'moved',
   'flapping',
+  'pinned',
 ] as const;
 export type ConflictType = (typeof conflictTypes)[number];
 

@@ -17,6 +17,8 @@ export interface RevertInput extends Asked, ApplyWork {
   /** The run to take back, or the beginning of its id. */
   readonly run: string;
   readonly facts: EndpointFacts;
+  /** Only this key, as the target has it; and, where several tables have it, of this pair. */
+  readonly only?: { readonly pair?: string; readonly key: Key };
   /** Asked with the sealed inverse plan before anything is written; false: end without writing. */
   confirm?(planned: RevertPlan): Promise<boolean>;
 }
@@ -100,6 +102,7 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
     const now = await rowsNow(batch);
     const add: { group: number; table: number; change: Change }[] = [];
     for (const { item, stored } of batch) {
+      if (!isMeant(o, tables[item.table]!.pair, item.change.key)) continue;
       const at = id(item.table, item.change.key);
       const before = overlay.has(at) ? overlay.get(at)! : (now.get(at) ?? null);
       const t = tables[item.table]!;
@@ -137,6 +140,10 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
   };
   return { plan: await writer.seal({ signal, summary: summary as unknown as Json }), kept, keptCount, gone };
 };
+
+const isMeant = ({ only }: RevertInput, pair: string, key: Key): boolean =>
+  only === undefined ||
+  ((only.pair === undefined || only.pair === pair) && JSON.stringify(only.key) === JSON.stringify(key));
 
 /** `lockstep revert RUN`: takes back what a run wrote, where it still stands. Journaled and revertible itself. */
 export const revert = async (o: RevertInput): Promise<Reverted> => {

@@ -105,7 +105,15 @@ const add = async (connection: Connection, c: NewConflict, at: number, o: Cancel
 };
 
 const recordOne = async (connection: Connection, c: NewConflict, at: number, o: Cancel): Promise<Conflict> => {
-  if (c.state === 'ruled') return add(connection, c, at, o);
+  if (c.state === 'ruled') {
+    // Told again after an interruption.
+    const [same] = await connection.query(
+      `select * from lockstep_control.conflict where run = $1 and sync = $2 and pair = $3 and hash = $4 and state = 'ruled'`,
+      [c.run, plainText(c.sync), plainText(c.pair), hashOf(c.key)],
+      { ...o, name: 'conflict_ruled' },
+    );
+    return same === undefined ? add(connection, c, at, o) : toConflict(same);
+  }
   const [open] = await connection.query(
     `select * from lockstep_control.conflict
      where sync = $1 and pair = $2 and hash = $3 and state in ('pending', 'decided') for update`,

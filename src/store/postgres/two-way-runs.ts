@@ -31,6 +31,7 @@ const toWritten = (row: Rows[number]): WrittenRow => ({
   result: fromJson<Row | null>(row['result']),
   writes: { source: row['write_source'] as boolean, target: row['write_target'] as boolean },
   ...(row['conflict'] === null ? {} : { conflict: row['conflict'] as string }),
+  ...(row['ruling'] === null ? {} : { ruling: fromJson<NonNullable<WrittenRow['ruling']>>(row['ruling']) }),
   written: { source: toWrite(row, 'source'), target: toWrite(row, 'target') },
 });
 
@@ -38,7 +39,11 @@ function* chunks<T>(all: readonly T[]): Generator<readonly T[]> {
   for (let i = 0; i < all.length; i += atOnce) yield all.slice(i, i + atOnce);
 }
 
+const lockOf = (sync: string): string => `two-way ${sync}`;
+
 export const twoWayRunsOf = (database: Database): TwoWayRuns => ({
+  hold: (sync, o) => database.hold(lockOf(sync), o),
+  letGo: (sync, o) => database.letGo(lockOf(sync), o),
   begin: async (run, sync, at, o) => {
     await database.query(
       `insert into lockstep_control.two_way_runs (run, sync, begun) values ($1, $2, $3) on conflict (run) do nothing`,
@@ -50,9 +55,9 @@ export const twoWayRunsOf = (database: Database): TwoWayRuns => ({
     for (const some of chunks(rows)) {
       await database.query(
         `insert into lockstep_control.two_way_rows
-           (run, pair, hash, key, source, target, result, write_source, write_target, conflict)
+           (run, pair, hash, key, source, target, result, write_source, write_target, conflict, ruling)
          select $1, x.* from unnest($2::text[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[],
-           $8::boolean[], $9::boolean[], $10::text[]) as x`,
+           $8::boolean[], $9::boolean[], $10::text[], $11::text[]) as x`,
         [
           run,
           some.map((r) => plainText(r.pair)),
@@ -64,6 +69,7 @@ export const twoWayRunsOf = (database: Database): TwoWayRuns => ({
           some.map((r) => r.writes.source),
           some.map((r) => r.writes.target),
           some.map((r) => r.conflict ?? null),
+          some.map((r) => toJson(r.ruling)),
         ],
         o,
       );

@@ -30,7 +30,13 @@ type Applying = Pick<
 > & { readonly source: Endpoint; readonly target: Endpoint };
 
 /** Applies the plan of each side, one after the other, each under a run of its own that can be shown and reverted. */
-export const applySides = async (o: Applying, run: Pick<Run, 'id'>, plans: SidePlans): Promise<SidesApplied> => {
+export const applySides = async (
+  o: Applying,
+  /** The run that decided; and the one that these are part of, where that is another. */
+  run: Pick<Run, 'id'>,
+  plans: SidePlans,
+  parent: string = run.id,
+): Promise<SidesApplied> => {
   const done: Partial<Record<TwoWaySide, SideApplied>> = {};
   for (const side of bothSides) {
     const plan = plans[side];
@@ -44,7 +50,7 @@ export const applySides = async (o: Applying, run: Pick<Run, 'id'>, plans: SideP
       source: header.source,
       target: header.target,
       plan: header.id,
-      parent: run.id,
+      parent,
       correlation: o.correlation,
       actor: o.actor,
       started,

@@ -13,6 +13,7 @@ export interface Step {
   /** Rows to be written, and what is to be written to each side. */
   readonly decided?: readonly DecidedRow[];
   readonly differences: { readonly source: readonly Difference[]; readonly target: readonly Difference[] };
+  /** It waits for a person. */
   readonly conflict?: Omit<NewConflict, 'sync' | 'run'>;
   /** Waiting records that this is the answer to: they are closed, or wait again with the rows as they are now. */
   readonly closes?: string;
@@ -55,28 +56,25 @@ const chosen = (pair: Pair, row: ThreeWay, conflict: Conflict): { readonly row: 
   return { row: cells };
 };
 
+/** The columns of a pair as a conflict keeps them. */
+export const conflictColumns = (pair: Pair, disputed: readonly number[]): NewConflict['columns'] =>
+  pair.columns.map((c, i) => ({ column: c.source.name, target: c.target.name, disputed: disputed.includes(i) }));
+
 const conflictOf = (
   pair: Pair,
   row: ThreeWay,
   what: Pick<Ruling, 'type' | 'columns' | 'reason'>,
-  end:
-    | { readonly state: 'pending' }
-    | { readonly state: 'ruled'; readonly policy: string; readonly result: Row | null },
 ): Omit<NewConflict, 'sync' | 'run'> => ({
   pair: pair.name,
   key: row.key,
   type: what.type,
-  columns: pair.columns.map((c, i) => ({
-    column: c.source.name,
-    target: c.target.name,
-    disputed: what.columns.includes(i),
-  })),
+  columns: conflictColumns(pair, what.columns),
   keyWidth: pair.keyWidth,
   base: row.base?.source ?? null,
   source: row.source,
   target: row.target,
   reason: what.reason,
-  ...end,
+  state: 'pending',
 });
 
 /** Settles one key: what shall stand on both sides, or who is to be asked. `waiting`: its open record, `turns`: how it flapped. */
@@ -107,37 +105,34 @@ export const stepOf = (
     const parts = [of(row.key, row.source, row.target, decision.result)];
     if (decision.kind === 'both') parts.push(of(decision.other.slice(0, pair.keyWidth), null, null, decision.other));
     return {
-      decided: parts.map((p) => ({
+      decided: parts.map((p, n) => ({
         pair: pair.name,
         key: p.key,
         ...p.shown,
         result: p.result,
         writes: { source: p.source !== undefined, target: p.target !== undefined },
         ...(conflict === undefined ? {} : { conflict }),
+        ...(decision.ruling === undefined || n > 0
+          ? {}
+          : { ruling: { ...decision.ruling, base: row.base?.source ?? null } }),
       })),
       differences: {
         source: parts.flatMap((p) => p.source ?? []),
         target: parts.flatMap((p) => p.target ?? []),
       },
-      ...(decision.ruling === undefined
-        ? {}
-        : {
-            conflict: conflictOf(pair, row, decision.ruling, {
-              state: 'ruled',
-              policy: decision.ruling.policy,
-              result: decision.result,
-            }),
-          }),
       ...(waiting === undefined || conflict !== undefined ? {} : closing),
     };
   };
   const ask = (what: Pick<Ruling, 'type' | 'columns' | 'reason'>): Step => ({
     differences: none,
-    conflict: conflictOf(pair, row, what, { state: 'pending' }),
+    conflict: conflictOf(pair, row, what),
     ...(waiting === undefined ? {} : { waits: waiting.id }),
   });
 
   const decision = o.resolver(row);
+  if (waiting?.state === 'pending' && waiting.type === 'pinned' && decision.kind !== 'agreed') {
+    return ask({ type: 'pinned', columns: [], reason: waiting.reason });
+  }
   if (decision.kind === 'agreed') return { agreed: row, differences: none, ...closing };
   if (waiting?.state === 'decided') {
     if (!sameRow(waiting.source as Row | null, row.source) || !sameRow(waiting.target as Row | null, row.target)) {

@@ -3,8 +3,9 @@ import type { Cancel } from '../../model/endpoint.ts';
 import type { Pair } from '../../model/pair.ts';
 import type { Store } from '../../model/store.ts';
 import type { ConflictType } from '../../model/two-way.ts';
-import type { OpenTwoWayRun } from '../../model/two-way-runs.ts';
+import type { OpenTwoWayRun, WrittenRow } from '../../model/two-way-runs.ts';
 import { bothSides } from './context.ts';
+import { conflictColumns } from './decide.ts';
 import { type Following, followed, type Refused, takeDown } from './follow.ts';
 import { turned } from './turned.ts';
 
@@ -34,7 +35,7 @@ export const followArchive = async (
   o: Cancel & {
     readonly store: Pick<Store, 'journal' | 'plans' | 'twoWayRuns' | 'conflicts'>;
     /** Keeps what was agreed, with the hashes of the rows as they are. */
-    keep(pair: Pair, rows: readonly Following[]): Promise<void>;
+    keep(pair: Pair, rows: readonly Following[], run: string): Promise<void>;
     readonly at: number;
   },
   run: OpenTwoWayRun,
@@ -60,15 +61,20 @@ export const followArchive = async (
     for await (const rows of store.twoWayRuns.rows(run.run, name, o)) {
       const keep: Following[] = [];
       const closed: string[] = [];
+      const ruled: NewConflict[] = [];
       for (const row of rows) {
         const following = followed(row);
         const done = bothSides.every((side) => !row.writes[side] || row.written[side].state === 'stored');
         if (done) found.agreed++;
         else found.left++;
         if (done && row.conflict !== undefined) closed.push(row.conflict);
+        const written = bothSides.some((side) => row.written[side].state === 'stored');
+        if (row.ruling !== undefined && (done || written)) ruled.push(ruledConflict(run, pair, row, row.ruling));
         if (following !== undefined) keep.push(following);
       }
-      if (keep.length > 0) await o.keep(pair, keep);
+      // First of all: what overruled somebody's edit is never without its record.
+      if (ruled.length > 0) await store.conflicts.record(ruled, o.at, o);
+      if (keep.length > 0) await o.keep(pair, keep, run.run);
       if (closed.length > 0) {
         await store.conflicts.close(closed, { state: 'resolved', run: run.run, at: o.at }, o);
       }
@@ -78,6 +84,28 @@ export const followArchive = async (
   await store.twoWayRuns.end(run.run, o.at, o);
   return found;
 };
+
+const ruledConflict = (
+  run: OpenTwoWayRun,
+  pair: Pair,
+  row: WrittenRow,
+  ruling: NonNullable<WrittenRow['ruling']>,
+): NewConflict => ({
+  sync: run.sync,
+  pair: pair.name,
+  run: run.run,
+  key: row.key,
+  type: ruling.type,
+  columns: conflictColumns(pair, ruling.columns),
+  keyWidth: pair.keyWidth,
+  base: ruling.base,
+  source: row.source,
+  target: row.target,
+  state: 'ruled',
+  result: row.result,
+  policy: ruling.policy,
+  reason: ruling.reason,
+});
 
 /** More are found again by the next run. */
 const mostRefused = 10_000;
@@ -105,7 +133,7 @@ const record = async (
       run: run.run,
       key: row.key,
       type: typeOf(why)!,
-      columns: pair.columns.map((c) => ({ column: c.source.name, target: c.target.name, disputed: false })),
+      columns: conflictColumns(pair, []),
       keyWidth: pair.keyWidth,
       base: null,
       source: row.source,

@@ -1,16 +1,14 @@
 import { tmpdir } from 'node:os';
 import type { Conflict, NewConflict } from '../../model/conflicts.ts';
-import { LockstepError } from '../../model/errors.ts';
 import type { NotCompared, Pair } from '../../model/pair.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
 import type { Batch, Key } from '../../model/row.ts';
 import type { Json, Run } from '../../model/store.ts';
-import type { ThreeWay, TwoWayResolver } from '../../model/two-way.ts';
 import { byMode } from '../../resolve/decide.ts';
-import { alignAll } from '../compare.ts';
 import type { SidePlans } from './apply-sides.ts';
 import { bothSides, mayWrite, type TwoWayInput } from './context.ts';
 import { type Step, stepOf } from './decide.ts';
+import type { OpenTwoWay, PairDetection } from './open.ts';
 import { type OpenSide, openSide } from './sides.ts';
 import { turned } from './turned.ts';
 
@@ -35,25 +33,7 @@ export interface TwoWayPlanned {
   readonly counts: DecidedCounts;
 }
 
-/** Compares one pair with its archive. */
-export interface PairDetection {
-  readonly pair: Pair;
-  readonly resolver: TwoWayResolver;
-  /** Every key that is not as agreed, once. Awaited. */
-  detect(sink: (rows: readonly ThreeWay[]) => Promise<void>): Promise<PairReport>;
-  /** Takes down what both sides show alike. */
-  keep(rows: readonly ThreeWay[]): Promise<void>;
-}
-
 const hour = 3_600_000;
-
-const refuseUnkeyed = (pairs: readonly Pair[]): void => {
-  const without = pairs.find((p) => p.keyWidth === 0);
-  if (without === undefined) return;
-  throw new LockstepError('KEY_MISSING', `${without.name} has no key: its rows cannot be kept in step both ways.`, {
-    hint: 'Name columns that are unique and never NULL on both sides (`key:` of the pair), or exclude the table.',
-  });
-};
 
 /** Both sides' plans in the making. */
 const openSides = async (o: TwoWayInput, run: Pick<Run, 'id'>, pairs: readonly Pair[]) => {
@@ -126,18 +106,11 @@ const duration = (ms: number): string => {
 
 /**
  * Compares every pair with its archive and plans what settles the keys that are not as agreed: a plan for each side.
- * Writes nothing to the endpoints. `aligned`: the pairs, and how each is compared.
+ * Writes nothing to the endpoints.
  */
-export const planTwoWay = async (
-  o: TwoWayInput,
-  run: Run,
-  detectionOf: (pair: Pair) => Promise<PairDetection>,
-): Promise<TwoWayPlanned> => {
+export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Promise<TwoWayPlanned> => {
   const { store, signal } = o;
-  const { pairs, notCompared } = await alignAll(o);
-  refuseUnkeyed(pairs);
-  const detections: PairDetection[] = [];
-  for (const pair of pairs) detections.push(await detectionOf(pair));
+  const { pairs, notCompared, detections } = two;
   await using open = await openSides(o, run, pairs);
   const { sides } = open;
   await store.twoWayRuns.begin(run.id, o.sync, o.clock.now(), o);
@@ -154,7 +127,7 @@ export const planTwoWay = async (
       writes: mayWrite(o.rules),
       flapping: flapping === undefined ? undefined : { turns: flapping.writes, within: duration(flapping.withinMs) },
     };
-    const report = await detection.detect(async (rows) => {
+    const found = await detection.detect(run.id, async (rows) => {
       const keys = rows.map((r) => r.key);
       const waiting = await waitingOf(o, pair, keys);
       const turns = await turnsOf(o, pair, keys);
@@ -166,10 +139,10 @@ export const planTwoWay = async (
         if (o.onlyDecided === true && record?.state !== 'decided') continue;
         steps.push(stepOf(settings, row, record, turns.get(name) ?? 0));
       }
-      await takeSteps(o, run, detection, place, sides, steps, counts);
+      await takeSteps(o, run, two, { detection, place }, sides, steps, counts);
     });
     if (o.onlyDecided !== true) await closeOthers(o, run, pair, met);
-    reports.push(report);
+    reports.push(found.report);
   }
 
   o.onProgress?.({ pair: '', phase: 'plan', rows: 0 });
@@ -190,8 +163,8 @@ export const planTwoWay = async (
 const takeSteps = async (
   o: TwoWayInput,
   run: Run,
-  detection: PairDetection,
-  place: number,
+  two: OpenTwoWay,
+  { detection, place }: { readonly detection: PairDetection; readonly place: number },
   sides: readonly OpenSide[],
   steps: readonly Step[],
   counts: DecidedCounts,
@@ -206,12 +179,12 @@ const takeSteps = async (
   counts.agreed += agreed.length;
   for (const step of steps) {
     if (step.decided !== undefined) {
-      if (step.conflict?.state === 'ruled') counts.ruled++;
+      if (step.decided.some((d) => d.ruling !== undefined)) counts.ruled++;
       else if (step.decided.some((d) => d.conflict !== undefined)) counts.resolved++;
       else counts.propagated++;
     } else if (step.agreed === undefined) counts.waiting++;
   }
-  if (agreed.length > 0) await detection.keep(agreed);
+  if (agreed.length > 0) await two.keep(detection.pair, agreed, run.id);
   // Before anything of it can be written: whoever finds the run dead goes by this.
   if (decided.length > 0) await store.twoWayRuns.add(run.id, decided, o);
   if (found.length > 0) await store.conflicts.record(found, now, o);

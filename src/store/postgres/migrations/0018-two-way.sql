@@ -24,6 +24,7 @@ create table lockstep_control.two_way_rows (
   write_source boolean not null,
   write_target boolean not null,
   conflict text,
+  ruling text,
   -- o: nobody knows of a write · s: stored · m: missed
   source_state "char" not null default 'o',
   source_stored text,

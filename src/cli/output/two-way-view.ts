@@ -1,0 +1,99 @@
+import { grouped } from '../../lib/grouped.ts';
+import { visibleCell, visibleText } from '../../model/canon/show.ts';
+import type { Store } from '../../model/store.ts';
+import type { TwoWayPlanned } from '../../work/two-way/plan.ts';
+import type { TwoWaySynced } from '../../work/two-way/sync.ts';
+import type { Out } from '../io.ts';
+import { inert } from '../report-error.ts';
+import { styleOf } from '../style.ts';
+import { jsonText } from './json-text.ts';
+import { pairLines } from './pair-lines.ts';
+import { firstItems, planTable } from './plan-view.ts';
+import { workDone } from './summary.ts';
+import { besideOrBelow, count, labelled, padEnd } from './text.ts';
+
+export const twoWayJson = (out: Out, synced: TwoWaySynced): Promise<void> => out.write(`${jsonText(synced.sync)}\n`);
+
+const total = (n: { readonly insert: number; readonly update: number; readonly delete: number }): number =>
+  n.insert + n.update + n.delete;
+
+/** What would be written to each side, to be looked at before anything is. */
+export const twoWayReview = async (
+  out: Out,
+  store: Pick<Store, 'plans'>,
+  planned: TwoWayPlanned,
+  signal: AbortSignal,
+): Promise<void> => {
+  for (const plan of Object.values(planned.plans)) {
+    if (total(plan.header.counts) === 0) continue;
+    await planTable(out, { plan, limit: 20, run: null, next: [] }, firstItems(store, plan, 20, signal));
+  }
+};
+
+export const twoWayTable = async (out: Out, synced: TwoWaySynced, elapsedMs: number): Promise<void> => {
+  const style = styleOf(out.color);
+  const { sync: s, planned, applied, verification } = synced;
+  const { report } = planned;
+  const mode = Object.values(planned.plans)[0]?.header.mode ?? '';
+  const arrow = s.sides.source === undefined ? '→' : '⇄';
+  await out.write(
+    `  ${visibleText(report.source.name)} ${arrow} ${style.bold(visibleText(report.target.name))}   mode ${mode}\n`,
+  );
+  await out.write(`  compared   ${workDone(report, elapsedMs)}\n\n`);
+  await out.write(`${pairLines(report, out.isTTY ? out.columns : 120, style).join('\n')}\n\n`);
+  const line = (mark: string, label: string, n: number, rest = ''): Promise<void> =>
+    out.write(`  ${mark} ${label.padEnd(12)}${grouped(n).padStart(9)}${rest === '' ? '' : `     ${rest}`}\n`);
+  const { decided } = s;
+  if (decided.agreed) await line('·', 'agreed', decided.agreed, 'both sides had come to the same by themselves');
+  if (decided.propagated)
+    await line('·', 'one-sided', decided.propagated, 'only one side changed, or each other columns');
+  if (decided.ruled) await line('·', 'ruled', decided.ruled, 'both sides changed, and a policy chose');
+  if (decided.resolved) await line('·', 'resolved', decided.resolved, 'as a person had chosen');
+  for (const [side, name] of [
+    ['target', report.target.name],
+    ['source', report.source.name],
+  ] as const) {
+    const of = s.sides[side];
+    if (of === undefined || total(of.planned) + of.planned.withheld === 0) continue;
+    const { insert, update, delete: gone } = of.applied;
+    const changes = `+ ${grouped(insert)}   ~ ${grouped(update)}   - ${grouped(gone)}   of ${count(total(of.planned), 'change')}`;
+    await line(style.green('✓'), 'applied', total(of.applied), `${changes} to ${visibleText(name)}`);
+  }
+  if (s.planned.withheld) await line('·', 'withheld', s.planned.withheld, `mode ${mode} leaves them out`);
+  if (s.already) await line('·', 'already', s.already);
+  if (s.skipped.moved)
+    await line(style.yellow('↷'), 'skipped', s.skipped.moved, 'changed after the plan; not overwritten');
+  const refused = s.rejected - s.does_not_fit;
+  if (refused) await line(style.red('✗'), 'rejected', refused, 'refused by the database');
+  if (s.does_not_fit) await line(style.red('✗'), 'not planned', s.does_not_fit, 'the other side cannot hold them');
+  if (s.pending) await line(style.yellow('…'), 'pending', s.pending, 'not written');
+  if (s.verified) await line(style.green('✓'), 'verified', s.verified, 'read again from both sides and equal');
+  if (s.unverified) await line(style.yellow('!'), 'unverified', s.unverified, 'not equal when read again');
+  for (const e of verification.examples.slice(0, 10)) {
+    await out.write(
+      `      ${visibleText(e.pair)} ${e.key.map((c) => visibleCell(c)).join(', ')}   ${e.columns.map(visibleText).join(', ')}\n`,
+    );
+  }
+  for (const side of Object.values(applied)) {
+    for (const x of side.result.altered.slice(0, 10)) {
+      const cells = `written ${visibleCell(x.written)}, read back ${visibleCell(x.stored)} (a trigger?)`;
+      await out.write(
+        `  ${style.yellow('!')} ${visibleText(x.pair)} ${x.key.map((c) => visibleCell(c)).join(', ')}: ${visibleText(x.column)} ${cells}\n`,
+      );
+    }
+  }
+  if (s.waiting) await line(style.yellow('?'), 'conflicts', s.waiting, `wait for a person: lockstep conflicts list`);
+  const width = out.isTTY ? out.columns : Number.POSITIVE_INFINITY;
+  const remark = (label: string, text: string): Promise<void> =>
+    out.write(`${labelled(`  ${style.cyan(padEnd(label, 13))}`, inert(text), 17, width)}\n`);
+  for (const n of s.not_compared) await remark('not compared', `${n.what}: ${n.reason}`);
+  for (const w of s.warnings) await remark('warning', w);
+  const verdict =
+    s.verdict === 'agrees'
+      ? style.green('✓ AGREES')
+      : s.verdict === 'differs'
+        ? style.red('✗ DIFFERS')
+        : style.yellow(`! INCOMPLETE${s.in_flight ? `: ${count(s.in_flight, 'row')} in flight` : ''}`);
+  const undo = total(s.applied) > 0 ? [`undo: lockstep revert ${s.run}`] : [];
+  await out.write(`\n${besideOrBelow([verdict, `run ${style.bold(s.run)}`, ...undo], width)}\n`);
+};

@@ -1,0 +1,103 @@
+import { detectTwoWay } from '../../diff/two-way/detect.ts';
+import { keepAgreed } from '../../diff/two-way/keep.ts';
+import type { TwoWayFound } from '../../diff/two-way/options.ts';
+import { openPairArchive, type PairArchive } from '../../diff/two-way/pair-archive.ts';
+import { randomSeed } from '../../lib/ids.ts';
+import type { NotCompared, Pair } from '../../model/pair.ts';
+import type { ConflictPolicy, PolicyStep } from '../../model/policy.ts';
+import type { ThreeWay, TwoWayResolver } from '../../model/two-way.ts';
+import { checkPolicy } from '../../resolve/check-policy.ts';
+import { twoWayResolver } from '../../resolve/two-way.ts';
+import { alignAll } from '../compare.ts';
+import { mayWrite, type TwoWayInput } from './context.ts';
+import type { Following } from './follow.ts';
+
+/** A pair, how it is compared with its archive, and who decides. */
+export interface PairDetection {
+  readonly pair: Pair;
+  readonly resolver: TwoWayResolver;
+  /** Every key that is not as agreed, once. Awaited. */
+  detect(run: string, sink: (rows: readonly ThreeWay[]) => Promise<void>): Promise<TwoWayFound>;
+}
+
+/** The pairs of a sync that keeps an archive, with their archives. */
+export interface OpenTwoWay {
+  readonly pairs: readonly Pair[];
+  readonly notCompared: readonly NotCompared[];
+  /** In the order of the pairs. */
+  readonly detections: readonly PairDetection[];
+  /** Takes down what both sides agree on. */
+  keep(pair: Pair, rows: readonly Following[], run: string): Promise<void>;
+}
+
+/** Which values of what was agreed are kept, by column. */
+const keptOf = (
+  pair: Pair,
+  policy: ConflictPolicy,
+  values: TwoWayInput['rules']['archiveValues'],
+): ((column: number) => 'value' | 'hash') => {
+  if (values === 'all') return () => 'value';
+  if (values === 'none') return () => 'hash';
+  const steps: readonly PolicyStep[] = [
+    ...policy.steps,
+    ...Object.values(policy.on).flatMap((s) => s ?? []),
+    ...Object.values(policy.columns).flatMap((c) => ('steps' in c ? c.steps : [])),
+  ];
+  // A function is shown what was agreed.
+  if (steps.some((s) => s.kind === 'function')) return () => 'value';
+  const summed = new Set(
+    steps.flatMap((s) => (s.kind === 'rules' ? s.rules : [])).flatMap((r) => (r.kind === 'take' ? [r.column] : [])),
+  );
+  return (i) => (summed.has(pair.columns[i]!.source.name) ? 'value' : 'hash');
+};
+
+export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
+  const { store, signal, rules } = o;
+  const { pairs, notCompared } = await alignAll(o);
+  const endpoints = { source: o.source, target: o.target };
+  const secret = await store.sharedSecret('archive', o);
+  const archives = new Map<Pair, PairArchive>();
+  const detections: PairDetection[] = [];
+  for (const pair of pairs) {
+    const writes = mayWrite(rules);
+    const policy = checkPolicy(pair, rules.policyOf(pair), { bothWays: writes.source });
+    const kept = keptOf(pair, policy, rules.archiveValues);
+    const archive = await openPairArchive({
+      archives: store.archives,
+      sync: o.sync,
+      pair,
+      endpoints,
+      kept,
+      secret,
+      signal,
+    });
+    archives.set(pair, archive);
+    const { onProgress } = o;
+    detections.push({
+      pair,
+      resolver: twoWayResolver({ pair, policy, writes, same: archive.cells.same }),
+      detect: (run, sink) =>
+        detectTwoWay({
+          pair,
+          endpoints,
+          clock: o.clock,
+          signal,
+          settleMs: o.settleMs,
+          archive,
+          run,
+          sink,
+          ...(onProgress === undefined ? {} : { onProgress }),
+        }),
+    });
+  }
+  return {
+    pairs,
+    notCompared,
+    detections,
+    keep: async (pair, rows, run) => {
+      const archive = archives.get(pair)!;
+      const random = (): bigint => randomSeed();
+      await keepAgreed({ pair, archive, run, at: o.clock.now(), endpoints, random, signal }, [rows]);
+    },
+  };
+};

@@ -1,0 +1,90 @@
+import type { Pair } from '../../model/pair.ts';
+import type { Json, Run } from '../../model/store.ts';
+import { checkPlanGuards } from '../apply.ts';
+import { asConfigured, pairsOfReport } from '../as-configured.ts';
+import { beginOf, type Ended, recorded } from '../recorded.ts';
+import { type Verification, verifyWritten } from '../verify-written.ts';
+import { anyChange, applySides, type SidesApplied } from './apply-sides.ts';
+import { bothSides, type TwoWayInput } from './context.ts';
+import { finishTwoWay, holdingSync } from './finish.ts';
+import { type Followed, followArchive } from './follow-archive.ts';
+import { openTwoWay } from './open.ts';
+import { planTwoWay, type TwoWayPlanned } from './plan.ts';
+import { type TwoWayReport, twoWayExit, twoWayReport } from './report.ts';
+import { turned } from './turned.ts';
+
+export interface TwoWaySyncInput extends TwoWayInput {
+  /** Asked with the sealed plans before anything is written; false: end without writing. */
+  confirm?(planned: TwoWayPlanned): Promise<boolean>;
+}
+
+export interface TwoWaySynced extends Ended {
+  readonly run: string;
+  readonly planned: TwoWayPlanned;
+  readonly applied: SidesApplied;
+  readonly verification: Verification;
+  readonly sync: TwoWayReport;
+}
+
+/** Reads every key that was written again from both sides. */
+const verifySides = async (o: TwoWayInput, applied: SidesApplied, pairs: readonly Pair[]): Promise<Verification> => {
+  const all = { verified: 0, unverified: 0, examples: [] as Verification['examples'][number][] };
+  for (const side of bothSides) {
+    const done = applied[side];
+    if (done === undefined) continue;
+    const { store, signal } = o;
+    const seen =
+      side === 'target'
+        ? { pairs, source: o.source, target: o.target }
+        : { pairs: pairs.map(turned), source: o.target, target: o.source };
+    const found = await verifyWritten({ store, signal, run: done.run, plan: done.plan, ...seen });
+    all.verified += found.verified;
+    all.unverified += found.unverified;
+    all.examples.push(...found.examples);
+  }
+  return { ...all, examples: all.examples.slice(0, 100) };
+};
+
+const noCounts: Followed = { agreed: 0, left: 0, refused: 0 };
+
+/**
+ * A sync that keeps an archive: compares both sides with what they last agreed on, settles by the declared rules what
+ * both did, writes to both sides under guards, and takes down what they agree on now.
+ */
+export const syncTwoWay = (o: TwoWaySyncInput): Promise<TwoWaySynced> =>
+  holdingSync(o, async () => {
+    const { store, clock } = o;
+    const two = await openTwoWay(o);
+    await finishTwoWay(o, two.pairs, two.keep);
+    return await recorded(store, clock, beginOf('sync', o), o, async (run: Run): Promise<TwoWaySynced> => {
+      const planned = await planTwoWay(o, run, two);
+      const { plans, pairs } = planned;
+      for (const side of bothSides) if (plans[side] !== undefined) checkPlanGuards(plans[side], undefined, 'sync');
+      const go = anyChange(plans) && ((await o.confirm?.(planned)) ?? true);
+      const applied = go ? await applySides(o, run, plans) : {};
+      const open = await store.twoWayRuns.get(run.id, o);
+      const declined = anyChange(plans) && !go;
+      const followed =
+        open === undefined
+          ? noCounts
+          : await followArchive({ store, signal: o.signal, keep: two.keep, at: clock.now() }, open, pairs);
+      const verification = await verifySides(o, applied, pairs);
+      const waiting = await store.conflicts.count({ sync: o.sync, states: ['pending'] }, o);
+      const sync = twoWayReport({ o, run: run.id, planned, applied, followed, verification, waiting });
+      const stopped = bothSides.map((side) => applied[side]?.result.stopped).find((s) => s !== undefined);
+      return {
+        run: run.id,
+        planned,
+        applied,
+        verification,
+        sync,
+        exit: stopped?.exit ?? (declined ? 2 : twoWayExit(sync)),
+        report: {
+          ...sync,
+          ...pairsOfReport(planned.report, sync),
+          ...asConfigured(o),
+        } as unknown as Json,
+        ...(stopped === undefined ? {} : { interrupted: stopped }),
+      };
+    });
+  });
