@@ -1,10 +1,10 @@
 import { type Mode, modes } from '../config/modes.ts';
 import { durationFlag } from '../config/units.ts';
-import { typeOfWord, typeWords } from '../copy/type-words.ts';
 import { closest } from '../lib/suggest.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Tolerance } from '../model/pair.ts';
 import type { ColumnType } from '../model/schema.ts';
+import { typeOfWord, typeWords } from '../model/type-words.ts';
 import type { Flags } from './context.ts';
 import { defaultLimit, type Format, formats } from './output/diff-output.ts';
 

@@ -34,6 +34,20 @@ const lookup = z
   })
   .describe('The value of a row of another table.');
 
+/** What a column becomes where a copy makes its table. */
+const columnType = z
+  .string({ error: 'expected a type such as bool, text(40) or timestamptz' })
+  .regex(typePattern, { error: 'expected a type such as bool, text(40) or timestamptz' });
+
+/** Types that a copy gives columns, of a whole sync: as its pairs say them one by one. */
+export const typesSchema = z
+  .record(z.string().regex(/^.+\..+$/, { error: 'expected table.column' }), columnType, {
+    error: 'expected types by table.column of the source',
+  })
+  .describe(
+    'Types that `copy` and `mode: migrate` give columns where they make a table, by table.column of the source. What is compared does not change.',
+  );
+
 /** Settings of a column that change its values. */
 export const columnSteps = {
   value: literal.describe('The same value in every row.').optional(),
@@ -42,6 +56,16 @@ export const columnSteps = {
     .describe('In lockstep.config.ts: a function of the row that gives the value; undefined keeps it.')
     .optional(),
   lookup: lookup.optional(),
+  from: z
+    .enum(['epoch_s', 'epoch_ms'], { error: 'expected epoch_s or epoch_ms' })
+    .describe(
+      'The source has the moment as a number: seconds (epoch_s) or milliseconds (epoch_ms) since 1970. It becomes the moment; a table that a copy makes gets a timestamptz.',
+    )
+    .optional(),
+  into: z
+    .enum(['epoch_s', 'epoch_ms'], { error: 'expected epoch_s or epoch_ms' })
+    .describe('The way back: the source has a moment, the target its number of seconds or milliseconds since 1970.')
+    .optional(),
   map: z
     .record(z.string(), literal, { error: 'expected { value: value }' })
     .describe('Value in the source: value in the target. NULL is not mapped.')
@@ -52,6 +76,11 @@ export const columnSteps = {
     .describe('Values that map does not name: kept as they are (default), or the row is invalid.')
     .optional(),
   default: scalar.describe('In place of NULL.').optional(),
+  type: columnType
+    .describe(
+      'The type that `copy` and `mode: migrate` give the column where they make its table; what is compared stays.',
+    )
+    .optional(),
   as: z
     .string({ error: 'expected a type such as int, text or decimal(10,2)' })
     .regex(typePattern, { error: 'expected a type such as int, text or decimal(10,2)' })

@@ -1,31 +1,13 @@
 import type { ColumnType } from '../model/schema.ts';
+import { typeOfWord } from '../model/type-words.ts';
 
-const names = 'bool|int|decimal|float|text|date|time|timestamp|instant|uuid|bytes|json';
+const names =
+  'bool|int|int16|int32|int64|decimal|float|float32|float64|text|date|time|timestamp|timestamptz|instant|uuid|bytes|json';
 
-/** A type as `as` names it. */
+/** A type as `as` and `type` name it. */
 export const typePattern = new RegExp(
-  `^(?:${names}|decimal\\([1-9]\\d{0,3}(?:, ?\\d{1,4})?\\)|text\\([1-9]\\d{0,7}\\))$`,
+  `^(?:${names}|decimal\\([1-9]\\d{0,3}(?:, ?\\d{1,4})?\\)|text\\([1-9]\\d{0,7}\\)|(?:time|timestamp|timestamptz|instant)\\([0-6]\\))$`,
 );
 
-/** The type that a text of `typePattern` means. */
-export const namedType = (text: string): ColumnType => {
-  const [name, a, b] = text.replace(')', '').split(/[(,]/);
-  switch (name) {
-    case 'int':
-      return { kind: 'int', bits: 64 };
-    case 'decimal':
-      return a === undefined ? { kind: 'decimal' } : { kind: 'decimal', precision: Number(a), scale: Number(b ?? 0) };
-    case 'float':
-      return { kind: 'float', bits: 64 };
-    case 'text':
-      return a === undefined ? { kind: 'text' } : { kind: 'text', maxLength: Number(a) };
-    case 'time':
-    case 'timestamp':
-    case 'instant':
-      return { kind: name, fraction: 6 };
-    case 'json':
-      return { kind: 'json', binary: true };
-    default:
-      return { kind: name as 'bool' | 'date' | 'uuid' | 'bytes' };
-  }
-};
+/** The type that a text of `typePattern` means; undefined: a decimal with more digits behind its point than it has. */
+export const namedType = (text: string): ColumnType | undefined => typeOfWord(text);

@@ -1,3 +1,4 @@
+import type { ColumnType } from '../model/schema.ts';
 import type { ColumnSettings, Literal, LookupSettings, RuleSettings, TransformSettings } from '../model/transform.ts';
 import type { ColumnSteps, Validation } from './column-schema.ts';
 import { namedType } from './column-type.ts';
@@ -13,7 +14,8 @@ const plainNumber = (n: number): string => {
   return /e/.test(text) ? n.toFixed(20).replace(/\.?0+$/, '') : text;
 };
 const textOf = (value: Scalar): string => (typeof value === 'number' ? plainNumber(value) : String(value));
-const literalOf = (value: Scalar | null): Literal => (value === null ? null : textOf(value));
+/** A value as it is written, as text. Null: SQL NULL. */
+export const literalOf = (value: Scalar | null): Literal => (value === null ? null : textOf(value));
 
 const lookupOf = (lookup: NonNullable<ColumnSteps['lookup']>): LookupSettings => ({
   endpoint: lookup.endpoint ?? 'source',
@@ -37,22 +39,41 @@ const unmappedOf = (steps: ColumnSteps, document: ConfigDocument, path: Path): P
   return unmapped === undefined ? {} : { unmapped };
 };
 
+/** A type by its word. Throws CONFIG for a decimal with more digits behind its point than it has. */
+export const typeAt = (word: string, document: ConfigDocument, path: Path): ColumnType => {
+  const type = namedType(word);
+  if (type !== undefined) return type;
+  throw configError(document, path, `${word} is no type: it has more digits behind its point than in all`);
+};
+
 /** Undefined: the column is compared as it is stored. */
 const columnOf = (steps: ColumnSteps, document: ConfigDocument, path: Path): ColumnSettings | undefined => {
-  const { value, expr, transform, lookup, map, default: fallback, as } = steps;
+  const { value, expr, transform, lookup, map, default: fallback, type } = steps;
+  if (steps.as !== undefined && type !== undefined)
+    throw configError(document, [...path, 'type'], '`as` and `type` answer the same question', {
+      of: 'key',
+      hint: 'Keep `as` to compare the column as that type, `type` to let a copy make it so.',
+    });
   const settings: ColumnSettings = {
     ...(value === undefined ? {} : { constant: { value: literalOf(value) } }),
     ...(expr === undefined ? {} : { expr }),
     ...(transform === undefined ? {} : { transform }),
     ...(lookup === undefined ? {} : { lookup: lookupOf(lookup) }),
+    ...(steps.from === undefined ? {} : { from: steps.from }),
+    ...(steps.into === undefined ? {} : { into: steps.into }),
     ...(map === undefined
       ? {}
       : { map: new Map(Object.entries(map).map(([from, to]) => [from, literalOf(to)] as const)) }),
     ...unmappedOf(steps, document, path),
     ...(fallback === undefined ? {} : { default: textOf(fallback) }),
-    ...(as === undefined ? {} : { as: { type: namedType(as), native: as } }),
   };
-  return Object.keys(settings).length === 0 ? undefined : settings;
+  const made = Object.keys(settings).length > 0;
+  const as = steps.as ?? (made ? type : undefined);
+  if (as === undefined) return made ? settings : undefined;
+  return {
+    ...settings,
+    as: { type: typeAt(as, document, [...path, steps.as === undefined ? 'type' : 'as']), native: as },
+  };
 };
 
 const ruleOf = (rule: Validation[string]): RuleSettings => ({

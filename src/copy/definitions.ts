@@ -202,7 +202,7 @@ const defineTable = (
   });
   const others = details.others.filter((other) => {
     if (same && other.again !== undefined) return true;
-    lost(other.kind, other.name, reasons[other.kind], other.definition);
+    lost(other.kind, other.name, other.reason ?? reasons[other.kind], other.definition);
     return false;
   });
   return {

@@ -82,8 +82,11 @@ export const partDrift = (
   const of = ` of ${definition.name}`;
   const { primaryKey } = definition;
   const uniques = target.uniques;
-  if (primaryKey && !uniques.some((u) => u.primary && sameNames(u.columns, primaryKey.columns)))
-    missing(`primary key${of}`);
+  // a table that has a primary key of its own keeps the rows apart by another key
+  const holdsKey = (columns: readonly string[]): boolean =>
+    uniques.some((u) => u.primary && sameNames(u.columns, columns)) ||
+    (uniques.some((u) => u.primary) && uniques.some((u) => u.total && sameSet(u.columns, columns)));
+  if (primaryKey && !holdsKey(primaryKey.columns)) missing(`primary key${of}`);
   for (const i of definition.indexes) {
     const there = i.unique
       ? uniques.some((u) => sameSet(u.columns, i.columns))

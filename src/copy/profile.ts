@@ -80,8 +80,9 @@ export const profiler = (source: Table, way: RowWay) => {
       const made = way.turn(row);
       if (!('reason' in made)) return;
       refusedRows += times;
-      const known = refused.get(made.column) ?? { count: 0, examples: [] };
-      refused.set(made.column, known);
+      const column = made.column ?? '(invalid rows)';
+      const known = refused.get(column) ?? { count: 0, examples: [] };
+      refused.set(column, known);
       known.count += times;
       if (known.examples.length < keptExamples) known.examples.push(refusedRow(way, row, made.reason, made.column));
     },

@@ -5,6 +5,7 @@ import type { SelectedColumn, Selection } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Batch, Cell, Row, Text } from '../model/row.ts';
 import { type Column, type ColumnType, type Table, type TableName, tableLabel } from '../model/schema.ts';
+import { rejectionOf } from '../model/transform.ts';
 
 /** How rows of a source table become rows of its target. */
 export interface RowWay {
@@ -12,7 +13,13 @@ export interface RowWay {
   /** Target columns in the order of the rows' cells. */
   readonly columns: readonly string[];
   /** The row as the target will have it; or why it cannot. */
-  readonly turn: (row: Row) => Row | { readonly reason: string; readonly column: string };
+  readonly turn: (row: Row) => Row | Misfit;
+}
+
+/** Why a row cannot be in the target; the column, where it is one. */
+export interface Misfit {
+  readonly reason: string;
+  readonly column?: string;
 }
 
 /** A row that is not in the target, and why. */
@@ -95,7 +102,9 @@ export const rowWay = (source: Table, target: Table, key: readonly string[], sam
   const sure = ordered.map((c, i) =>
     sameEngine && c.source.native === c.target.native ? () => true : surely(columns[i]!.as, c.target),
   );
-  const turn = (row: Row): Row | { readonly reason: string; readonly column: string } => {
+  const turn = (row: Row): Row | Misfit => {
+    const rejected = key.length > 0 ? rejectionOf(row, ordered.length) : undefined;
+    if (rejected !== undefined) return { reason: rejected.reasons.join('; ') };
     let out: Cell[] | undefined;
     for (let i = 0; i < ordered.length; i++) {
       const cell = row[i]!;
@@ -134,7 +143,7 @@ export const refusedRow = (way: RowWay, row: Row, reason: string, column?: strin
 export async function* turned(
   way: RowWay,
   batches: AsyncIterable<Batch<Row>>,
-  refused: (row: Row, reason: string, column: string, times: number) => void,
+  refused: (row: Row, reason: string, column: string | undefined, times: number) => void,
 ): AsyncGenerator<Batch<Row>, void, undefined> {
   const keyless = way.selection.keyWidth === 0;
   const width = way.columns.length;

@@ -2,7 +2,7 @@ import { closest } from '../lib/suggest.ts';
 import { commonType } from '../model/canon/common.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { ColumnPair, NotCompared, Pair, Tolerance } from '../model/pair.ts';
-import { type Column, type Table, tableLabel } from '../model/schema.ts';
+import { type Column, type ColumnType, type Table, tableLabel } from '../model/schema.ts';
 import type { TransformSettings } from '../model/transform.ts';
 import type { Sides } from './context.ts';
 import { chooseKey, type MatchedColumn } from './key.ts';
@@ -19,6 +19,8 @@ export interface PairOptions {
   readonly map?: Readonly<Record<string, string>>;
   readonly filter?: { readonly source?: string; readonly target?: string };
   readonly tolerances?: Readonly<Record<string, Tolerance>>;
+  /** What a copy makes of source columns; nothing that is compared. */
+  readonly types?: Readonly<Record<string, ColumnType>>;
   /** What is done with source rows before they are compared: `align` is given the table as it is afterwards. */
   readonly transform?: TransformSettings;
 }

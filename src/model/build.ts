@@ -58,6 +58,8 @@ export interface OtherPart {
   readonly definition?: string;
   /** The statement that makes it again on an engine of the same kind, with `{table}` for the table. */
   readonly again?: string;
+  /** Why it is not made again, where that does not lie in its kind: the end of a sentence. */
+  readonly reason?: string;
 }
 
 /** What a table is made of beyond what comparing needs (`Table`). */

@@ -1,4 +1,4 @@
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint, Reader } from './endpoint.ts';
 import type { Cell, Key, Row, Text } from './row.ts';
 import type { Column, ColumnType, Table } from './schema.ts';
 
@@ -19,12 +19,19 @@ export interface LookupSettings {
   readonly missing: 'quarantine' | 'null';
 }
 
-/** How one column is made, step by step: a value, then `map`, then `default`, then `as`. */
+/** How a moment is kept as a number: seconds or milliseconds since 1970-01-01 UTC. */
+export type Epoch = 'epoch_s' | 'epoch_ms';
+
+/** How one column is made, step by step: a value, then `from` or `into`, then `map`, then `default`, then `as`. */
 export interface ColumnSettings {
   readonly constant?: { readonly value: Literal };
   readonly expr?: string;
   readonly transform?: RowFunction;
   readonly lookup?: LookupSettings;
+  /** The value is such a number, and becomes the moment. */
+  readonly from?: Epoch;
+  /** The value is a moment, and becomes such a number. */
+  readonly into?: Epoch;
   /** Text of the value -> value. */
   readonly map?: ReadonlyMap<string, Literal>;
   /** What becomes of a value that `map` does not name. Default `keep`. NULL is never mapped. */
@@ -69,6 +76,8 @@ export interface PairTransform {
    * and its key is there. `target` is where some look-ups are made.
    */
   reading(source: Endpoint, target: Endpoint): Endpoint;
+  /** The same for one snapshot that is open; closing what it gives leaves `reader` open. */
+  over(reader: Reader, source: Endpoint, target: Endpoint): Reader;
   /** What is done, for people: `status: map · total: expr`. */
   readonly description: string;
   /** All that decides what becomes of a row, as text: two of the same do the same, as far as the text of a function tells. */

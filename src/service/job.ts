@@ -126,6 +126,7 @@ const requestOf = (pair: PairEntry): PairRequest => ({
   map: pair.map,
   tolerances: pair.tolerances,
   ...(pair.where === undefined ? {} : { filter: pair.where }),
+  ...(pair.types === undefined ? {} : { types: pair.types }),
   ...(pair.transform === undefined ? {} : { transform: pair.transform }),
 });
 

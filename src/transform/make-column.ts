@@ -4,6 +4,7 @@ import type { Cell, Text } from '../model/row.ts';
 import type { Column, ColumnType, Table } from '../model/schema.ts';
 import type { ColumnSettings, Literal, RuleSettings } from '../model/transform.ts';
 import { readable } from './columns.ts';
+import { epochMoment, epochOfMoment, momentOfEpoch } from './epoch.ts';
 import { compileExpression } from './expression.ts';
 import type { Lookup } from './lookup.ts';
 import { cast, cellOf, Invalid, quoted, toPlain, toValue } from './value.ts';
@@ -182,6 +183,15 @@ const mapIsOneWay = ({ map, unmapped }: ColumnSettings, rule: RuleSettings | und
   return clash === undefined ? undefined : `'${clash}' is kept where it is stored and also what another value becomes`;
 };
 
+/** The moment that a number stands for, or the number that stands for a moment, where that is declared. */
+const counted = ({ from, into }: ColumnSettings, name: string): ((made: Made) => Made) => {
+  if (from !== undefined)
+    return ({ cell, type }) => ({ cell: momentOfEpoch(cell, name, type, from), type: epochMoment });
+  if (into !== undefined)
+    return ({ cell, type }) => ({ cell: epochOfMoment(cell, name, type, into), type: { kind: 'decimal' } });
+  return (made) => made;
+};
+
 /** Compiles the steps of one column. Throws CONFIG or COLUMN_NOT_FOUND. */
 export const makeColumn = (o: {
   /** As the pair names it: the stored column it replaces, or a new one. */
@@ -204,11 +214,19 @@ export const makeColumn = (o: {
     });
   }
   const column: Column = { name, type: as.type, native: as.native, nullable: true };
-  const toMapped = mapped(settings, name, origin.type);
+  const { from, into } = settings;
+  if (from !== undefined && into !== undefined)
+    throw new LockstepError('CONFIG', `${where}: from and into are each other’s way back`, {
+      hint: 'Keep from where the source has the number, into where the target has it.',
+    });
+  const toCounted = counted(settings, name);
+  const toMapped = mapped(settings, name, from ? epochMoment : into ? { kind: 'decimal' } : origin.type);
   const fallback = settings.default;
   const strict = settings.as !== undefined;
   const how = [
     origin.how,
+    from && `from ${from}`,
+    into && `into ${into}`,
     settings.map && 'map',
     fallback === undefined ? undefined : 'default',
     settings.as && `as ${settings.as.native}`,
@@ -217,14 +235,16 @@ export const makeColumn = (o: {
     origin.oneWay ??
     mapIsOneWay(settings, o.rule) ??
     (fallback === undefined ? undefined : `NULL becomes '${fallback}'`) ??
-    (stored && settings.as && stored.type.kind !== settings.as.type.kind ? 'it is cast to another type' : undefined);
+    (stored && settings.as && !from && !into && stored.type.kind !== settings.as.type.kind
+      ? 'it is cast to another type'
+      : undefined);
   return {
     column,
     inputs: origin.inputs,
     named: origin.named ?? origin.inputs,
     ...(origin.lookup ? { lookup: origin.lookup } : {}),
     make: (row) => {
-      const made = toMapped(origin.read(row));
+      const made = toMapped(toCounted(origin.read(row)));
       const { cell, type } =
         made.cell === null && fallback !== undefined ? { cell: fallback as Text, type: text } : made;
       return cast(cell, type, column, strict);

@@ -64,11 +64,15 @@ const planOf = (selection: Selection, program: Program): ReadPlan => {
   return { stored: { ...from, columns, keyWidth }, place, cells, keyMade };
 };
 
-/** A reader of the stored tables that shows one of them transformed; others are read as they are. */
+/**
+ * A reader of the stored tables that shows one of them transformed; others are read as they are. `lent`: the reader is
+ * somebody else's to close.
+ */
 export const transformedReader = (
   inner: Reader,
   program: Program,
   endpoints: { readonly source: Endpoint; readonly target: Endpoint },
+  lent = false,
 ): Reader => {
   const { raw, made, checks } = program;
   const label = tableLabel(raw);
@@ -201,7 +205,7 @@ export const transformedReader = (
       const open = [...lookups.values(), ...sorted.values()];
       const closed = await Promise.allSettled([
         ...open.map((x) => x[Symbol.asyncDispose]()),
-        inner[Symbol.asyncDispose](),
+        ...(lent ? [] : [inner[Symbol.asyncDispose]()]),
       ]);
       for (const one of closed) if (one.status === 'rejected') throw one.reason;
     },

@@ -164,5 +164,6 @@ const transformOf = (program: Program, settings: TransformSettings): PairTransfo
       snapshot: async (o) => transformedReader(await source.snapshot(o), program, { source, target }),
       [Symbol.asyncDispose]: async () => {},
     }),
+    over: (reader, source, target) => transformedReader(reader, program, { source, target }, true),
   };
 };

@@ -52,8 +52,8 @@ export interface Certificate {
   readonly source: Omit<EndpointFacts, 'fingerprint'>;
   readonly target: Omit<EndpointFacts, 'fingerprint'>;
   readonly coverage: { readonly complete: boolean; readonly not_compared: readonly NotCompared[] };
-  /** Differences that were declared not to count: none, a copy is exact. */
-  readonly tolerances: Readonly<Record<string, never>>;
+  /** Differences that were declared not to count, by `table.column`: how many there were. None where no pair says so. */
+  readonly tolerances: Readonly<Record<string, number>>;
   readonly tables: readonly CertifiedTable[];
   /** Rows that the target could not hold exactly: counts, and the first of them. */
   readonly refused: readonly {
@@ -152,7 +152,11 @@ export const certificateOf = (x: {
       complete: x.report.coverage.complete && x.notCopied.length === 0,
       not_compared: [...x.notCopied, ...x.report.coverage.not_compared],
     },
-    tolerances: {},
+    tolerances: Object.fromEntries(
+      x.report.pairs.flatMap((p) =>
+        Object.entries(p.tolerated).map(([name, n]) => [`${p.source}.${name}`, n] as const),
+      ),
+    ),
     tables,
     refused,
     schema: { agrees: x.drift.length === 0, differences: x.drift },

@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { Progress } from '../model/report.ts';
 import type { EndpointFacts, Store } from '../model/store.ts';
+import type { CompareOptions } from './compare.ts';
 import type { CopyRequest, PlannedTable } from './copy-plan.ts';
 import type { Asked } from './recorded.ts';
 
@@ -11,6 +12,8 @@ export interface CopyInput extends Asked, CopyRequest {
   readonly target: Endpoint;
   readonly facts: { readonly source: EndpointFacts; readonly target: EndpointFacts };
   readonly sync: string | null;
+  /** What becomes of tables that no pair names and nobody left out; see `CompareOptions`. */
+  readonly otherTables?: CompareOptions['otherTables'];
   readonly settleMs: number;
   readonly clock: Clock;
   /** Random per run, 0 <= seed < 2^64. */

@@ -7,13 +7,19 @@ import type { Cancel, Endpoint, Writer } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { NotCompared } from '../model/pair.ts';
 import { type ColumnType, type Schema, type Table, type TableName, tableLabel } from '../model/schema.ts';
+import type { PairRequest } from './compare.ts';
+import { excludedTables } from './left-out.ts';
 
 /** Tables to copy, by the names the user gave; absent: all of the source's default schemas. */
 export interface CopyRequest {
   readonly tables?: readonly { readonly source: string; readonly target?: string }[];
+  /** Instead of `tables`: those of these pairs, each as its pair says. */
+  readonly pairs?: readonly PairRequest[];
   readonly excludeTables: readonly string[];
   /** Declared types by `table.column` of the source. */
   readonly types: ReadonlyMap<string, ColumnType>;
+  /** false: no row is looked at to find how wide decimals have to be. */
+  readonly observe?: false;
 }
 
 export interface PlannedTable extends CopyTable, Defined {
@@ -87,19 +93,22 @@ export const planCopy = async (
   readonly schema: Schema;
 }> => {
   const from = await source.inspect(o);
-  const schemas = [...new Set(from.tables.flatMap((t) => t.schema ?? []))];
+  const asLabels = (request.tables ?? []).flatMap((t) => (t.target?.includes('.') ? [t.target.split('.')[0]!] : []));
+  const schemas = [...new Set([...from.tables.flatMap((t) => t.schema ?? []), ...asLabels])];
   const into = await target.inspect({ ...o, schemas });
-  const excluded = new Set(request.excludeTables.map((name) => findTable(from, name, source.name)));
+  const excluded = excludedTables(from, into, request.excludeTables, { source: source.name, target: target.name });
   const asked = request.tables?.map((t) => ({ table: findTable(from, t.source, source.name), as: t.target }));
   const wanted = (asked ?? from.tables.map((table) => ({ table, as: undefined }))).filter(
     (t) => !excluded.has(t.table),
   );
-  const leftOut: LeftOut[] = [...excluded].map((table) => ({
-    table: tableLabel(table),
-    kind: 'table',
-    name: tableLabel(table),
-    reason: 'left out by name',
-  }));
+  const leftOut: LeftOut[] = [...excluded]
+    .filter((t) => from.tables.includes(t))
+    .map((table) => ({
+      table: tableLabel(table),
+      kind: 'table',
+      name: tableLabel(table),
+      reason: 'left out by name',
+    }));
   const chosen = wanted.filter(({ table }) => {
     if (table.kind !== 'view') return true;
     leftOut.push({
@@ -136,7 +145,7 @@ export const planCopy = async (
       );
   const types = new Map(request.types);
   const widest = target.builder.widestDecimal;
-  if (widest !== undefined && source.engine !== target.engine) {
+  if (widest !== undefined && request.observe !== false && source.engine !== target.engine) {
     await using reader = await source.snapshot(o);
     for (const [column, type] of await observedDecimals(reader, tables, widest, tableLabel, o))
       if (!types.has(column)) types.set(column, type);

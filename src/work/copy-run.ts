@@ -20,6 +20,8 @@ export interface CopyCheckpoint {
   /** By step. */
   readonly refused: Readonly<Record<string, RefusedStep>>;
   readonly leftOut: readonly LeftOut[];
+  /** The run whose marks the steps bear in the target, where it is an earlier one that this run goes on with. */
+  readonly marks?: string;
 }
 
 const empty: CopyCheckpoint = { made: [], steps: {}, refused: {}, leftOut: [] };
