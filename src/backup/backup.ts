@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { newId, randomSeed } from '../lib/ids.ts';
-import type { Dumping, DumpProof, TableSum } from '../model/dump.ts';
+import type { Dumping, DumpProof, OpenDump, TableSum } from '../model/dump.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { type BackupKeys, type Contents, keysOf, type Manifest, openManifest, sealJson } from './manifest.ts';
@@ -12,8 +12,38 @@ import { noteVerified, placeFile, shelve } from './shelf.ts';
 const contentsFile = 'contents.json.zst';
 const tableFile = (at: number): string => `table-${String(at + 1).padStart(5, '0')}.copy.zst`;
 
+/** Of the database's own tool. */
+const archiveFile = 'database.dump.zst';
+
 const one = async function* (bytes: Buffer): AsyncGenerator<Buffer, void, undefined> {
   yield bytes;
+};
+
+interface Archived {
+  readonly file?: BackupFile;
+  readonly tool?: string;
+  readonly notCarried?: readonly string[];
+  /** Why there is none. */
+  readonly note?: string;
+}
+
+/** The archive of the database's own tool, else why there is none: then the backup is our own. */
+const archived = async (
+  dump: OpenDump,
+  write: (source: AsyncIterable<Buffer>) => Promise<BackupFile>,
+  o: Cancel,
+): Promise<Archived> => {
+  const archive = await dump.archive(o);
+  if ('unable' in archive) return { note: archive.unable };
+  const { tool, notCarried } = archive;
+  try {
+    return { file: await write(archive.read(o)), tool, notCarried };
+  } catch (error) {
+    o.signal.throwIfAborted();
+    // What the disk says is no fault of the tool.
+    if (!(error instanceof LockstepError) || !['DATABASE', 'PRIVILEGE'].includes(error.code)) throw error;
+    return { note: error.message };
+  }
 };
 
 /** Copies a database into a new folder of `directory`, with digests that the database makes in the same snapshot. */
@@ -25,6 +55,8 @@ export const createBackup = (
     readonly schemas?: readonly string[];
     /** Encrypts it. */
     readonly secret: string | undefined;
+    /** By the database's own tool, where there is one that can. */
+    readonly native?: boolean;
     readonly clock: Clock;
     /** Of Lockstep. */
     readonly version: string;
@@ -47,9 +79,11 @@ export const createBackup = (
     const seed = BigInt.asIntN(64, randomSeed()).toString();
     const files: BackupFile[] = [];
     const sums: TableSum[] = [];
+    const native: Archived = o.native ? await archived(dump, (source) => write(archiveFile, source), o) : {};
+    if (native.file !== undefined) files.push(native.file);
     for (const [i, table] of contents.tables.entries()) {
       o.onTable?.(table.name);
-      files.push(await write(tableFile(i), dump.rows(table, o)));
+      if (native.file === undefined) files.push(await write(tableFile(i), dump.rows(table, o)));
       sums.push(await dump.sum(table, seed, o));
     }
     const whole: Contents = { dump: contents, proof: { seed, sums } };
@@ -65,7 +99,9 @@ export const createBackup = (
       tables: contents.tables.length,
       rows: sums.reduce((n, s) => n + s.rows, 0),
       bytes: files.reduce((n, f) => n + f.bytes, 0),
-      notCarried: contents.notCarried,
+      tool: native.tool ?? 'lockstep',
+      ...(native.note === undefined ? {} : { note: native.note }),
+      notCarried: native.notCarried ?? contents.notCarried,
       files,
       encryption: keys === undefined ? null : { salt, check: keys.check },
     };
@@ -121,7 +157,12 @@ export const openBackup = async (folder: string, secret: string | undefined, o: 
         const name = tableFile(at);
         return readSealed(join(folder, name), fileOf(manifest, folder, name), keys?.file(name), c);
       };
-      await into.restore(contents.dump, rows, contents.proof, c);
+      const archive = manifest.files.find((f) => f.name === archiveFile);
+      if (archive === undefined) await into.restore(contents.dump, rows, contents.proof, c);
+      else {
+        const source = readSealed(join(folder, archiveFile), archive, keys?.file(archiveFile), c);
+        await into.restoreArchive!(contents.dump, source, contents.proof, c);
+      }
       return contents.proof;
     },
   };

@@ -21,8 +21,12 @@ export interface Manifest {
   readonly tables: number;
   readonly rows: number;
   readonly bytes: number;
+  /** What made it: `lockstep`, or e.g. `pg_dump 18.4`. */
+  readonly tool: string;
+  /** Why it is not the database's own tool. */
+  readonly note?: string;
   readonly notCarried: readonly string[];
-  /** The first one is what the database is made of; then one per table. */
+  /** The first one is what the database is made of; then one per table, or the archive of the database's own tool. */
   readonly files: readonly BackupFile[];
   readonly encryption: { readonly salt: string; readonly check: string } | null;
 }

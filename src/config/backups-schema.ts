@@ -44,13 +44,18 @@ export const backupsSchema = z
           'Secret that they are encrypted with, by ${env:…} or ${file:…}. Without it they are not. Keep it elsewhere, too.',
         )
         .optional(),
+      pg_dump: flag
+        .describe(
+          'By `pg_dump` where one is there that is new enough for the server. Default true; false: always our own.',
+        )
+        .optional(),
       scratch: text
         .describe(
           'Endpoint (writable) on whose server backups are restored to prove them. Default: the database’s own server when its endpoint is writable, else that of the control store.',
         )
         .optional(),
     },
-    { error: 'expected { directory, databases, control, schedule, keep, key, scratch }' },
+    { error: 'expected { directory, databases, control, schedule, keep, key, pg_dump, scratch }' },
   )
   .describe('Backups, made and proved: see docs/guide/backups.md.');
 

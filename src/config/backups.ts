@@ -15,6 +15,8 @@ export interface BackupSettings {
   /** Undefined: only when asked for. */
   readonly schedule: ScheduleRule | undefined;
   readonly keep: { readonly last: number; readonly forMs: number };
+  /** By `pg_dump`, where one is there that is new enough for the server. */
+  readonly pgDump: boolean;
   /** The secret that they are encrypted with; undefined: they are not. Looked up when called. */
   key(): string | undefined;
   /** The endpoint on whose server they are restored for the proof. */
@@ -56,6 +58,7 @@ export const backupsOf = (
               wrong: (at, what, hint) =>
                 read.wrong(['schedule', ...(at === undefined ? [] : [at])], what, hint) as Error,
             }),
+    pgDump: written.pg_dump === undefined ? true : read.flag(written.pg_dump, ['pg_dump']),
     keep: {
       last: keep?.last === undefined ? 7 : read.number(keep.last, ['keep', 'last'], 1),
       forMs: keep?.for === undefined ? 0 : read.duration(keep.for, ['keep', 'for']),

@@ -39,9 +39,20 @@ export interface TableSum {
   readonly sum: string;
 }
 
+/** What the database's own tool writes of the same snapshot, in its own form. */
+export interface DumpArchive {
+  /** e.g. `pg_dump 18.4`. */
+  readonly tool: string;
+  /** What is there and is not carried. */
+  readonly notCarried: readonly string[];
+  read(o: Cancel): AsyncIterable<Buffer>;
+}
+
 /** One consistent snapshot of a database. Calls must not overlap. */
 export interface OpenDump extends AsyncDisposable {
   readonly contents: DumpContents;
+  /** By the database's own tool, where there is one that can; else why not. */
+  archive(o: Cancel): Promise<DumpArchive | { readonly unable: string }>;
   /** The rows as the engine's portable text. */
   rows(table: DumpTable, o: Cancel): AsyncIterable<Buffer>;
   /** Computed by the database, in the same snapshot. `seed`: 64 bits, decimal. */
@@ -74,6 +85,11 @@ export interface Dumping {
     proof: DumpProof,
     o: Cancel,
   ): Promise<void>;
+  /**
+   * The same from an archive. The tool commits what it made before the rows can be compared: BACKUP leaves a database
+   * that is to be dropped. USAGE where the tool is missing.
+   */
+  restoreArchive?(contents: DumpContents, archive: AsyncIterable<Buffer>, proof: DumpProof, o: Cancel): Promise<void>;
   /** A new empty database on this server. PRIVILEGE when the account may make none. Absent: read-only. */
   scratch?(name: string, like: DumpContents, o: Cancel): Promise<ScratchDatabase>;
 }

@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Dumping } from '../model/dump.ts';
 import type { Cancel, Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Log } from '../telemetry/log.ts';
 import { connectSide, type Doors } from './connect.ts';
 import type { Side } from './side.ts';
 
@@ -19,6 +20,8 @@ export interface BackupWorld {
   readonly version: string;
   /** An endpoint of the configuration. */
   open(name: string, o: Cancel & { readonly writable: boolean }): Promise<Endpoint>;
+  /** Absent: nothing is logged. */
+  readonly log?: Pick<Log, 'info'>;
   /** Addresses of the control store's server: one of them takes writes. */
   controlUrls(): Promise<readonly string[]>;
 }
@@ -125,8 +128,15 @@ const makeOne = async (
     database,
     ...(database === controlBackup ? { schemas: controlSchemas } : {}),
     secret: settings.key(),
+    native: settings.pgDump,
     clock: w.clock,
     version: w.version,
+  });
+  w.log?.info('backup made', {
+    backup: made.id,
+    database,
+    tool: made.tool,
+    ...(made.note === undefined ? {} : { note: made.note }),
   });
   await prove(w, await findBackup(settings.directory, made.id), database, o);
   const all = (await listBackups(settings.directory)).filter((b) => b.manifest?.database === database);
@@ -170,6 +180,8 @@ export const madeReport = (made: readonly MadeBackup[]) => ({
     rows: m.rows,
     bytes: m.bytes,
     encrypted: m.encryption !== null,
+    tool: m.tool,
+    note: m.note ?? null,
     verified: true,
     not_carried: m.notCarried,
     dropped,

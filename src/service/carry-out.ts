@@ -177,6 +177,7 @@ export const carryOut = (o: {
         run,
         store: guarded,
         onProgress: phases.tick,
+        log,
       });
     } catch (caught) {
       error = caught;

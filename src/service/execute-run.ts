@@ -7,6 +7,7 @@ import type { Progress } from '../model/report.ts';
 import type { RunRequest } from '../model/service.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import type { EndpointFacts, Json, Run, Store } from '../model/store.ts';
+import type { Log } from '../telemetry/log.ts';
 import { type ApplyWork, apply, findPlan } from '../work/apply.ts';
 import { assess } from '../work/assess.ts';
 import { compareExit } from '../work/compare-exit.ts';
@@ -45,6 +46,7 @@ export interface RunWork extends Cancel {
   /** Aborted: finish the batch in hand, save, end. */
   readonly stop: AbortSignal;
   onProgress(progress: Progress): void;
+  readonly log?: Pick<Log, 'info'>;
 }
 
 type Kind<K extends RunRequest['kind']> = Extract<RunRequest, { readonly kind: K }>;
@@ -301,6 +303,7 @@ const backedUp = async (w: RunWorld, x: RunWork, request: Kind<'backup'>): Promi
     const made = await makeBackups(
       {
         ...w,
+        ...(x.log === undefined ? {} : { log: x.log }),
         open: (name, o) => endpoints.open(name, { ...o, correlation: x.run.correlation }),
         controlUrls: async () => (await controlUrls?.()) ?? [],
       },

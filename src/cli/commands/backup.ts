@@ -77,7 +77,7 @@ const create = async (w: Work, what: string): Promise<number> => {
       const left = b.not_carried.length === 0 ? '' : `; not carried: ${b.not_carried.join(', ')}`;
       const dropped = b.dropped.length === 0 ? '' : `; dropped ${b.dropped.join(', ')}`;
       await context.out.write(
-        `  ✓ ${b.database}: ${b.id}, ${tables(b.tables)}, ${grouped(b.rows)} rows, ${grouped(b.bytes)} bytes${b.encrypted ? ', encrypted' : ''}; restored and compared${left}${dropped}\n`,
+        `  ✓ ${b.database}: ${b.id}, ${tables(b.tables)}, ${grouped(b.rows)} rows, ${grouped(b.bytes)} bytes${b.encrypted ? ', encrypted' : ''}${b.tool === 'lockstep' ? '' : `, by ${b.tool}`}; restored and compared${left}${dropped}\n`,
       );
     }
   return exitCodes.ok;

@@ -15,6 +15,8 @@ export const backupJson = ({ id, manifest: m, verified, problem }: Shelved): Rec
   rows: m?.rows ?? null,
   bytes: m?.bytes ?? null,
   encrypted: m === undefined ? null : m.encryption !== null,
+  tool: m?.tool ?? null,
+  note: m?.note ?? null,
   not_carried: m?.notCarried ?? [],
   verified: verified === undefined ? null : utc(verified),
   problem: problem ?? null,

@@ -1,10 +1,13 @@
-import type { DumpContents, DumpProof, DumpTable, OpenDump, TableSum } from '../../model/dump.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { DumpArchive, DumpContents, DumpProof, DumpTable, OpenDump, TableSum } from '../../model/dump.ts';
+import type { Cancel, Unable } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { RowSink } from './copy-out.ts';
 import { CopyStream } from './copy-stream.ts';
 import { keptByExtensions, refuseOutsideHeirs } from './dump-gaps.ts';
 import { notCarriedOf, occupants, schemasOf, statementsOf } from './dump-statements.ts';
+import { type PgPlace, readArchive, writeArchive } from './pg-archive.ts';
+import { findPgTools } from './pg-tools.ts';
+import { behindPooler } from './pooler.ts';
 import type { Session, StatementOptions } from './session.ts';
 
 /** Names are written in full, whatever the user's search path is; a long statement is no mistake. */
@@ -46,6 +49,30 @@ const messages = async function* (pieces: AsyncIterable<Buffer>): AsyncGenerator
 
 const listed = (table: DumpTable): string => (table.columns.length === 0 ? '' : ` (${table.columns.join(', ')})`);
 
+/** An archive of the snapshot that `session` has begun: by tools that are new enough for the server. */
+const archiveOf = async (
+  session: Session,
+  x: { readonly place: PgPlace; readonly version: string; readonly folders?: readonly string[] },
+  what: { readonly schemas?: readonly string[]; readonly notCarried: readonly string[] },
+  o: Cancel,
+): Promise<DumpArchive | Unable> => {
+  const at = { signal: o.signal, doing: 'sharing the snapshot with pg_dump' };
+  const tools = await findPgTools(majorOf(x.version), x.folders);
+  if ('unable' in tools) return tools;
+  if (await behindPooler(session, at)) return { unable: 'a pooler stands between here and the server' };
+  const [row] = await session.query('select pg_catalog.pg_export_snapshot()', undefined, at);
+  const snapshot = row![0]!;
+  const { schemas } = what;
+  return {
+    tool: `pg_dump ${tools.version}`,
+    notCarried: what.notCarried,
+    read: (c) => readArchive(x.place, tools.dump, { snapshot, ...(schemas === undefined ? {} : { schemas }) }, c),
+  };
+};
+
+/** Of `PostgreSQL 18.4`. */
+const majorOf = (version: string): number => Number(/\d+/.exec(version)?.[0] ?? Number.POSITIVE_INFINITY);
+
 const whole = '"lockstep whole row"';
 const sumOf = async (session: Session, table: DumpTable, seed: string, o: StatementOptions): Promise<TableSum> => {
   // record_out is exact for every type: floats with all digits, bytes in hex, times in UTC (see Session.begin)
@@ -63,7 +90,7 @@ const sumOf = async (session: Session, table: DumpTable, seed: string, o: Statem
 /** Begins a snapshot in `session` and reads what the database is made of; `release` is called when the dump is disposed of. */
 export const openDump = async (
   session: Session,
-  version: string,
+  x: { readonly place: PgPlace; readonly version: string; readonly folders?: readonly string[] },
   o: Cancel & { readonly schemas?: readonly string[] },
   release: () => Promise<void>,
 ): Promise<OpenDump> => {
@@ -130,19 +157,22 @@ export const openDump = async (
     const [row] = await session.query(`select last_value::text, is_called::text from ${name}`, undefined, at);
     sequences.push({ name: name!, last: row![0]!, called: row![1] === 'true' });
   }
+  const elsewhere = await keptByExtensions(session, o.schemas, at);
   const contents: DumpContents = {
     engine: 'postgres',
-    version,
+    version: x.version,
     encoding: server![0]!,
     collate: server![1]!,
     ctype: server![2]!,
     statements: await statementsOf(session, schemas, at),
     tables,
     sequences,
-    notCarried: [...(await notCarriedOf(session, schemas, at)), ...(await keptByExtensions(session, o.schemas, at))],
+    notCarried: [...(await notCarriedOf(session, schemas, at)), ...elsewhere],
   };
   return {
     contents,
+    archive: (c) =>
+      archiveOf(session, x, { notCarried: elsewhere, ...(o.schemas === undefined ? {} : { schemas: o.schemas }) }, c),
     rows: (table, c) =>
       session.copy(`copy ${table.name}${listed(table)} to stdout`, lines(), { ...c, doing: `copying ${table.name}` }),
     sum: (table, seed, c) => sumOf(session, table, seed, { ...c, doing: `digesting ${table.name}` }),
@@ -177,6 +207,65 @@ const makeAll = async (
   }
 };
 
+const mustBeEmpty = async (session: Session, at: StatementOptions): Promise<void> => {
+  const { name } = session.context;
+  const there = await session.query(occupants, [await schemasOf(session, undefined, at)], at);
+  if (there.length > 0)
+    throw new LockstepError('CONFLICT', `${name} is not empty: it has ${there.map((r) => r[0]).join(', ')}`, {
+      hint: 'A backup is restored into an empty database only. Create one, and name it after the backup.',
+      side: name,
+    });
+};
+
+/** Throws BACKUP when tables are not what was backed up. */
+const compareWith = async (
+  session: Session,
+  contents: DumpContents,
+  proof: DumpProof,
+  kept: string,
+  at: StatementOptions,
+): Promise<void> => {
+  const wrong: string[] = [];
+  for (const [i, table] of contents.tables.entries()) {
+    const [is, was] = [await sumOf(session, table, proof.seed, at), proof.sums[i]];
+    if (was === undefined || is.rows !== was.rows || is.sum !== was.sum)
+      wrong.push(`${table.name}: ${is.rows} rows with digest ${is.sum}, backed up ${was?.rows} with ${was?.sum}`);
+  }
+  if (wrong.length === 0) return;
+  throw new LockstepError('BACKUP', `${wrong.length} of ${contents.tables.length} tables are not what was backed up`, {
+    details: wrong.slice(0, 10),
+    hint: `${kept} Use another backup: lockstep backup list`,
+    side: session.context.name,
+  });
+};
+
+/** Restores an archive into the empty database of `session`, and compares; see `Dumping.restoreArchive`. */
+export const restoreArchive = async (
+  session: Session,
+  x: { readonly place: PgPlace; readonly version: string; readonly folders?: readonly string[] },
+  contents: DumpContents,
+  archive: AsyncIterable<Buffer>,
+  proof: DumpProof,
+  o: Cancel,
+): Promise<void> => {
+  const at: StatementOptions = { signal: o.signal, doing: 'restoring' };
+  const tools = await findPgTools(Math.max(majorOf(contents.version), majorOf(x.version)), x.folders);
+  if ('unable' in tools)
+    throw new LockstepError('USAGE', `this backup was made by pg_dump, and takes pg_restore: ${tools.unable}`, {
+      hint: `Install the client programs of PostgreSQL ${majorOf(contents.version)} or newer.`,
+    });
+  await session.begin('read', at);
+  await session.query(settings, undefined, at);
+  await mustBeEmpty(session, at);
+  await session.query('rollback', undefined, at);
+  const { config } = session.context;
+  await writeArchive({ ...x.place, config }, tools.restore, archive, o);
+  await session.begin('read', at);
+  await session.query(settings, undefined, at);
+  await compareWith(session, contents, proof, 'Drop the database that it was restored into.', at);
+  await session.query('commit', undefined, at);
+};
+
 /** Makes a dump again in the empty database of `session`, in one transaction; see `Dumping.restore`. */
 export const restoreDump = async (
   session: Session,
@@ -189,12 +278,7 @@ export const restoreDump = async (
   const { name } = session.context;
   await session.begin('write', at);
   await session.query(settings, undefined, at);
-  const there = await session.query(occupants, [await schemasOf(session, undefined, at)], at);
-  if (there.length > 0)
-    throw new LockstepError('CONFLICT', `${name} is not empty: it has ${there.map((r) => r[0]).join(', ')}`, {
-      hint: 'A backup is restored into an empty database only. Create one, and name it after the backup.',
-      side: name,
-    });
+  await mustBeEmpty(session, at);
   // who may not create a schema may still use the one that every database has
   const schemas = new Set((await session.query('select quote_ident(nspname) from pg_namespace', undefined, at)).flat());
   const of = (when: string) =>
@@ -212,22 +296,7 @@ export const restoreDump = async (
   for (const { name, last, called } of contents.sequences)
     await session.query('select setval($1::regclass, $2, $3)', [name, last, called], at);
   await makeAll(session, of('after_rows'), o);
-  const wrong: string[] = [];
-  for (const [i, table] of contents.tables.entries()) {
-    const [is, was] = [await sumOf(session, table, proof.seed, at), proof.sums[i]];
-    if (was === undefined || is.rows !== was.rows || is.sum !== was.sum)
-      wrong.push(`${table.name}: ${is.rows} rows with digest ${is.sum}, backed up ${was?.rows} with ${was?.sum}`);
-  }
-  if (wrong.length > 0)
-    throw new LockstepError(
-      'BACKUP',
-      `${wrong.length} of ${contents.tables.length} tables are not what was backed up`,
-      {
-        details: wrong.slice(0, 10),
-        hint: 'Nothing was kept of this restore. Use another backup: lockstep backup list',
-        side: name,
-      },
-    );
+  await compareWith(session, contents, proof, 'Nothing was kept of this restore.', at);
   await makeAll(session, of('proved'), o);
   await session.query('commit', undefined, at);
 };

@@ -2,7 +2,8 @@ import type { Dumping, ScratchDatabase } from '../../model/dump.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { id, literal } from '../sql/quote.ts';
-import { openDump, restoreDump } from './dump.ts';
+import { openDump, restoreArchive, restoreDump } from './dump.ts';
+import type { PgPlace } from './pg-archive.ts';
 import type { Session } from './session.ts';
 
 /** Where sessions come from. */
@@ -16,6 +17,7 @@ interface Sessions {
 export const dumpingOf = (
   x: Sessions & {
     readonly version: string;
+    readonly place: PgPlace;
     readonly writable: boolean;
     to(database: string): Sessions;
   },
@@ -30,6 +32,8 @@ export const dumpingOf = (
   };
   const restore: Dumping['restore'] = (contents, rows, proof, o) =>
     within(o, (session) => restoreDump(session, contents, rows, proof, o));
+  const fromArchive: Dumping['restoreArchive'] = (contents, archive, proof, o) =>
+    within(o, (session) => restoreArchive(session, x, contents, archive, proof, o));
   const scratch: Dumping['scratch'] = async (name, like, o): Promise<ScratchDatabase> => {
     const template = `create database ${id(name)} template template0 encoding ${literal(like.encoding)}`;
     await within(o, async (session) => {
@@ -69,12 +73,12 @@ export const dumpingOf = (
     dump: async (o) => {
       const session = await x.open(o);
       try {
-        return await openDump(session, x.version, o, () => x.close(session));
+        return await openDump(session, x, o, () => x.close(session));
       } catch (error) {
         await x.close(session);
         throw error;
       }
     },
-    ...(x.writable ? { restore, scratch } : {}),
+    ...(x.writable ? { restore, restoreArchive: fromArchive, scratch } : {}),
   };
 };

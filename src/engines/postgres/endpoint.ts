@@ -246,6 +246,7 @@ export const connectPostgres = async (
           }),
         }),
     dumping: dumpingOf({
+      place: { config, tls, name: o.name },
       version: facts.version,
       writable: o.writable,
       open: lend,

@@ -44,7 +44,11 @@ export const openSocket = (c: PostgresConfig, tls: ConnectionOptions | undefined
         }
         const secure = connectTls({ ...tls, socket, host: c.host });
         secure.once('error', reject);
-        secure.once('secureConnect', () => resolvePromise(secure));
+        secure.once('secureConnect', () => {
+          // What lies below does not see what goes on above.
+          socket.setTimeout(0);
+          resolvePromise(secure);
+        });
       });
     });
   });

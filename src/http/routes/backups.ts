@@ -20,6 +20,7 @@ const Backup = z
     rows: z.number().int().nullable(),
     bytes: z.number().int().nullable(),
     encrypted: z.boolean().nullable(),
+    tool: z.string().nullable().describe('What made it: lockstep, or pg_dump and its version'),
     not_carried: z.array(z.string()).describe('What was there and is not in it'),
     verified: Time.nullable().describe('When it was last restored and compared; null: never'),
     problem: z.string().nullable().describe('What is wrong with it'),
@@ -36,6 +37,7 @@ const Backup = z
         rows: 48210,
         bytes: 1320411,
         encrypted: true,
+        tool: 'pg_dump 18.4',
         not_carried: [],
         verified: '2026-11-21T03:00:09.410Z',
         problem: null,
@@ -52,6 +54,7 @@ const backupOf = ({ id, manifest: m, verified, problem }: Shelved): z.infer<type
   rows: m?.rows ?? null,
   bytes: m?.bytes ?? null,
   encrypted: m === undefined ? null : m.encryption !== null,
+  tool: m?.tool ?? null,
   not_carried: [...(m?.notCarried ?? [])],
   verified: verified === undefined ? null : timeOf(verified),
   // Without the folder, which is the server's own matter.
