@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { approvalsSchema } from './approvals-schema.ts';
 import { backupsSchema } from './backups-schema.ts';
-import { columnSteps, validation } from './column-schema.ts';
-import { typesSchema } from './copy-types.ts';
+import { columnSteps, typesSchema, validation } from './column-schema.ts';
 import { differencesSchema } from './differences-schema.ts';
 import { httpSchema } from './http-schema.ts';
 import { incrementalSchema } from './incremental-schema.ts';

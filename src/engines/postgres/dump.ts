@@ -275,7 +275,6 @@ export const restoreDump = async (
   o: Cancel,
 ): Promise<void> => {
   const at: StatementOptions = { signal: o.signal, doing: 'restoring' };
-  const { name } = session.context;
   await session.begin('write', at);
   await session.query(settings, undefined, at);
   await mustBeEmpty(session, at);
