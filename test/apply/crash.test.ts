@@ -13,7 +13,12 @@ let b: Bench;
 before(async () => {
   b = await bench();
 });
-after(() => b[Symbol.asyncDispose]());
+/** Started ahead, and not needed yet: whoever comes next takes them. */
+const ready: Victim[] = [];
+after(async () => {
+  for (const one of ready) one[Symbol.dispose]();
+  await b[Symbol.asyncDispose]();
+});
 
 /** Every boundary takes minutes (the soak run does it): by default some of them, others each time. */
 const every = process.env['LOCKSTEP_TEST_EVERY_CRASH'] === '1';
@@ -80,18 +85,17 @@ const crashing = async (lane: Lane): Promise<Crashing> => {
     connect(parse(url), { name: writable ? 'target' : 'source', writable, signal });
   const source = await open(lane.source, false);
   const target = await open(lane.target, true);
-  let ready = victim();
+  if (ready.length < lanes) ready.push(victim());
   return {
     lane,
     source,
     target,
     next: () => {
-      const now = ready;
-      ready = victim();
+      const now = ready.shift() ?? victim();
+      if (ready.length < lanes) ready.push(victim());
       return now;
     },
     [Symbol.asyncDispose]: async () => {
-      ready[Symbol.dispose]();
       await source[Symbol.asyncDispose]();
       await target[Symbol.asyncDispose]();
       await lane[Symbol.asyncDispose]();
