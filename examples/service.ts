@@ -43,6 +43,17 @@ export interface StoryService extends StoryProcess {
   ask(promised: number, method: string, path: string, o: Question): Promise<Answer>;
   /** The answer to a GET, without a word: for asking again and again. */
   look(path: string, token: string): Promise<Looked>;
+  /** The stream of events, up to the first one that is meant. */
+  events(path: string, token: string, last: (event: string) => boolean): Promise<readonly StoryEvent[]>;
+}
+
+/** An event of the API, as far as the stories look at it. */
+export interface StoryEvent {
+  readonly type: string;
+  readonly subject: string;
+  readonly correlation?: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the story says what it expects of it
+  readonly data: any;
 }
 
 export interface Looked {
@@ -152,6 +163,29 @@ export const serve = async (folder: string, ...args: readonly string[]): Promise
         retryAfter,
         body: text === '' || !/json/.test(response.headers.get('content-type') ?? '') ? text : JSON.parse(text),
       };
+    },
+    events: async (path, token, last) => {
+      const leaving = new AbortController();
+      const response = await fetch(`${base}${whole(path)}`, {
+        headers: { authorization: `Bearer ${token}` },
+        signal: leaving.signal,
+      });
+      const found: StoryEvent[] = [];
+      const decoder = new TextDecoder();
+      let rest = '';
+      try {
+        for await (const piece of response.body!) {
+          const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
+          rest = lines.pop()!;
+          for (const line of lines.filter((l) => l.startsWith('data: {'))) {
+            found.push(JSON.parse(line.slice('data: '.length)) as StoryEvent);
+            if (last(line)) return found;
+          }
+        }
+      } finally {
+        leaving.abort();
+      }
+      throw new Error('the story does not hold: the stream of events has ended');
     },
     look: async (path, token) => {
       const response = await fetch(`${base}${whole(path)}`, {

@@ -20,6 +20,10 @@ export interface Vendor extends AsyncDisposable {
   put(license: Omit<License, 'updated_at'>): void;
   /** Lists end after their first page, with no word about it. */
   broken: boolean;
+  /** Nothing behind its gateway answers. */
+  down: boolean;
+  /** Each answer takes so much longer. */
+  delayMs: number;
   requests: number;
 }
 
@@ -68,12 +72,17 @@ export const startVendor = async (o: {
   };
   const server = createServer((request, response) => {
     vendor.requests++;
+    if (vendor.down) return send(response, 503, { detail: 'back soon' });
     const url = new URL(request.url ?? '/', 'http://vendor');
     const [, version, resource, id] = url.pathname.split('/');
     if (request.headers.authorization !== `Bearer ${o.token}`) return send(response, 401, { detail: 'who are you?' });
     if (version !== 'v1' || resource !== 'licenses') return send(response, 404, { detail: 'there is nothing here' });
-    if (id === undefined) return list(url, response);
-    one(decodeURIComponent(id), request, response).catch(() => response.destroy());
+    const answer = (): void => {
+      if (id === undefined) list(url, response);
+      else one(decodeURIComponent(id), request, response).catch(() => response.destroy());
+    };
+    if (vendor.delayMs === 0) answer();
+    else setTimeout(answer, vendor.delayMs);
   });
   await new Promise<void>((resolve) => server.listen(o.port ?? 0, '127.0.0.1', resolve));
   const vendor: Vendor = {
@@ -81,6 +90,8 @@ export const startVendor = async (o: {
     licenses,
     put: (license) => void licenses.set(license.id, { ...license, updated_at: new Date().toISOString() }),
     broken: false,
+    down: false,
+    delayMs: 0,
     requests: 0,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
