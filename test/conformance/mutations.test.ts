@@ -36,21 +36,23 @@ const ofApis = new Set([
 ]);
 
 /**
- * The kit is the same for every engine: memory is broken in every way; SQLite and PostgreSQL share the ways between them,
- * and so do MariaDB and Firebird, unless all are asked for.
+ * The kit is the same for every engine: memory is broken in every way; SQLite, PostgreSQL, MariaDB and Firebird share the
+ * ways among them, others each day, unless all are asked for.
  */
 const every = process.env['LOCKSTEP_TEST_EVERY_MUTATION'] === '1';
-const sharing = [
-  [sqliteHarness, postgresHarness],
-  [mysqlHarness, firebirdHarness],
-];
+const sharing = [sqliteHarness, postgresHarness, mysqlHarness, firebirdHarness].filter((h) => harnesses.includes(h));
+const seed = Number(process.env['LOCKSTEP_TEST_SEED'] ?? Math.floor(Date.now() / 86_400_000));
+const mutations = [...readingMutations, ...writingMutations];
+/** Of those that can have this one, whose turn it is. */
 const isTurnOf = (harness: (typeof harnesses)[number], nth: number): boolean => {
-  const shared = sharing.find((list) => list.includes(harness) && list.every((h) => harnesses.includes(h)));
-  return every || shared === undefined || shared[nth % shared.length] === harness;
+  if (every || !sharing.includes(harness)) return true;
+  const { when } = mutations[nth]!;
+  const able = sharing.filter((h) => when === undefined || when(h));
+  return able[(nth + seed) % able.length] === harness;
 };
 
 for (const harness of harnesses) {
-  for (const [nth, mutation] of [...readingMutations, ...writingMutations].entries()) {
+  for (const [nth, mutation] of mutations.entries()) {
     if (mutation.when && !mutation.when(harness)) continue;
     if (!isTurnOf(harness, nth)) continue;
     if (harness === httpHarness && !ofApis.has(mutation.name)) continue;
