@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inProcess } from '../cli/in-process.ts';
 import { isMariadbMissing } from '../servers/mariadb.ts';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase } from '../servers/postgres.ts';
 import { type Database, type DatabaseName, database } from './databases.ts';
 import { random } from './random.ts';
 import { createShop, type Dump, dumpShop, fillShop, shopTables } from './shop.ts';
@@ -57,7 +57,7 @@ for (const [a, b, modes] of plans) {
   test(`sync and revert of a shop: ${a} to ${b}, ${modes.join(', ')}`, async (t) => {
     const r = random();
     t.diagnostic(`LOCKSTEP_TEST_SEED=${r.seed}`);
-    await using control = await testDatabase();
+    await using control = await storeDatabase();
     await using source = await database(a);
     await using target = await database(b);
     for (const [db, which] of [
@@ -113,7 +113,7 @@ for (const [a, b, modes] of plans) {
 }
 
 test('an empty source deletes nothing, whatever is allowed', async () => {
-  await using control = await testDatabase();
+  await using control = await storeDatabase();
   for (const [a, b] of [
     ['postgres', 'sqlite'],
     ['sqlite', 'postgres'],

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { inProcess } from '../cli/in-process.ts';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase, testDatabase } from '../servers/postgres.ts';
 
-const [source, target, control] = await Promise.all([testDatabase(), testDatabase(), testDatabase()]);
+const [source, target, control] = await Promise.all([testDatabase(), testDatabase(), storeDatabase()]);
 const cwd = mkdtempSync(join(tmpdir(), 'lockstep-audited-'));
 after(async () => {
   for (const database of [source, target, control]) await database[Symbol.asyncDispose]();

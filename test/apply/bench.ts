@@ -11,7 +11,7 @@ import { makePlan, type PlanInput } from '../../src/work/make-plan.ts';
 import { openStore } from '../../src/work/open-store.ts';
 import { factsOf } from '../../src/work/recorded.ts';
 import { sync } from '../../src/work/sync.ts';
-import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
+import { storeDatabase, type TestDatabase } from '../servers/postgres.ts';
 
 export const open: Guards = { maxChanges: 1e9, maxChangeRatio: null, maxDeletes: 1e9, emptySource: 'stop' };
 export const quick: Partial<ApplySettings> = { retry: { attempts: 4, baseMs: 0, maxMs: 0 } };
@@ -23,7 +23,7 @@ export interface Bench extends AsyncDisposable {
 
 /** A control store of its own. */
 export const bench = async (): Promise<Bench> => {
-  const database = await testDatabase();
+  const database = await storeDatabase();
   const { signal } = new AbortController();
   const store = await openStore({ controlUrl: database.url, dir: '.', clock: systemClock, signal });
   return {

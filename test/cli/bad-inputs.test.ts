@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import type { Outcome } from '../e2e/lockstep.ts';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase, testDatabase } from '../servers/postgres.ts';
 import { inProcess } from './in-process.ts';
 
 /** What users get for bad input: an exit code, a message that says what, where and what to do, and nothing half-written. */
@@ -14,7 +14,7 @@ import { inProcess } from './in-process.ts';
 delete process.env['PGPASSWORD'];
 const a = await testDatabase();
 const b = await testDatabase();
-const control = await testDatabase();
+const control = await storeDatabase();
 const home = mkdtempSync(join(tmpdir(), 'lockstep-bad-'));
 after(async () => {
   rmSync(home, { recursive: true, force: true });

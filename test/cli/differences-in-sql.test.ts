@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase } from '../servers/postgres.ts';
 import { inProcess } from './in-process.ts';
 
-const control = await testDatabase();
+const control = await storeDatabase();
 const dir = mkdtempSync(join(tmpdir(), 'lockstep-in-sql-'));
 after(async () => {
   rmSync(dir, { recursive: true, force: true });

@@ -12,14 +12,14 @@ import { errorCodes } from '../../src/model/errors.ts';
 import type { CompareReport } from '../../src/model/report.ts';
 import { compareExit } from '../../src/work/compare-exit.ts';
 import { lockstep } from '../e2e/lockstep.ts';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase, testDatabase } from '../servers/postgres.ts';
 import { inProcess, world } from './in-process.ts';
 
 /** Every exit code of the contract that this version can mean, reached by a command. */
 
 const a = await testDatabase();
 const b = await testDatabase();
-const control = await testDatabase();
+const control = await storeDatabase();
 const home = mkdtempSync(join(tmpdir(), 'lockstep-exit-'));
 after(async () => {
   rmSync(home, { recursive: true, force: true });

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase, testDatabase } from '../servers/postgres.ts';
 import { inProcess } from './in-process.ts';
 
 const a = await testDatabase();
 const b = await testDatabase();
-const control = await testDatabase();
+const control = await storeDatabase();
 const home = mkdtempSync(join(tmpdir(), 'lockstep-incremental-'));
 after(async () => {
   rmSync(home, { recursive: true, force: true });

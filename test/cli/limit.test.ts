@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase } from '../servers/postgres.ts';
 import { inProcess } from './in-process.ts';
 
 /** What `--limit` shows: people see something of every pair, programs get the first ones; counts are always complete. */
 
 const home = mkdtempSync(join(tmpdir(), 'lockstep-limit-'));
-const control = await testDatabase();
+const control = await storeDatabase();
 after(async () => {
   rmSync(home, { recursive: true, force: true });
   await control[Symbol.asyncDispose]();

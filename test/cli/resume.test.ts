@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import pg from 'pg';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase, testDatabase } from '../servers/postgres.ts';
 import { inProcess } from './in-process.ts';
 
 const a = await testDatabase();
 const b = await testDatabase();
-const control = await testDatabase();
+const control = await storeDatabase();
 const home = mkdtempSync(join(tmpdir(), 'lockstep-resume-'));
 after(async () => {
   rmSync(home, { recursive: true, force: true });

@@ -10,7 +10,7 @@ import { parseConfig } from '../../src/engines/firebird/config.ts';
 import { inProcess } from '../cli/in-process.ts';
 import { type FirebirdDatabase, firebirdDatabase, isFirebirdMissing } from '../servers/firebird.ts';
 import { type FirebirdBinaries, firebirdBinaries } from '../servers/firebird-binaries.ts';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase } from '../servers/postgres.ts';
 
 /** One of Firebird's own tools; `input` goes to its stdin. */
 const tool = async (
@@ -134,7 +134,7 @@ if (!isFirebirdMissing)
   test('two copies of the employee database differ exactly by the damage done to one, told by the command line and by SQL', async () => {
     const binaries = await firebirdBinaries();
     assert.ok(binaries.employee, 'the examples of Firebird are not at hand');
-    await using control = await testDatabase();
+    await using control = await storeDatabase();
     await using head = await firebirdDatabase();
     await using branch = await firebirdDatabase();
     const dir = mkdtempSync(join(tmpdir(), 'lockstep-employee-'));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { inProcess } from '../cli/in-process.ts';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase } from '../servers/postgres.ts';
 import { startVendorApi } from '../servers/vendor-api.ts';
 import { licences } from '../servers/vendor-licences.ts';
 
@@ -16,7 +16,7 @@ const [yaml] = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map((m) => m[1]!);
 
 test('the configuration of the page is checked, compared, synchronised and proven', async () => {
   const token = 'vendor-token-of-the-page';
-  await using control = await testDatabase();
+  await using control = await storeDatabase();
   await using api = await startVendorApi({ resources: { licences: licences(90) }, login: { bearer: token } });
   const home = mkdtempSync(join(tmpdir(), 'lockstep-api-'));
   try {

@@ -20,7 +20,7 @@ import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { openFailures } from '../../src/telemetry/failures.ts';
 import { openLog } from '../../src/telemetry/log.ts';
 import { openTimings } from '../../src/telemetry/timings.ts';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase, testDatabase } from '../servers/postgres.ts';
 import { testAuditKeys } from '../store/fresh-store.ts';
 import { o } from '../store/plain.ts';
 
@@ -46,7 +46,7 @@ const items = (state: string, extra: string) => `
 
 /** A server with a worker, a store and two databases; everything of it is closed when the file is done. */
 export const served = async (more: { readonly worker?: boolean; readonly config?: (text: string) => string } = {}) => {
-  const [control, source, target] = await Promise.all([testDatabase(), testDatabase(), testDatabase()]);
+  const [control, source, target] = await Promise.all([storeDatabase(), testDatabase(), testDatabase()]);
   await source.query(items('active', `(3, '=1+1', 3.00, 'active'), (4, 'zoë "x"', null, 'active')`));
   await target.query(items('inactive', `(9, 'gone', 9.00, 'active')`));
   const dir = mkdtempSync(join(tmpdir(), 'lockstep-http-'));

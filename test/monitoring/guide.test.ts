@@ -9,7 +9,7 @@ import { parse } from 'yaml';
 import { scopes } from '../../src/access/scopes.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { inProcess } from '../cli/in-process.ts';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase, testDatabase } from '../servers/postgres.ts';
 
 /** docs/guide/monitoring.md, by what the program makes of it. */
 
@@ -18,7 +18,7 @@ const page = readFileSync(join(root, 'docs/guide/monitoring.md'), 'utf8');
 const blocks = (language: string): readonly string[] =>
   [...page.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, 'gm'))].map((m) => m[1]!);
 const dir = mkdtempSync(join(tmpdir(), 'lockstep-guide-'));
-const [vendor, crm, control] = await Promise.all([testDatabase(), testDatabase(), testDatabase()]);
+const [vendor, crm, control] = await Promise.all([testDatabase(), testDatabase(), storeDatabase()]);
 const got: { readonly id: unknown; readonly body: string }[] = [];
 const receiver = createServer((request, response) => {
   request.on('data', (chunk: Buffer) => void got.push({ id: request.headers['webhook-id'], body: chunk.toString() }));

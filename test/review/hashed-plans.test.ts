@@ -6,14 +6,14 @@ import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { inProcess } from '../cli/in-process.ts';
 import { batchOf, connect, insert, never, remove, row, tableOf, update } from '../engines/postgres-support.ts';
-import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
+import { storeDatabase, type TestDatabase, testDatabase } from '../servers/postgres.ts';
 
 /** Plans that carry hashes are guarded, written, read back and taken back as those without. */
 
 let control: TestDatabase;
 let folder: string;
 before(async () => {
-  control = await testDatabase();
+  control = await storeDatabase();
   folder = mkdtempSync(join(tmpdir(), 'lockstep-review-'));
 });
 after(async () => {

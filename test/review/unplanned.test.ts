@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import { inProcess } from '../cli/in-process.ts';
-import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
+import { storeDatabase, type TestDatabase, testDatabase } from '../servers/postgres.ts';
 
 /** Nothing is written, deleted or called equal that nobody planned or compared. */
 
 let control: TestDatabase;
 let folder: string;
 before(async () => {
-  control = await testDatabase();
+  control = await storeDatabase();
   folder = mkdtempSync(join(tmpdir(), 'lockstep-review-'));
 });
 after(async () => {

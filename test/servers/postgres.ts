@@ -57,6 +57,12 @@ export interface TestDatabase extends AsyncDisposable {
   query(sql: string, values?: unknown[]): Promise<pg.QueryResult>;
 }
 
+/** A fresh database with the tables of a control store in it, where `npm test` has made one to copy: the store makes what is missing. */
+export const storeDatabase = (): Promise<TestDatabase> => {
+  const template = process.env['LOCKSTEP_TEST_STORE_TEMPLATE'];
+  return testDatabase(template ? `template ${template}` : '');
+};
+
 /** A fresh empty database on the tests' server (ICU en-US collation unless told otherwise); dropped when disposed. */
 export const testDatabase = async (options = ''): Promise<TestDatabase> => {
   const base = await serverUrl();

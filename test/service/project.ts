@@ -8,7 +8,7 @@ import type { ServiceStore } from '../../src/model/service-store.ts';
 import type { Run } from '../../src/model/store.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
-import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
+import { storeDatabase, type TestDatabase, testDatabase } from '../servers/postgres.ts';
 import { o } from '../store/plain.ts';
 
 const main = join(dirname(import.meta.filename), '../../src/main.ts');
@@ -41,7 +41,7 @@ export const openProject = async (
   syncs: string,
   endpoints: { readonly source?: string; readonly target?: string } = {},
 ) => {
-  const [source, target, control] = await Promise.all([testDatabase(), testDatabase(), testDatabase()]);
+  const [source, target, control] = await Promise.all([testDatabase(), testDatabase(), storeDatabase()]);
   const dir = mkdtempSync(join(tmpdir(), 'lockstep-service-'));
   const config = (text: string): void =>
     writeFileSync(

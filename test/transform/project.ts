@@ -7,7 +7,7 @@ import { engineNames, engineOfUrl, loadEngine } from '../../src/engines/registry
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { type Database, type DatabaseName, database } from '../acceptance/databases.ts';
 import type { Outcome } from '../e2e/lockstep.ts';
-import { testDatabase } from '../servers/postgres.ts';
+import { storeDatabase } from '../servers/postgres.ts';
 
 /** Two databases, a control store, and a folder with a configuration. */
 export interface Project extends AsyncDisposable {
@@ -38,7 +38,7 @@ export const project = async (
   target: DatabaseName,
   clock: Clock = systemClock,
 ): Promise<Project> => {
-  const control = await testDatabase();
+  const control = await storeDatabase();
   const a = await database(source);
   const b = await database(target);
   const dir = mkdtempSync(join(tmpdir(), 'lockstep-transform-'));
