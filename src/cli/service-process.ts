@@ -79,6 +79,7 @@ export const openService = async (
       // What is read later must not be found wrong only then.
       read?.server();
       read?.audit();
+      read?.cache();
       read?.checkpointEveryMs();
       read?.retention();
       return read;

@@ -6,6 +6,7 @@ import type { TransformSettings } from '../model/transform.ts';
 import type { AlertSettings, LogSettings, Slo } from './alerts.ts';
 import type { ApprovalSettings } from './approvals.ts';
 import type { BackupSettings } from './backups.ts';
+import type { CacheSettings } from './cache.ts';
 import type { ShownDifferences } from './differences.ts';
 import type { Mode } from './modes.ts';
 import type { RecordEntity } from './records.ts';
@@ -34,6 +35,8 @@ export interface Config {
   readonly backups: BackupSettings | undefined;
   /** How long runs are remembered. Resolves references when called. */
   retention(): Retention;
+  /** Where answers of records are kept, for the entities that say so. Resolves references when called. */
+  cache(): CacheSettings;
   /** How `lockstep serve` listens. Resolves references when called. */
   server(): ServerSettings;
   /** Keys of the audit log. Resolves references when called. */

@@ -150,9 +150,9 @@ test('url and parts at once, and neither, are errors', async () => {
 
 test('sections of later versions are accepted and listed', async () => {
   const { withoutEffect, inlineSecrets } = await load(
-    `${endpoints}  c: { url: "postgres://u:pw@h/d" }\ncache: { ttl: 5s }\nsyncs:\n  s: { source: a, target: b, mode: two_way, schedule: { every: 5s } }\n`,
+    `${endpoints}  c: { url: "postgres://u:pw@h/d" }\nsyncs:\n  s: { source: a, target: b, sample: 5%, schedule: { every: 5s } }\n`,
   );
-  assert.deepEqual(withoutEffect.map((w) => w.path).sort(), ['cache', 'syncs.s.mode']);
+  assert.deepEqual(withoutEffect.map((w) => w.path).sort(), ['syncs.s.sample']);
   assert.deepEqual(inlineSecrets, [{ path: 'endpoints.c.url', line: 5 }]);
 });
 

@@ -1,5 +1,7 @@
 import type { ConfigDocument } from './places.ts';
+import { readSection } from './read-section.ts';
 import { defaultEndpoint, implicitEndpoint, type RecordEntity, recordOf } from './records.ts';
+import type { Surroundings } from './references.ts';
 import type { ConfigFile } from './schema.ts';
 import { configError } from './validate.ts';
 
@@ -22,14 +24,21 @@ export const recordsOf = (
   file: ConfigFile,
   document: ConfigDocument,
   endpoints: readonly string[],
+  around: Surroundings,
 ): Readonly<Record<string, RecordEntity>> =>
   Object.fromEntries(
     Object.entries(file.records ?? {}).map(([name, written]) => {
       const path = ['records', name];
       return [
         name,
-        recordOf(name, written, endpoints, document.place(path, 'key')?.line, (key, what, o = {}) =>
-          configError(document, [...path, key], what, o),
+        recordOf(
+          name,
+          written,
+          endpoints,
+          document.place(path, 'key')?.line,
+          file.cache !== undefined,
+          (text) => readSection('records', document, around).duration(text, [name, 'cache']),
+          (key, what, o = {}) => configError(document, [...path, key], what, o),
         ),
       ];
     }),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { recordCacheSchema } from './cache-schema.ts';
 
 /** What the API shows of tables as records, as written. `records.ts` turns it into what the program uses. */
 
@@ -73,6 +74,11 @@ const record = z
           { error: 'expected a list of paths' },
         )
         .describe('Further paths of the list below /api/v1, with columns in braces: /users/{user_id}/transactions.')
+        .optional(),
+      cache: recordCacheSchema
+        .describe(
+          'Are answers kept for a while, and for how long? Default: if there is a section `cache`, as long as that says.',
+        )
         .optional(),
       etag: text
         .describe(

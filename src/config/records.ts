@@ -35,6 +35,8 @@ export interface RecordEntity {
   /** All must hold. */
   readonly rowFilter: readonly FilterTerm[];
   readonly aliases: readonly string[];
+  /** Are answers kept? A number: so many milliseconds at most; true: as long as `cache` says. */
+  readonly cache: boolean | number;
   /** A column, or undefined: the content of the row. */
   readonly version: string | undefined;
   readonly line: number | undefined;
@@ -94,6 +96,9 @@ export const recordOf = (
   r: WrittenRecord,
   endpoints: readonly string[],
   line: number | undefined,
+  /** What holds where the entity does not say it. */
+  cached: boolean,
+  duration: (text: string) => number,
   wrong: (key: keyof WrittenRecord, what: string, o?: { note?: string | undefined; hint?: string }) => Error,
 ): RecordEntity => {
   const endpoint = r.endpoint ?? defaultEndpoint;
@@ -135,6 +140,7 @@ export const recordOf = (
     masks,
     rowFilter,
     aliases: r.aliases ?? [],
+    cache: typeof r.cache === 'string' ? duration(r.cache) : (r.cache ?? cached),
     version,
     line,
   };

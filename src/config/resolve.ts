@@ -2,6 +2,7 @@ import { closest } from '../lib/suggest.ts';
 import type { Tolerance } from '../model/pair.ts';
 import { approvalsOf } from './approvals.ts';
 import { backupsOf } from './backups.ts';
+import { cacheOf } from './cache.ts';
 import type { ColumnSteps, Validation } from './column-schema.ts';
 import {
   type ApplySettings,
@@ -335,7 +336,7 @@ export const resolveConfig = (
     dir,
     endpoints,
     syncs,
-    records: recordsOf(file, document, names),
+    records: recordsOf(file, document, names, around),
     log: logOf(file.server?.log, dir),
     publicMetrics: () => {
       const written = file.server?.metrics?.public;
@@ -347,6 +348,7 @@ export const resolveConfig = (
     alerts: alertsOf(r, file.alerts, [...Object.keys(syncs), ...names]),
     backups: backupsOf(file.backups, dir, names, readSection('backups', document, around), (v) => around.onSecret?.(v)),
     retention: () => retentionOf(file.retention, readSection('retention', document, around)),
+    cache: () => cacheOf(file.cache, readSection('cache', document, around), (v) => around.onSecret?.(v)),
     server: () => serverOf(file.server, readSection('server', document, around)),
     audit: () => auditKeysOf(file.audit, readSection('audit', document, around), (value) => around.onSecret?.(value)),
     checkpointEveryMs: () => checkpointEvery(file.audit, readSection('audit', document, around)),

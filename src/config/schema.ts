@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { approvalsSchema } from './approvals-schema.ts';
 import { backupsSchema } from './backups-schema.ts';
+import { cacheSchema } from './cache-schema.ts';
 import { columnSteps, typesSchema, validation } from './column-schema.ts';
 import { differencesSchema } from './differences-schema.ts';
 import { httpSchema } from './http-schema.ts';
@@ -227,7 +228,7 @@ export const configSchema = z
     records: recordsSchema.optional(),
     server: serverSchema.optional(),
     audit: auditSchema.optional(),
-    cache: later.describe('No effect yet.').optional(),
+    cache: cacheSchema.optional(),
     metrics: metricsSchema.optional(),
     alerts: alertsSchema.optional(),
     backups: backupsSchema.optional(),

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Principal, Scope } from '../access/scopes.ts';
+import type { AnswerCache } from '../cache/answers.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Redactor } from '../lib/redact.ts';
@@ -16,6 +17,8 @@ export interface Api {
   readonly desk: RunDesk;
   readonly endpoints: Endpoints;
   readonly events: Events;
+  /** Answers of records that are kept; absent: none are. */
+  readonly cache?: AnswerCache;
   /** As it is now: a reload replaces it. */
   config(): Config;
   /** How long things took in this process. */

@@ -3,13 +3,20 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HttpProblem } from './errors.ts';
 
 /** A strong tag of what is sent. */
-const tagOf = (payload: string): string => `"${createHash('sha256').update(payload).digest('hex').slice(0, 32)}"`;
+export const tagOf = (payload: string | Uint8Array): string =>
+  `"${createHash('sha256').update(payload).digest('hex').slice(0, 32)}"`;
 
 const tags = (header: string): readonly string[] => header.split(',').map((tag) => tag.trim());
 
 /** Does `If-None-Match` name this tag? Compared weakly, as RFC 9110 has it. */
 const namesIt = (header: string, tag: string): boolean =>
   header.trim() === '*' || tags(header).some((t) => t.replace(/^W\//, '') === tag);
+
+/** Has whoever asks what this tag stands for? */
+export const hasAlready = (request: FastifyRequest, tag: string): boolean => {
+  const known = header(request, 'if-none-match');
+  return known !== undefined && namesIt(known, tag);
+};
 
 const header = (request: FastifyRequest, name: string): string | undefined => {
   const value = request.headers[name];
@@ -28,8 +35,7 @@ export const addEtags = (app: FastifyInstance): void => {
     const tag = typeof given === 'string' ? given : tagOf(payload);
     reply.header('etag', tag);
     if (reply.getHeader('cache-control') === undefined) reply.header('cache-control', 'private, no-cache');
-    const known = header(request, 'if-none-match');
-    if (known === undefined || !namesIt(known, tag)) return done();
+    if (!hasAlready(request, tag)) return done();
     reply.code(304).removeHeader('content-length').removeHeader('content-type');
     return done(null, null);
   });

@@ -1,4 +1,5 @@
 import type { Cancel } from './endpoint.ts';
+import type { Generations } from './generations.ts';
 import type { RunFailures, StatementSamples, StoreState } from './health.ts';
 import type { Queue } from './queue.ts';
 import type { Segments } from './segments.ts';
@@ -92,6 +93,7 @@ export interface Forgotten {
 /** The control store with all that a service needs of it. */
 export interface ServiceStore extends Store {
   readonly events: Events;
+  readonly generations: Generations;
   readonly desk: RunDesk;
   readonly queue: Queue;
   readonly claims: Claims;

@@ -9,6 +9,7 @@ import {
   conclude,
   type Desk,
   intend,
+  outdating,
   prepare,
   readBack,
   resultOf,
@@ -141,10 +142,12 @@ const allTogether = async (
   await intend(entity, all, w, desk, o);
   let results: readonly (Result | Error)[];
   try {
-    const outcomes = await write(
-      all.map((p) => p.write),
-      { columns: view.columns, atomic: true },
-      o,
+    const outcomes = await outdating(entity, desk, o, () =>
+      write(
+        all.map((p) => p.write),
+        { columns: view.columns, atomic: true },
+        o,
+      ),
     );
     results = outcomes.map((outcome, i) => resultOf(entity, all[i]!, outcome, view, desk.seal));
   } catch (error) {

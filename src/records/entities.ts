@@ -10,6 +10,8 @@ import { type Entity, openEntity } from './entity.ts';
 export interface Entities {
   /** NOT_FOUND for a name that the configuration does not have. */
   of(name: string, o: Cancel): Promise<Entity>;
+  /** What is known of it without asking anything; undefined: it is not, or not any more. */
+  known(name: string): Entity | undefined;
   /** Runs `work` with the entity; once more with its table read anew when that has been altered meanwhile. */
   within<T>(name: string, o: Cancel, work: (entity: Entity) => Promise<T>): Promise<T>;
 }
@@ -58,6 +60,10 @@ export const entitiesOf = (x: {
 
   return {
     of,
+    known: (name) => {
+      const found = known.get(name);
+      return found?.settled !== undefined && found.config === x.config().records[name] ? found.settled : undefined;
+    },
     within: async (name, o, work) => {
       const entity = await of(name, o);
       try {

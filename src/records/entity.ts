@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { type Scope, scopes } from '../access/scopes.ts';
 import type { RecordEntity, Writing } from '../config/records.ts';
 import { closest } from '../lib/suggest.ts';
@@ -27,6 +28,12 @@ export interface Field {
 /** A table as records, as far as the database bears the configuration out. */
 export interface Entity {
   readonly config: RecordEntity;
+  /** Identity of the server that has the table. */
+  readonly server: string;
+  /** A replica stands in for it, which may lag behind. */
+  readonly standIn: boolean;
+  /** Another one where the database, the table or the configuration is another: the same in every process. */
+  readonly shape: string;
   readonly table: Table;
   readonly rows: TableRows;
   readonly key: readonly Field[];
@@ -178,8 +185,12 @@ export const openEntity = async (config: RecordEntity, endpoint: Endpoint, o: Ca
   const key = keyNames.map((name) => fields.get(name)!);
   const unsortable = key.find((f) => !rows.sortable(f.name));
   if (unsortable) throw wrong(config, `its key column ${unsortable.name} has no order that pages could follow`);
+  const { server, database } = endpoint.fingerprint;
   return {
     config,
+    server,
+    standIn: endpoint.standIn !== undefined,
+    shape: hash('sha256', JSON.stringify([config, table, server, database]), 'base64url'),
     table,
     rows,
     key,

@@ -28,9 +28,12 @@ export const besides = (entity: Entity): readonly string[] => [
   ...(entity.version === undefined ? [] : [entity.version.name]),
 ];
 
+/** Conditions all hold, in whatever order they are given. */
+const sorted = (where: readonly RowCondition[]): readonly string[] => where.map((w) => JSON.stringify(w)).sort();
+
 /** What a cursor is good for: this list, in this order, for this caller's rows. */
 const aboutOf = (entity: Entity, q: ListQuery, filter: readonly RowCondition[]): string =>
-  JSON.stringify([entity.config.name, q.order, q.where, filter]);
+  JSON.stringify([entity.config.name, q.order, sorted(q.where), filter]);
 
 const afterOf = (seal: Seal, sealed: string, about: string): readonly Cell[] => {
   const content = seal.openCursor(sealed, about);

@@ -2,6 +2,7 @@ import type { Principal } from '../access/scopes.ts';
 import type { Audit, AuditOutcome } from '../model/audit.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Generations } from '../model/generations.ts';
 import type { RowOutcome, StoredRow } from '../model/rows.ts';
 import type { Events } from '../model/service.ts';
 import type { Json } from '../model/store.ts';
@@ -24,6 +25,8 @@ export interface Desk {
   readonly audit: Pick<Audit, 'append'>;
   readonly events: Pick<Events, 'append'>;
   readonly seal: Seal;
+  /** Where answers are kept: before a write, so that none of them outlives it. Absent: none are kept. */
+  readonly generations?: Pick<Generations, 'outdate'>;
   now(): number;
   /** What went wrong after the effect, and changes nothing about it. */
   warn(message: string, error: unknown): void;
@@ -231,6 +234,26 @@ export const conclude = async (
   }
 };
 
+/**
+ * Writes while nothing is kept of the server's rows. Where it is not known what came of it nothing is kept for longer
+ * still: the database may yet carry it out.
+ */
+export const outdating = async <T>(entity: Entity, desk: Desk, o: Cancel, work: () => Promise<T>): Promise<T> => {
+  const ended = await desk.generations?.outdate(entity.server, o);
+  const end = (): Promise<void> | undefined =>
+    ended?.({ signal: AbortSignal.timeout(10_000) }).catch((error: unknown) =>
+      desk.warn('answers of records are not kept for a while', error),
+    );
+  try {
+    const result = await work();
+    await end();
+    return result;
+  } catch (error) {
+    if (noEffect(error)) await end();
+    throw error;
+  }
+};
+
 /** Makes one change. Throws what stands in its way. */
 export const writeRecord = async (
   entity: Entity,
@@ -246,7 +269,9 @@ export const writeRecord = async (
   await intend(entity, [p], w, desk, o);
   let result: Result | Error;
   try {
-    const [outcome] = await write([p.write], { columns: view.columns, atomic: true }, o);
+    const [outcome] = await outdating(entity, desk, o, () =>
+      write([p.write], { columns: view.columns, atomic: true }, o),
+    );
     result = resultOf(entity, p, outcome!, view, desk.seal);
   } catch (error) {
     await conclude(entity, [[p, error as Error]], w, desk);

@@ -155,6 +155,15 @@ export const catalogue = {
     ['method', 'route', 'status'],
     'How long requests took.',
   ),
+  lockstep_cache_requests_total: ofProcess(
+    'counter',
+    ['outcome'],
+    'Questions to records whose answers are kept: hit (memory), shared (Redis), miss, bypass (a write is under way, or nobody can say).',
+  ),
+  lockstep_cache_entries: ofProcess('gauge', [], 'Answers of records that memory keeps.'),
+  lockstep_cache_bytes: ofProcess('gauge', [], 'Memory that they take, about.'),
+  lockstep_cache_redis_up: ofProcess('gauge', [], '1 when the Redis of the cache answered last.'),
+  lockstep_cache_redis_failures_total: ofProcess('counter', [], 'Times that it did not, or not in time.'),
   lockstep_endpoint_call_duration_seconds: ofProcess(
     'histogram',
     ['endpoint', 'call', 'outcome'],

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { makeToken } from '../../src/access/make-token.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { engineNames, engineOfUrl, loadEngine } from '../../src/engines/registry.ts';
 import type { Api, Routes } from '../../src/http/api.ts';
+import { openCache } from '../../src/http/open-cache.ts';
 import { prepareAccess } from '../../src/http/prepare-access.ts';
 import { records } from '../../src/http/routes/records.ts';
 import { startHttp } from '../../src/http/server.ts';
@@ -40,8 +42,10 @@ export const recordsService = async (
   yaml: string,
   env: Readonly<Record<string, string>>,
   more: readonly Routes[] = [],
+  /** Another instance over the same control store. */
+  beside?: { readonly control: Awaited<ReturnType<typeof testDatabase>> },
 ) => {
-  const database = await testDatabase();
+  const database = beside?.control ?? (await testDatabase());
   const store = await openPostgresStore(urlConnector(database.url), { ...o, auditKeys: testAuditKeys });
   const dir = mkdtempSync(join(tmpdir(), 'lockstep-records-'));
   const file = join(dir, 'lockstep.yaml');
@@ -56,7 +60,18 @@ export const recordsService = async (
     clock: systemClock,
     random: Math.random,
   });
+  /** What is said in the log of the cache. */
+  const said: string[] = [];
+  const say = (message: string): void => void said.push(message);
+  const cache = openCache({
+    config: () => config,
+    store,
+    log: { debug: say, info: say, warn: say, error: say, child: () => assert.fail() },
+    clock: systemClock,
+    signal: abort.signal,
+  });
   const api = {
+    ...(cache === undefined ? {} : { cache }),
     version: '0',
     store,
     endpoints,
@@ -78,9 +93,10 @@ export const recordsService = async (
   after(async () => {
     abort.abort();
     await server.close();
+    await cache?.[Symbol.asyncDispose]();
     await endpoints[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
-    await database[Symbol.asyncDispose]();
+    if (beside === undefined) await database[Symbol.asyncDispose]();
     rmSync(dir, { recursive: true, force: true });
   });
   const as =
@@ -103,8 +119,9 @@ export const recordsService = async (
       const text = await reply.text();
       return { status: reply.status, headers: reply.headers, text, json: text === '' ? undefined : JSON.parse(text) };
     };
+  const secret = async (name: string, wish: object): Promise<string> =>
+    (await makeToken(store.tokens, { name, ...wish }, { actor: 'test' }, systemClock, o)).secret;
   /** Asks with a token of its own. */
-  const token = async (name: string, wish: object): Promise<Ask> =>
-    as((await makeToken(store.tokens, { name, ...wish }, { actor: 'test' }, systemClock, o)).secret);
-  return { url: server.url, store, config, as, token, control: database };
+  const token = async (name: string, wish: object): Promise<Ask> => as(await secret(name, wish));
+  return { url: server.url, store, config, as, secret, token, control: database, endpoints, said };
 };

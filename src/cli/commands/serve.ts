@@ -1,5 +1,6 @@
 import { watchAlerts } from '../../alerts/watch.ts';
 import type { Config } from '../../config/config.ts';
+import { openCache } from '../../http/open-cache.ts';
 import { prepareAccess } from '../../http/prepare-access.ts';
 import { allRoutes } from '../../http/routes.ts';
 import { type HttpServer, startHttp } from '../../http/server.ts';
@@ -48,6 +49,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
     redactor,
     signal,
   });
+  const cache = openCache({ config: service.config, store, log, clock, signal });
   const desk = checkedDesk(store.desk, store, service.config);
   const api = {
     version: context.version,
@@ -55,6 +57,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
     desk,
     endpoints,
     events: store.events,
+    ...(cache === undefined ? {} : { cache }),
     config: service.config,
     timings,
     failures: service.failures,
@@ -102,6 +105,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
   log.info('stopping');
   await Promise.all([http.close(), workers.stop()]);
   ending.abort();
+  await cache?.[Symbol.asyncDispose]();
   await Promise.all([scheduler.ended, watching, checkpoints, approving, alerting]);
   log.info('stopped');
   return exitCodes.ok;

@@ -1,11 +1,30 @@
 import { z } from 'zod';
+import type { CacheState } from '../../cache/answers.ts';
 import type { Slo } from '../../config/alerts.ts';
+import type { MetricName } from '../../telemetry/catalogue.ts';
 import { exposition, type Sample } from '../../telemetry/exposition.ts';
 import { installationSamples } from '../../telemetry/installation.ts';
 import { processMetrics } from '../../telemetry/process-metrics.ts';
 import type { Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';
 import { typed } from '../typed.ts';
+
+/** Of the cache of records, where there is one. */
+const ofCache = (state: CacheState | undefined): readonly Sample[] => {
+  if (state === undefined) return [];
+  const { outcomes, entries, bytes, redis } = state;
+  const one = (metric: MetricName, value: number): Sample => ({ metric, labels: {}, value });
+  return [
+    ...Object.entries(outcomes).map(
+      ([outcome, value]): Sample => ({ metric: 'lockstep_cache_requests_total', labels: { outcome }, value }),
+    ),
+    one('lockstep_cache_entries', entries),
+    one('lockstep_cache_bytes', bytes),
+    ...(redis === undefined
+      ? []
+      : [one('lockstep_cache_redis_up', redis.up ? 1 : 0), one('lockstep_cache_redis_failures_total', redis.failures)]),
+  ];
+};
 
 /** Several who ask at once, or often, are told the same: the control store is not asked more often than this. */
 const freshMs = 1000;
@@ -52,7 +71,7 @@ export const metrics: Routes = (app, api) => {
       return reply
         .header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
         .header('cache-control', 'no-store')
-        .send(`${exposition(samples)}${text}`);
+        .send(`${exposition([...samples, ...ofCache(api.cache?.state())])}${text}`);
     },
   );
 };

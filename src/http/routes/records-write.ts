@@ -31,6 +31,7 @@ const deskOf = async (x: RecordRoutes): Promise<Desk> => ({
   audit: x.api.store.audit,
   events: x.api.events,
   seal: await x.seal(),
+  ...(x.api.cache === undefined ? {} : { generations: x.api.store.generations }),
   now: () => x.api.clock.now(),
   warn: (message, error) => process.emitWarning(`${message}: ${String(error)}`),
 });

@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { mayAccess } from '../../access/may-access.ts';
+import type { Answer } from '../../cache/answer.ts';
+import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { RowCondition } from '../../model/rows.ts';
 import { sees } from '../../records/caller.ts';
@@ -9,23 +11,16 @@ import type { Entity } from '../../records/entity.ts';
 import { readFilter } from '../../records/json.ts';
 import { noRecord, readKey } from '../../records/key.ts';
 import { type Parameters, readFields } from '../../records/query.ts';
-import { listRecords, readRecord } from '../../records/read.ts';
+import { type Page as KnownPage, listRecords, readRecord } from '../../records/read.ts';
 import { type Seal, sealOf } from '../../records/seal.ts';
 import type { Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';
+import { tagOf } from '../etag.ts';
 import { readExactly } from '../exact-json.ts';
+import { AnotherEntity, bypassed, countOf, fetched, lookUp, nextLink } from '../kept-records.ts';
 import { Page } from '../page.ts';
 import { documentRecords } from '../record-document.ts';
-import {
-  asHttp,
-  entityParams,
-  lastStep,
-  nameOf,
-  preferred,
-  Record,
-  type RecordRoutes,
-  recordParams,
-} from '../record-routes.ts';
+import { asHttp, entityParams, lastStep, nameOf, Record, type RecordRoutes, recordParams } from '../record-routes.ts';
 import { addRecordWrites } from './records-write.ts';
 
 const sent = (reply: FastifyReply, json: string): FastifyReply =>
@@ -49,6 +44,35 @@ const fixedBy = (entity: Entity, request: FastifyRequest): readonly RowCondition
     return value === undefined ? { column, op: 'in', values: [] } : { column, op: 'eq', value };
   });
 
+/** Answers from what is kept, so that it is kept, or just so. */
+const answer = async (
+  x: RecordRoutes,
+  name: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  make: {
+    kept(entity: Entity, o: Cancel): Promise<Omit<Answer, 'at'>>;
+    plain(entity: Entity, o: Cancel): Promise<FastifyReply>;
+  },
+): Promise<FastifyReply> => {
+  const o = cancelOf(request, reply);
+  const { place } = request;
+  if (place !== undefined && place !== 'bypass') {
+    try {
+      return await fetched(x, request, reply, place, o, (c) =>
+        x.entities.within(name, c, (entity) => {
+          if (entity !== place.entity) throw new AnotherEntity();
+          return make.kept(entity, c);
+        }),
+      );
+    } catch (error) {
+      if (!(error instanceof AnotherEntity)) throw error;
+    }
+  }
+  if (place !== undefined) bypassed(reply);
+  return await x.entities.within(name, o, (entity) => make.plain(entity, o));
+};
+
 const sendList = async (
   x: RecordRoutes,
   name: string,
@@ -56,25 +80,29 @@ const sendList = async (
   reply: FastifyReply,
   alias: boolean,
 ): Promise<FastifyReply> => {
-  const o = cancelOf(request, reply);
   const seal = await x.seal();
-  const asked = preferred(request, 'count');
-  const count = asked === 'exact' || asked === 'estimated' ? asked : undefined;
-  const page = await x.entities.within(name, o, (entity) =>
+  const count = countOf(request);
+  const list = (entity: Entity, o: Cancel): Promise<KnownPage> =>
     listRecords(
       entity,
       request.principal,
       request.query as Parameters,
       { seal, count, ...(alias ? { fixed: fixedBy(entity, request) } : {}) },
       o,
-    ),
-  );
-  if (page.next !== undefined) {
-    const rest = request.url.replace(/([?&])cursor=[^&]*&?/g, '$1').replace(/[?&]$/, '');
-    reply.header('link', `<${rest}${rest.includes('?') ? '&' : '?'}cursor=${page.next}>; rel="next"`);
-  }
-  if (count !== undefined) reply.header('preference-applied', `count=${count}`);
-  return sent(reply, page.json);
+    );
+  return answer(x, name, request, reply, {
+    kept: async (entity, o) => {
+      const { json, next } = await list(entity, o);
+      const body = Buffer.from(json);
+      return { body, etag: tagOf(body), next };
+    },
+    plain: async (entity, o) => {
+      const { json, next } = await list(entity, o);
+      if (next !== undefined) reply.header('link', nextLink(request.url, next));
+      if (count !== undefined) reply.header('preference-applied', `count=${count}`);
+      return sent(reply, json);
+    },
+  });
 };
 
 const listSchema = {
@@ -116,6 +144,7 @@ const addReads = (app: FastifyInstance, x: RecordRoutes): void => {
     '/api/v1/records/:entity',
     {
       config: listConfig,
+      onRequest: lookUp(x, { list: true }),
       schema: {
         ...listSchema,
         operationId: 'listRecords',
@@ -130,6 +159,7 @@ const addReads = (app: FastifyInstance, x: RecordRoutes): void => {
     '/api/v1/records/:entity/:key',
     {
       config: { ...listConfig, etag: true },
+      onRequest: lookUp(x, { list: false }),
       schema: {
         operationId: 'getRecord',
         summary: 'One record, with the ETag that changing it takes',
@@ -140,9 +170,8 @@ const addReads = (app: FastifyInstance, x: RecordRoutes): void => {
     },
     async (request, reply) => {
       const name = nameOf(request, (request.params as { entity: string }).entity);
-      const o = cancelOf(request, reply);
       const seal = await x.seal();
-      const found = await x.entities.within(name, o, (entity) =>
+      const get = (entity: Entity, o: Cancel): Promise<{ readonly json: string; readonly etag: string }> =>
         readRecord(
           entity,
           request.principal,
@@ -150,9 +179,17 @@ const addReads = (app: FastifyInstance, x: RecordRoutes): void => {
           readFields(entity, request.query as Parameters),
           seal,
           o,
-        ),
-      );
-      return sent(reply.header('etag', found.etag), found.json);
+        );
+      return answer(x, name, request, reply, {
+        kept: async (entity, o) => {
+          const { json, etag } = await get(entity, o);
+          return { body: Buffer.from(json), etag, next: undefined };
+        },
+        plain: async (entity, o) => {
+          const { json, etag } = await get(entity, o);
+          return sent(reply.header('etag', etag), json);
+        },
+      });
     },
   );
 };
@@ -169,6 +206,7 @@ const addAliases = (app: FastifyInstance, x: RecordRoutes): void => {
         url,
         {
           config: listConfig,
+          onRequest: lookUp(x, { list: true, name }),
           schema: {
             ...listSchema,
             // the document shows it with its entity, to those who may know of that
@@ -204,6 +242,7 @@ export const records: Routes = (app, api) => {
   app.documented.push(documentRecords(x));
   app.register(async (scope) => {
     readExactly(scope);
+    scope.decorateRequest('place', undefined);
     scope.setErrorHandler(async (error) => {
       throw asHttp(error);
     });

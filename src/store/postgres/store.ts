@@ -16,6 +16,7 @@ import { deskOf, enqueueWith, pausedSyncs } from './desk.ts';
 import { differencesOf } from './differences.ts';
 import { eventsOf, forgetEvents } from './events.ts';
 import { anyToForget, forgetRuns } from './forget.ts';
+import { generationsOf } from './generations.ts';
 import { journalOf } from './journal.ts';
 import { openListener } from './listen.ts';
 import { listingsOf } from './listings.ts';
@@ -87,6 +88,7 @@ export const openPostgresStore = async (
     tokens: tokensOf(database),
     audit: auditOf(database, o.auditKeys ?? noKey, o.clock ?? systemClock),
     events: eventsOf(database, listener),
+    generations: generationsOf(database),
     desk: deskOf(database, runs, queue, o.clock ?? systemClock),
     queue,
     claims: { ...claimsOf(database, runs, attempts), recover: recoverWith(database, runs, attempts, queue) },

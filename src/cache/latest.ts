@@ -1,0 +1,43 @@
+import type { Clock } from '../lib/clock.ts';
+import { orStopped } from '../lib/or-stopped.ts';
+import type { Cancel } from '../model/endpoint.ts';
+
+/** A store that does not answer is waited for this long, and then not asked for a while. */
+const patienceMs = 1000;
+const pauseMs = 1000;
+
+/**
+ * Asks what holds now, for all who want to know at once: whoever comes while a question is under way waits for the next
+ * one, since the answer to the first may be older than they are. Undefined when it cannot be told.
+ */
+export const latest = <T>(
+  ask: (o: Cancel) => Promise<T | undefined>,
+  o: { readonly clock: Pick<Clock, 'elapsed'>; readonly signal: AbortSignal },
+): (() => Promise<T | undefined>) => {
+  let running: Promise<T | undefined> | undefined;
+  let next: Promise<T | undefined> | undefined;
+  let pausedUntil = Number.NEGATIVE_INFINITY;
+
+  const begin = (): Promise<T | undefined> => {
+    if (o.clock.elapsed() < pausedUntil) return Promise.resolve(undefined);
+    const signal = AbortSignal.any([o.signal, AbortSignal.timeout(patienceMs)]);
+    const asked: Promise<T | undefined> = orStopped(ask({ signal }), { signal })
+      .catch(() => {
+        pausedUntil = o.clock.elapsed() + pauseMs;
+        return undefined;
+      })
+      .finally(() => {
+        if (running === asked) running = undefined;
+      });
+    running = asked;
+    return asked;
+  };
+  return () => {
+    if (running === undefined) return begin();
+    next ??= running.then(() => {
+      next = undefined;
+      return begin();
+    });
+    return next;
+  };
+};

@@ -1,0 +1,46 @@
+-- What keeps answers of a database keeps them under a generation. Each write of ours begins a new one before the write is
+-- answered, so that what was read before it is not found any more.
+--   server  the identity of a database server
+--   '*'     begun by every write: for what is read from a server whose identity is not known
+--   '?'     begun by writes to a server whose identity is not known: for what is read from any
+create table lockstep_control.cache_generation (
+  server text primary key,
+  generation uuid not null
+);
+-- Writes of records under way: nothing is kept meanwhile. One that never ended counts until its time is over.
+create table lockstep_control.cache_writing (
+  id uuid primary key,
+  server text not null,
+  until timestamptz not null
+);
+
+create function lockstep_control.cache_outdate(written text) returns void language sql as $$
+  insert into lockstep_control.cache_generation (server, generation)
+  select s, pg_catalog.gen_random_uuid()
+  from (values ('*'), (case when written is null or written like 'at %' then '?' else written end)) as v (s)
+  order by s
+  on conflict (server) do update set generation = excluded.generation;
+$$;
+
+create function lockstep_control.cache_outdate_step() returns trigger language plpgsql as $$
+declare
+  written text;
+begin
+  select pg_catalog.jsonb_extract_path_text(p.header::jsonb, 'fingerprint', 'server') into written
+    from lockstep_control.plan p where p.id = new.plan;
+  perform lockstep_control.cache_outdate(written);
+  return null;
+end $$;
+-- the intent before a step is written, and its end
+create trigger cache_outdate after insert or update of state on lockstep_control.step
+  for each row execute function lockstep_control.cache_outdate_step();
+
+create function lockstep_control.cache_outdate_run() returns trigger language plpgsql as $$
+begin
+  perform lockstep_control.cache_outdate(pg_catalog.jsonb_extract_path_text(new.target::jsonb, 'fingerprint', 'server'));
+  return null;
+end $$;
+-- a copy fills tables without steps
+create trigger cache_outdate after update of state on lockstep_control.run
+  for each row when (new.kind = 'copy' and new.state is distinct from old.state)
+  execute function lockstep_control.cache_outdate_run();
