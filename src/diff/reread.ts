@@ -2,7 +2,7 @@ import type { Reader, Segment, Selection } from '../model/endpoint.ts';
 import type { Key, Row } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
 import type { Candidate } from './candidates.ts';
-import type { Sides } from './context.ts';
+import type { Side, Sides } from './context.ts';
 import { type AnyKey, compareAny, keyAt, type Reading, type Run, readRuns } from './runs.ts';
 
 /** Where a key was found again. `rows` above 1: it has become a duplicate. */
@@ -50,7 +50,7 @@ const seeker = (runs: AsyncGenerator<Run>, types: readonly ColumnType[]): Seeker
 };
 
 /** Reads a segment of both sides at the same time and shows, for each suspect in key order, what is there now. */
-export const rereadAll = async (
+export const rereadAll = (
   readers: Sides<Reader>,
   selections: Sides<Selection>,
   segment: Segment,
@@ -58,11 +58,27 @@ export const rereadAll = async (
   suspects: Iterable<Candidate>,
   signal: AbortSignal,
   found: (suspect: Candidate, source: Hit | null, target: Hit | null) => void | Promise<void>,
+): Promise<void> =>
+  seekAll(
+    (side, s) => readRuns(readers[side], selections[side], segment, reading, s),
+    reading.types,
+    suspects,
+    signal,
+    found,
+  );
+
+/** Shows for each suspect in key order what both sides deliver of it. */
+export const seekAll = async (
+  open: (side: Side, signal: AbortSignal) => AsyncGenerator<Run>,
+  types: readonly ColumnType[],
+  suspects: Iterable<Candidate>,
+  signal: AbortSignal,
+  found: (suspect: Candidate, source: Hit | null, target: Hit | null) => void | Promise<void>,
 ): Promise<void> => {
   const stop = new AbortController();
   const linked = AbortSignal.any([signal, stop.signal]);
-  const source = seeker(readRuns(readers.source, selections.source, segment, reading, linked), reading.types);
-  const target = seeker(readRuns(readers.target, selections.target, segment, reading, linked), reading.types);
+  const source = seeker(open('source', linked), types);
+  const target = seeker(open('target', linked), types);
   try {
     await Promise.all([source.load(), target.load()]);
     for (const suspect of suspects) {

@@ -23,6 +23,8 @@ export interface Run {
   readonly int64?: BigInt64Array;
   readonly keys?: readonly Key[];
   readonly hashes?: Int32Array;
+  /** Like `hashes`, beside whole rows: each side by a hash of its own, so that those of the two are never compared. */
+  readonly prints?: Int32Array;
   /** First row of each key that occurs more than once: how many rows it has in all, and where the next key starts. */
   readonly repeats?: ReadonlyMap<number, { readonly rows: number; readonly next: number }>;
 }
@@ -81,11 +83,12 @@ const hasNull = (key: Key, width: number): boolean => {
 };
 
 const withoutNullKeys = (run: Run, reading: Reading): Run => {
-  const { keys, hashes } = run;
+  const { keys, hashes, prints } = run;
   const width = reading.types.length;
   if (!reading.onNullKey || !keys?.some((key) => hasNull(key, width))) return run;
   const kept: Key[] = [];
   const keptHashes: number[] = [];
+  const keptPrints: number[] = [];
   let nulls = 0;
   let example: Key | undefined;
   for (let i = run.start; i < run.end; i++) {
@@ -95,10 +98,17 @@ const withoutNullKeys = (run: Run, reading: Reading): Run => {
     } else {
       kept.push(keys[i]!);
       if (hashes) keptHashes.push(hashes[2 * i]!, hashes[2 * i + 1]!);
+      if (prints) keptPrints.push(prints[2 * i]!, prints[2 * i + 1]!);
     }
   }
   reading.onNullKey(nulls, example!);
-  return { start: 0, end: kept.length, keys: kept, ...(hashes ? { hashes: Int32Array.from(keptHashes) } : {}) };
+  return {
+    start: 0,
+    end: kept.length,
+    keys: kept,
+    ...(hashes ? { hashes: Int32Array.from(keptHashes) } : {}),
+    ...(prints ? { prints: Int32Array.from(keptPrints) } : {}),
+  };
 };
 
 /** Is `b` after `a` (positive), the same (0), or before it (negative: the side broke the order)? */
@@ -125,15 +135,18 @@ const strictlyAscending = (run: Run, types: readonly ColumnType[]): boolean => {
  * Reads rows of one side in key order, checks that they are in that order (a merge of unordered rows would invent and
  * hide differences), and groups rows that share a key. Throws INTERNAL when the side breaks the order.
  */
-export async function* readRuns(
+export const readRuns = (
   reader: Reader,
   selection: Selection,
   segment: Segment,
   reading: Reading,
   signal: AbortSignal,
-): AsyncGenerator<Run> {
+): AsyncGenerator<Run> => inOrder(delivered(reader, selection, segment, reading.form, signal), selection, reading);
+
+/** The same of rows that were read otherwise. */
+export async function* inOrder(runs: AsyncIterable<Run>, selection: Selection, reading: Reading): AsyncGenerator<Run> {
   const { types } = reading;
-  const source = ahead(delivered(reader, selection, segment, reading.form, signal));
+  const source = ahead(runs);
   const nextRun = async (): Promise<Run | undefined> => {
     for (;;) {
       const item = await source.next();

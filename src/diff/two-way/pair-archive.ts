@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import type { Archive, Archives } from '../../model/archive.ts';
+import type { Cancel, Endpoint } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import type { Pair } from '../../model/pair.ts';
+import { type ColumnType, tableLabel } from '../../model/schema.ts';
+import { keyTypes, pairSelection } from '../../model/selection.ts';
+import { both } from '../concurrent.ts';
+import type { Sides } from '../context.ts';
+import { type BaseCells, baseCells } from './base-cells.ts';
+import { waysOf } from './ways.ts';
+
+/** The archive of a pair, and what of a row is kept in it. */
+export interface PairArchive {
+  readonly archive: Archive;
+  readonly cells: BaseCells;
+}
+
+/** What decides how a cell reads as text: a longer text or one more label of an enum does not. */
+const typeWord = (type: ColumnType): string => {
+  switch (type.kind) {
+    case 'text':
+      return type.padded ? 'text padded' : 'text';
+    case 'json':
+      return type.binary ? 'json binary' : 'json';
+    case 'float':
+      return `float ${type.bits}`;
+    case 'opaque':
+      return `opaque ${type.native}`;
+    default:
+      return type.kind;
+  }
+};
+
+/** Stands for all that decides what a row of the archive means. How rows are hashed is no part of it: see `HashWay`. */
+const settingsOf = (pair: Pair, endpoints: Sides<Endpoint>): string => {
+  const database = ({ fingerprint: { server, database: name } }: Endpoint): readonly string[] => [server, name];
+  const what = {
+    version: 1,
+    databases: [database(endpoints.source), database(endpoints.target)],
+    tables: [tableLabel(pair.source), tableLabel(pair.target)],
+    keyWidth: pair.keyWidth,
+    columns: pair.columns.map((c) => [c.source.name, c.target.name, typeWord(c.as), c.tolerance ?? null]),
+    transform: pair.transform?.signature ?? null,
+  };
+  return createHash('sha256').update(JSON.stringify(what)).digest('hex');
+};
+
+/** A two-way pair needs a key: throws KEY_MISSING. */
+const needKey = (pair: Pair): void => {
+  if (pair.keyWidth > 0) return;
+  throw new LockstepError('KEY_MISSING', `${pair.name} has no key, so nothing can be kept of what its rows were`, {
+    hint: 'Name columns that are unique and never NULL on both sides (`key:` of the pair), or exclude the table.',
+  });
+};
+
+/**
+ * The archive of a pair; begun where there is none under these settings. `kept`: which base values are kept, by column.
+ * `secret`: of the store, for hashes of values that are not.
+ */
+export const openPairArchive = async (
+  o: Cancel & {
+    readonly archives: Archives;
+    readonly sync: string;
+    readonly pair: Pair;
+    readonly endpoints: Sides<Endpoint>;
+    readonly kept: (column: number) => 'value' | 'hash';
+    readonly secret: Uint8Array;
+  },
+): Promise<PairArchive> => {
+  const { pair, endpoints, signal } = o;
+  needKey(pair);
+  const types = keyTypes(pairSelection(pair, 'source'));
+  const [source, target] = await both(
+    signal,
+    (s) => endpoints.source.snapshot({ signal: s }),
+    (s) => endpoints.target.snapshot({ signal: s }),
+  );
+  await using _source = source;
+  await using _target = target;
+  const archive = await o.archives.open(
+    {
+      sync: o.sync,
+      pair: pair.name,
+      settings: settingsOf(pair, endpoints),
+      integerKey: types.length === 1 && types[0]!.kind === 'int',
+      keyTypes: types,
+      form: waysOf(pair, { source, target }).form,
+    },
+    { signal },
+  );
+  return { archive, cells: baseCells(pair, o.kept, o.secret) };
+};
