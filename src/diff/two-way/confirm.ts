@@ -1,7 +1,7 @@
 import type { Reader, Segment } from '../../model/endpoint.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { type Candidate, Candidates, inSource, inTarget } from '../candidates.ts';
-import type { Sides } from '../context.ts';
+import type { Side, Sides } from '../context.ts';
 import { keyBatches, valueKeys, wholeRange } from '../lists.ts';
 import { type Hit, seekAll } from '../reread.ts';
 import { type AnyKey, asKey, type Print, type Reading, type Run } from '../runs.ts';
@@ -67,7 +67,10 @@ export const startConfirming = (
       const [source, target] = await work.snapshots();
       await using _source = source;
       await using _target = target;
-      await readAgain({ source, target }, list, dense, moved);
+      // Hashes that the side makes can only be had beside a scan by a second reader of the snapshot.
+      const can = (side: Side, { share }: Reader): boolean => ways[side] !== 'engine' || share !== undefined;
+      const whole = dense && can('source', source) && can('target', target);
+      await readAgain({ source, target }, list, whole, moved);
     }
     moved.detectedAt = clock.elapsed();
     if (round < rounds) await confirm(moved, false, round + 1);
@@ -140,8 +143,7 @@ export const startConfirming = (
     if (list.count === 0) return;
     const began = clock.elapsed();
     waiting = new Candidates(width);
-    // A filter needs look-ups between the rows, which one reader cannot do while it scans; nor can one that has no
-    // second reader of its snapshot make hashes beside them.
+    // A filter needs look-ups between the rows, which one reader cannot do while it scans.
     const dense =
       list.count * denseRatio > rowsSeen * confirming.scale && pair.filter === undefined && list.count > valueKeys;
     rowsSeen = 0;

@@ -61,19 +61,20 @@ export const detectTwoWay = async (two: TwoWayOptions): Promise<TwoWayFound> => 
   const { archive } = two.archive;
   const began = clock.elapsed();
   const work = working(two);
-  const [source, target] = await work.snapshots();
-  const positions = {
-    ...(source.position === undefined ? {} : { source: source.position }),
-    ...(target.position === undefined ? {} : { target: target.position }),
-  };
   const first = archive.facts.completed === null;
   const notes = remarksOn(work, work.tally);
   let why: string;
   let digested = false;
   let confirming: Confirming;
+  let positions: TwoWayFound['positions'];
   {
+    const [source, target] = await work.snapshots();
     await using _source = source;
     await using _target = target;
+    positions = {
+      ...(source.position === undefined ? {} : { source: source.position }),
+      ...(target.position === undefined ? {} : { target: target.position }),
+    };
     const readers = { source, target };
     const ways = waysUnder(pair, readers, archive.facts.hash.form);
     confirming = startConfirming(work, ways, notes.duplicate);
@@ -91,7 +92,7 @@ export const detectTwoWay = async (two: TwoWayOptions): Promise<TwoWayFound> => 
       const choice = await chooseParts(work, hashed, ways);
       why = choice.why;
       digested = choice.partition !== undefined;
-      const shared = isShared(pair, ways);
+      const shared = two.mayDiffer !== true && isShared(pair, ways);
       if (choice.partition === undefined) await stream(work, hashed, [{ kind: 'all' }], shared, confirming, notes);
       else {
         const found = await compareWithArchive(work, hashed, choice.partition, shared);

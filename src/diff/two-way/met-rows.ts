@@ -142,7 +142,7 @@ export const metRows = (work: TwoWayWork): MetRows => {
           source: base !== null && isAsAgreed('source', base, source),
           target: base !== null && isAsAgreed('target', base, target),
         };
-        if (base !== null && same.source && same.target && equal) {
+        if (base !== null && same.source && same.target && (equal || two.mayDiffer === true)) {
           // Only the hash had another look.
           keep.push({ key, keyHash: hasher.key(key), base, ...seen });
           continue;

@@ -15,6 +15,11 @@ export interface Met extends ThreeWay {
 export interface TwoWayOptions
   extends Pick<DiffOptions, 'pair' | 'endpoints' | 'clock' | 'signal' | 'settleMs' | 'onProgress'> {
   readonly archive: PairArchive;
+  /**
+   * What was agreed may be two rows that are not equal: one side of a one-way sync keeps its own. Otherwise such rows
+   * mean that the archive is wrong.
+   */
+  readonly mayDiffer?: boolean;
   /** The run that agrees on what is equal at the first comparison. */
   readonly run: string;
   /** Every key that is not as agreed, once each; awaited. Never a key that may still be moving. */

@@ -86,6 +86,8 @@ export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
           archive,
           run,
           sink,
+          // A side that is not written keeps its row.
+          mayDiffer: !writes.source,
           ...(onProgress === undefined ? {} : { onProgress }),
         }),
     });
