@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Config } from '../config/config.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { ServiceStore } from '../model/service-store.ts';
+import type { TraceSettings } from '../model/traces.ts';
 import type { Endpoints } from '../service/endpoints.ts';
 import { serviceEndpoints } from '../service/endpoints-service.ts';
 import type { RunWorld } from '../service/execute-run.ts';
@@ -9,6 +10,7 @@ import { keepSamples } from '../service/samples.ts';
 import { type Failures, openFailures } from '../telemetry/failures.ts';
 import { type Log, openLog } from '../telemetry/log.ts';
 import { openTimings, type Timings } from '../telemetry/timings.ts';
+import { openTracer, type Tracer } from '../telemetry/traces.ts';
 import { configOf } from './config-of.ts';
 import type { Context, Flags } from './context.ts';
 import { controlUrls, openControl } from './control.ts';
@@ -19,6 +21,7 @@ export interface ServiceProcess extends AsyncDisposable {
   readonly endpoints: Endpoints;
   readonly timings: Timings;
   readonly failures: Failures;
+  readonly tracer: Tracer;
   readonly log: Log;
   /** For records: unique among the processes of a store. */
   readonly name: string;
@@ -28,6 +31,16 @@ export interface ServiceProcess extends AsyncDisposable {
   /** Called after each reload. */
   onReload(then: () => void): void;
 }
+
+/** The settings of the configuration as it is now: its references are looked up once. */
+const memo = (config: () => Config): (() => TraceSettings | undefined) => {
+  let last: { readonly of: Config; readonly settings: TraceSettings | undefined } | undefined;
+  return () => {
+    const now = config();
+    if (last?.of !== now) last = { of: now, settings: now.traces() };
+    return last.settings;
+  };
+};
 
 /** Opens the store and the endpoints of a configuration, which SIGHUP reads again. */
 export const openService = async (
@@ -57,6 +70,18 @@ export const openService = async (
     throw error;
   }
   const timings = openTimings(context.clock);
+  const tracer = openTracer({
+    settings: memo(() => config),
+    clock: context.clock,
+    random: Math.random,
+    redact: (text) => context.redactor.redact(text),
+    log,
+    resource: {
+      'service.version': context.version,
+      'service.instance.id': `${hostname()} ${process.pid}`,
+      'lockstep.part': part,
+    },
+  });
   const failures = openFailures();
   const name = `${hostname()}, process ${process.pid}`;
   const endpoints = serviceEndpoints({
@@ -82,6 +107,7 @@ export const openService = async (
       read?.cache();
       read?.checkpointEveryMs();
       read?.retention();
+      read?.traces();
       return read;
     });
     void reading.then(
@@ -100,6 +126,7 @@ export const openService = async (
     endpoints,
     timings,
     failures,
+    tracer,
     log,
     name,
     config: () => config,
@@ -109,6 +136,7 @@ export const openService = async (
       doors: context,
       clock: context.clock,
       random: Math.random,
+      tracer,
       version: context.version,
       controlUrls: () => controlUrls(context, flags, config),
     }),
@@ -118,6 +146,7 @@ export const openService = async (
       ending.abort();
       await sampling;
       await endpoints[Symbol.asyncDispose]();
+      await tracer[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
       log.flush();
     },

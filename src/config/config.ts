@@ -2,6 +2,7 @@ import type { IncrementalRule } from '../model/incremental.ts';
 import type { Measure } from '../model/monitoring.ts';
 import type { Tolerance } from '../model/pair.ts';
 import type { ColumnType } from '../model/schema.ts';
+import type { TraceSettings } from '../model/traces.ts';
 import type { TransformSettings } from '../model/transform.ts';
 import type { AlertSettings, LogSettings, Slo } from './alerts.ts';
 import type { ApprovalSettings } from './approvals.ts';
@@ -37,6 +38,8 @@ export interface Config {
   retention(): Retention;
   /** Where answers of records are kept, for the entities that say so. Resolves references when called. */
   cache(): CacheSettings;
+  /** Where spans are sent; undefined: nothing is traced. Resolves references when called. */
+  traces(): TraceSettings | undefined;
   /** How `lockstep serve` listens. Resolves references when called. */
   server(): ServerSettings;
   /** Keys of the audit log. Resolves references when called. */

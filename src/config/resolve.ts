@@ -31,6 +31,7 @@ import { retentionOf } from './retention.ts';
 import { scheduleOf } from './schedule.ts';
 import type { ConfigFile } from './schema.ts';
 import { auditKeysOf, checkpointEvery, serverOf } from './server.ts';
+import { tracesOf } from './telemetry.ts';
 import { transformOf } from './transform-of.ts';
 import { parseDuration, parseShare } from './units.ts';
 import { configError } from './validate.ts';
@@ -349,6 +350,7 @@ export const resolveConfig = (
     backups: backupsOf(file.backups, dir, names, readSection('backups', document, around), (v) => around.onSecret?.(v)),
     retention: () => retentionOf(file.retention, readSection('retention', document, around)),
     cache: () => cacheOf(file.cache, readSection('cache', document, around), (v) => around.onSecret?.(v)),
+    traces: () => tracesOf(file.telemetry, readSection('telemetry', document, around), (v) => around.onSecret?.(v)),
     server: () => serverOf(file.server, readSection('server', document, around)),
     audit: () => auditKeysOf(file.audit, readSection('audit', document, around), (value) => around.onSecret?.(value)),
     checkpointEveryMs: () => checkpointEvery(file.audit, readSection('audit', document, around)),

@@ -13,6 +13,7 @@ import { breakerSchema, limitsSchema, replicasSchema, retrySchema } from './resi
 import { retentionSchema } from './retention-schema.ts';
 import { scheduleSchema } from './schedule-schema.ts';
 import { auditSchema, serverSchema } from './server-schema.ts';
+import { telemetrySchema } from './telemetry-schema.ts';
 import { durationPattern, percentPattern } from './units.ts';
 
 /**
@@ -233,6 +234,7 @@ export const configSchema = z
     alerts: alertsSchema.optional(),
     backups: backupsSchema.optional(),
     retention: retentionSchema.optional(),
+    telemetry: telemetrySchema.optional(),
   })
   .describe('Configuration of Lockstep.');
 

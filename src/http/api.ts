@@ -9,6 +9,7 @@ import type { ServiceStore } from '../model/service-store.ts';
 import type { Endpoints } from '../service/endpoints.ts';
 import type { Failures } from '../telemetry/failures.ts';
 import type { Timings } from '../telemetry/timings.ts';
+import type { Tracer } from '../telemetry/traces.ts';
 
 /** What the routes work with. */
 export interface Api {
@@ -25,6 +26,8 @@ export interface Api {
   readonly timings: Timings;
   /** What failed in this process. */
   readonly failures: Failures;
+  /** Absent: no request is traced. */
+  readonly tracer?: Tracer;
   readonly clock: Clock;
   readonly redactor: Redactor;
   /** Aborted when the server shuts down. */

@@ -18,6 +18,7 @@ import { addGuard, type KnownRoute } from './guard.ts';
 import { addNotFound } from './not-found.ts';
 import { documentOf } from './openapi.ts';
 import { addProblems } from './problems.ts';
+import { addTraces } from './traced.ts';
 import { validatorCompiler } from './validate.ts';
 
 export interface AppOptions {
@@ -148,6 +149,7 @@ export const buildApp = async (
   app.addHook('preClose', async () => closing.abort(new HttpProblem('UNAVAILABLE', 'The server ends.')));
   app.addHook('onClose', async () => ending.abort(new HttpProblem('UNAVAILABLE', 'The server ended.')));
   addParsers(app);
+  if (api.tracer) addTraces(app, api.tracer);
   addHooks(app, api, o);
   const routes = addGuard(app);
   addProblems(app);

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Asked } from '../model/service.ts';
 import { HttpProblem } from './errors.ts';
+import { traceOf } from './traced.ts';
 
 /** Other headers are left alone. */
 export const idempotencyHeaders = z.looseObject({
@@ -31,6 +32,7 @@ export const askedBy = (request: FastifyRequest): Asked => {
     actor: request.principal.name,
     correlation: request.id,
     trigger: 'api',
+    ...traceOf(request),
     ...(key === undefined ? {} : { idempotencyKey: key }),
   };
 };

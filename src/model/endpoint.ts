@@ -400,6 +400,8 @@ export interface ConnectOptions extends Cancel {
   readonly baseDir?: string;
   /** Tells the server for which run or request this connection works, where the engine has a way to. */
   readonly correlation?: string;
+  /** The place in a trace (W3C Trace Context) that its requests are below, where the engine makes any. */
+  readonly traceparent?: string;
 }
 
 /** What a folder under `engines/` exports from its `index.ts`. */

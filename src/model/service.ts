@@ -32,6 +32,8 @@ export interface Asked {
   /** Ties log lines, requests, runs and statements together. */
   readonly correlation: string;
   readonly trigger: 'api' | 'schedule' | 'after' | 'cli';
+  /** The place in a trace (W3C Trace Context) that it is asked for from. */
+  readonly traceparent?: string;
   /** Unique per actor: the same key gives the same run, for as long as runs are kept. Another question under it is IDEMPOTENCY_MISMATCH. */
   readonly idempotencyKey?: string;
 }

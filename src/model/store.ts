@@ -116,6 +116,8 @@ export interface RunAsked {
   readonly deaths: number;
   readonly worker: string | null;
   readonly cancelledBy: string | null;
+  /** The place in a trace (W3C Trace Context) that it was asked for from. */
+  readonly traceparent?: string;
 }
 
 export interface Run extends NewRun {

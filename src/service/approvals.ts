@@ -33,11 +33,13 @@ const lookAt = async (x: ApprovalsOptions, wait: PlanWait, o: Cancel): Promise<v
   }
   const { missing } = await agreementOf(store, plan, approvalRuleOf(x.config(), wait.sync), o);
   if (missing > 0) return;
+  const maker = await store.runs.get(wait.run, o);
   const { run } = await store.desk.request(
     { kind: 'apply', plan: wait.plan },
     {
       actor: 'approvals',
-      correlation: (await store.runs.get(wait.run, o))?.correlation ?? wait.run,
+      correlation: maker?.correlation ?? wait.run,
+      ...(maker?.asked?.traceparent === undefined ? {} : { traceparent: maker.asked.traceparent }),
       trigger: 'after',
       idempotencyKey: `approved ${wait.plan}`,
     },

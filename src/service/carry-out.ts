@@ -8,6 +8,7 @@ import { settleRun } from '../work/interrupted.ts';
 import { hasBegun } from '../work/recorded.ts';
 import { endpointsOf, executeRun, type RunWorld } from './execute-run.ts';
 import { runPhases } from './run-phases.ts';
+import { traceRun } from './run-trace.ts';
 
 /** How a run left this process. `waits`: somebody else holds what it needs; it is tried again soon. */
 export type Left = 'ended' | 'waits' | 'put_back' | 'taken_over';
@@ -114,9 +115,10 @@ export const carryOut = (o: {
       left = 'ended';
     },
   };
+  const trace = traceRun(world.tracer, run);
   const guarded: ServiceStore = { ...store, runs };
   const signal = now.signal;
-  const phases = runPhases({ signal, store, run, clock: world.clock, log });
+  const phases = runPhases({ signal, store, run, clock: world.clock, log, began: trace.phase });
 
   const cancel = (by: string): void => {
     cancelledBy = by;
@@ -178,6 +180,7 @@ export const carryOut = (o: {
         store: guarded,
         onProgress: phases.tick,
         log,
+        trace,
       });
     } catch (caught) {
       error = caught;
@@ -185,6 +188,7 @@ export const carryOut = (o: {
     const c = { signal: AbortSignal.timeout(30_000) };
     const how = error === undefined && left !== undefined ? left : await end(error, c);
     const fields = { outcome: how, elapsed_ms: Math.round(world.clock.elapsed() - began) };
+    trace.end(how, error === undefined ? undefined : (error as Error).message);
     if (error === undefined || how !== 'ended') log.info('run left', fields);
     else if (cancelledBy !== null) log.info('run cancelled', fields);
     else log.error('run failed', { ...fields, error });

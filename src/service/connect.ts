@@ -69,6 +69,7 @@ export const connectSide = async (doors: Doors, side: Side, signal: AbortSignal)
       signal,
       baseDir: side.baseDir,
       ...(side.correlation === undefined ? {} : { correlation: side.correlation }),
+      ...(side.traceparent === undefined ? {} : { traceparent: side.traceparent }),
       ...(side.rowsPerSecond === undefined ? {} : { rowsPerSecond: side.rowsPerSecond }),
       ...(side.statementTimeoutMs === undefined ? {} : { statementTimeoutMs: side.statementTimeoutMs }),
     });

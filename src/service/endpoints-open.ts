@@ -5,7 +5,7 @@ import type { Cancel, Endpoint, Fingerprint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { defaultRetry, type RetryPolicy, retrying } from '../model/retry.ts';
 import type { Timings } from '../telemetry/timings.ts';
-import type { EndpointHealth, Endpoints } from './endpoints.ts';
+import type { EndpointHealth, Endpoints, Traced } from './endpoints.ts';
 import { type Breaker, type BreakerChange, openBreaker, verdictOn } from './endpoints-breaker.ts';
 import { type Chosen, openPlaces, type Place, type Places, type Wanted } from './endpoints-places.ts';
 import { openShared, requestTimeoutMs, type SharedEndpoint } from './endpoints-shared.ts';
@@ -63,6 +63,14 @@ export const addressed = (entry: EndpointEntry, place: Place): EndpointEntry => 
   };
 };
 
+/** Told of what is recorded, as well. */
+const bothTimings = (timings: Timings | undefined, timed: NonNullable<Traced['timed']>): Pick<Timings, 'record'> => ({
+  record: (what, ms) => {
+    timings?.record(what, ms);
+    timed(what, ms);
+  },
+});
+
 export const openEndpoints = (x: EndpointsOptions): Endpoints => {
   const { clock } = x;
   const kept = new Map<string, Kept>();
@@ -83,7 +91,11 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
   const connect = async (name: string, place: Place, o: Omit<Wanted, 'standIn'>): Promise<Endpoint> => {
     const entry = entryOf(name);
     const plain = sideOfEntry(x.config(), addressed(entry, place), o.writable);
-    const side = o.correlation === undefined ? plain : { ...plain, correlation: o.correlation };
+    const side = {
+      ...plain,
+      ...(o.correlation === undefined ? {} : { correlation: o.correlation }),
+      ...(o.traceparent === undefined ? {} : { traceparent: o.traceparent }),
+    };
     const limited =
       o.request && side.statementTimeoutMs === undefined ? { ...side, statementTimeoutMs: requestTimeoutMs } : side;
     // with somebody to fall over to, or somebody who waits for an answer, there is no point in insisting
@@ -106,10 +118,10 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
   };
 
   /** What is heard of the configured server counts for the breaker; a replica's troubles are its own. */
-  const watchOf = (name: string, { place, endpoint }: Chosen): Watch => ({
+  const watchOf = (name: string, { place, endpoint }: Chosen, timed?: Traced['timed']): Watch => ({
     endpoint: name,
     clock,
-    timings: x.timings,
+    timings: timed === undefined ? x.timings : bothTimings(x.timings, timed),
     heard: (error) => {
       const at = keep(name);
       if (place === 'configured') at.breaker.heard(error);
@@ -207,7 +219,7 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
       if (o.writable && !entry.writable) throw notWritable(x.config(), entry);
       const at = keep(name);
       const chosen = await chosenOf(at, { ...o, standIn: (o.standIn ?? false) && !o.writable });
-      const { endpoint } = watched(chosen.endpoint, watchOf(name, chosen));
+      const { endpoint } = watched(chosen.endpoint, watchOf(name, chosen, o.timed));
       return dressed(endpoint, chosen, async () => chosen.endpoint[Symbol.asyncDispose]());
     },
     shared,

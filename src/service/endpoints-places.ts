@@ -28,6 +28,7 @@ export interface Wanted extends Cancel {
   readonly request?: true;
   /** The run that it is for. */
   readonly correlation?: string;
+  readonly traceparent?: string;
 }
 
 type Identity = Pick<Fingerprint, 'server' | 'database'>;

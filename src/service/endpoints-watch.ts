@@ -7,7 +7,7 @@ export interface Watch {
   /** As the configuration names it. */
   readonly endpoint: string;
   readonly clock: Pick<Clock, 'elapsed'>;
-  readonly timings: Timings | undefined;
+  readonly timings: Pick<Timings, 'record'> | undefined;
   /** Told how each call, and each read through an iterator, ended. */
   heard(error: unknown): void;
   /** Runs a call that asks for something whole (a schema, a snapshot); may keep it waiting, or do it again. */

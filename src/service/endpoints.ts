@@ -1,4 +1,5 @@
 import type { Cancel, Endpoint, ServerRole } from '../model/endpoint.ts';
+import type { Timed } from '../telemetry/timings.ts';
 
 export type BreakerState = 'closed' | 'open' | 'half_open';
 
@@ -41,6 +42,14 @@ export interface EndpointProbe {
   readonly connections?: { readonly open: number; readonly max: number };
 }
 
+/** For whoever follows one piece of work. */
+export interface Traced {
+  /** Told of each call and statement, and how many milliseconds it took. */
+  timed?(what: Timed, ms: number): void;
+  /** The place in a trace (W3C) that requests to APIs are below. */
+  readonly traceparent?: string;
+}
+
 /**
  * The endpoints of the configuration, behind their breakers, limits, retries and replicas. Everything that serves for
  * long takes its connections from here; CIRCUIT_OPEN names the endpoint and when it is tried again.
@@ -53,7 +62,7 @@ export interface Endpoints extends AsyncDisposable {
    */
   open(
     name: string,
-    o: Cancel & { readonly writable: boolean; readonly standIn?: boolean; readonly correlation?: string },
+    o: Cancel & { readonly writable: boolean; readonly standIn?: boolean; readonly correlation?: string } & Traced,
   ): Promise<Endpoint>;
   /**
    * One connected endpoint kept for many small requests; not to be disposed by who asks. Ask for it anew for each

@@ -8,6 +8,7 @@ import type { RunRequest } from '../model/service.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import type { EndpointFacts, Json, Run, Store } from '../model/store.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { Tracer } from '../telemetry/traces.ts';
 import { type ApplyWork, apply, findPlan } from '../work/apply.ts';
 import { assess } from '../work/assess.ts';
 import { compareExit } from '../work/compare-exit.ts';
@@ -23,6 +24,7 @@ import { madeReport, makeBackups } from './backups.ts';
 import { type Doors, describeSide } from './connect.ts';
 import type { Endpoints } from './endpoints.ts';
 import { approvalsOfJob, type Job, jobOfSync, scopeOf, sideOfEntry } from './job.ts';
+import type { RunTrace } from './run-trace.ts';
 import { type SpreadOptions, spreadOver } from './segments.ts';
 
 /** What carrying out runs needs. */
@@ -35,6 +37,8 @@ export interface RunWorld {
   readonly random: () => number;
   /** The version of Lockstep. */
   readonly version: string;
+  /** Absent: runs are not traced. */
+  readonly tracer?: Tracer;
   /** Addresses of the control store's server; absent: it is not backed up from here. */
   controlUrls?(): Promise<readonly string[]>;
 }
@@ -47,6 +51,7 @@ export interface RunWork extends Cancel {
   readonly stop: AbortSignal;
   onProgress(progress: Progress): void;
   readonly log?: Pick<Log, 'info'>;
+  readonly trace?: Pick<RunTrace, 'traceparent' | 'timed'>;
 }
 
 type Kind<K extends RunRequest['kind']> = Extract<RunRequest, { readonly kind: K }>;
@@ -128,7 +133,7 @@ const opened = async (
   w: RunWorld,
   name: string,
   writable: boolean,
-  o: Pick<RunWork, 'signal' | 'run'>,
+  o: Pick<RunWork, 'signal' | 'run' | 'trace'>,
   standIn = false,
 ): Promise<[Endpoint, EndpointFacts]> => {
   const entry = w.config.endpoints[name];
@@ -139,6 +144,8 @@ const opened = async (
     writable,
     standIn,
     correlation: o.run.correlation,
+    ...(o.trace === undefined ? {} : { timed: o.trace.timed }),
+    ...(o.trace?.traceparent === undefined ? {} : { traceparent: o.trace.traceparent }),
   });
   return [endpoint, factsOf(endpoint, description)];
 };

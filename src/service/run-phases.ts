@@ -40,6 +40,8 @@ export const runPhases = (
     readonly run: Run;
     readonly clock: Clock;
     readonly log: Log;
+    /** Told of each phase that begins. */
+    readonly began?: (name: string) => void;
   },
 ): RunPhases => {
   const { run, clock, log } = o;
@@ -78,6 +80,7 @@ export const runPhases = (
     const now = clock.now();
     phases = [...phases.map((q) => (q.finished === undefined ? { ...q, finished: now } : q)), { name, started: now }];
     at = names.indexOf(name);
+    o.began?.(name);
     const kept = phases;
     const data = { run: run.id, phase: name, ...batch(name, p) };
     log.info('phase', data);

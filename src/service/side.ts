@@ -12,4 +12,6 @@ export interface Side {
   readonly baseDir: string;
   /** The run or request that it is for: seen in the list of the server's sessions. */
   readonly correlation?: string;
+  /** Its place in a trace (W3C), told to APIs. */
+  readonly traceparent?: string;
 }

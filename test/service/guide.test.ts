@@ -18,8 +18,9 @@ const blocks = (language: string): readonly string[] =>
 test('the schedules of the guide are read as it says', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'lockstep-guide-'));
   t.after(() => rmSync(dir, { recursive: true }));
-  const [yaml, ...more] = blocks('yaml');
+  const [yaml, approvals, ...more] = blocks('yaml');
   assert.deepEqual(more, []);
+  assert.match(approvals!, /approvals:/, 'which its own test reads');
   writeFileSync(join(dir, 'lockstep.yaml'), yaml!);
   const { syncs, endpoints, withoutEffect } = await loadConfig(join(dir, 'lockstep.yaml'), { cwd: dir, env: {} });
   assert.deepEqual(withoutEffect, []);

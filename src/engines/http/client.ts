@@ -79,6 +79,7 @@ interface ClientOptions {
   readonly timeoutMs: number;
   /** The run or request that it asks for. */
   readonly correlation?: string;
+  readonly traceparent?: string;
 }
 
 class HttpClient implements ApiClient {
@@ -104,6 +105,7 @@ class HttpClient implements ApiClient {
       maxBytes: config.maxBytes,
       ...(config.tls === undefined ? {} : { tls: config.tls }),
       ...(o.correlation === undefined ? {} : { correlation: o.correlation }),
+      ...(o.traceparent === undefined ? {} : { traceparent: o.traceparent }),
     });
     this.#credentials = credentials({ side: o.side, auth: config.auth, transport: this.#transport, clock: o.clock });
     this.#pace = pace({ concurrency: config.concurrency, perSecond: config.perSecond, clock: o.clock });

@@ -54,6 +54,7 @@ export class HttpEndpoint implements Endpoint {
       side: o.name,
       timeoutMs: o.statementTimeoutMs ?? defaultTimeoutMs,
       ...(o.correlation === undefined ? {} : { correlation: o.correlation }),
+      ...(o.traceparent === undefined ? {} : { traceparent: o.traceparent }),
       ...outside,
     });
     this.#throttle = throttle(o.rowsPerSecond, outside.clock);

@@ -30,6 +30,8 @@ export interface TransportSettings {
   readonly maxBytes: number;
   /** Sent as `x-request-id`, unless the request has one. */
   readonly correlation?: string;
+  /** Sent as `traceparent`, likewise. */
+  readonly traceparent?: string;
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly serverName?: string };
 }
 
@@ -115,9 +117,10 @@ export const openTransport = (o: TransportSettings): Transport => {
     const address = addressIn(x.url);
     const why = address === undefined ? undefined : refusal(address, o.allowPrivate);
     if (why !== undefined) throw refusedAddress(o.side, address!, address!, why);
-    const named =
-      o.correlation !== undefined && !Object.keys(x.headers).some((h) => h.toLowerCase() === 'x-request-id');
-    const headers = named ? { ...x.headers, 'x-request-id': o.correlation } : x.headers;
+    const given = new Set(Object.keys(x.headers).map((name) => name.toLowerCase()));
+    const ours = { 'x-request-id': o.correlation, traceparent: o.traceparent };
+    const more = Object.entries(ours).filter(([name, value]) => value !== undefined && !given.has(name));
+    const headers = { ...x.headers, ...Object.fromEntries(more) };
     const options = { method: x.method, headers, signal, lookup };
     if (x.url.protocol === 'http:') return plainRequest(x.url, { ...options, agent: plain });
     return tlsRequest(x.url, {

@@ -96,4 +96,5 @@ export const fromAsked = (row: Readonly<Record<string, unknown>>): Run['asked'] 
         deaths: row['deaths'] as number,
         worker: row['worker'] as string | null,
         cancelledBy: row['cancelled_by'] as string | null,
+        ...(row['traceparent'] == null ? {} : { traceparent: row['traceparent'] as string }),
       };

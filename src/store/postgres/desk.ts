@@ -69,8 +69,8 @@ export const enqueueWith =
     const at = toTime(now);
     const rows = await connection.query(
       `insert into lockstep_control.run (id, kind, state, sync, parent, correlation, actor, started, plan,
-         requested, trigger, idempotency, asked_at, lane)
-       values ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10, $11, $7, $12)
+         requested, trigger, idempotency, asked_at, lane, traceparent)
+       values ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10, $11, $7, $12, $13)
        on conflict (actor, idempotency) where idempotency is not null do nothing returning id`,
       [
         id,
@@ -85,6 +85,7 @@ export const enqueueWith =
         asked.trigger,
         plainOrNull(asked.idempotencyKey),
         plainText(lane),
+        asked.traceparent ?? null,
       ],
       o,
     );

@@ -11,7 +11,7 @@ import { inTransaction } from './transaction.ts';
 import { fromJson, fromTime, plainOrNull, plainText, toJson, toTime } from './values.ts';
 
 const columns = `r.id, r.kind, r.state, r.sync, r.source, r.target, r.plan, r.parent, r.correlation, r.actor, r.started, r.finished,
-  r.exit, r.phases, r.report, r.checkpoint, r.error, r.requested, r.trigger, r.asked_at, r.lane, r.attempt, r.deaths, r.worker, r.cancelled_by,
+  r.exit, r.phases, r.report, r.checkpoint, r.error, r.requested, r.trigger, r.asked_at, r.lane, r.attempt, r.deaths, r.worker, r.cancelled_by, r.traceparent,
   r.state = 'running' and exists (${lockHolders('r.id')}) as alive`;
 
 const toRun = (row: Rows[number]): Run => {

@@ -12,3 +12,6 @@ create table lockstep_control.plan_wait (
   applied_by text
 );
 create unique index plan_wait_of_sync on lockstep_control.plan_wait (sync) where state = 'waiting';
+
+-- The place in a trace (W3C) of whoever asked for the run.
+alter table lockstep_control.run add column traceparent text;
