@@ -55,16 +55,21 @@ export const commandTable: readonly CommandSpec[] = [
   },
   {
     name: 'assess',
-    args: '<source> [target] [table[=table]...]',
-    about: 'Before a copy: volumes, keys, types, what the target would refuse or not get, and what a read costs.',
+    args: '[sync | source [target]] [table[=table]...]',
+    about:
+      'Before a copy: volumes, keys, types, what changes in an hour or a day, what the target would refuse or not get, and what a read costs.',
     writes: 'nothing',
     flags: ['table', 'exclude-table', 'type', 'rows-per-second', 'statement-timeout', 'format', 'json'],
-    examples: ['lockstep assess sqlite:app.db', 'lockstep assess sqlite:app.db postgres://localhost/app --format json'],
+    examples: [
+      'lockstep assess sqlite:app.db',
+      'lockstep assess app',
+      'lockstep assess sqlite:app.db postgres://localhost/app --format json',
+    ],
     load: async () => (await import('./commands/assess.ts')).assess,
   },
   {
     name: 'copy',
-    args: '<source> <target> [table[=table]...]',
+    args: what,
     about: 'Make the tables that are missing, load every row, compare rows and schema, and certify the result.',
     writes: 'the target: new tables, and rows into empty ones',
     flags: [
@@ -81,6 +86,7 @@ export const commandTable: readonly CommandSpec[] = [
     ],
     examples: [
       'lockstep copy sqlite:app.db postgres://localhost/app --yes --out certificate.json',
+      'lockstep copy app --yes',
       'lockstep copy $OLD $NEW orders customers=clients --type orders.paid=bool',
     ],
     load: async () => (await import('./commands/copy.ts')).copy,

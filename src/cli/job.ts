@@ -10,7 +10,8 @@ import { namesOfUrls } from './names.ts';
 import { pairFlag } from './read-flags.ts';
 
 const urlLike = /^[a-z][a-z0-9+.-]*:/i;
-const isAddress = (text: string | undefined): boolean =>
+/** A URL, or a reference to one. */
+export const isAddress = (text: string | undefined): boolean =>
   text !== undefined && (urlLike.test(text) || text.startsWith('${'));
 const usage = (message: string, hint: string): LockstepError => new LockstepError('USAGE', message, { hint });
 

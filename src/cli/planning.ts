@@ -21,7 +21,7 @@ export const planInput = async (
   },
 ): Promise<PlanInput> => {
   const { mode } = job;
-  if (mode === 'compare' || mode === 'two_way' || mode === 'migrate') {
+  if (mode === 'compare' || mode === 'two_way') {
     throw new LockstepError('USAGE', `mode ${mode} plans nothing`, {
       hint: 'Modes that write: mirror, upsert, insert_only, update_only.',
     });
@@ -34,7 +34,8 @@ export const planInput = async (
     target: open.sides.target,
     ...scopeOf(job),
     sync: job.sync,
-    mode,
+    // what a migration writes once its tables are there
+    mode: mode === 'migrate' ? 'upsert' : mode,
     guards: job.guards,
     ...approvalsOfJob(job),
     settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) } as Json,

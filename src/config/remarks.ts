@@ -13,7 +13,6 @@ export const withoutEffect = (file: ConfigFile): readonly Path[] => {
   const found: Path[] = [];
   for (const [name, sync] of Object.entries(file.syncs ?? {})) {
     for (const key of laterOfSync) if (sync[key] !== undefined) found.push(['syncs', name, key]);
-    if (sync.mode === 'migrate') found.push(['syncs', name, 'mode']);
   }
   return found;
 };

@@ -10,6 +10,8 @@ export interface Drift {
   readonly what: string;
   /** The statement that would mend it. */
   readonly fix: string;
+  /** A column that is not there. */
+  readonly missing?: true;
 }
 
 const sameNames = (a: readonly string[], b: readonly string[]): boolean => isDeepStrictEqual(a, b);
@@ -38,7 +40,8 @@ export const columnDrift = (
     const own = source.columns.find((s) => s.name === c.name)!;
     const there = target.columns.find((x) => x.name === c.name);
     if (there === undefined) {
-      add(`${label} has no column ${c.name}`, builder.alter(target, c.name, draft, 'add'));
+      const fix = builder.alter(target, c.name, draft, 'add');
+      found.push({ table: label, what: `${label} has no column ${c.name}`, fix, missing: true });
       continue;
     }
     if (!holds(own, there, wanted))

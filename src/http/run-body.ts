@@ -25,7 +25,10 @@ const OfSync = z.strictObject({
 
 const OfEndpoints = z.strictObject({
   kind: z.enum(['copy', 'assess']),
-  source: name.describe('An endpoint of the configuration'),
+  sync: name
+    .optional()
+    .describe('A sync of the configuration, instead of source and target: its tables, names and types'),
+  source: name.optional().describe('An endpoint of the configuration'),
   target: name.optional().describe('An endpoint of the configuration; `assess` may do without'),
   tables,
 });
@@ -36,6 +39,7 @@ export const RunBody = z.discriminatedUnion('kind', [OfSync, OfEndpoints]).meta(
     { kind: 'diff', sync: 'subscriptions' },
     { kind: 'sync', sync: 'subscriptions', max_changes: 100 },
     { kind: 'assess', source: 'billing' },
+    { kind: 'copy', sync: 'subscriptions' },
   ],
 });
 
@@ -51,19 +55,22 @@ const unknown = (pointer: string, what: string, given: string, known: readonly s
 const refused = (pointer: string, detail: string, hint: string): HttpProblem =>
   new HttpProblem('BODY', `${detail}.`, { hint, errors: [{ pointer, detail }] });
 
+const isOfSync = (body: z.infer<typeof RunBody>): body is z.infer<typeof OfSync> =>
+  body.kind !== 'copy' && body.kind !== 'assess';
+
 /** What is asked for, if it can be; `scope`: what the caller must hold beyond runs:create. */
 export const runRequest = (
   config: Config,
   body: z.infer<typeof RunBody>,
   maySee: (sync: string | null) => boolean,
 ): { readonly run: RunRequest; readonly object: string; readonly writes: boolean; readonly scope?: Scope } => {
-  if ('sync' in body) {
+  if (isOfSync(body)) {
     const known = Object.keys(config.syncs).filter(maySee);
     if (!known.includes(body.sync)) throw unknown('/sync', 'sync', body.sync, known);
     const { kind, sync, full } = body;
     const { mode, target } = config.syncs[sync]!;
     const plans = kind === 'plan' || kind === 'sync';
-    if (plans && (mode === 'compare' || mode === 'two_way' || mode === 'migrate'))
+    if (plans && (mode === 'compare' || mode === 'two_way'))
       throw refused('/kind', `sync \`${sync}\` has mode ${mode}: it plans nothing`, 'Ask for a diff.');
     if (kind === 'sync' && config.endpoints[target]?.writable !== true)
       throw refused('/kind', `endpoint \`${target}\` is read-only`, `Add \`writable: true\` to ${target}.`);
@@ -83,9 +90,19 @@ export const runRequest = (
       ...(kind === 'plan' ? { scope: 'plans:create' } : {}),
     };
   }
+  const { kind, sync } = body;
   const known = Object.keys(config.endpoints);
-  const { kind, source, target } = body;
-  if (!maySee(null)) throw refused('/kind', 'this token is bound to some syncs', 'Use a token that is bound to none.');
+  if (sync !== undefined && (body.source !== undefined || body.target !== undefined))
+    throw refused('/sync', 'a sync has its endpoints', 'Name a sync, or a source and a target.');
+  const syncs = Object.keys(config.syncs).filter(maySee);
+  if (sync !== undefined && !syncs.includes(sync)) throw unknown('/sync', 'sync', sync, syncs);
+  const { source, target } = sync === undefined ? body : config.syncs[sync]!;
+  if (source === undefined)
+    throw refused('/source', `what is to be ${kind === 'copy' ? 'copied' : 'assessed'}?`, 'Name a sync, or a source.');
+  if (sync !== undefined && kind === 'copy' && config.syncs[sync]!.mode === 'compare')
+    throw refused('/kind', `sync \`${sync}\` has mode compare: it writes nothing`, 'Ask for an assessment.');
+  if (sync === undefined && !maySee(null))
+    throw refused('/kind', 'this token is bound to some syncs', 'Use a token that is bound to none.');
   if (!known.includes(source)) throw unknown('/source', 'endpoint', source, known);
   if (target !== undefined && !known.includes(target)) throw unknown('/target', 'endpoint', target, known);
   if (kind === 'copy' && target === undefined)
@@ -97,9 +114,10 @@ export const runRequest = (
       kind,
       source,
       ...(target === undefined ? {} : { target }),
+      ...(sync === undefined ? {} : { sync }),
       ...(body.tables === undefined ? {} : { tables: body.tables }),
     },
-    object: `endpoints/${target ?? source}`,
+    object: sync === undefined ? `endpoints/${target ?? source}` : `syncs/${sync}`,
     writes: kind === 'copy',
     ...(kind === 'copy' ? { scope: 'plans:apply' } : {}),
   };

@@ -21,6 +21,8 @@ export type RunRequest =
       readonly source: string;
       /** May be absent for `assess`. */
       readonly target?: string;
+      /** The tables, names and types are those of this sync, between its endpoints. */
+      readonly sync?: string;
       readonly tables?: readonly string[];
     }
   | { readonly kind: 'backup'; readonly backup: string };

@@ -5,13 +5,14 @@ import type { Store } from '../model/store.ts';
 import { findPlan } from '../work/apply.ts';
 import { mustBeApproved } from '../work/approvals.ts';
 import { approvalRuleOf } from './approvals.ts';
-import { endpointsOf, jobOfRequest, syncNamed } from './execute-run.ts';
+import { comparesSync, copyScope, endpointsOf, jobOfRequest, syncNamed } from './execute-run.ts';
 
 /** The store's desk, which takes no request that cannot be carried out by the configuration as it is now. */
 export const checkedDesk = (desk: RunDesk, store: Store, config: () => Config): RunDesk => ({
   request: async (request, asked, o) => {
     const now = config();
-    if ('sync' in request) jobOfRequest(now, request);
+    if (comparesSync(request)) jobOfRequest(now, request);
+    else if (request.kind === 'copy' || request.kind === 'assess') copyScope(now, request);
     if (request.kind === 'apply') {
       const plan = await findPlan(store, request.plan, o);
       // One that has begun goes on.

@@ -13,7 +13,9 @@ import { type ApplyWork, apply, findPlan } from '../work/apply.ts';
 import { assess } from '../work/assess.ts';
 import { compareExit } from '../work/compare-exit.ts';
 import { copy } from '../work/copy.ts';
+import type { CopyInput } from '../work/copy-input.ts';
 import { makePlan, type PlanInput } from '../work/make-plan.ts';
+import { migrate } from '../work/migrate.ts';
 import { factsOf, recorded } from '../work/recorded.ts';
 import { revert } from '../work/revert.ts';
 import { findRun } from '../work/runs.ts';
@@ -56,6 +58,10 @@ export interface RunWork extends Cancel {
 
 type Kind<K extends RunRequest['kind']> = Extract<RunRequest, { readonly kind: K }>;
 type SyncRequest = Extract<RunRequest, { readonly sync: string }>;
+
+/** Does it compare a sync, whatever comes of it? */
+export const comparesSync = (request: RunRequest): request is SyncRequest =>
+  request.kind === 'diff' || request.kind === 'plan' || request.kind === 'sync' || request.kind === 'verify';
 
 const missing = (what: string, known: readonly string[], config: Config): LockstepError =>
   new LockstepError('NOT_FOUND', `${config.file} has no ${what}`, {
@@ -219,13 +225,19 @@ const compared = async (w: RunWorld, x: RunWork, request: SyncRequest): Promise<
     await saveDiff(input);
     return;
   }
-  if (job.mode === 'compare' || job.mode === 'two_way' || job.mode === 'migrate')
+  if (job.mode === 'compare' || job.mode === 'two_way')
     throw new LockstepError('USAGE', `mode ${job.mode} plans nothing`);
   const settings = { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) };
-  const planned = { mode: job.mode, guards: job.guards, settings: settings as Json };
+  // what a migration writes once its tables are there
+  const mode = job.mode === 'migrate' ? 'upsert' : job.mode;
+  const planned = { mode, guards: job.guards, settings: settings as Json };
   const input: PlanInput = { ...common, ...planned, ...approvalsOfJob(job) };
   if (request.kind === 'plan') await makePlan(input);
-  else await syncWork({ ...input, ...measuresOf(w), settings, random: w.random, stop: x.stop });
+  else {
+    const writing = { ...input, ...measuresOf(w), settings, random: w.random, stop: x.stop };
+    if (job.mode !== 'migrate') await syncWork(writing);
+    else await migrate({ ...writing, excludeTables: job.excludeTables, types: job.types, version: w.version });
+  }
 };
 
 const applied = async (w: RunWorld, x: RunWork, request: Kind<'apply'> | Kind<'revert'>): Promise<void> => {
@@ -254,6 +266,19 @@ const applied = async (w: RunWorld, x: RunWork, request: Kind<'apply'> | Kind<'r
   );
 };
 
+/** What a copy or an assessment looks at. */
+export const copyScope = (config: Config, { kind, sync, tables }: Kind<'copy' | 'assess'>): CopyScope => {
+  if (sync === undefined) {
+    const named = tables?.map((t) => ({ source: t }));
+    return { ...(named === undefined ? {} : { tables: named }), excludeTables: [], types: new Map() };
+  }
+  const only = tables === undefined ? {} : { only: tables.map((t) => [t, t] as const) };
+  const job = jobOfSync(config, syncNamed(config, sync), only, kind === 'copy');
+  const { excludeTables, types, pairs, otherTables } = job;
+  return { excludeTables, types, ...(pairs === undefined ? {} : { pairs, otherTables }) };
+};
+type CopyScope = Pick<CopyInput, 'tables' | 'pairs' | 'excludeTables' | 'types' | 'otherTables'>;
+
 const copied = async (w: RunWorld, x: RunWork, request: Kind<'copy' | 'assess'>): Promise<void> => {
   const [source, sourceFacts] = await opened(w, request.source, false, x);
   await using _source = source;
@@ -262,8 +287,7 @@ const copied = async (w: RunWorld, x: RunWork, request: Kind<'copy' | 'assess'>)
   const writable = request.kind === 'copy' || w.config.endpoints[name ?? '']?.writable === true;
   const [target, targetFacts] = name === undefined ? [] : await opened(w, name, writable, x);
   await using _target = target ?? { [Symbol.asyncDispose]: async () => {} };
-  const tables = request.tables?.map((t) => ({ source: t }));
-  const scope = { ...(tables === undefined ? {} : { tables }), excludeTables: [], types: new Map() };
+  const scope = copyScope(w.config, request);
   if (request.kind === 'copy') {
     if (target === undefined || targetFacts === undefined)
       throw new LockstepError('USAGE', 'a copy needs a target', { hint: 'Name an endpoint that may be written to.' });
@@ -273,7 +297,7 @@ const copied = async (w: RunWorld, x: RunWork, request: Kind<'copy' | 'assess'>)
       source,
       target,
       facts: { source: sourceFacts, target: targetFacts },
-      sync: null,
+      sync: request.sync ?? null,
       settleMs: defaultSettleMs,
       seed: randomSeed(),
       stop: x.stop,

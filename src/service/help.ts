@@ -6,7 +6,7 @@ import type { RunRequest } from '../model/service.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { alignAll } from '../work/compare.ts';
-import { endpointsOf, jobOfRequest, type RunWorld, syncNamed } from './execute-run.ts';
+import { comparesSync, endpointsOf, jobOfRequest, type RunWorld, syncNamed } from './execute-run.ts';
 import { scopeOf } from './job.ts';
 import { usuallySilentMs, workOnSegments } from './segment-work.ts';
 import { laneOf, type SegmentJob, whatIsCompared } from './segments.ts';
@@ -85,7 +85,7 @@ const helpWith = async ({ store, world, clock, name, log }: HelperOptions, told:
   const counts = set && (await store.segments.counts(set, { signal, silentMs: usuallySilentMs }));
   const run = await store.runs.get(id, o);
   const request = run?.asked?.request as RunRequest | undefined;
-  if (set === undefined || !counts?.free || request === undefined || !('sync' in request)) {
+  if (set === undefined || !counts?.free || request === undefined || !comparesSync(request)) {
     await store.queue.done('segment', told, o);
     return true;
   }

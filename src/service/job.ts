@@ -14,6 +14,7 @@ import type { Mode } from '../config/modes.ts';
 import type { PairOptions } from '../diff/align.ts';
 import { closest } from '../lib/suggest.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { ColumnType } from '../model/schema.ts';
 import type { CompareOptions, PairRequest } from '../work/compare.ts';
 import type { PlanInput } from '../work/make-plan.ts';
 import type { SqlDifferences } from '../work/save-diff.ts';
@@ -41,6 +42,8 @@ export interface Job {
   readonly pairs: readonly PairRequest[] | undefined;
   readonly defaults: PairOptions;
   readonly excludeTables: readonly string[];
+  /** What a copy makes of columns, by `table.column` of the source. */
+  readonly types: ReadonlyMap<string, ColumnType>;
   /** With `pairs`: are tables in none of them told as not compared? */
   readonly otherTables: 'report' | 'ignore';
 }
@@ -162,7 +165,7 @@ const publishWith = (sync: Sync, o: Overrides): SqlDifferences | 'flags' | undef
 
 /** A configured sync with what was said otherwise. `writes`: the job may write to the target. */
 export const jobOfSync = (config: Config, sync: Sync, o: Overrides, writes: boolean): Job => {
-  if (writes && (sync.mode === 'two_way' || sync.mode === 'migrate'))
+  if (writes && sync.mode === 'two_way')
     throw usage(
       `sync \`${sync.name}\` has mode ${sync.mode}, which this version cannot apply yet`,
       'Compare it with lockstep diff, or set mode: mirror.',
@@ -195,6 +198,7 @@ export const jobOfSync = (config: Config, sync: Sync, o: Overrides, writes: bool
     pairs: only.length ? chosenPairs(sync, all, only, options) : all,
     defaults: options,
     excludeTables: [...sync.excludeTables, ...(o.excludeTables ?? [])],
+    types: sync.types,
     // Of tables that were named, nothing else is meant.
     otherTables: only.length ? 'ignore' : sync.otherTables,
   };
@@ -242,5 +246,6 @@ export const jobOfSides = (
   pairs,
   defaults: o.options ?? {},
   excludeTables: o.excludeTables ?? [],
+  types: new Map(),
   otherTables: 'ignore',
 });

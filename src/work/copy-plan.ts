@@ -178,6 +178,18 @@ export const tableOf = (schema: Schema, name: TableName): Table | undefined =>
 const many = 30;
 const isKey = / has no (?:primary key|unique key|foreign key) ?/;
 
+/** SCHEMA_DRIFT, with the statements that would mend it. */
+export const unfitTables = (target: string, drift: readonly Drift[]): LockstepError =>
+  new LockstepError(
+    'SCHEMA_DRIFT',
+    `${target} has ${new Set(drift.map((d) => d.table)).size === 1 ? 'a table' : 'tables'} of another shape: ${drift[0]!.what}${drift.length > 1 ? `, and ${drift.length - 1} more` : ''}. Nothing was written.`,
+    {
+      hint: 'These statements would mend it (look at them first), or give the table another name with source=target, or leave it out with --exclude-table.',
+      details: drift.slice(0, many).flatMap((d) => [`-- ${d.what}`, `${d.fix};`]),
+      side: target,
+    },
+  );
+
 /** Tables that are there and would not take the rows, or hold some: told before anything is written. */
 export const refuseUnfit = async ({ target }: CopySides, tables: readonly PlannedTable[], o: Cancel): Promise<void> => {
   const there = tables.filter((t) => t.existing !== undefined);
@@ -188,16 +200,7 @@ export const refuseUnfit = async ({ target }: CopySides, tables: readonly Planne
     // an index or a default that is missing keeps no row out: the certificate tells it
     ...partDrift(t.existing!, details?.[i], t.definition, t.draft, target.builder).filter((d) => isKey.test(d.what)),
   ]);
-  if (drift.length > 0)
-    throw new LockstepError(
-      'SCHEMA_DRIFT',
-      `${target.name} has ${there.length === 1 ? 'a table' : 'tables'} of another shape: ${drift[0]!.what}${drift.length > 1 ? `, and ${drift.length - 1} more` : ''}. Nothing was written.`,
-      {
-        hint: 'These statements would mend it (look at them first), or give the table another name with source=target, or leave it out with --exclude-table.',
-        details: drift.slice(0, many).flatMap((d) => [`-- ${d.what}`, `${d.fix};`]),
-        side: target.name,
-      },
-    );
+  if (drift.length > 0) throw unfitTables(target.name, drift);
   await refuseFilled(target, there, o);
 };
 

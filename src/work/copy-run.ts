@@ -26,6 +26,12 @@ export interface CopyCheckpoint {
 
 const empty: CopyCheckpoint = { made: [], steps: {}, refused: {}, leftOut: [] };
 
+/** The checkpoint of a run that has begun to make or fill tables; undefined: it has not, or is no copy. */
+export const copyCheckpointOf = (run: Run | undefined): CopyCheckpoint | undefined => {
+  const found = { ...empty, ...((run?.checkpoint ?? {}) as unknown as Partial<CopyCheckpoint>) };
+  return found.made.length > 0 || Object.keys(found.steps).length > 0 ? found : undefined;
+};
+
 /** Keeps a copy's checkpoint in the run's record: changes go one after the other, each durable when it resolves. */
 export const openCheckpoint = (store: Pick<Store, 'runs'>, run: Run, o: Cancel) => {
   let now: CopyCheckpoint = { ...empty, ...((run.checkpoint ?? {}) as unknown as Partial<CopyCheckpoint>) };

@@ -1,7 +1,8 @@
 import { connectSide } from '../../service/connect.ts';
 import { assess as assessWork } from '../../work/assess.ts';
+import { configOf } from '../config-of.ts';
 import type { Command } from '../context.ts';
-import { jobOf } from '../job.ts';
+import { isAddress, jobOf } from '../job.ts';
 import { assessText } from '../output/assess-view.ts';
 import { progressView } from '../progress.ts';
 import { formatOf, typesFlag } from '../read-flags.ts';
@@ -11,22 +12,25 @@ export const assess: Command = async (context, args, flags) => {
   const types = typesFlag(flags.type);
   const [first] = args;
   const alone = args.length < 2;
-  const job = await jobOf(context, alone && first !== undefined ? [first, first] : args, flags, false);
+  const sync = first !== undefined && !isAddress(first) && (await configOf(context, flags))?.syncs[first] !== undefined;
+  const job = await jobOf(context, alone && !sync && first !== undefined ? [first, first] : args, flags, false);
   const signal = AbortSignal.any([context.stop, context.now]);
   await using source = await connectSide(context, job.source, signal);
   // what it would make is asked of an endpoint that may write; nothing is written
-  await using target = alone ? undefined : await connectSide(context, { ...job.target, writable: true }, signal);
+  await using target =
+    alone && job.sync === null ? undefined : await connectSide(context, { ...job.target, writable: true }, signal);
   using progress = progressView(context);
   const assessment = await assessWork({
     source,
     ...(target?.builder === undefined ? {} : { target: { ...named(target), builder: target.builder } }),
-    ...(job.pairs === undefined
+    ...(job.sync === null || job.pairs === undefined ? {} : { pairs: job.pairs }),
+    ...(job.sync !== null || job.pairs === undefined
       ? {}
       : {
           tables: job.pairs.map((p) => ({ source: p.source, ...(p.target === undefined ? {} : { target: p.target }) })),
         }),
     excludeTables: job.excludeTables,
-    types,
+    types: new Map([...job.types, ...types]),
     clock: context.clock,
     signal,
     onProgress: progress.tick,

@@ -17,12 +17,8 @@ import { announceStop } from '../stopping.ts';
 
 export const copy: Command = async (context, args, flags) => {
   const format = formatOf(flags, ['table', 'json'] as const, 'copy');
-  const types = typesFlag(flags.type);
   const job = await jobOf(context, args, flags, true);
-  if (job.sync !== null)
-    throw new LockstepError('USAGE', 'lockstep copy is given a source and a target, not a sync', {
-      hint: 'Name two endpoints of the configuration, or two URLs: lockstep copy SOURCE TARGET [table…]',
-    });
+  const types = new Map([...job.types, ...typesFlag(flags.type)]);
   if (!flags.yes && !context.interactive)
     throw new LockstepError('USAGE', 'lockstep copy writes to the target, and nobody can be asked here', {
       hint: 'Add --yes to go on without being asked.',
@@ -48,8 +44,9 @@ export const copy: Command = async (context, args, flags) => {
       source: sides.source,
       target: sides.target,
       facts,
-      sync: null,
-      ...(job.pairs === undefined
+      sync: job.sync,
+      ...(job.sync === null || job.pairs === undefined ? {} : { pairs: job.pairs, otherTables: job.otherTables }),
+      ...(job.sync !== null || job.pairs === undefined
         ? {}
         : {
             tables: job.pairs.map((p) => ({

@@ -1,7 +1,7 @@
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { CompareReport } from '../../model/report.ts';
-import type { DifferenceFilter, DifferencePair, Plan, Run, Store } from '../../model/store.ts';
+import type { DifferenceFilter, DifferencePair, Json, Plan, Run, Store } from '../../model/store.ts';
 import type { Certificate } from '../../work/certificate.ts';
 import { type ShownRun, showRun } from '../../work/runs.ts';
 import { shownChange } from '../../work/shown-change.ts';
@@ -28,7 +28,8 @@ export const show: Command = async (context, [id], flags) => {
   const shown = await showRun(store, id!, { signal, limit: Math.min(limit, 1_000_000) });
   const { run } = shown;
   if (run.kind === 'diff' && run.state === 'done') return await showDiff(context, flags, store, run, signal);
-  if (run.kind === 'copy' && run.state === 'done' && run.report !== null) return await showCopy(context, flags, run);
+  const certificate = run.state === 'done' ? certificateOf(run) : undefined;
+  if (certificate !== undefined) return await showCopy(context, flags, run, certificate);
   const format = formatOf(flags, ['table', 'json'] as const, 'show');
   if (format === 'json') await shownJson(context, shown);
   else await shownTable(context, shown);
@@ -48,10 +49,16 @@ const showPlan = async (
   return 0;
 };
 
+/** A copy has one; so has the sync of a migration that copied. */
+const certificateOf = ({ kind, report }: Run): Certificate | undefined => {
+  if (report === null) return undefined;
+  const found = kind === 'copy' ? report : (report as { certificate?: Json }).certificate;
+  return found as unknown as Certificate | undefined;
+};
+
 /** The certificate that the copy ended with, as it was given then. */
-const showCopy = async (context: Context, flags: Flags, run: Run): Promise<number> => {
+const showCopy = async (context: Context, flags: Flags, run: Run, certificate: Certificate): Promise<number> => {
   const format = formatOf(flags, ['table', 'json'] as const, 'show of a copy');
-  const certificate = run.report as unknown as Certificate;
   if (format === 'json') await context.out.write(`${JSON.stringify(certificate, null, 2)}\n`);
   else {
     await runHead(context.out, run);

@@ -2,7 +2,7 @@ import { LockstepError } from '../../model/errors.ts';
 import type { Store } from '../../model/store.ts';
 import { connectBoth } from '../../service/connect.ts';
 import type { Planned } from '../../work/make-plan.ts';
-import { sync as syncWork } from '../../work/sync.ts';
+import { type SyncInput, sync as syncWork } from '../../work/sync.ts';
 import { confirm } from '../confirm.ts';
 import { type Command, type Context, type Flags, tell } from '../context.ts';
 import { openControl } from '../control.ts';
@@ -33,7 +33,7 @@ export const sync: Command = async (context, args, flags) => {
   using _stopping = announceStop(context, progress);
   const input = await planInput(context, job, { store, sides, progress, signal: context.now });
   let declined = false;
-  const synced = await syncWork({
+  const request: SyncInput = {
     ...input,
     settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: job.retry }) },
     ...(job.config === undefined ? {} : { measures: job.config.measures }),
@@ -46,8 +46,13 @@ export const sync: Command = async (context, args, flags) => {
       declined = !go;
       return go;
     },
-  });
+  };
+  const synced =
+    job.mode === 'migrate'
+      ? await (await import('../migrating.ts')).migrating(context, flags, { job, input: request, format, progress })
+      : await syncWork(request);
   progress[Symbol.dispose]();
+  if (typeof synced === 'number') return synced;
   if (format === 'json') await syncJson(context.out, synced);
   else {
     const left = await leftOver(store, synced.run, Math.min(limit, 20), context.now);

@@ -51,9 +51,10 @@ const laneOf = async (
     case 'revert':
       return of('run', request.run);
     case 'copy':
+      if (request.sync !== undefined) return { sync: request.sync, lane: `sync ${request.sync}` };
       return { sync: null, lane: `copy ${request.source} ${request.target ?? ''}` };
     case 'assess':
-      return { sync: null, lane: `run ${id}` };
+      return { sync: request.sync ?? null, lane: `run ${id}` };
     case 'backup':
       return { sync: null, lane: `backup ${request.backup}` };
     default:

@@ -1,0 +1,207 @@
+import { columnDrift } from '../copy/drift.ts';
+import type { Endpoint, Selection } from '../model/endpoint.ts';
+import type { NotCompared } from '../model/pair.ts';
+import { type Table, tableLabel } from '../model/schema.ts';
+import { nativeSelection } from '../model/selection.ts';
+import type { Json, Run } from '../model/store.ts';
+import type { Certificate } from './certificate.ts';
+import { type Copied, copyInRun, type PreparedCopy, prepareCopy, refuseAtOnce } from './copy.ts';
+import type { CopyInput } from './copy-input.ts';
+import { type CopySides, type PlannedTable, unfitTables } from './copy-plan.ts';
+import { type CopyCheckpoint, copyCheckpointOf } from './copy-run.ts';
+import { beginOf, recorded } from './recorded.ts';
+import { type Synced, type SyncInput, type SyncReport, sync } from './sync.ts';
+
+export interface MigrateInput extends Omit<SyncInput, 'mode'>, Pick<CopyInput, 'types' | 'version' | 'onRun'> {
+  readonly excludeTables: readonly string[];
+  /** Asked before tables are made and filled; false: end without writing. */
+  confirmCopy?(tables: readonly string[]): Promise<boolean>;
+}
+
+/** The report of a run of `sync` that copied: the numbers of any sync, and the certificate. */
+export interface MigrateReport extends Omit<SyncReport, 'plan'> {
+  readonly plan: null;
+  readonly phase: 'copy';
+  readonly certificate: Certificate;
+}
+
+/** What `sync` of a sync with `mode: migrate` did: tables were missing or empty and were copied; or it caught up. */
+export type Migrated =
+  | ({ readonly phase: 'copy' } & Copied & { readonly sync?: MigrateReport })
+  | ({ readonly phase: 'catch_up' } & Synced)
+  | { readonly phase: 'declined' };
+
+/** Has the table a row? It is read by its key, so that the first row is cheap. */
+const hasRows = async (endpoint: Endpoint, table: Table, o: Pick<MigrateInput, 'signal'>): Promise<boolean> => {
+  await using reader = await endpoint.snapshot(o);
+  const key = table.uniques.find((u) => u.total)?.columns;
+  if (key === undefined) return (await reader.count({ table, columns: [], keyWidth: 0 }, o)) > 0;
+  const whole = nativeSelection(table, key);
+  const selection: Selection = { ...whole, columns: whole.columns.slice(0, whole.keyWidth) };
+  for await (const batch of reader.scan(selection, { kind: 'all' }, o)) if (batch.length > 0) return true;
+  return false;
+};
+
+/** A copy of this sync, between these databases, that was begun and never ended. */
+const leftCopy = async (o: MigrateInput): Promise<{ run: string; checkpoint: CopyCheckpoint } | undefined> => {
+  const { store, sync: name } = o;
+  if (name === null) return undefined;
+  for (const run of await store.runs.list({ kinds: ['copy', 'sync'], sync: name }, o)) {
+    const checkpoint = copyCheckpointOf(run);
+    if (checkpoint === undefined) continue;
+    const same = (['source', 'target'] as const).every((side) => {
+      const [was, now] = [run[side]?.fingerprint, o.facts[side].fingerprint];
+      return was?.server === now?.server && was?.database === now?.database;
+    });
+    return run.state === 'done' || !same ? undefined : { run: checkpoint.marks ?? run.id, checkpoint };
+  }
+  return undefined;
+};
+
+/** Tables of a copy that was begun are all still there: else somebody has given it up. */
+const goesOn = (checkpoint: CopyCheckpoint, tables: readonly PlannedTable[]): boolean =>
+  Object.keys(checkpoint.steps).every(
+    (label) => tables.find((t) => tableLabel(t.source) === label)?.existing !== undefined,
+  );
+
+const isBegun = (checkpoint: CopyCheckpoint | undefined, t: PlannedTable): boolean =>
+  checkpoint !== undefined &&
+  (tableLabel(t.source) in checkpoint.steps || checkpoint.made.includes(tableLabel(t.target)));
+
+/** Which tables are to be copied now: those that are missing, empty where the source has rows, or half copied. */
+const toCopy = async (
+  o: MigrateInput,
+  { source, target }: CopySides,
+  tables: readonly PlannedTable[],
+  checkpoint: CopyCheckpoint | undefined,
+): Promise<readonly PlannedTable[]> => {
+  const found: PlannedTable[] = [];
+  for (const t of tables) {
+    const { existing } = t;
+    if (existing === undefined || isBegun(checkpoint, t)) found.push(t);
+    else if (!(await hasRows(target, existing, o)) && (await hasRows(source, t.source, o))) found.push(t);
+  }
+  return found;
+};
+
+/** A column that the source has got since: nothing is written before the target has it, too. */
+const refuseDrifted = ({ sides, planned }: PreparedCopy): void => {
+  const drift = planned.tables.flatMap((t) =>
+    t.existing === undefined
+      ? []
+      : columnDrift(t.source, t.existing, t.definition, t.draft, sides.target.builder).filter((d) => d.missing),
+  );
+  if (drift.length > 0) throw unfitTables(sides.target.name, drift);
+};
+
+const sumOf = (c: Certificate, of: (t: Certificate['tables'][number]) => number): number =>
+  c.tables.reduce((n, t) => n + of(t), 0);
+
+const none = { insert: 0, update: 0, delete: 0 };
+
+/** A certificate in the numbers of a sync. */
+export const migrateReport = (c: Certificate): MigrateReport => {
+  const refused = sumOf(c, (t) => t.refused);
+  const loaded = sumOf(c, (t) => t.loaded.rows);
+  const there = sumOf(c, (t) => t.rows.target);
+  const already = Math.max(0, there - loaded);
+  return {
+    schema_version: 1,
+    run: c.run,
+    plan: null,
+    phase: 'copy',
+    planned: { ...none, insert: loaded + already + refused, withheld: 0 },
+    applied: { ...none, insert: loaded },
+    already,
+    skipped: { moved: 0, already_synced: 0 },
+    rejected: refused,
+    does_not_fit: refused,
+    rolled_back: 0,
+    pending: 0,
+    conflicts: 0,
+    verified: sumOf(c, (t) => t.identical),
+    unverified: sumOf(c, (t) => t.different + t.only_in_target),
+    changed_by_target: 0,
+    quarantined: 0,
+    in_flight: sumOf(c, (t) => t.in_flight),
+    verdict: c.verdict === 'certified' ? 'agrees' : c.verdict,
+    guarded_by: 'marker',
+    not_compared: c.coverage.not_compared.map(({ what, reason }) => ({ what, reason })),
+    warnings: [...c.notes],
+    certificate: c,
+  };
+};
+
+/**
+ * `sync` of a sync with `mode: migrate`. While tables are missing or empty it copies them, with a certificate; an interrupted
+ * copy goes on. Once all are there it catches up, as upsert does, until somebody switches. SCHEMA_DRIFT when the target has
+ * not the columns that the source has.
+ */
+export const migrate = async (o: MigrateInput): Promise<Migrated> => {
+  const { facts, version, types, stop, pairs, onRun, otherTables } = o;
+  const input: CopyInput = {
+    ...o,
+    facts,
+    version,
+    types,
+    ...(pairs === undefined ? {} : { pairs }),
+    ...(otherTables === undefined ? {} : { otherTables }),
+    ...(stop === undefined ? {} : { stop }),
+    ...(onRun === undefined ? {} : { onRun }),
+  };
+  const all = await prepareCopy({ ...input, observe: false });
+  const own = o.asRun === undefined ? undefined : copyCheckpointOf(await o.store.runs.get(o.asRun, o));
+  const left = own === undefined ? await leftCopy(o) : { run: own.marks ?? o.asRun!, checkpoint: own };
+  const begun = left !== undefined && goesOn(left.checkpoint, all.planned.tables) ? left : undefined;
+  const chosen = await toCopy(o, all.sides, all.planned.tables, begun?.checkpoint);
+  if (chosen.length === 0) {
+    refuseDrifted(all);
+    return { phase: 'catch_up', ...(await sync({ ...o, mode: 'upsert' })) };
+  }
+  if (o.confirmCopy !== undefined && !(await o.confirmCopy(chosen.map((t) => tableLabel(t.source)))))
+    return { phase: 'declined' };
+  const labels = new Set(chosen.map((t) => tableLabel(t.source)));
+  const prepared = await prepareCopy({ ...input, ...only(all, labels, pairs) });
+  const later = all.planned.tables.filter((t) => !labels.has(tableLabel(t.source)));
+  const planned = { ...prepared.planned, notCopied: [...all.planned.notCopied, ...later.map(leftForLater)] };
+  await refuseAtOnce({ ...input, ...(begun === undefined ? {} : { resume: begun.run }) }, prepared);
+  return recorded(o.store, o.clock, beginOf('sync', o), o, async (run: Run) => {
+    const checkpoint =
+      begun === undefined ? run.checkpoint : ({ ...begun.checkpoint, marks: begun.run } as unknown as Json);
+    const resume = begun === undefined ? {} : { resume: run.id };
+    const copied = await copyInRun({ ...input, ...resume }, { ...prepared, planned }, { ...run, checkpoint });
+    if (copied.certificate === undefined) return { phase: 'copy' as const, ...copied };
+    const report = migrateReport(copied.certificate);
+    return {
+      phase: 'copy' as const,
+      ...copied,
+      sync: report,
+      report: { ...report, ...pairsOf(report) } as unknown as Json,
+    };
+  });
+};
+
+/** The same request, of these tables only. */
+const only = (
+  all: PreparedCopy,
+  labels: ReadonlySet<string>,
+  pairs: MigrateInput['pairs'],
+): Pick<CopyInput, 'pairs' | 'tables'> => {
+  const named = [...all.pairs].filter(([label]) => labels.has(label)).map(([, pair]) => pair);
+  if (pairs !== undefined) return { pairs: named };
+  const tables = all.planned.tables.filter((t) => labels.has(tableLabel(t.source)));
+  return { tables: tables.map((t) => ({ source: tableLabel(t.source), target: tableLabel(t.target) })) };
+};
+
+const leftForLater = (t: PlannedTable): NotCompared => ({
+  what: tableLabel(t.source),
+  reason: 'it has rows already, and this run copied the tables that had none',
+  fix: 'Run the sync once more: it catches up.',
+});
+
+/** What monitoring goes by. */
+const pairsOf = ({ certificate: c }: MigrateReport) => ({
+  pairs: c.tables.map(({ source, target, rows, identical, different, only_in_source, only_in_target, in_flight }) => {
+    return { source, target, rows, identical, different, only_in_source, only_in_target, in_flight };
+  }),
+});
