@@ -63,6 +63,7 @@ const typeOf = (s: JsonSchema): string => {
   if (s.type === 'string' && s.pattern?.includes('%')) return 'percentage';
   if (s.type === 'array') return s.items ? `list of ${typeOf(s.items)}` : 'list';
   if (s.type === 'object') return 'section';
+  if (s.not) return 'function';
   return s.type ?? 'anything';
 };
 

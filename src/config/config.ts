@@ -1,6 +1,7 @@
 import type { IncrementalRule } from '../model/incremental.ts';
 import type { Measure } from '../model/monitoring.ts';
 import type { Tolerance } from '../model/pair.ts';
+import type { ConflictPolicy } from '../model/policy.ts';
 import type { ColumnType } from '../model/schema.ts';
 import type { TraceSettings } from '../model/traces.ts';
 import type { TransformSettings } from '../model/transform.ts';
@@ -8,6 +9,7 @@ import type { AlertSettings, LogSettings, Slo } from './alerts.ts';
 import type { ApprovalSettings } from './approvals.ts';
 import type { BackupSettings } from './backups.ts';
 import type { CacheSettings } from './cache.ts';
+import type { SyncConflicts } from './conflict.ts';
 import type { ShownDifferences } from './differences.ts';
 import type { Mode } from './modes.ts';
 import type { RecordEntity } from './records.ts';
@@ -109,6 +111,8 @@ export interface Sync {
   readonly differences: ShownDifferences | undefined;
   /** Undefined: nothing is promised. */
   readonly slo?: Slo;
+  /** Undefined: no conflicts are known, rows of the target are overwritten. */
+  readonly conflicts?: SyncConflicts;
   /** Undefined: nobody has to agree to its plans. */
   readonly approvals?: ApprovalSettings;
   /** Undefined: not started by itself. */
@@ -142,6 +146,8 @@ export interface PairEntry {
   readonly types?: Readonly<Record<string, ColumnType>>;
   /** What is done with source rows before they are compared. */
   readonly transform?: TransformSettings;
+  /** How its conflicts are settled; undefined: none are known. */
+  readonly conflict?: ConflictPolicy;
 }
 
 export const defaultGuards: Guards = { maxChanges: 500, maxChangeRatio: 0.01, maxDeletes: 0, emptySource: 'stop' };

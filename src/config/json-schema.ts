@@ -14,6 +14,8 @@ export interface JsonSchema {
   readonly const?: unknown;
   readonly minimum?: number;
   readonly maximum?: number;
+  /** `{}`: nothing that YAML can hold; a function, in lockstep.config.ts. */
+  readonly not?: JsonSchema;
 }
 
 let made: JsonSchema | undefined;
@@ -23,7 +25,14 @@ export const configJsonSchema = (): JsonSchema => {
   made ??= {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'lockstep.yaml',
-    ...(z.toJSONSchema(configSchema, { target: 'draft-07', io: 'input', unrepresentable: 'any' }) as object),
+    ...(z.toJSONSchema(configSchema, {
+      target: 'draft-07',
+      io: 'input',
+      unrepresentable: 'any',
+      override: ({ zodSchema, jsonSchema }) => {
+        if (zodSchema._zod.def.type === 'custom') jsonSchema.not = {};
+      },
+    }) as object),
   } as JsonSchema;
   return made;
 };

@@ -1,5 +1,6 @@
 import { closest } from '../lib/suggest.ts';
 import type { Tolerance } from '../model/pair.ts';
+import type { ConflictPolicy } from '../model/policy.ts';
 import { approvalsOf } from './approvals.ts';
 import { backupsOf } from './backups.ts';
 import { cacheOf } from './cache.ts';
@@ -16,6 +17,7 @@ import {
   type Retry,
   type Sync,
 } from './config.ts';
+import { conflictsOf, keptApart } from './conflict.ts';
 import { pairTypesOf, typesOf } from './copy-types.ts';
 import { differencesOf } from './differences.ts';
 import { httpEntry, secretsOf } from './http-entry.ts';
@@ -33,6 +35,7 @@ import type { ConfigFile } from './schema.ts';
 import { auditKeysOf, checkpointEvery, serverOf } from './server.ts';
 import { tracesOf } from './telemetry.ts';
 import { transformOf } from './transform-of.ts';
+import { checkBothWritable, checkTwoWayPair } from './two-way.ts';
 import { parseDuration, parseShare } from './units.ts';
 import { configError } from './validate.ts';
 
@@ -166,8 +169,9 @@ const plainNumber = (value: number | string): string => {
     .replace(/\.?0+$/, '');
 };
 
-const pairOf = (r: Reading, pair: FilePair, path: Path): PairEntry => {
-  if (typeof pair === 'string') return { source: pair, map: {}, exclude: [], tolerances: {} };
+const pairOf = (r: Reading, pair: FilePair, path: Path, policy: ConflictPolicy | undefined): PairEntry => {
+  const conflict = policy === undefined ? {} : { conflict: policy };
+  if (typeof pair === 'string') return { source: pair, map: {}, exclude: [], tolerances: {}, ...conflict };
   const p = pair as Exclude<FilePair, string> & {
     source: string;
     target?: string;
@@ -196,12 +200,16 @@ const pairOf = (r: Reading, pair: FilePair, path: Path): PairEntry => {
     map,
     ...(p.only === undefined ? {} : { only: p.only }),
     exclude: p.exclude ?? [],
-    tolerances: Object.fromEntries(
-      columns.flatMap(([from, c]) => (c?.tolerance === undefined ? [] : [[from, toleranceOf(c.tolerance)]])),
-    ),
+    tolerances: {
+      ...Object.fromEntries(
+        columns.flatMap(([from, c]) => (c?.tolerance === undefined ? [] : [[from, toleranceOf(c.tolerance)]])),
+      ),
+      ...keptApart(pair),
+    },
     ...(where === undefined ? {} : { where }),
     ...(Object.keys(types).length === 0 ? {} : { types }),
     ...(transform === undefined ? {} : { transform }),
+    ...conflict,
   };
 };
 
@@ -288,6 +296,13 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
       hint: 'Without pairs every table is meant. Name those to leave out: exclude_tables: [a, b].',
     });
   }
+  const conflicts = conflictsOf(
+    { document: r.document, duration: (value, at) => durationAt(r, value, at) },
+    sync,
+    path,
+  );
+  if (sync.mode === 'two_way')
+    for (const [i, pair] of (sync.pairs ?? []).entries()) checkTwoWayPair(r.document, pair, [...path, 'pairs', i]);
   return {
     name,
     source: sync.source,
@@ -309,7 +324,8 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
           ),
         }),
     differences: differencesOf(sync.differences, (value) => durationAt(r, value, [...path, 'differences', 'history'])),
-    pairs: sync.pairs?.map((p, i) => pairOf(r, p, [...path, 'pairs', i])),
+    ...(conflicts.sync === undefined ? {} : { conflicts: conflicts.sync }),
+    pairs: sync.pairs?.map((p, i) => pairOf(r, p, [...path, 'pairs', i], conflicts.pairs[i])),
     excludeTables: sync.exclude_tables ?? [],
     types: typesOf(sync.types, r.document, [...path, 'types']),
     otherTables: sync.other_tables ?? 'ignore',
@@ -331,6 +347,7 @@ export const resolveConfig = (
   const syncs = Object.fromEntries(
     Object.entries(file.syncs ?? {}).map(([name, s]) => [name, syncOf(r, name, s, names, file.syncs ?? {})]),
   );
+  checkBothWritable(document, syncs, endpoints);
   const spot = (path: Path) => ({ path: path.map(String).join('.'), line: lineOf(r, path) });
   return {
     file: document.file,

@@ -3,6 +3,14 @@ import { approvalsSchema } from './approvals-schema.ts';
 import { backupsSchema } from './backups-schema.ts';
 import { cacheSchema } from './cache-schema.ts';
 import { columnSteps, typesSchema, validation } from './column-schema.ts';
+import {
+  archiveSchema,
+  atomicSchema,
+  columnConflictSchema,
+  conflictSchema,
+  flappingSchema,
+  ownerSchema,
+} from './conflict-schema.ts';
 import { differencesSchema } from './differences-schema.ts';
 import { httpSchema } from './http-schema.ts';
 import { incrementalSchema } from './incremental-schema.ts';
@@ -52,8 +60,6 @@ const share = one(
 );
 const names = z.array(text, { error: 'expected a list of names such as [id, line]' });
 const name = text;
-/** Sections of later versions: checked by shape only, and `check` says that they have no effect yet. */
-const later = z.union([z.record(z.string(), z.unknown()), z.array(z.unknown())]);
 
 const mode = z.enum(modes, { error: `expected one of ${modes.join(', ')}` });
 
@@ -127,6 +133,8 @@ const column = z
   .strictObject({
     to: name.describe('The target column; default: the same name.').optional(),
     tolerance: tolerance.describe('Differences that do not count. Each one that hid something is printed.').optional(),
+    owner: ownerSchema.optional(),
+    conflict: columnConflictSchema.optional(),
     ...columnSteps,
   })
   .nullable();
@@ -152,7 +160,8 @@ const pair = one(
       .describe('A condition in SQL of its side, run read-only.')
       .optional(),
     validate: validation.optional(),
-    conflict: later.describe('No effect yet.').optional(),
+    conflict: conflictSchema.optional(),
+    atomic: atomicSchema.optional(),
   }),
 );
 
@@ -183,7 +192,9 @@ const sync = z
     source: name.describe('Name of an endpoint.'),
     target: name.describe('Name of an endpoint.'),
     mode: mode
-      .describe('Default mirror. compare writes nothing: sync and plan refuse. two_way and migrate have no effect yet.')
+      .describe(
+        'Default mirror. compare writes nothing: sync and plan refuse. two_way: both are kept in agreement, whichever was changed. migrate has no effect yet.',
+      )
       .optional(),
     settle: duration
       .describe('A difference is confirmed by reading again at least this much later. Default 1s.')
@@ -208,6 +219,9 @@ const sync = z
     incremental: incrementalSchema.optional(),
     differences: differencesSchema.optional(),
     slo: sloSchema.optional(),
+    conflict: conflictSchema.optional(),
+    archive: archiveSchema.optional(),
+    flapping: flappingSchema.optional(),
     approvals: approvalsSchema.optional(),
     sample: share.describe('No effect yet.').optional(),
   })

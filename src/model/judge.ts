@@ -25,6 +25,7 @@ export const judge = (columns: readonly ColumnPair[], source: Row, target: Row):
 
 /** Does a declared tolerance cover the difference of two unequal cells? What the type cannot read is never covered. */
 export const within = (tolerance: Tolerance, a: Cell, b: Cell): boolean => {
+  if (tolerance.any) return true;
   if (isMisfit(a) || isMisfit(b)) return false;
   const x = normalised(tolerance, a);
   const y = normalised(tolerance, b);

@@ -3,6 +3,8 @@ import type { PairTransform } from './transform.ts';
 
 /** Differences that the user declared not to count. Judged on fetched cells, never in a digest, and counted. */
 export interface Tolerance {
+  /** Each side keeps its own value: no difference counts. */
+  readonly any?: true;
   /** Largest absolute difference of two numbers, a decimal text such as `0.01`. */
   readonly numeric?: string;
   /** Digits of the fraction of a second that are compared, 0..6: both sides are cut, not rounded. */
