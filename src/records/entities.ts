@@ -12,8 +12,11 @@ export interface Entities {
   of(name: string, o: Cancel): Promise<Entity>;
   /** What is known of it without asking anything; undefined: it is not, or not any more. */
   known(name: string): Entity | undefined;
-  /** Runs `work` with the entity; once more with its table read anew when that has been altered meanwhile. */
-  within<T>(name: string, o: Cancel, work: (entity: Entity) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` with the entity; once more with its table read anew when that has been altered meanwhile, and once more
+   * from a replica when it only `reads` and the primary has just gone.
+   */
+  within<T>(name: string, o: Cancel & { readonly reads?: true }, work: (entity: Entity) => Promise<T>): Promise<T>;
 }
 
 interface Known {
@@ -28,6 +31,10 @@ interface Known {
 /** What an altered table makes of statements that were right. */
 const altered = (error: unknown): boolean =>
   error instanceof LockstepError && ['SCHEMA_DRIFT', 'COLUMN_NOT_FOUND', 'TABLE_NOT_FOUND'].includes(error.code);
+
+/** What a server that has gone makes of statements that were right. */
+const gone = (error: unknown): boolean =>
+  error instanceof LockstepError && ['CONNECT', 'CONNECTION_LOST'].includes(error.code);
 
 export const entitiesOf = (x: {
   config(): Config;
@@ -58,6 +65,13 @@ export const entitiesOf = (x: {
     return orStopped(entity, o);
   };
 
+  /** What `of` would give, where nothing needs to be looked at: that is nearly always. */
+  const atOnce = (name: string): Entity | undefined => {
+    const found = known.get(name);
+    if (found?.settled === undefined || found.config !== x.config().records[name]) return undefined;
+    return x.endpoints.current(found.config.endpoint)?.rows === found.through ? found.settled : undefined;
+  };
+
   return {
     of,
     known: (name) => {
@@ -65,12 +79,13 @@ export const entitiesOf = (x: {
       return found?.settled !== undefined && found.config === x.config().records[name] ? found.settled : undefined;
     },
     within: async (name, o, work) => {
-      const entity = await of(name, o);
+      const entity = atOnce(name) ?? (await of(name, o));
       try {
         return await work(entity);
       } catch (error) {
-        if (!altered(error)) throw error;
-        known.delete(name);
+        const { endpoint } = entity.config;
+        if (altered(error)) known.delete(name);
+        else if (!o.reads || !gone(error) || x.config().endpoints[endpoint]?.replicas().length === 0) throw error;
         return await work(await of(name, o));
       }
     },

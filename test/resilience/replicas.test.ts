@@ -16,6 +16,9 @@ let pair: ReplicaPair;
 /** A server of another identity. */
 let stranger: TestDatabase;
 let service: Awaited<ReturnType<typeof endpointsOf>>;
+let control: TestDatabase;
+let store: Awaited<ReturnType<typeof openPostgresStore>>;
+let app: Awaited<ReturnType<typeof apiOver>>;
 
 const yaml = (replicas: readonly string[]): string => `version: 1
 endpoints:
@@ -37,8 +40,14 @@ before(async () => {
   stranger = await testDatabase();
   await stranger.query('create table t (id int primary key); insert into t values (666)');
   service = await endpointsOf(yaml([stranger.url, pair.replica.url()]));
+  control = await testDatabase();
+  store = await openPostgresStore(urlConnector(control.url), { ...o, auditKeys: testAuditKeys });
+  app = await apiOver(store, service);
 });
 after(async () => {
+  await app?.close();
+  await store?.[Symbol.asyncDispose]();
+  await control?.[Symbol.asyncDispose]();
   await service?.[Symbol.asyncDispose]();
   await pair?.[Symbol.asyncDispose]();
   await stranger?.[Symbol.asyncDispose]();
@@ -56,10 +65,13 @@ test('while the primary is up it is read and written, and the replica says how f
   assert.equal(replica!.role?.standby, true);
   assert.equal(typeof replica!.role?.behindMs, 'number');
   assert.equal(health().breaker, 'closed');
+  assert.equal((await app.inject('/api/v1/records/ts')).statusCode, 200);
 });
 
 test('when it stops, reads come from its replica and from no other server, and say so; writes name what to do', async () => {
   await pair.primary.stop();
+  // also the first one after it, whose connection breaks
+  assert.equal((await app.inject('/api/v1/records/ts')).json().data?.length, 2);
   const shared = await service.endpoints.shared('crm', o);
   assert.deepEqual(await idsOf(shared), ['1', '2']);
   assert.match(shared.standIn!.reason, /the primary is down: .*nothing listens/);
@@ -98,9 +110,6 @@ test('when it stops, reads come from its replica and from no other server, and s
 });
 
 test('the API serves what is there meanwhile, and says when a write may be tried again', async () => {
-  await using control = await testDatabase();
-  await using store = await openPostgresStore(urlConnector(control.url), { ...o, auditKeys: testAuditKeys });
-  const app = await apiOver(store, service);
   const list = await app.inject('/api/v1/records/ts');
   assert.deepEqual([list.statusCode, list.json().data?.length], [200, 2], list.payload);
   const made = await app.inject({
@@ -119,7 +128,6 @@ test('the API serves what is there meanwhile, and says when a write may be tried
     endpoints[0].replicas.map((r: { status: string }) => r.status),
     ['down', 'ok'],
   );
-  await app.close();
 });
 
 test('who has never seen the primary does not believe a replica', async () => {

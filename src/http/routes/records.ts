@@ -60,7 +60,7 @@ const answer = async (
   if (place !== undefined && place !== 'bypass') {
     try {
       return await fetched(x, request, reply, place, o, (c) =>
-        x.entities.within(name, c, (entity) => {
+        x.entities.within(name, { ...c, reads: true }, (entity) => {
           if (entity !== place.entity) throw new AnotherEntity();
           return make.kept(entity, c);
         }),
@@ -70,7 +70,7 @@ const answer = async (
     }
   }
   if (place !== undefined) bypassed(reply);
-  return await x.entities.within(name, o, (entity) => make.plain(entity, o));
+  return await x.entities.within(name, { ...o, reads: true }, (entity) => make.plain(entity, o));
 };
 
 const sendList = async (
