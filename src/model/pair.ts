@@ -1,3 +1,4 @@
+import type { Cell } from './row.ts';
 import type { Column, ColumnType, Table } from './schema.ts';
 import type { PairTransform } from './transform.ts';
 
@@ -49,6 +50,11 @@ export interface Pair {
   readonly notCompared: readonly NotCompared[];
   /** Source rows are transformed or validated before they are compared: `source` is the table as it is afterwards. */
   readonly transform?: PairTransform;
+  /**
+   * Of a pair that is seen from its other side: how the cells of a column that its target makes are told from what is
+   * stored there, and the other way round; undefined for a column that is compared as it is stored. Both throw.
+   */
+  readonly rewrites?: readonly ({ forth(stored: Cell): Cell; back(cell: Cell): Cell } | undefined)[];
   /** Things worth saying, e.g. a lossy match. */
   readonly warnings: readonly string[];
 }

@@ -82,6 +82,15 @@ export interface PairTransform {
   readonly description: string;
   /** All that decides what becomes of a row, as text: two of the same do the same, as far as the text of a function tells. */
   readonly signature: string;
+  /**
+   * Columns that are made, one value of one, so that they can be told backwards: what is stored becomes what is
+   * compared, and the other way round. Both throw with the reason where a value has no counterpart.
+   */
+  readonly backwards: readonly {
+    readonly column: string;
+    forth(stored: Cell): Cell;
+    back(cell: Cell): Cell;
+  }[];
   /** Columns whose target values do not tell the source's: the reverse direction cannot write them. */
   readonly oneWay: readonly { readonly column: string; readonly why: string }[];
 }

@@ -39,7 +39,7 @@ export const targetShape = (pair: Pair): TargetShape => {
   const place = pair.columns.map((c) => columns.findIndex((column) => column.name === c.target.name));
   const extra: SelectedColumn[] = [];
   const compared = pair.columns.map((c, i) => {
-    if (isDeepStrictEqual(c.as, c.target.type)) return place[i]!;
+    if (pair.rewrites?.[i] !== undefined || isDeepStrictEqual(c.as, c.target.type)) return place[i]!;
     extra.push({
       name: c.target.name,
       stored: c.target.type,
@@ -58,7 +58,11 @@ export const targetShape = (pair: Pair): TargetShape => {
     place,
     selection: { ...native, columns: [...native.columns, ...extra] },
     compared,
-    whole: unmapped.length === 0 && extra.length === 0 && !native.columns.some((c) => c.exact),
+    whole:
+      pair.rewrites === undefined &&
+      unmapped.length === 0 &&
+      extra.length === 0 &&
+      !native.columns.some((c) => c.exact),
     inserted: place.filter((p) => columns[p]!.generated !== 'always').toSorted((a, b) => a - b),
     noInsert:
       missing.length === 0
@@ -71,12 +75,24 @@ export const targetShape = (pair: Pair): TargetShape => {
   };
 };
 
+/** A compared cell as its column of the target stores it. */
+const asStored = (pair: Pair, i: number, cell: Cell): ReturnType<typeof fit> => {
+  const { as, target } = pair.columns[i]!;
+  const rewrite = pair.rewrites?.[i];
+  if (rewrite === undefined) return fit(cell, as, target);
+  try {
+    return { ok: true, cell: rewrite.back(cell) };
+  } catch (error) {
+    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+  }
+};
+
 /** Turns a key in the pair's types into the target's own. */
 export const nativeKey = (shape: TargetShape, key: Key): { readonly key: Key } | { readonly reason: string } => {
   const cells: Cell[] = [];
   for (let i = 0; i < shape.pair.keyWidth; i++) {
     const c = shape.pair.columns[i]!;
-    const fitted = fit(key[i]!, c.as, c.target);
+    const fitted = asStored(shape.pair, i, key[i]!);
     if (!fitted.ok) return { reason: `${c.target.name}: ${fitted.reason}` };
     cells.push(fitted.cell);
   }
@@ -90,14 +106,22 @@ export type Built =
   /** The target's row is not what was compared any more. */
   | { readonly kind: 'moved' };
 
-/** The compared cells of a row read by `shape.selection`. */
-const comparedRow = (shape: TargetShape, read: Row): Row =>
-  shape.compared.map((at) => {
-    const { exact, stored } = shape.selection.columns[at]!;
-    return exact ? plainCell(stored, read[at]!) : read[at]!;
-  });
+/** The compared cells of a row read by `shape.selection`; undefined: what is stored has none. */
+const comparedRow = (shape: TargetShape, read: Row): Row | undefined => {
+  try {
+    return shape.compared.map((at, i) => {
+      const { exact, stored } = shape.selection.columns[at]!;
+      const cell = exact ? plainCell(stored, read[at]!) : read[at]!;
+      const rewrite = shape.pair.rewrites?.[i];
+      return rewrite === undefined ? cell : rewrite.forth(cell);
+    });
+  } catch {
+    return undefined;
+  }
+};
 
-const sameRow = (a: Row, b: Row): boolean => a.length === b.length && a.every((cell, i) => cell === b[i]);
+const sameRow = (a: Row | undefined, b: Row): boolean =>
+  a !== undefined && a.length === b.length && a.every((cell, i) => cell === b[i]);
 
 /**
  * The change that settles a difference. `read`: the target's row as `shape.selection` reads it, undefined when there is
@@ -119,12 +143,12 @@ export const buildChange = (shape: TargetShape, difference: Difference, op: Chan
   const written: number[] = [];
   const computed: string[] = [];
   for (const i of wanted) {
-    const { as, target } = pair.columns[i]!;
+    const { target } = pair.columns[i]!;
     if (target.generated === 'always') {
       computed.push(target.name);
       continue;
     }
-    const fitted = fit(source[i]!, as, target);
+    const fitted = asStored(pair, i, source[i]!);
     if (!fitted.ok) return { kind: 'unfit', reason: `${target.name}: ${fitted.reason}` };
     after[place[i]!] = fitted.cell;
     written.push(place[i]!);

@@ -28,6 +28,8 @@ export interface MadeColumn {
   readonly how: string;
   /** Why the value in the target does not tell the source's; undefined when it does. */
   readonly oneWay?: string;
+  /** What is to be stored for a value to be made. Throws Invalid with the reason. Absent where it cannot be told. */
+  back?(cell: Cell): Cell;
 }
 
 interface Made {
@@ -192,6 +194,29 @@ const counted = ({ from, into }: ColumnSettings, name: string): ((made: Made) =>
   return (made) => made;
 };
 
+/** The steps of a column that can be read backwards, in the other direction. */
+const backOf = (settings: ColumnSettings, stored: Column, column: Column, type: ColumnType): ((cell: Cell) => Cell) => {
+  const { from, into, map, unmapped } = settings;
+  const { name } = column;
+  const ends = new Map(
+    [...(map === undefined ? [] : keysOf(map, type))].flatMap(([key, value]) =>
+      value === null ? [] : [[cast(value as Text, text, column, false), key] as const],
+    ),
+  );
+  const nothing = map === undefined ? undefined : [...keysOf(map, type)].find(([, value]) => value === null)?.[0];
+  return (cell) => {
+    if (cell === null) return nothing === undefined ? null : cast(nothing as Text, type, stored, true);
+    const key = ends.get(cell);
+    if (key === undefined && map !== undefined && unmapped === 'quarantine')
+      throw new Invalid(`${name} is ${quoted(cell)}, which the map names no value for`);
+    const made: Made = key === undefined ? { cell, type: column.type } : { cell: key as Text, type };
+    if (from !== undefined)
+      return cast(epochOfMoment(made.cell, name, made.type, from), { kind: 'decimal' }, stored, true);
+    if (into !== undefined) return cast(momentOfEpoch(made.cell, name, made.type, into), epochMoment, stored, true);
+    return cast(made.cell, made.type, stored, true);
+  };
+};
+
 /** Compiles the steps of one column. Throws CONFIG or COLUMN_NOT_FOUND. */
 export const makeColumn = (o: {
   /** As the pair names it: the stored column it replaces, or a new one. */
@@ -251,5 +276,8 @@ export const makeColumn = (o: {
     },
     how: how.join(', '),
     ...(oneWay === undefined ? {} : { oneWay }),
+    ...(oneWay === undefined && stored !== undefined
+      ? { back: backOf(settings, stored, column, from ? epochMoment : into ? { kind: 'decimal' } : stored.type) }
+      : {}),
   };
 };

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Cell } from '../model/row.ts';
 import { type Column, type Table, tableLabel } from '../model/schema.ts';
 import type { PairTransform, RuleSettings, TransformSettings } from '../model/transform.ts';
 import { findColumn, readable } from './columns.ts';
@@ -150,6 +151,12 @@ const transformOf = (program: Program, settings: TransformSettings): PairTransfo
   return {
     raw,
     signature: signatureOf(settings),
+    backwards: made.flatMap((m) => {
+      const { back } = m;
+      if (back === undefined) return [];
+      const forth = (stored: Cell): Cell => m.make({ cell: () => stored, lookedUp: () => null });
+      return [{ column: m.column.name, forth, back }];
+    }),
     oneWay: made.flatMap((m) => (m.oneWay === undefined ? [] : [{ column: m.column.name, why: m.oneWay }])),
     description: [
       ...made.map((m) => `${m.column.name}: ${m.how}`),

@@ -20,9 +20,11 @@ const examplesMost = 100;
 const keysAtOnce = 1000;
 
 /** The key as the pair compares it, from the target's own. Widening is always exact. */
-const commonKey = (pair: Pair, key: Key): Key =>
+export const commonKey = (pair: Pair, key: Key): Key =>
   key.map((cell, i): Cell => {
     const { as, target } = pair.columns[i]!;
+    const rewrite = pair.rewrites?.[i];
+    if (rewrite !== undefined) return rewrite.forth(cell);
     const fitted = fit(cell, target.type, { ...target, type: as });
     return fitted.ok ? fitted.cell : cell;
   });
@@ -63,8 +65,11 @@ export const verifyWritten = async (
     readonly pairs: readonly Pair[];
     readonly source: Endpoint;
     readonly target: Endpoint;
+    /** The key of a written row as the pair compares it; default: of a row of the target. */
+    readonly keyOf?: (pair: Pair, key: Key) => Key;
   },
 ): Promise<Verification> => {
+  const keyOf = o.keyOf ?? commonKey;
   await using sources = sourceReaders(o);
   await using target = await o.target.snapshot(o);
   let verified = 0;
@@ -97,7 +102,7 @@ export const verifyWritten = async (
   const waiting = new Map<Pair, Key[]>();
   const add = async (pair: Pair, settled: readonly Settled[]): Promise<void> => {
     const keys = waiting.get(pair) ?? [];
-    for (const s of settled) keys.push(commonKey(pair, s.item.change.key));
+    for (const s of settled) keys.push(keyOf(pair, s.item.change.key));
     waiting.set(pair, keys);
     if (keys.length < keysAtOnce) return;
     waiting.delete(pair);

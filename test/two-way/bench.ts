@@ -39,7 +39,7 @@ export const twoWayInput = (store: Store, a: TwoWayAsk): TwoWaySyncInput => ({
     mode: a.mode ?? 'two_way',
     policyOf: () => a.policy ?? policyOf(),
     archiveValues: a.archiveValues ?? 'all',
-    flapping: a.flapping,
+    ...(a.flapping === undefined ? {} : { flapping: a.flapping }),
   },
   guards: { ...open, ...a.guards },
   settings: { retry: { attempts: 4, baseMs: 0, maxMs: 0 } },

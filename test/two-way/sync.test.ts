@@ -192,3 +192,42 @@ test('sums of counters come out right when the other side moves between decision
   assert.deepEqual(await rowsOf(p, 'n'), [[{ n: 19 }], [{ n: 19 }]]);
   assert.equal(done.exit, 0);
 });
+
+test('values that are mapped are mapped back when the source is written', async () => {
+  await using p = await twoDatabases('');
+  await p.left.query(`create table subs (id int primary key, status text, amount int, label text);
+    insert into subs values (1, 'past_due', 5, 'a'), (2, 'active', 6, 'b')`);
+  await p.right.query(`create table subs (id int primary key, state text, amount int, label text);
+    insert into subs values (1, 'dunning', 5, 'A'), (2, 'active', 6, 'B')`);
+  const columns = {
+    status: {
+      map: new Map([
+        ['past_due', 'dunning'],
+        ['active', 'active'],
+      ]),
+      unmapped: 'quarantine' as const,
+    },
+    label: { expr: 'label == null ? null : label.upper()' },
+  };
+  const policy = { ...policyOf(), columns: { label: { owner: 'source' as const, where: 'test' } } };
+  const pairs = [{ source: 'subs', map: { status: 'state' }, transform: { columns, validate: {} } }];
+  const ask = { ...p, sync: 'mapped', policy, pairs };
+  assert.equal((await both(b.store, ask)).exit, 0);
+  await p.right.query(
+    `update subs set state = 'dunning' where id = 2; insert into subs values (3, 'dunning', 7, null)`,
+  );
+  await p.left.query(`update subs set status = 'active', label = 'z' where id = 1`);
+  const done = await both(b.store, ask);
+  assert.deepEqual((await p.left.query('select * from subs order by id')).rows, [
+    { id: 1, status: 'active', amount: 5, label: 'z' },
+    { id: 2, status: 'past_due', amount: 6, label: 'b' },
+    { id: 3, status: 'past_due', amount: 7, label: null },
+  ]);
+  assert.deepEqual((await p.right.query('select * from subs order by id')).rows, [
+    { id: 1, state: 'active', amount: 5, label: 'Z' },
+    { id: 2, state: 'dunning', amount: 6, label: 'B' },
+    { id: 3, state: 'dunning', amount: 7, label: null },
+  ]);
+  assert.equal(done.exit, 0);
+  assert.deepEqual((await both(b.store, ask)).sync.planned, { insert: 0, update: 0, delete: 0, withheld: 0 });
+});

@@ -7,7 +7,7 @@ import type { OpenTwoWayRun, WrittenRow } from '../../model/two-way-runs.ts';
 import { bothSides } from './context.ts';
 import { conflictColumns } from './decide.ts';
 import { type Following, followed, type Refused, takeDown } from './follow.ts';
-import { turned } from './turned.ts';
+import { type Turned, turned, turnedBack } from './turned.ts';
 
 /** What became of a run's writes. */
 export interface Followed {
@@ -46,19 +46,25 @@ export const followArchive = async (
   const refused = new Map<string, Refused[]>();
   for (const side of bothSides) {
     if (run.children[side] === null) continue;
-    await takeDown(o, { run, side, pairs: side === 'target' ? pairs : pairs.map(turned) }, (rows) => {
-      for (const row of rows) {
-        const list = refused.get(row.pair) ?? [];
-        if (typeOf(row) !== undefined && list.length < mostRefused) list.push(row);
-        refused.set(row.pair, list);
-      }
-    });
+    await takeDown(
+      o,
+      { run, side, pairs: side === 'target' ? pairs : pairs.map((pair) => turned(pair).pair) },
+      (rows) => {
+        for (const row of rows) {
+          const list = refused.get(row.pair) ?? [];
+          if (typeOf(row) !== undefined && list.length < mostRefused) list.push(row);
+          refused.set(row.pair, list);
+        }
+      },
+    );
   }
   const found = { agreed: 0, left: 0, refused: 0 };
   for (const name of await store.twoWayRuns.pairs(run.run, o)) {
     const pair = byName.get(name);
     if (pair === undefined) continue;
-    for await (const rows of store.twoWayRuns.rows(run.run, name, o)) {
+    const t = turned(pair);
+    for await (const batch of store.twoWayRuns.rows(run.run, name, o)) {
+      const rows = batch.map((row) => whole(row, t));
       const keep: Following[] = [];
       const closed: string[] = [];
       const ruled: NewConflict[] = [];
@@ -106,6 +112,13 @@ const ruledConflict = (
   policy: ruling.policy,
   reason: ruling.reason,
 });
+
+/** The source's row as it was written, with what follows from it by a transformation. */
+const whole = (row: WrittenRow, t: Turned): WrittenRow => {
+  const { source } = row.written;
+  if (source.state !== 'stored' || source.row === null) return row;
+  return { ...row, written: { ...row.written, source: { ...source, row: turnedBack(source.row, row.result, t) } } };
+};
 
 /** More are found again by the next run. */
 const mostRefused = 10_000;

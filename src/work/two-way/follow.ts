@@ -44,6 +44,8 @@ export const comparedRows = (pair: Pair, planned: PlanTable): ((native: Row) => 
       const column = columns[places[i]!]!;
       const cell = native[places[i]!] ?? null;
       const plain = column.exact ? plainCell(column.stored, cell) : cell;
+      const rewrite = pair.rewrites?.[i];
+      if (rewrite !== undefined) return rewrite.forth(plain);
       const fitted = fit(plain, target.type, { ...target, type: as });
       return fitted.ok ? fitted.cell : plain;
     });

@@ -5,6 +5,7 @@ import { openPairArchive, type PairArchive } from '../../diff/two-way/pair-archi
 import { randomSeed } from '../../lib/ids.ts';
 import type { NotCompared, Pair } from '../../model/pair.ts';
 import type { ConflictPolicy, PolicyStep } from '../../model/policy.ts';
+import { sourceOf } from '../../model/transform.ts';
 import type { ThreeWay, TwoWayResolver } from '../../model/two-way.ts';
 import { checkPolicy } from '../../resolve/check-policy.ts';
 import { twoWayResolver } from '../../resolve/two-way.ts';
@@ -54,11 +55,12 @@ const keptOf = (
 export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
   const { store, signal, rules } = o;
   const { pairs, notCompared } = await alignAll(o);
-  const endpoints = { source: o.source, target: o.target };
+  const endpointsOf = (pair: Pair) => ({ source: sourceOf(pair, o.source, o.target), target: o.target });
   const secret = await store.sharedSecret('archive', o);
   const archives = new Map<Pair, PairArchive>();
   const detections: PairDetection[] = [];
   for (const pair of pairs) {
+    const endpoints = endpointsOf(pair);
     const writes = mayWrite(rules);
     const policy = checkPolicy(pair, rules.policyOf(pair), { bothWays: writes.source });
     const kept = keptOf(pair, policy, rules.archiveValues);
@@ -99,7 +101,7 @@ export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
     keep: async (pair, rows, run) => {
       const archive = archives.get(pair)!;
       const random = (): bigint => randomSeed();
-      await keepAgreed({ pair, archive, run, at: o.clock.now(), endpoints, random, signal }, [rows]);
+      await keepAgreed({ pair, archive, run, at: o.clock.now(), endpoints: endpointsOf(pair), random, signal }, [rows]);
     },
   };
 };

@@ -10,7 +10,7 @@ import { bothSides, mayWrite, type TwoWayInput } from './context.ts';
 import { type Step, stepOf } from './decide.ts';
 import type { OpenTwoWay, PairDetection } from './open.ts';
 import { type OpenSide, openSide } from './sides.ts';
-import { turned } from './turned.ts';
+import { turned, turnedDifference } from './turned.ts';
 
 /** What became of the keys of a run that were not as agreed. */
 export interface DecidedCounts {
@@ -52,7 +52,7 @@ const openSides = async (o: TwoWayInput, run: Pick<Run, 'id'>, pairs: readonly P
         await openSide({
           side,
           endpoint: o[side],
-          pairs: side === 'target' ? pairs : pairs.map(turned),
+          pairs: side === 'target' ? pairs : pairs.map((pair) => turned(pair).pair),
           ...(schemas === undefined ? {} : { schemas }),
           store: o.store,
           run,
@@ -196,7 +196,9 @@ const takeSteps = async (
     await store.conflicts.reopen(id, { source, target, reason, run: run.id }, now, o);
   }
   for (const side of sides) {
-    const differences = steps.flatMap((s) => s.differences[side.side]);
+    const all = steps.flatMap((s) => s.differences[side.side]);
+    const t = turned(detection.pair);
+    const differences = side.side === 'target' ? all : all.flatMap((d) => turnedDifference(d, t) ?? []);
     if (differences.length > 0) await side.planner.add(place, differences, o);
   }
 };

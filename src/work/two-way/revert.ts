@@ -14,7 +14,7 @@ import { conflictColumns } from './decide.ts';
 import { finishTwoWay, holdingSync } from './finish.ts';
 import { comparedRows } from './follow.ts';
 import type { OpenTwoWay } from './open.ts';
-import { turned } from './turned.ts';
+import { turned, turnedBack } from './turned.ts';
 
 export interface TwoWayRevertInput extends Asked, Omit<ApplyWork, 'target' | 'guards' | 'settings'> {
   readonly run: Run;
@@ -80,7 +80,7 @@ async function* writtenRows(
   const { store } = o;
   const seen = (side: TwoWaySide, name: string): Pair | undefined => {
     const pair = o.two.pairs.find((p) => p.name === name);
-    return pair === undefined || side === 'target' ? pair : turned(pair);
+    return pair === undefined || side === 'target' ? pair : turned(pair).pair;
   };
   const shapes = Object.fromEntries(
     bothSides.map((side) => [
@@ -100,6 +100,7 @@ async function* writtenRows(
       for (const { item, stored } of batch) {
         const shape = shapes[side][item.table];
         if (shape === undefined) continue;
+        const pair = o.two.pairs.find((p) => p.name === shape.pair.name)!;
         const before = item.change.before === null ? null : shape.row(item.change.before);
         const result = stored === null ? null : shape.row(stored);
         const key = (result ?? before)!.slice(0, shape.pair.keyWidth);
@@ -116,8 +117,7 @@ async function* writtenRows(
             ? result
             : twin.change.before === null
               ? null
-              : shapeOfTwin.row(twin.change.before);
-        const pair = o.two.pairs.find((p) => p.name === shape.pair.name)!;
+              : turnedBack(shapeOfTwin.row(twin.change.before), result, turned(pair));
         rows.push(
           side === 'target'
             ? { pair, key, source: others, target: before, result }
@@ -233,7 +233,9 @@ const openAgain = async (
           const kept = bases.get(JSON.stringify(r.key));
           const plain = kept?.every((cell) => cell === null || typeof cell === 'string') === true;
           const base = plain ? (kept as Row) : baseBefore(r.source, r.target, r.result);
-          return { key: r.key, source: base, target: base };
+          // What a transformation makes is not known of a row that only the source was written: it is decided anew.
+          const known = base?.length === pair.columns.length ? base : null;
+          return { key: r.key, source: known, target: known };
         }),
         o.run.id,
       );

@@ -1,9 +1,10 @@
 import type { Pair } from '../../model/pair.ts';
+import type { Key } from '../../model/row.ts';
 import type { Json, Run } from '../../model/store.ts';
 import { checkPlanGuards } from '../apply.ts';
 import { asConfigured, pairsOfReport } from '../as-configured.ts';
 import { beginOf, type Ended, recorded } from '../recorded.ts';
-import { type Verification, verifyWritten } from '../verify-written.ts';
+import { commonKey, type Verification, verifyWritten } from '../verify-written.ts';
 import { anyChange, applySides, type SidesApplied } from './apply-sides.ts';
 import { bothSides, type TwoWayInput } from './context.ts';
 import { finishTwoWay, holdingSync } from './finish.ts';
@@ -32,12 +33,9 @@ const verifySides = async (o: TwoWayInput, applied: SidesApplied, pairs: readonl
   for (const side of bothSides) {
     const done = applied[side];
     if (done === undefined) continue;
-    const { store, signal } = o;
-    const seen =
-      side === 'target'
-        ? { pairs, source: o.source, target: o.target }
-        : { pairs: pairs.map(turned), source: o.target, target: o.source };
-    const found = await verifyWritten({ store, signal, run: done.run, plan: done.plan, ...seen });
+    const { store, signal, source, target } = o;
+    const keyOf = (pair: Pair, key: Key): Key => commonKey(side === 'target' ? pair : turned(pair).pair, key);
+    const found = await verifyWritten({ store, signal, run: done.run, plan: done.plan, pairs, source, target, keyOf });
     all.verified += found.verified;
     all.unverified += found.unverified;
     all.examples.push(...found.examples);

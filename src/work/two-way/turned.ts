@@ -1,31 +1,86 @@
-import { LockstepError } from '../../model/errors.ts';
+import type { Difference } from '../../model/change.ts';
 import type { Pair } from '../../model/pair.ts';
+import type { Row } from '../../model/row.ts';
 
-/** The pair seen from the other side: what is planned for its target is written to the source. */
-export const turned = (pair: Pair): Pair => {
+/** A pair seen from its other side: what is planned for its target is written to the source. */
+export interface Turned {
+  readonly pair: Pair;
+  /** Which of the pair's columns it has: those that can be written to the source. */
+  readonly columns: readonly number[];
+}
+
+/**
+ * The pair seen from the other side, over the source as it is stored. Columns that a transformation makes are told
+ * backwards where that can be done; the others are left out: they follow from what is stored.
+ */
+export const turned = (pair: Pair): Turned => {
   const { transform, filter } = pair;
-  if (transform !== undefined) {
-    throw new LockstepError(
-      'CONFIG',
-      `${pair.name}: rows of the source are transformed or validated (${transform.description}), so the source cannot be written to`,
-      { hint: 'Leave the transformation out of a two-way sync, or make it a one-way sync with `conflict:`.' },
-    );
-  }
+  const raw = transform?.raw ?? pair.source;
+  const made = new Set([
+    ...(transform?.oneWay.map((c) => c.column) ?? []),
+    ...(transform?.backwards.map((c) => c.column) ?? []),
+  ]);
+  const ways = new Map(transform?.backwards.map((c) => [c.column, c]));
+  const columns = pair.columns.flatMap((c, i) => (made.has(c.source.name) && !ways.has(c.source.name) ? [] : [i]));
+  const rewrites = columns.map((i) => ways.get(pair.columns[i]!.source.name));
   return {
-    name: pair.name,
-    source: pair.target,
-    target: pair.source,
-    columns: pair.columns.map((c) => ({ ...c, source: c.target, target: c.source })),
-    keyWidth: pair.keyWidth,
-    ...(filter === undefined
-      ? {}
-      : {
-          filter: {
-            ...(filter.target === undefined ? {} : { source: filter.target }),
-            ...(filter.source === undefined ? {} : { target: filter.source }),
-          },
-        }),
-    notCompared: pair.notCompared,
-    warnings: [],
+    columns,
+    pair: {
+      name: pair.name,
+      source: pair.target,
+      target: raw,
+      columns: columns.map((i) => {
+        const c = pair.columns[i]!;
+        const stored = raw.columns.find((column) => column.name === c.source.name) ?? c.source;
+        return { ...c, source: c.target, target: stored };
+      }),
+      keyWidth: pair.keyWidth,
+      ...(filter === undefined
+        ? {}
+        : {
+            filter: {
+              ...(filter.target === undefined ? {} : { source: filter.target }),
+              ...(filter.source === undefined ? {} : { target: filter.source }),
+            },
+          }),
+      notCompared: pair.notCompared,
+      ...(ways.size === 0 ? {} : { rewrites }),
+      warnings: [],
+    },
   };
+};
+
+const project = (row: Row, { columns }: Turned): Row => columns.map((i) => row[i]!);
+
+/** A difference of the pair as the turned pair has it; undefined: it is only in columns that cannot be written. */
+export const turnedDifference = (difference: Difference, t: Turned): Difference | undefined => {
+  const { key } = difference;
+  switch (difference.kind) {
+    case 'only_in_source':
+      return { key, kind: 'only_in_source', source: project(difference.source, t), target: null };
+    case 'only_in_target':
+      return { key, kind: 'only_in_target', source: null, target: project(difference.target, t) };
+    case 'different': {
+      const places = new Map(t.columns.map((from, to) => [from, to]));
+      const columns = difference.columns.flatMap((i) => places.get(i) ?? []);
+      if (columns.length === 0) return undefined;
+      return {
+        key,
+        kind: 'different',
+        source: project(difference.source, t),
+        target: project(difference.target, t),
+        columns,
+      };
+    }
+  }
+};
+
+/** A row of the turned pair as the pair has it; what cannot be written is as `rest` has it. */
+export const turnedBack = (row: Row, rest: Row | null, t: Turned): Row => {
+  if (rest === null || row.length === rest.length) return row;
+  const full = [...rest];
+  t.columns.forEach((at, i) => {
+    full[at] = row[i]!;
+  });
+  return full;
 };
