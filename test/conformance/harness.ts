@@ -68,7 +68,7 @@ export interface Harness {
   /** Why a case of the kit cannot be asked of this engine, and what is tested instead; absent: all can. */
   cannot?(name: string): string | undefined;
   database(tables: readonly KitTable[]): Promise<KitDatabase>;
-  /** How many rows memory is watched over; absent: a million. */
+  /** How many rows memory is watched over; absent: as many as usual. */
   readonly bigRows?: number;
   /** URL of a table `big` (id bigint key, name text, amount numeric, at timestamp) of `rows` rows; absent: in memory. */
   bigTable?(rows: number): Promise<AsyncDisposable & { readonly url: string }>;
