@@ -27,14 +27,20 @@ export const traceRun = (tracer: Tracer | undefined, run: Run): RunTrace => {
   const parent = parseTraceparent(run.asked?.traceparent);
   const span = tracer?.begin(`run ${run.kind}`, { kind: 'consumer', parent, attributes });
   let phase: Span | undefined;
+  let at: string | undefined;
   let batches = 0;
+  const enter = (name: string): void => {
+    if (name === at) return;
+    at = name;
+    phase?.end();
+    phase = tracer?.begin(`phase ${name}`, { parent: span?.context });
+  };
   return {
     traceparent: span && traceparentOf(span.context),
-    phase: (name) => {
-      phase?.end();
-      phase = tracer?.begin(`phase ${name}`, { parent: span?.context });
-    },
+    phase: enter,
     timed: (what, ms) => {
+      // Progress tells of this phase only when the first batch is done.
+      if (what.kind === 'endpoint' && what.call === 'writer.lock' && what.ok) enter('apply');
       const below = { parent: phase?.context ?? span?.context, kind: 'client' as const };
       if (what.kind === 'statement')
         tracer?.ended(`statement ${what.endpoint}`, ms, {

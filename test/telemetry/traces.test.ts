@@ -64,7 +64,7 @@ telemetry: { traces: { otlp: "http://127.0.0.1:${port}", allow_private: true, he
   );
   await differing(p.source, p.target, 40);
   const serve = p.start('serve', '--port', '0');
-  const { url } = await serve.line((l) => l['msg'] === 'listening');
+  const { url } = await serve.line((l) => l['message'] === 'listening');
   const trace = '0af7651916cd43dd8448eb211c80319c';
   const call = await fetch(`${url}/api/v1/syncs/ab/run`, {
     method: 'POST',
