@@ -55,8 +55,16 @@ export const firstContact = async (
     });
     return true;
   };
+  /** What is being kept while more is read. */
+  let keeping: Promise<void> = Promise.resolve();
   const keep = async (least: number): Promise<void> => {
-    while (agreed.length > least) await archive.keep(agreed.splice(0, keptAtOnce), { signal });
+    while (agreed.length > least) {
+      const some = agreed.splice(0, keptAtOnce);
+      await keeping;
+      keeping = archive.keep(some, { signal });
+      // It is awaited before the next; a failure is met there.
+      keeping.catch(() => {});
+    }
   };
 
   const spec = archive.facts.hash;
@@ -86,5 +94,6 @@ export const firstContact = async (
     signal,
   );
   await keep(0);
+  await keeping;
   tally.identical += met.identical;
 };

@@ -31,20 +31,29 @@ const stampsOf = async (
   rows: readonly BaseRow[],
   o: Cancel,
 ): Promise<(base: BaseRow) => number> => {
-  const name = (run: string, at: number): string => `${at} ${run}`;
-  const wanted = new Map(rows.map((r) => [name(plainText(r.run), r.at), r]));
-  const values = [...wanted.values()];
-  const numbers = await connection.query(
-    `with x as (select * from unnest($2::text[], $3::bigint[]) as x (run, at)),
+  const byRun = new Map<string, Map<number, number>>();
+  const stamps: { readonly run: string; readonly at: number }[] = [];
+  for (const { run, at } of rows) {
+    const times = byRun.get(run) ?? new Map<number, number>();
+    if (times.size === 0) byRun.set(run, times);
+    if (times.has(at)) continue;
+    times.set(at, 0);
+    stamps.push({ run, at });
+  }
+  const found = await connection.query(
+    `with x as (select * from unnest($2::text[], $3::bigint[]) with ordinality as x (run, at, place)),
      made as (insert into lockstep_control.archive_stamp (archive, run, at) select $1, run, at from x
        on conflict (archive, run, at) do nothing returning n, run, at)
-     select n, run, at from made
-     union all select n, run, at from lockstep_control.archive_stamp join x using (run, at) where archive = $1`,
-    [archive, values.map((r) => plainText(r.run)), values.map((r) => r.at)],
+     select place, n from x join (select * from made
+       union all select n, run, at from lockstep_control.archive_stamp where archive = $1) s using (run, at)`,
+    [archive, stamps.map((s) => plainText(s.run)), stamps.map((s) => s.at)],
     o,
   );
-  const found = new Map(numbers.map((r) => [name(r['run'] as string, Number(r['at'])), r['n'] as number]));
-  return (base) => found.get(name(plainText(base.run), base.at))!;
+  for (const row of found) {
+    const { run, at } = stamps[Number(row['place']) - 1]!;
+    byRun.get(run)!.set(at, row['n'] as number);
+  }
+  return ({ run, at }) => byRun.get(run)!.get(at)!;
 };
 
 type Kept = Agreed & { readonly base: BaseRow; readonly source: bigint; readonly target: bigint };
@@ -57,24 +66,36 @@ const isKept = (row: Agreed): row is Kept => {
   return true;
 };
 
+/** An array of numbers as PostgreSQL reads it: said at once, which the driver would do one by one. */
+const numbers = (values: readonly (string | number | bigint)[]): string => `{${values.join(',')}}`;
+
+const bytesArray = (values: readonly Buffer[]): string =>
+  `{${values.map((b) => `"\\\\x${b.toString('hex')}"`).join(',')}}`;
+
+/** Between JSON texts, which have no character like it. */
+const separator = '\u001e';
+
 const columnsOf = (rows: readonly Kept[], stamp: (base: BaseRow) => number, width: number): readonly unknown[] => {
   const cells = rows.map(({ base }) => jsonOf(base.source, width));
+  // an empty one: the same as the source's
+  const others = rows.map(({ base }, i) => {
+    if (base.target === base.source) return '';
+    const other = jsonOf(base.target, width);
+    return other === cells[i] ? '' : other;
+  });
   return [
-    rows.map((r) => String(r.keyHash)),
-    rows.map((r) => String(r.source)),
-    rows.map((r) => String(r.target)),
-    rows.map(({ base }) => stamp(base)),
-    cells,
-    rows.map(({ base }, i) => {
-      if (base.target === base.source) return null;
-      const other = jsonOf(base.target, width);
-      return other === cells[i] ? null : other;
-    }),
+    numbers(rows.map((r) => r.keyHash)),
+    numbers(rows.map((r) => r.source)),
+    numbers(rows.map((r) => r.target)),
+    numbers(rows.map(({ base }) => stamp(base))),
+    cells.join(separator),
+    others.every((text) => text === '') ? null : others.join(separator),
   ];
 };
 
 const columns = 'key_hash, source_hash, target_hash, stamp, cells, target_cells';
-const values = '$1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::text[]';
+const values = `$1::bigint[], $2::bigint[], $3::bigint[], $4::integer[],
+         string_to_array($5, e'\\x1e'), string_to_array($6, e'\\x1e', '')`;
 const assignments = `source_hash = x.source_hash, target_hash = x.target_hash, stamp = x.stamp, cells = x.cells,
        target_cells = x.target_cells`;
 
@@ -92,19 +113,22 @@ const write = async (
       `insert into ${table.name} as t (${columns}, k) select * from unnest(${values}, $7::bigint[]) as x
        on conflict (k) where k is not null do update set key_hash = excluded.key_hash,
          ${assignments.replaceAll('x.', 'excluded.')}`,
-      [...columnsOf(integers, stamp, width), integers.map((r) => r.key[0])],
+      [...columnsOf(integers, stamp, width), numbers(integers.map((r) => r.key[0]!))],
       o,
     );
   const others = rows.filter((r) => integerOf(table, r.key) === undefined);
-  if (others.length > 0)
+  if (others.length > 0) {
+    // The planner takes the few keys for many, and would read the whole table for them.
+    await connection.query('set local enable_hashjoin to off; set local enable_mergejoin to off', [], o);
     await connection.query(
       `with x as (select * from unnest(${values}, $7::bytea[]) as x (${columns}, key)),
        old as (update ${table.name} as t set ${assignments} from x
          where t.k is null and substring(t.key, 1, 1000) = substring(x.key, 1, 1000) and t.key = x.key returning t.key)
        insert into ${table.name} (${columns}, key) select ${columns}, key from x where key not in (select key from old)`,
-      [...columnsOf(others, stamp, width), others.map((r) => keyBytes(table.keyTypes, r.key))],
+      [...columnsOf(others, stamp, width), bytesArray(others.map((r) => keyBytes(table.keyTypes, r.key)))],
       o,
     );
+  }
 };
 
 const remove = async (connection: Connection, table: ArchiveTable, keys: readonly Key[], o: Cancel) => {
