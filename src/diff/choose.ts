@@ -10,10 +10,13 @@ import { keyIsGuaranteed, keyMayBeNull } from './key.ts';
 import { mergeRuns } from './merge.ts';
 import { type Reading, readRuns } from './runs.ts';
 import { exactly } from './settle.ts';
+import { type TextParts, textParts } from './texts.ts';
 
 /** How one pair is compared, and why (for `--explain`). */
 export type Choice =
   | ({ readonly path: 'digest'; readonly partition: Partition } & Hashed)
+  /** Digests by the text hash, made in the databases. */
+  | ({ readonly path: 'texts'; readonly partition: TextParts } & Hashed)
   | ({ readonly path: 'hashes' } & Hashed)
   | ({ readonly path: 'key_hashes' } & Hashed)
   | { readonly path: 'rows'; readonly why: string };
@@ -106,12 +109,25 @@ export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice
     why: `${found}: digests by ${parts}, then only those that differ`,
   } as const;
   if (work.force === 'digest') return digest;
+  if (work.force === 'texts') {
+    const texts = await textParts(work, readers, {
+      partition,
+      spec: hash.spec,
+      keys: probe.keys,
+      rows,
+      isTimed: false,
+    });
+    return texts ? { ...digest, path: 'texts', ...texts } : digest;
+  }
   const share = (n: number): number => n / Math.max(1, probe.rows);
   const wanted = sink.wanted(work.pair) > rows * valueShare ? share(probe.differing) : share(probe.open);
   if (wanted > valueShare)
     return { path: 'rows', why: `${found}, and their values are needed: values are merged in key order` };
   const touched = 1 - Math.exp(-(share(probe.differing) * rows) / partition.count);
-  if (touched <= touchedShare) return digest;
+  if (touched <= touchedShare) {
+    const texts = await textParts(work, readers, { partition, spec: hash.spec, keys: probe.keys, rows, isTimed: true });
+    return texts ? { ...digest, path: 'texts', ...texts, why: `${digest.why} (${texts.why})` } : digest;
+  }
   const percent = Math.round(touched * 100);
   if (partition.by === 'hash' && sink.wanted(pair) <= mostWanted && pairableByHash(work, readers, hash)) {
     const why = `${found}, so about ${percent} % of ${parts} would differ: hashes of keys and rows are merged`;

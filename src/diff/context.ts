@@ -47,7 +47,7 @@ export interface DiffOptions {
   /** Only rows with these keys: the rest is compared by others (see `ranges.ts`). Never with `incremental`. */
   readonly range?: KeyRange;
   /** Takes this way where it is possible, whatever the probe says: for measurements and tests. */
-  readonly force?: 'digest' | 'hashes' | 'key_hashes' | 'rows';
+  readonly force?: 'digest' | 'texts' | 'hashes' | 'key_hashes' | 'rows';
 }
 
 /** Statements kept for `--explain`: the first ones tell the story, and memory stays flat. */

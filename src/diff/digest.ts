@@ -1,7 +1,7 @@
 import type { Digest, Partition, Reader } from '../model/endpoint.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
 import { both } from './concurrent.ts';
-import type { Sides, Work } from './context.ts';
+import type { Side, Sides, Work } from './context.ts';
 
 /** What one digest pass over both sides found. */
 export interface PartsCompared {
@@ -14,19 +14,27 @@ export interface PartsCompared {
 }
 
 /** One pass over each side, both at the same time: which parts hold a difference. Without a partition: the whole table. */
-export const compareDigests = async (
+export const compareDigests = (
   work: Work,
   readers: Sides<Reader>,
   partition: Partition | undefined,
   spec: HashSpec,
+): Promise<PartsCompared> =>
+  compareParts(work.signal, partition?.count ?? 1, (side, signal) =>
+    readers[side].hashing!.digest(work.selections[side], partition, spec, { signal }),
+  );
+
+/** Compares the digests of as many parts that each side makes. */
+export const compareParts = async (
+  signal: AbortSignal,
+  parts: number,
+  digest: (side: Side, signal: AbortSignal) => Promise<readonly Digest[]>,
 ): Promise<PartsCompared> => {
-  const { selections, signal } = work;
   const [source, target] = await both(
     signal,
-    (s) => readers.source.hashing!.digest(selections.source, partition, spec, { signal: s }),
-    (s) => readers.target.hashing!.digest(selections.target, partition, spec, { signal: s }),
+    (s) => digest('source', s),
+    (s) => digest('target', s),
   );
-  const parts = partition?.count ?? 1;
   const a = byPart(source, parts);
   const b = byPart(target, parts);
   const differing: number[] = [];

@@ -1,5 +1,5 @@
 import { grouped } from '../lib/grouped.ts';
-import type { Partition, Reader, Segment } from '../model/endpoint.ts';
+import type { Partition, Reader, Segment, TextPartition } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
 import { judge } from '../model/judge.ts';
@@ -10,7 +10,7 @@ import { keyTypes } from '../model/selection.ts';
 import { keyIsMade, rejectionOf } from '../model/transform.ts';
 import { type Choice, commonHash, tolerant } from './choose.ts';
 import type { Side, Sides, Work } from './context.ts';
-import { compareDigests } from './digest.ts';
+import { compareDigests, type PartsCompared } from './digest.ts';
 import { keyIsGuaranteed, keyMayBeNull } from './key.ts';
 import { hashTypes, sharedHash } from './key-hashes.ts';
 import { mergeRuns } from './merge.ts';
@@ -19,6 +19,7 @@ import { shownKeys } from './report.ts';
 import { type AnyKey, asKey, countOf, type Form, type Reading, readRuns } from './runs.ts';
 import { type Confirmation, startConfirmation } from './settle.ts';
 import type { Tally } from './tally.ts';
+import { compareTexts } from './texts.ts';
 
 /** How a pair was scanned; its suspected differences wait in `confirmation` (absent: there are none). */
 export interface Scanned {
@@ -56,7 +57,12 @@ export const scan = async (work: Work, readers: Sides<Reader>, choice: Choice, t
     await mergeSides(work, readers, form, [{ kind: 'all' }], confirmation, notes, tally);
     return { strategy: 'digest', why: choice.why, confirmation, remarks: notes.list() };
   }
-  const found = await drillDown(work, readers, choice.partition, choice.spec, confirmation, notes, tally);
+  const { partition, spec } = choice;
+  const digests =
+    choice.path === 'digest'
+      ? () => compareDigests(work, readers, choice.partition, spec)
+      : () => compareTexts(work, readers, choice.partition);
+  const found = await drillDown(work, readers, digests, partition, spec, confirmation, notes, tally);
   return { strategy: 'digest', why: `${choice.why}; ${found}`, confirmation, remarks: notes.list() };
 };
 
@@ -93,7 +99,8 @@ const allTypes = (work: Work): readonly ColumnType[] => work.pair.columns.map((c
 const drillDown = async (
   work: Work,
   readers: Sides<Reader>,
-  partition: Partition,
+  digests: () => Promise<PartsCompared>,
+  partition: Partition | TextPartition,
   spec: HashSpec,
   confirmation: Confirmation,
   notes: Remarks,
@@ -102,7 +109,7 @@ const drillDown = async (
   const progress = (rows: number): void =>
     work.onProgress?.({ pair: work.pair.name, phase: 'digest', rows, ...expectedRows(work) });
   progress(0);
-  const found = await compareDigests(work, readers, partition, spec);
+  const found = await digests();
   const all = found.rows.source + found.rows.target;
   progress(all);
   tally.identical += found.identical;
@@ -118,7 +125,8 @@ const drillDown = async (
 };
 
 /** Ranges are read a thousand at a time, in key order; buckets in one pass, since each pass reads the whole table. */
-export const segmentsOf = (partition: Partition, parts: readonly number[]): readonly Segment[] => {
+export const segmentsOf = (partition: Partition | TextPartition, parts: readonly number[]): readonly Segment[] => {
+  if (partition.by === 'text') return [{ kind: 'text_parts', partition, parts }];
   if (partition.by === 'hash') return [{ kind: 'parts', partition, parts }];
   const segments: Segment[] = [];
   for (let i = 0; i < parts.length; i += 1000)

@@ -1,3 +1,4 @@
+import type { TableActivity } from './activity.ts';
 import type { Loader, SchemaBuilder, TableDetails } from './build.ts';
 import type { Change } from './change.ts';
 import type { Dumping } from './dump.ts';
@@ -58,13 +59,21 @@ export type Partition =
    */
   | { readonly by: 'hash'; readonly count: number; readonly hash: HashSpec };
 
+/** A partition by the text hash of the key (see `hash/text-hash.ts`); `count` a power of two up to 2^32. */
+export interface TextPartition {
+  readonly by: 'text';
+  readonly count: number;
+  readonly seed: bigint;
+}
+
 /** The rows of a selection to read. */
 export type Segment =
   | { readonly kind: 'all' }
   /** A range of keys. */
   | ({ readonly kind: 'range' } & KeyRange)
   | { readonly kind: 'keys'; readonly keys: readonly Key[] }
-  | { readonly kind: 'parts'; readonly partition: Partition; readonly parts: readonly number[] };
+  | { readonly kind: 'parts'; readonly partition: Partition; readonly parts: readonly number[] }
+  | { readonly kind: 'text_parts'; readonly partition: TextPartition; readonly parts: readonly number[] };
 
 /** Count and sum modulo 2^64 of the row hashes of one part. Parts without rows may be left out. */
 export interface Digest {
@@ -108,6 +117,25 @@ export interface Hashing {
    * own order is dear. Two keys may share a hash: both rows are delivered.
    */
   byKeyHash?(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<HashBatch>;
+  /** Rows leave the database to be hashed: a digest costs as much as reading them. */
+  readonly travels?: true;
+  /** Digests that the database makes itself, of another hash. */
+  readonly texts?: TextHashing;
+}
+
+/** Digests by the text hash (see `hash/text-hash.ts`), made in the database: nothing but the digests travels. */
+export interface TextHashing {
+  /** `exact`: equal hashes for equal values. `weak`: for equal texts, as this engine writes them; undefined: not to be had. */
+  supports(column: SelectedColumn): 'exact' | 'weak' | undefined;
+  /** Do this server's functions give what they must? Nothing is digested where they do not. */
+  works(o: Cancel): Promise<boolean>;
+  /** One pass over the table. Without a partition: one digest, part 0. Rejects if a row has no hash. */
+  digest(
+    selection: Selection,
+    partition: Extract<Partition, { by: 'range' }> | TextPartition | undefined,
+    seed: bigint,
+    o: Cancel,
+  ): Promise<readonly Digest[]>;
 }
 
 /**
@@ -374,6 +402,8 @@ export interface Endpoint extends AsyncDisposable {
   readonly rows?: RowAccess;
   /** What tables are made of beyond what comparing needs, in the order of `tables`: to make them again elsewhere. */
   details?(o: Cancel & { readonly tables: readonly Table[] }): Promise<readonly TableDetails[]>;
+  /** How often tables are written, by counters that the server keeps; in the order of `tables`. Absent: it keeps none. */
+  activity?(o: Cancel & { readonly tables: readonly Table[] }): Promise<readonly (TableActivity | undefined)[]>;
   /** Makes tables and fills them. Absent: read-only, or not here. */
   readonly builder?: SchemaBuilder;
   readonly loader?: Loader;

@@ -37,6 +37,7 @@ export const clip = (selection: Selection, segment: Segment): Segment => {
     case 'keys':
       return { kind: 'keys', keys: segment.keys.filter((key) => inRange(types, range, key)) };
     case 'parts':
+    case 'text_parts':
       return segment;
   }
 };

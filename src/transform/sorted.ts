@@ -125,7 +125,8 @@ export async function* inSegment(
 ): AsyncGenerator<Batch<Row>> {
   const width = types.length;
   const keys = segment.kind === 'keys' ? new Set(segment.keys.map((key) => JSON.stringify(key))) : undefined;
-  if (segment.kind === 'parts') throw new LockstepError('INTERNAL', 'rows with a made key cannot be read in parts');
+  if (segment.kind === 'parts' || segment.kind === 'text_parts')
+    throw new LockstepError('INTERNAL', 'rows with a made key cannot be read in parts');
   const wanted = (row: Row): boolean => {
     if (keys) return keys.has(JSON.stringify(row.slice(0, width)));
     if (segment.kind !== 'range') return true;

@@ -46,7 +46,7 @@ export interface CompareOptions {
   readonly sink: DifferenceSink;
   readonly onProgress?: (progress: Progress) => void;
   /** Takes one way of comparing where it is possible: for measurements and tests. */
-  readonly force?: 'digest' | 'hashes' | 'key_hashes' | 'rows';
+  readonly force?: DiffOptions['force'];
   /** Compare what has changed since an earlier comparison: where each pair starts from, and where its next one can. */
   readonly incremental?: {
     request(pair: Pair): Promise<IncrementalRequest>;

@@ -160,7 +160,8 @@ export const planRead = (
       const pieces = found.map((l) => ({ ...piece(l.where, []), keep: among(new Set(l.keys.map(keyName))) }));
       return { pieces, order: 'piece' };
     }
-    case 'parts': {
+    case 'parts':
+    case 'text_parts': {
       const { partition, parts } = segment;
       if (parts.length === 0) return { pieces: [], order };
       const inside = new Set(parts);

@@ -233,7 +233,7 @@ export class HttpReader implements Reader {
     segment: Segment,
     signal: AbortSignal,
   ): AsyncGenerator<Batch<Row>> {
-    if (segment.kind !== 'parts') {
+    if (segment.kind !== 'parts' && segment.kind !== 'text_parts') {
       yield* sorted.scan(segment, signal);
       return;
     }

@@ -15,6 +15,7 @@ import type {
   Selection,
 } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import { partOf as textPartOf } from '../../model/hash/part-of.ts';
 import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { compareKeys } from '../../model/order.ts';
@@ -230,6 +231,11 @@ export class MemoryReader implements Reader {
         const part = partOf(selection, segment.partition);
         return rows.filter((row) => parts.has(part(row)));
       }
+      case 'text_parts': {
+        const parts = new Set(segment.parts);
+        const part = textPartOf(selection, segment.partition);
+        return rows.filter((row) => parts.has(part(row)));
+      }
     }
   }
 }
@@ -237,7 +243,8 @@ export class MemoryReader implements Reader {
 /** Does a segment of key hashes hold this one? */
 const holds = (segment: Segment, hash: bigint): boolean => {
   if (segment.kind === 'keys') return segment.keys.some(([key]) => BigInt(key!) === hash);
-  if (segment.kind === 'parts') throw new LockstepError('INTERNAL', 'Key hashes are not read by parts.');
+  if (segment.kind === 'parts' || segment.kind === 'text_parts')
+    throw new LockstepError('INTERNAL', 'Key hashes are not read by parts.');
   const { from, to } = segment.kind === 'range' ? segment : {};
   return (from === undefined || hash >= BigInt(from[0]!)) && (to === undefined || hash < BigInt(to[0]!));
 };

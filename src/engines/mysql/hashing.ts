@@ -9,6 +9,7 @@ import type { ColumnSql } from './columns.ts';
 import { digestSink, hashSink, inParts } from './hash-sinks.ts';
 import { isDoubtful, orderSql } from './key-sql.ts';
 import { batchRows, type Rows } from './rows.ts';
+import { textHashing } from './text-digests.ts';
 
 /** Row hashes made on our side, of the rows as they stream by. */
 export const hashingOf = (rows: Rows): Hashing => ({
@@ -21,6 +22,8 @@ export const hashingOf = (rows: Rows): Hashing => ({
     return sink.digests();
   },
   hashes: (selection, segment, hash, o) => hashes(rows, selection, segment, hash, o),
+  travels: true,
+  texts: textHashing(rows),
 });
 
 async function* hashes(

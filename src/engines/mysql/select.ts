@@ -3,6 +3,7 @@ import type { Key } from '../../model/row.ts';
 import type { ColumnSql } from './columns.ts';
 import { areDirect, keyCondition, orderSql, rangeSql } from './key-sql.ts';
 import { tableId } from './quote.ts';
+import { textPartSql } from './text-sql.ts';
 
 /** Keys of one statement: short enough that every planner still looks each of them up. */
 export const keysPerStatement = 500;
@@ -62,6 +63,10 @@ export const segmentSql = (
     }
     case 'keys':
       return keysSql(keys, segment.keys, statement);
+    case 'text_parts':
+      return segment.parts.length === 0
+        ? []
+        : [{ sql: statement(`${textPartSql(keys, segment.partition)} in (${segment.parts.join(', ')})`) }];
     case 'parts': {
       const { partition: p, parts } = segment;
       if (parts.length === 0) return [];

@@ -9,6 +9,7 @@ import { byKeyHash } from './key-hashes.ts';
 import { orderSql } from './key-sql.ts';
 import { render } from './render.ts';
 import { baseSql, rangePartSql, segmentSql } from './select.ts';
+import { grouping, textHashing } from './text-digests.ts';
 
 const batchRows = 8192;
 
@@ -47,12 +48,7 @@ export const hashingOf = (x: HashingContext): Hashing => {
       // count(h) would compute every hash a second time
       const group = partition === undefined ? '' : ` group by 1`;
       const sql = `select ${part}, pg_catalog.count(*), pg_catalog.sum(${h}), (pg_catalog.avg(${h}) is not distinct from pg_catalog.sum(${h}) / nullif(pg_catalog.count(*), 0))::pg_catalog.text from ${baseSql(selection, columns)}${group}`;
-      const at = x.statement(selection, 'digesting', o);
-      const plainly = { signal: o.signal, doing: at.doing };
-      // the planner takes each row for a part of its own, and would sort whole rows on disk to group them
-      if (partition !== undefined) await session.query('set local enable_sort to off', undefined, plainly);
-      const rows = await session.query(sql, undefined, at);
-      if (partition !== undefined) await session.query('set local enable_sort to default', undefined, plainly);
+      const rows = await grouping(x, sql, selection, partition !== undefined, o);
       const digests: Digest[] = [];
       for (const [at, count, sum, complete] of rows) {
         if (Number(count) === 0) continue;
@@ -103,5 +99,6 @@ export const hashingOf = (x: HashingContext): Hashing => {
       };
       return run();
     },
+    texts: textHashing(x),
   };
 };

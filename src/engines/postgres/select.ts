@@ -7,6 +7,7 @@ import type { ColumnSql } from './columns.ts';
 import { bucketSql } from './hash-sql.ts';
 import { matchSql, orderSql, possibleKeys, rangeSql } from './key-sql.ts';
 import { rowsOf } from './rows-of.ts';
+import { textPartSql } from './text-sql.ts';
 
 /** An array in PostgreSQL's own writing, for a parameter or a literal. */
 export const textArray = (cells: readonly Cell[]): string => {
@@ -105,6 +106,7 @@ export const hashSegmentSql = (keyHash: string, segment: Segment): string => {
     case 'keys':
       return ` where ${keyHash} = any ('{${segment.keys.map(([key]) => BigInt(key!)).join(',')}}'::pg_catalog.int8[])`;
     case 'parts':
+    case 'text_parts':
       throw new LockstepError('INTERNAL', 'key hashes are not read by parts');
   }
 };
@@ -131,6 +133,19 @@ export const segmentSql = (
   const base = baseSql(selection, columns);
   const select = `select ${outputs.join(', ')}`;
   const order = o.ordered && keys.length > 0 ? ` order by ${orders(keys)}` : '';
+  /** Rows whose key falls into one of these buckets. */
+  const inBuckets = (bucket: string, parts: readonly number[]): Query => {
+    if (parts.length === 0) return { sql: '', empty: true };
+    const wanted = `'{${[...new Set(parts)].join(',')}}'::pg_catalog.int8[]`;
+    const where = `${base} where ${bucket} = any (${wanted})`;
+    if (order === '') return { sql: `${select} from ${where}` };
+    // found first and sorted then: the planner would walk an index on a random key, a page for each row
+    const found = [...outputs.map((sql, i) => `${sql} as o${i}`), ...keys.map((c, i) => `${orderSql(c)} as s${i}`)];
+    const picked = outputs.map((_, i) => `x.o${i}`).join(', ');
+    return {
+      sql: `with x as materialized (select ${found.join(', ')} from ${where}) select ${picked} from x order by ${keys.map((_, i) => `x.s${i}`).join(', ')}`,
+    };
+  };
   switch (segment.kind) {
     case 'all':
       return { sql: `${select} from ${base}${order}` };
@@ -148,20 +163,12 @@ export const segmentSql = (
         sql: `${select} from rows from (${arrays.map((a) => `unnest(${a})`).join(', ')}) as k(${names.join(', ')}) join ${base} on ${on}${order}`,
       };
     }
+    case 'text_parts':
+      return inBuckets(textPartSql(keys, segment.partition), segment.parts);
     case 'parts': {
       const { partition: p, parts } = segment;
+      if (p.by === 'hash') return inBuckets(bucketSql(keys, p.hash, p.count), parts);
       if (parts.length === 0) return { sql: '', empty: true };
-      if (p.by === 'hash') {
-        const wanted = `'{${[...new Set(parts)].join(',')}}'::pg_catalog.int8[]`;
-        const where = `${base} where ${bucketSql(keys, p.hash, p.count)} = any (${wanted})`;
-        if (order === '') return { sql: `${select} from ${where}` };
-        // found first and sorted then: the planner would walk an index on a random key, a page for each row
-        const found = [...outputs.map((sql, i) => `${sql} as o${i}`), ...keys.map((c, i) => `${orderSql(c)} as s${i}`)];
-        const picked = outputs.map((_, i) => `x.o${i}`).join(', ');
-        return {
-          sql: `with x as materialized (select ${found.join(', ')} from ${where}) select ${picked} from x order by ${keys.map((_, i) => `x.s${i}`).join(', ')}`,
-        };
-      }
       const ranges = partRanges(p, parts);
       if (ranges.length === 0) return { sql: '', empty: true };
       const key = keys[0]!.raw;

@@ -1,4 +1,4 @@
-import type { Partition, Segment, Selection } from '../../model/endpoint.ts';
+import type { Segment, Selection } from '../../model/endpoint.ts';
 import { partOf } from '../../model/hash/part-of.ts';
 import { compareKeys } from '../../model/order.ts';
 import type { Key } from '../../model/row.ts';
@@ -58,7 +58,8 @@ export const planRead = (db: Database, selection: Selection, segment: Segment, o
     case 'keys':
       return planKeys(db, selection, segment.keys, order);
     case 'parts':
-      return planParts(selection, segment.partition, segment.parts, order);
+    case 'text_parts':
+      return planParts(selection, segment, order);
   }
 };
 
@@ -119,9 +120,13 @@ const planKeys = (db: Database, selection: Selection, keys: readonly Key[], orde
 const least = -(2n ** 63n);
 const most = 2n ** 63n - 1n;
 
-const planParts = (selection: Selection, partition: Partition, parts: readonly number[], order: KeyOrder): ReadPlan => {
+const planParts = (
+  selection: Selection,
+  { partition, parts }: Extract<Segment, { kind: 'parts' | 'text_parts' }>,
+  order: KeyOrder,
+): ReadPlan => {
   const wanted = new Set(parts);
-  if (partition.by === 'hash' || !order.plain) {
+  if (partition.by !== 'range' || !order.plain) {
     const part = partOf(selection, partition);
     return { order, pieces: [everything], lookup: false, keep: (key) => wanted.has(part(key)) };
   }

@@ -1,7 +1,8 @@
-import type { Partition, Selection } from '../endpoint.ts';
+import type { Partition, Selection, TextPartition } from '../endpoint.ts';
 import { LockstepError } from '../errors.ts';
 import type { Key } from '../row.ts';
 import { rowHasher } from './row-hash.ts';
+import { textHasher } from './text-hash.ts';
 
 const intKey = /^-?\d+$/;
 
@@ -15,10 +16,17 @@ const rangePart = (p: Extract<Partition, { by: 'range' }>, key: Key): number => 
 };
 
 /** The part of a partition that a key, or a row by its key, falls into: the same as the databases make of it. */
-export const partOf = (selection: Selection, partition: Partition | undefined): ((key: Key) => number) => {
+export const partOf = (
+  selection: Selection,
+  partition: Partition | TextPartition | undefined,
+): ((key: Key) => number) => {
   if (partition === undefined) return () => 0;
   if (partition.by === 'range') return (key) => rangePart(partition, key);
   if (selection.keyWidth === 0) throw new LockstepError('INTERNAL', 'rows without a key have no bucket.');
+  if (partition.by === 'text') {
+    const texts = textHasher(selection.columns, selection.keyWidth, partition.seed);
+    return (key) => texts.part(key, partition.count);
+  }
   const hasher = rowHasher(selection.columns, selection.keyWidth, partition.hash);
   return (key) => hasher.bucket(key, partition.count);
 };
