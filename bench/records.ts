@@ -1,7 +1,8 @@
 /**
  * `node bench/records.ts [--clients 1000] [--seconds 8] [--rounds 3]`: many clients at once on the records API of `lockstep serve`, in
- * turns with a bare Fastify handler that sends PostgreSQL the same statements. Each is a process of its own, and so are
- * the clients; on two cores they share them with the database.
+ * turns with a bare Fastify handler that sends PostgreSQL the same statements, and with servers that keep answers in
+ * memory and in Redis. Each is a process of its own, and so are the clients; on two cores they share them with the
+ * databases. `--only get` measures one kind.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +12,7 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { startPostgres } from '../test/servers/postgres.ts';
+import { startRedis } from '../test/servers/redis.ts';
 import { type Figure, lineOf, record } from './figures.ts';
 import { median } from './measure.ts';
 
@@ -19,6 +21,7 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '1000' },
     seconds: { type: 'string', default: '8' },
     rounds: { type: 'string', default: '3' },
+    only: { type: 'string', default: '' },
   },
 });
 const connections = Number(values.clients);
@@ -49,14 +52,25 @@ await client.query('create database control');
 
 const folder = mkdtempSync(join(tmpdir(), 'lockstep-bench-'));
 stack.defer(() => rmSync(folder, { recursive: true, force: true }));
-writeFileSync(
-  join(folder, 'lockstep.yaml'),
-  `version: 1
+const redis = await startRedis();
+if (redis === undefined) throw new Error('there is no Redis to measure');
+stack.use(redis);
+/** Configurations by the name of their file. */
+const configs = {
+  ours: '',
+  memory: 'cache: { ttl: 300s }',
+  redis: `cache: { ttl: 300s, max_bytes: 0, redis: "${redis.url}" }`,
+};
+for (const [name, cache] of Object.entries(configs))
+  writeFileSync(
+    join(folder, `${name}.yaml`),
+    `version: 1
 control: "${server.url('control')}"
 records: { transactions: { table: transactions } }
 server: { rate_limit: false, log: { level: warn } }
+${cache}
 `,
-);
+  );
 const launcher = join(here, '../src/main.ts');
 const env = { ...process.env, DATABASE_URL: url };
 
@@ -89,9 +103,14 @@ const output = async (args: readonly string[]): Promise<string> => {
 };
 
 const { secret } = JSON.parse(
-  await output([launcher, 'token', 'create', 'bench', '--scope', 'records:read', '--json']),
+  await output([
+    ...[launcher, 'token', 'create', 'bench', '--scope', 'records:read', '--json'],
+    ...['--config', 'ours.yaml'],
+  ]),
 ) as { readonly secret: string };
-const ours = await start([launcher, 'serve', '--port', '0', '--workers', '0']);
+const serve = (name: string): Promise<Started> =>
+  start([launcher, 'serve', '--port', '0', '--workers', '0', '--config', `${name}.yaml`]);
+const ours = await serve('ours');
 
 /** The statement that our server sent last, word for word. */
 const sent = async (path: string): Promise<{ sql: string; columns: string[] }> => {
@@ -107,6 +126,7 @@ const sent = async (path: string): Promise<{ sql: string; columns: string[] }> =
 };
 const get = await sent('/17');
 const list = await sent('?user_id=eq.42&limit=20');
+const kept = { memory: await serve('memory'), redis: await serve('redis') };
 const bare = await start([join(here, 'records-bare.ts'), JSON.stringify({ url, list, get })]);
 
 interface Met {
@@ -145,28 +165,42 @@ const kinds = {
   },
 };
 for (const [kind, paths] of Object.entries(kinds)) {
-  const met: { readonly ours: Met; readonly bare: Met }[] = [];
-  // not counted: both compile what is asked of them
-  await load(ours, paths.ours);
-  await load(bare, paths.bare);
-  for (let round = 0; round < Number(values.rounds); round++) {
-    const first = await load(ours, paths.ours);
-    met.push({ ours: first, bare: await load(bare, paths.bare) });
-  }
+  if (!kind.startsWith(values.only)) continue;
+  const met: Readonly<Record<'ours' | 'bare' | 'memory' | 'redis', Met>>[] = [];
+  const round = async () => ({
+    ours: await load(ours, paths.ours),
+    bare: await load(bare, paths.bare),
+    memory: await load(kept.memory, paths.ours),
+    redis: await load(kept.redis, paths.ours),
+  });
+  // not counted: all compile what is asked of them
+  await round();
+  for (let i = 0; i < Number(values.rounds); i++) met.push(await round());
   const of = (what: (m: (typeof met)[number]) => number): number => median(met.map(what));
-  const errors = met.reduce((sum, m) => sum + m.ours.errors, 0);
-  const ratio = of((m) => m.ours.rate / m.bare.rate);
-  const figure: Figure = {
-    scenario: `records: ${kind}, ${connections} clients`,
-    rows,
-    seconds: of((m) => m.ours.p99) / 1000,
-    yardstick: of((m) => m.bare.p99) / 1000,
-    ratio,
-    goal: 0.8,
-    holds: ratio >= 0.8 && errors === 0,
-    rss: null,
-    note: `${Math.round(of((m) => m.ours.rate))}/s against ${Math.round(of((m) => m.bare.rate))}/s of a bare handler, ${errors} errors, ${of((m) => m.ours.cpu).toFixed(3)} ms of processor time each against ${of((m) => m.bare.cpu).toFixed(3)}, p50 ${of((m) => m.ours.p50)} ms against ${of((m) => m.bare.p50)} ms; seconds are p99`,
+  const say = (
+    side: keyof (typeof met)[number],
+    than: keyof (typeof met)[number],
+    name: string,
+    goal: number,
+  ): void => {
+    const errors = met.reduce((sum, m) => sum + m[side].errors, 0);
+    const ratio = of((m) => m[side].rate / m[than].rate);
+    const words = { bare: 'a bare handler', ours: 'our own server without a cache', memory: '', redis: '' }[than];
+    const figure: Figure = {
+      scenario: `records: ${kind}${name}, ${connections} clients`,
+      rows,
+      seconds: of((m) => m[side].p99) / 1000,
+      yardstick: of((m) => m[than].p99) / 1000,
+      ratio,
+      goal,
+      holds: ratio >= goal && errors === 0,
+      rss: null,
+      note: `${Math.round(of((m) => m[side].rate))}/s against ${Math.round(of((m) => m[than].rate))}/s of ${words}, ${errors} errors, ${of((m) => m[side].cpu).toFixed(3)} ms of processor time each against ${of((m) => m[than].cpu).toFixed(3)}, p50 ${of((m) => m[side].p50)} ms against ${of((m) => m[than].p50)} ms; seconds are p99`,
+    };
+    console.log(lineOf(figure));
+    record(figure, new Date());
   };
-  console.log(lineOf(figure));
-  record(figure, new Date());
+  say('ours', 'bare', '', 0.8);
+  say('memory', 'ours', ', kept in memory', 3);
+  say('redis', 'ours', ', kept in Redis alone', 3);
 }

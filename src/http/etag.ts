@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HttpProblem } from './errors.ts';
 
 /** A strong tag of what is sent. */
-export const tagOf = (payload: string | Uint8Array): string =>
-  `"${createHash('sha256').update(payload).digest('hex').slice(0, 32)}"`;
+export const tagOf = (payload: string | Uint8Array): string => `"${hash('sha256', payload, 'hex').slice(0, 32)}"`;
 
 const tags = (header: string): readonly string[] => header.split(',').map((tag) => tag.trim());
 

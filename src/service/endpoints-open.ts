@@ -206,12 +206,12 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
 
   /** Of each connection that requests share. */
   const lent = new WeakMap<Endpoint, Endpoint>();
-  const shared: Endpoints['shared'] = async (name, o) => {
-    const { endpoint, chosen } = await keep(entryOf(name).name).shared.get(o);
+  const lend = ({ endpoint, chosen }: { readonly endpoint: Endpoint; readonly chosen: Chosen }): Endpoint => {
     const known = lent.get(endpoint) ?? dressed(endpoint, chosen, async () => {});
     lent.set(endpoint, known);
     return known;
   };
+  const shared: Endpoints['shared'] = async (name, o) => lend(await keep(entryOf(name).name).shared.get(o));
 
   return {
     open: async (name, o) => {
@@ -223,6 +223,10 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
       return dressed(endpoint, chosen, async () => chosen.endpoint[Symbol.asyncDispose]());
     },
     shared,
+    current: (name) => {
+      const found = kept.get(name)?.shared.current();
+      return found && lend(found);
+    },
     probe: async (name, o) => {
       const began = clock.elapsed();
       const endpoint = await shared(name, o);

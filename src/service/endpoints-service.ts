@@ -97,6 +97,7 @@ export const serviceEndpoints = (x: {
   return {
     open: (name, o) => endpoints.open(name, o),
     shared: (name, o) => endpoints.shared(name, o),
+    current: (name) => endpoints.current(name),
     probe: (name, o) => endpoints.probe(name, o),
     health: () => endpoints.health(),
     [Symbol.asyncDispose]: async () => {

@@ -26,6 +26,8 @@ interface Sharing extends Watched {
 /** The one connected endpoint that many requests share, and the change to another one. */
 export interface SharedEndpoint extends AsyncDisposable {
   get(o: Cancel & { readonly writable?: boolean }): Promise<{ readonly endpoint: Endpoint; readonly chosen: Chosen }>;
+  /** The same where nothing needs to be looked at. */
+  current(): { readonly endpoint: Endpoint; readonly chosen: Chosen } | undefined;
   /** The connection to this place has failed: look anew before the next request. */
   doubt(place: Chosen['place']): void;
 }
@@ -144,6 +146,7 @@ export const openShared = (x: {
         retryAfterMs: recheckMs,
       });
     },
+    current: () => (current !== undefined && good(current) ? current : undefined),
     doubt: (place) => {
       if (current?.chosen.place === place) current.stale = true;
     },

@@ -70,6 +70,8 @@ export interface Endpoints extends AsyncDisposable {
    * `writable`: PRIMARY_DOWN rather than a replica.
    */
   shared(name: string, o: Cancel & { readonly writable?: boolean }): Promise<Endpoint>;
+  /** What `shared` would give without waiting for anything; undefined: it has to look. */
+  current(name: string): Endpoint | undefined;
   /** Asks it now, through its breaker. NOT_FOUND, CIRCUIT_OPEN, or what stands in the way. */
   probe(name: string, o: Cancel): Promise<EndpointProbe>;
   health(): readonly EndpointHealth[];
