@@ -37,6 +37,7 @@ test('compose files are what their schema says', () => {
   assert.deepEqual([...composeFiles].sort(), [
     '.devcontainer/compose.yaml',
     'compose.yaml',
+    'examples/production-postgres/compose.yaml',
     'examples/transactions-api/compose.yaml',
   ]);
   for (const file of composeFiles) {
@@ -92,6 +93,7 @@ test('who waits for another to be healthy can be told that it is', () => {
 test('every variable is named beside the file, without a value', () => {
   for (const [file, example] of [
     ['compose.yaml', '.env.example'],
+    ['examples/production-postgres/compose.yaml', 'examples/production-postgres/.env.example'],
     ['examples/transactions-api/compose.yaml', 'examples/transactions-api/.env.example'],
   ] as const) {
     const named = new Set([...textOf(file).matchAll(/(?<!\$)\$\{(\w+)[^}]*\}/g)].map(([, name]) => name!));
@@ -117,6 +119,7 @@ const configOf = async (file: string, name: string) => {
 
 for (const [file, proxy, apis] of [
   ['compose.yaml', 'nginx', ['api-1', 'api-2', 'worker']],
+  ['examples/production-postgres/compose.yaml', 'proxy', ['api']],
   ['examples/transactions-api/compose.yaml', 'proxy', ['api']],
 ] as const) {
   test(`what ${file} mounts is a configuration that may listen, with every variable set`, async () => {
