@@ -16,8 +16,8 @@ export interface Hint {
   readonly looks: 'flags' | 'dates' | 'times' | 'seconds since 1970' | 'milliseconds since 1970';
   /** Values that were looked at: all that are not NULL. */
   readonly count: number;
-  /** The flag of `lockstep copy` that would give it that type; absent: it stays what it is. */
-  readonly fix?: string;
+  /** What would give it that type: a flag of `lockstep copy`, or a setting of the column in its pair. */
+  readonly fix: string;
 }
 
 export interface TableProfile {
@@ -41,7 +41,15 @@ const words: Readonly<Record<string, readonly (keyof typeof shapes)[]>> = {
   text: ['dates', 'times'],
 };
 
-const typeWord: Partial<Record<Hint['looks'], string>> = { flags: 'bool', dates: 'date', times: 'timestamp' };
+const fixes: Readonly<Record<Hint['looks'], (table: string, column: string) => string>> = {
+  flags: (table, column) => `--type ${table}.${column}=bool`,
+  dates: (table, column) => `--type ${table}.${column}=date`,
+  times: (table, column) => `--type ${table}.${column}=timestamp`,
+  // a number becomes a moment only by a pair, which the comparison knows, too
+  'seconds since 1970': (_, column) => `columns: { ${JSON.stringify(column)}: { type: timestamptz, from: epoch_s } }`,
+  'milliseconds since 1970': (_, column) =>
+    `columns: { ${JSON.stringify(column)}: { type: timestamptz, from: epoch_ms } }`,
+};
 
 /** So many values alike are no chance. */
 const least = 3;
@@ -90,9 +98,7 @@ export const profiler = (source: Table, way: RowWay) => {
       const hints = columns.flatMap((c): Hint[] => {
         const [looks] = c.looks;
         if (looks === undefined || c.seen < least || inKeys.has(c.name)) return [];
-        const word = typeWord[looks];
-        const fix = word === undefined ? {} : { fix: `--type ${source.name}.${c.name}=${word}` };
-        return [{ column: c.name, looks, count: c.seen, ...fix }];
+        return [{ column: c.name, looks, count: c.seen, fix: fixes[looks](source.name, c.name) }];
       });
       return {
         rows,

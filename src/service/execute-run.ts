@@ -10,7 +10,7 @@ import type { EndpointFacts, Json, Run, Store } from '../model/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Tracer } from '../telemetry/traces.ts';
 import { type ApplyWork, apply, findPlan } from '../work/apply.ts';
-import { assess } from '../work/assess.ts';
+import { type AssessInput, assess } from '../work/assess.ts';
 import { compareExit } from '../work/compare-exit.ts';
 import { copy } from '../work/copy.ts';
 import type { CopyInput } from '../work/copy-input.ts';
@@ -25,7 +25,7 @@ import { approvalRuleOf } from './approvals.ts';
 import { madeReport, makeBackups } from './backups.ts';
 import { type Doors, describeSide } from './connect.ts';
 import type { Endpoints } from './endpoints.ts';
-import { approvalsOfJob, type Job, jobOfSync, scopeOf, sideOfEntry } from './job.ts';
+import { approvalsOfJob, type Job, jobOfSync, scopeOf, sideOfEntry, watermarkOf } from './job.ts';
 import type { RunTrace } from './run-trace.ts';
 import { type SpreadOptions, spreadOver } from './segments.ts';
 
@@ -275,9 +275,10 @@ export const copyScope = (config: Config, { kind, sync, tables }: Kind<'copy' | 
   const only = tables === undefined ? {} : { only: tables.map((t) => [t, t] as const) };
   const job = jobOfSync(config, syncNamed(config, sync), only, kind === 'copy');
   const { excludeTables, types, pairs, otherTables } = job;
-  return { excludeTables, types, ...(pairs === undefined ? {} : { pairs, otherTables }) };
+  return { excludeTables, types, ...watermarkOf(job), ...(pairs === undefined ? {} : { pairs, otherTables }) };
 };
-type CopyScope = Pick<CopyInput, 'tables' | 'pairs' | 'excludeTables' | 'types' | 'otherTables'>;
+type CopyScope = Pick<CopyInput, 'tables' | 'pairs' | 'excludeTables' | 'types' | 'otherTables'> &
+  Pick<AssessInput, 'watermark'>;
 
 const copied = async (w: RunWorld, x: RunWork, request: Kind<'copy' | 'assess'>): Promise<void> => {
   const [source, sourceFacts] = await opened(w, request.source, false, x);
@@ -312,6 +313,7 @@ const copied = async (w: RunWorld, x: RunWork, request: Kind<'copy' | 'assess'>)
       ...basics(w, x),
       ...scope,
       source,
+      ...(target === undefined ? {} : { lookups: target }),
       ...(target?.builder === undefined
         ? {}
         : {

@@ -87,6 +87,12 @@ export const scopeOf = (job: Job): Pick<CompareOptions, 'pairs' | 'defaults' | '
 export const approvalsOfJob = ({ approvals }: Job): Pick<PlanInput, 'approvals' | 'lifetimeMs'> =>
   approvals === undefined ? {} : { approvals: approvals.rule, lifetimeMs: approvals.expiresMs };
 
+/** The column by which an incremental job sees what was written, where it is one. */
+export const watermarkOf = ({ incremental }: Job): { readonly watermark?: string } => {
+  const by = incremental?.rule.by.source;
+  return by === undefined || ['auto', 'xmin', 'record_version'].includes(by) ? {} : { watermark: by };
+};
+
 const usage = (message: string, hint: string): LockstepError => new LockstepError('USAGE', message, { hint });
 
 /** The limits of an endpoint, where nothing else was said. */

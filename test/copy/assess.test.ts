@@ -49,7 +49,7 @@ test('what lies, what would be refused and what looks like something else is tol
         ['flag', 'flags', 10, '--type t.flag=bool'],
         ['born', 'dates', 10, '--type t.born=date'],
         ['seen', 'times', 10, '--type t.seen=timestamp'],
-        ['made', 'seconds since 1970', 10, undefined],
+        ['made', 'seconds since 1970', 10, 'columns: { "made": { type: timestamptz, from: epoch_s } }'],
       ],
     );
     const dangling = found.findings.find((f) => f.code === 'sqlite_dangling');
@@ -65,4 +65,55 @@ test('what lies, what would be refused and what looks like something else is tol
   // the copy refuses just these rows
   const { certificate } = await copied(store, url, database.url);
   assert.equal(certificate.refused[0]!.count, 8);
+});
+
+test('how often rows are written is told with what it is known by, or that it is not', async () => {
+  const now = Date.parse('2026-01-10T12:00:00Z');
+  const clock = { ...systemClock, now: () => now };
+  const { url } = sqliteFile(`
+    create table a (id integer primary key, updated_at datetime);
+    insert into a values (1, '2026-01-10 11:30:00'), (2, '2026-01-10T01:00:00Z'), (3, '2026-01-09 11:00:00'), (4, null);
+    create table b (id integer primary key, created integer);
+    insert into b values (1, ${now / 1000 - 60}), (2, ${now / 1000 - 7200}), (3, 5);
+    create table c (id integer primary key, n integer);`);
+  const o = { clock, signal, excludeTables: [], types: new Map() };
+  {
+    await using source = await open(url, 'old', false);
+    const { tables, baseline } = await assess({ ...o, source });
+    assert.deepEqual(
+      tables.map((t) => t.changes),
+      [
+        {
+          by: 'column',
+          column: 'updated_at',
+          sees: 'writes',
+          last_hour: 1,
+          last_day: 2,
+          latest: '2026-01-10 11:30:00',
+        },
+        {
+          by: 'column',
+          column: 'created',
+          sees: 'inserts',
+          last_hour: 1,
+          last_day: 2,
+          latest: String(now / 1000 - 60),
+        },
+        { by: null, reason: 'no column says when a row was written, and sqlite keeps no counters of it' },
+      ],
+    );
+    assert.equal(baseline.rows, 7);
+  }
+  await using database = await testDatabase();
+  await database.query(
+    'create table d (id int primary key, v int); insert into d select i, i from generate_series(1, 50) i; select pg_stat_force_next_flush()',
+  );
+  await database.query(
+    'update d set v = 0 where id <= 10; delete from d where id = 50; select pg_stat_force_next_flush()',
+  );
+  await using source = await open(database.url, 'old', false);
+  const [activity] = await source.activity!({ signal, tables: (await source.inspect({ signal })).tables });
+  assert.deepEqual([activity!.inserted, activity!.updated, activity!.deleted], [50, 10, 1]);
+  const [table] = (await assess({ ...o, clock: systemClock, source })).tables;
+  assert.equal(table!.changes.by, 'counters');
 });

@@ -1,4 +1,5 @@
 import { connectSide } from '../../service/connect.ts';
+import { watermarkOf } from '../../service/job.ts';
 import { assess as assessWork } from '../../work/assess.ts';
 import { configOf } from '../config-of.ts';
 import type { Command } from '../context.ts';
@@ -23,6 +24,8 @@ export const assess: Command = async (context, args, flags) => {
   const assessment = await assessWork({
     source,
     ...(target?.builder === undefined ? {} : { target: { ...named(target), builder: target.builder } }),
+    ...(target === undefined ? {} : { lookups: target }),
+    ...watermarkOf(job),
     ...(job.sync === null || job.pairs === undefined ? {} : { pairs: job.pairs }),
     ...(job.sync !== null || job.pairs === undefined
       ? {}

@@ -5,6 +5,7 @@ import type { HashSpec } from '../../model/hash/spec.ts';
 import { id } from '../sql/quote.ts';
 import { refuseSmallPool, room } from '../sql/room.ts';
 import { throttle } from '../sql/throttle.ts';
+import { tableActivity } from './activity.ts';
 import { openLoader } from './bulk-load.ts';
 import type { PostgresConfig } from './config.ts';
 import { openClient } from './connect.ts';
@@ -230,6 +231,7 @@ export const connectPostgres = async (
       }
     },
     rows: rowAccess({ side: o.name, room: connections, writable: o.writable }),
+    activity: (c) => within('reading the counters', c, (session, at) => tableActivity(session, c.tables, at)),
     details: (c) => within('reading the catalogue', c, (session, at) => tableDetails(session, c.tables, at)),
     ...(writer === undefined
       ? {}
