@@ -1,5 +1,6 @@
 import type { ApprovalRule } from '../model/approval.ts';
 import type { WrittenApprovals } from './approvals-schema.ts';
+import type { Mode } from './modes.ts';
 import type { ReadSection } from './server.ts';
 
 export interface ApprovalSettings {
@@ -15,8 +16,12 @@ const least = 60_000;
 export const approvalsOf = (
   written: WrittenApprovals,
   at: readonly PropertyKey[],
+  mode: Mode | undefined,
   read: ReadSection,
 ): ApprovalSettings => {
+  // What would be written without being asked for must not look as if it were.
+  if (mode === 'two_way' || mode === 'migrate')
+    throw read.wrong(at, `mode ${mode} does not wait for approvals`, 'Leave them out, or choose another mode.');
   const { required, above, by, not_author: notAuthor, expires } = written;
   const limit = (key: 'changes' | 'deletes'): number => {
     const value = above?.[key];

@@ -312,7 +312,14 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
     ...(sync.slo === undefined ? {} : { slo: sloOf(r, sync.slo, [...path, 'slo']) }),
     ...(sync.approvals === undefined
       ? {}
-      : { approvals: approvalsOf(sync.approvals, [name, 'approvals'], readSection('syncs', r.document, r.around)) }),
+      : {
+          approvals: approvalsOf(
+            sync.approvals,
+            [name, 'approvals'],
+            sync.mode,
+            readSection('syncs', r.document, r.around),
+          ),
+        }),
     ...startsOf(r, name, sync, others),
     guards: guardsOf(r, sync.guards, path),
     apply: applyOf(r, sync.apply, path),

@@ -28,6 +28,7 @@ const authorOf = async (store: Pick<Store, 'runs'>, plan: Plan, o: Cancel): Prom
 
 /** Why the agreement of this person does not count; undefined: it does. */
 const refusal = (rule: ApprovalRule, actor: string, author: string | undefined): string | undefined => {
+  if (rule.notAuthor && author === undefined) return 'who asked for it is not known any more';
   if (rule.notAuthor && actor === author) return 'who asked for a plan cannot agree to it';
   if (rule.by !== null && !rule.by.includes(actor)) return `only ${rule.by.join(', ')} may agree to it`;
   return undefined;

@@ -9,7 +9,8 @@ import type { Document } from '../../src/http/openapi.ts';
 const overHttp: Readonly<Record<string, readonly string[] | string>> = {
   diff: ['startRun', 'getRun', 'listRunDifferences'],
   plan: ['startRun', 'getPlan', 'listPlanItems'],
-  apply: ['applyPlan', 'approvePlan'],
+  apply: ['applyPlan'],
+  approve: ['approvePlan', 'getPlan'],
   sync: ['startRun', 'runSync'],
   assess: ['startRun'],
   copy: ['startRun'],

@@ -209,5 +209,6 @@ test('the configuration of the guide means what the page says, and one that nobo
   await assert.rejects(wrong('{ required: 2, by: ["token:a"] }'), /names fewer than the 2/);
   await assert.rejects(wrong('{ above: {} }'), /says nothing/);
   await assert.rejects(wrong('{ required: 0 }'), /at least 1/);
+  await assert.rejects(wrong('{}, mode: migrate'), /mode migrate does not wait/);
   assert.equal((await load('syncs: { s: { source: billing, target: crm } }\n')).syncs['s']!.approvals, undefined);
 });

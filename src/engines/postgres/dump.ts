@@ -57,6 +57,7 @@ const archiveOf = async (
   o: Cancel,
 ): Promise<DumpArchive | Unable> => {
   const at = { signal: o.signal, doing: 'sharing the snapshot with pg_dump' };
+  if (process.platform === 'win32') return { unable: 'pg_dump is not used on Windows' };
   const tools = await findPgTools(majorOf(x.version), x.folders);
   if ('unable' in tools) return tools;
   if (await behindPooler(session, at)) return { unable: 'a pooler stands between here and the server' };

@@ -104,7 +104,7 @@ export const writeArchive = async (
   try {
     // One that ends early says itself why.
     const fed = pipeline(archive, child.stdin!).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+      if (!['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     });
     const [words] = await Promise.all([ended, fed]);
     o.signal.throwIfAborted();
