@@ -153,10 +153,11 @@ export const commandTable: readonly CommandSpec[] = [
   {
     name: 'revert',
     args: '<run> [target]',
-    about: 'Undo what a run wrote, by a guarded inverse plan: rows changed since by others are kept.',
-    writes: 'the target',
-    flags: ['allow-deletes', 'max-changes', ...outputFlags],
-    examples: ['lockstep revert r_06dq2k8v4m7x3w'],
+    about:
+      'Undo what a run wrote (RUN), or what it wrote of one key (RUN/KEY, RUN/TABLE/KEY), by a guarded inverse plan: rows changed since by others are kept.',
+    writes: 'the target; of a two-way run, both sides',
+    flags: ['allow-deletes', 'max-changes', 'pin', ...outputFlags],
+    examples: ['lockstep revert r_06dq2k8v4m7x3w', 'lockstep revert r_06dq2k8v4m7x3w/public.orders/17'],
     load: async () => (await import('./commands/revert.ts')).revert,
   },
   {

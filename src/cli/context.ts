@@ -75,6 +75,7 @@ export interface Flags {
   readonly workers?: string;
   readonly concurrency?: string;
   readonly yes?: boolean;
+  readonly pin?: boolean;
   readonly input?: boolean;
   readonly config?: string;
   readonly control?: string;

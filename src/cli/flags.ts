@@ -102,6 +102,10 @@ export const flagSpecs = {
     about: 'ends of the audit log that were kept: written by audit head, or a log of lockstep serve',
   },
   json: { syntax: '--json', about: 'the same as --format json' },
+  pin: {
+    syntax: '--pin',
+    about: 'of a two-way run: the keys that are taken back stay as they are until their conflict is resolved',
+  },
   yes: { syntax: '--yes', about: 'do not ask for confirmation' },
   'no-input': { syntax: '--no-input', about: 'never ask; fail where an answer is needed' },
   config: { syntax: '--config <file>', about: 'config file (default: lockstep.yaml or lockstep.config.ts here)' },

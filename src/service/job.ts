@@ -19,7 +19,9 @@ import type { CompareOptions, PairRequest } from '../work/compare.ts';
 import type { PlanInput } from '../work/make-plan.ts';
 import type { SqlDifferences } from '../work/save-diff.ts';
 import type { Incremental } from '../work/standings.ts';
+import type { TwoWayRules } from '../work/two-way/context.ts';
 import type { Side } from './side.ts';
+import { twoWayRulesOf } from './two-way.ts';
 
 /** What is to be compared, and under which rules something may be written: a configured sync, or two sides and overrides. */
 export interface Job {
@@ -28,6 +30,8 @@ export interface Job {
   readonly source: Side;
   readonly target: Side;
   readonly mode: Mode;
+  /** It keeps an archive of what both sides agreed on; undefined: it does not. */
+  readonly twoWay: TwoWayRules | undefined;
   readonly settleMs: number;
   readonly guards: Guards;
   readonly apply: ApplySettings;
@@ -171,15 +175,11 @@ const publishWith = (sync: Sync, o: Overrides): SqlDifferences | 'flags' | undef
 
 /** A configured sync with what was said otherwise. `writes`: the job may write to the target. */
 export const jobOfSync = (config: Config, sync: Sync, o: Overrides, writes: boolean): Job => {
-  if (writes && sync.mode === 'two_way')
-    throw usage(
-      `sync \`${sync.name}\` has mode ${sync.mode}, which this version cannot apply yet`,
-      'Compare it with lockstep diff, or set mode: mirror.',
-    );
   const source = config.endpoints[sync.source]!;
   const target = config.endpoints[sync.target]!;
   if (writes && !target.writable) throw notWritable(config, target);
   const mode = o.mode ?? sync.mode;
+  if (writes && mode === 'two_way' && !source.writable) throw notWritable(config, source);
   if (writes && mode === 'compare')
     throw usage(
       `sync \`${sync.name}\` has mode compare: it writes nothing`,
@@ -191,9 +191,10 @@ export const jobOfSync = (config: Config, sync: Sync, o: Overrides, writes: bool
   return {
     sync: sync.name,
     config,
-    source: sideOfEntry(config, source, false, o.limits),
+    source: sideOfEntry(config, source, writes && mode === 'two_way', o.limits),
     target: sideOfEntry(config, target, writes, o.limits),
     mode,
+    twoWay: twoWayRulesOf(sync, mode),
     settleMs: o.settleMs ?? sync.settleMs,
     incremental: incrementalWith(sync, o),
     publish: publishWith(sync, o),
@@ -242,6 +243,7 @@ export const jobOfSides = (
   source: sides.source,
   target: sides.target,
   mode: o.mode,
+  twoWay: undefined,
   settleMs: o.settleMs,
   incremental: undefined,
   publish: undefined,

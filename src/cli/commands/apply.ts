@@ -24,6 +24,12 @@ export const apply: Command = async (context, [name, address], flags) => {
   await using store = await openControl(context, flags, config, signal);
   const plan = await findPlan(store, name!, { signal });
   const { header } = plan;
+  if (header.mode === 'two_way' || (await store.twoWayRuns.ofPlan(header.id, { signal })) !== undefined) {
+    const { applyBoth } = await import('../two-way.ts');
+    using progress = progressView(context);
+    using _stopping = announceStop(context, progress);
+    return await applyBoth(context, flags, plan, { store, progress, format });
+  }
   const side = targetSide(context, config, header.target, address, flags, header.sync);
   await using target = await connectSide(context, side, signal).catch((error: unknown) => {
     throw withTargetHint(error, address, `apply ${name}`);

@@ -20,6 +20,11 @@ export const plan: Command = async (context, args, flags) => {
   await using sides = await connectBoth(context, job, signal);
   await using store = await openControl(context, flags, job.config, signal);
   using progress = progressView(context);
+  if (job.twoWay !== undefined) {
+    const { planBoth } = await import('../two-way.ts');
+    if (format === 'jsonl') throw new LockstepError('USAGE', 'the plans of a two-way sync are shown as table or json');
+    return await planBoth(context, flags, job, { store, sides, progress, format, limit });
+  }
   const made = await makePlan(await planInput(context, job, { store, sides, progress, signal }));
   progress[Symbol.dispose]();
   const { id } = made.plan.header;

@@ -1,13 +1,15 @@
 import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { Key } from '../../model/row.ts';
+import type { Run, Store } from '../../model/store.ts';
 import { connectSide, describeSide } from '../../service/connect.ts';
 import { factsOf } from '../../work/recorded.ts';
 import { type Reverted, type RevertPlan, revert as revertWork } from '../../work/revert.ts';
 import { findRun } from '../../work/runs.ts';
 import { configOf } from '../config-of.ts';
 import { confirm } from '../confirm.ts';
-import { type Command, type Context, type Flags, tell } from '../context.ts';
+import { type Command, type Context, tell } from '../context.ts';
 import { askedBy, openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';
 import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
@@ -15,8 +17,9 @@ import { countsLine } from '../output/changes.ts';
 import { jsonText } from '../output/json-text.ts';
 import { count } from '../output/text.ts';
 import { progressView } from '../progress.ts';
-import { formatOf, numberFlag } from '../read-flags.ts';
+import { formatOf } from '../read-flags.ts';
 import { inert } from '../report-error.ts';
+import { guardRevert } from '../revert-guard.ts';
 import { announceStop } from '../stopping.ts';
 import { styleOf } from '../style.ts';
 import { targetSide, withTargetHint } from '../target-of-plan.ts';
@@ -26,7 +29,16 @@ export const revert: Command = async (context, [id, address], flags) => {
   const signal = context.now;
   const config = await configOf(context, flags);
   await using store = await openControl(context, flags, config, signal);
-  const run = await findRun(store, id!, { signal });
+  const at = id!.indexOf('/');
+  const run = await findRun(store, at < 0 ? id! : id!.slice(0, at), { signal });
+  const part = await partOf(store, run, signal);
+  const only = at < 0 ? {} : { only: await keyOf(store, part ?? run, id!.slice(at + 1), signal) };
+  if (part !== undefined) {
+    const { revertBoth } = await import('../two-way.ts');
+    using progress = progressView(context);
+    using _stopping = announceStop(context, progress);
+    return await revertBoth(context, flags, run, { store, progress, format, ...only });
+  }
   if (run.target === null) throw new LockstepError('NOT_FOUND', `Run ${run.id} (${run.kind}) has written nothing.`);
   const side = targetSide(context, config, run.target, address, flags, run.sync);
   await using target = await connectSide(context, side, signal).catch((error: unknown) => {
@@ -39,6 +51,7 @@ export const revert: Command = async (context, [id, address], flags) => {
     ...askedBy(context),
     store,
     run: run.id,
+    ...only,
     target,
     facts: factsOf(target, await describeSide(context, side)),
     clock: context.clock,
@@ -49,7 +62,7 @@ export const revert: Command = async (context, [id, address], flags) => {
     onProgress: progress.tick,
     confirm: async (planned) => {
       progress.clear();
-      guard(planned, flags);
+      guardRevert(planned, flags);
       const { counts } = planned.plan.header;
       const n = counts.insert + counts.update + counts.delete;
       if (!flags.yes) await keptLines(context, planned);
@@ -73,32 +86,36 @@ export const revert: Command = async (context, [id, address], flags) => {
   return declined ? exitCodes.usage : done.exit;
 };
 
-const defaultMaxChanges = 500;
+/** A run by which this one wrote to one of its sides; undefined: it wrote to its target itself. */
+const partOf = async (store: Store, run: Run, signal: AbortSignal): Promise<Run | undefined> => {
+  if (run.kind !== 'sync' && run.kind !== 'apply') return undefined;
+  const others = await store.runs.list({ correlation: run.correlation, kinds: ['apply'], limit: 1000 }, { signal });
+  return others.find((r) => r.parent === run.id);
+};
 
-/** The same limits as for any other plan: what the run had inserted would be deleted. */
-const guard = (planned: RevertPlan, flags: Flags): void => {
-  const { counts } = planned.plan.header;
-  const changes = counts.insert + counts.update + counts.delete;
-  const deletes = flags.allowDeletes === undefined ? 0 : numberFlag('--allow-deletes', flags.allowDeletes);
-  if (counts.delete > deletes) {
-    throw new LockstepError(
-      'GUARD',
-      `The revert would delete ${count(counts.delete, 'row')}, max_deletes is ${deletes}. Nothing was written.`,
-      {
-        hint: `These are rows that the run inserted. To allow it: --allow-deletes ${counts.delete}`,
-      },
-    );
+/** `KEY` or `TABLE/KEY`; the cells of a key of several columns are parted by commas. */
+const keyOf = async (
+  store: Store,
+  run: Run,
+  text: string,
+  signal: AbortSignal,
+): Promise<{ readonly pair?: string; readonly key: Key }> => {
+  const at = text.indexOf('/');
+  const table = at < 0 ? undefined : text.slice(0, at);
+  const plan = run.plan === null ? undefined : await store.plans.get(run.plan, { signal });
+  const tables = plan?.header.tables ?? [];
+  const known = tables.find((t) => t.pair === table) ?? tables.find((t) => t.pair.endsWith(`.${table}`));
+  const cells = (keys: string, width: number): Key => (width > 1 ? keys.split(',') : [keys]) as unknown as Key;
+  if (table !== undefined && known !== undefined)
+    return { pair: known.pair, key: cells(text.slice(at + 1), known.key.length) };
+  const widths = new Set(tables.map((t) => t.key.length));
+  const [width] = widths;
+  if (widths.size > 1) {
+    throw new LockstepError('USAGE', `which table is ${text} a key of?`, {
+      hint: `Name it: ${run.id}/TABLE/KEY. Tables: ${tables.map((t) => t.pair).join(', ')}.`,
+    });
   }
-  const most = flags.maxChanges === undefined ? defaultMaxChanges : numberFlag('--max-changes', flags.maxChanges);
-  if (changes > most) {
-    throw new LockstepError(
-      'GUARD',
-      `The revert has ${count(changes, 'change')}, max_changes is ${grouped(most)}. Nothing was written.`,
-      {
-        hint: `To allow it: --max-changes ${changes}`,
-      },
-    );
-  }
+  return { key: cells(text, width ?? 1) };
 };
 
 const keptLines = async (context: Context, planned: RevertPlan): Promise<void> => {

@@ -31,6 +31,10 @@ export const sync: Command = async (context, args, flags) => {
   await using store = await openControl(context, flags, job.config, context.now);
   using progress = progressView(context);
   using _stopping = announceStop(context, progress);
+  if (job.twoWay !== undefined) {
+    const { syncBoth } = await import('../two-way.ts');
+    return await syncBoth(context, flags, job, { store, sides, progress, format });
+  }
   const input = await planInput(context, job, { store, sides, progress, signal: context.now });
   let declined = false;
   const request: SyncInput = {

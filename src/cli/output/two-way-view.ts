@@ -1,7 +1,12 @@
 import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
-import type { Store } from '../../model/store.ts';
+import type { Plan, Store } from '../../model/store.ts';
+import { summaryOf } from '../../work/make-plan.ts';
+import { shownChange } from '../../work/shown-change.ts';
+import type { TwoWayAppliedPlan } from '../../work/two-way/apply-plan.ts';
+import type { TwoWayMade } from '../../work/two-way/make-plan.ts';
 import type { TwoWayPlanned } from '../../work/two-way/plan.ts';
+import type { TwoWayReverted } from '../../work/two-way/revert.ts';
 import type { TwoWaySynced } from '../../work/two-way/sync.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
@@ -96,4 +101,148 @@ export const twoWayTable = async (out: Out, synced: TwoWaySynced, elapsedMs: num
         : style.yellow(`! INCOMPLETE${s.in_flight ? `: ${count(s.in_flight, 'row')} in flight` : ''}`);
   const undo = total(s.applied) > 0 ? [`undo: lockstep revert ${s.run}`] : [];
   await out.write(`\n${besideOrBelow([verdict, `run ${style.bold(s.run)}`, ...undo], width)}\n`);
+};
+
+const planOf = (plan: Plan) => {
+  const { header } = plan;
+  const summary = summaryOf(plan);
+  return {
+    plan: header.id,
+    hash: plan.hash,
+    target: { name: header.target.name, engine: header.target.engine },
+    planned: { ...header.counts, withheld: total(summary.withheld) },
+    does_not_fit: total(summary.unfit),
+    stopped_by: summary.stopped_by,
+  };
+};
+
+/** One document: what would be written to each side, with the first `limit` changes of each. */
+export const twoWayPlanJson = async (
+  out: Out,
+  store: Pick<Store, 'plans'>,
+  { planned: made, run }: TwoWayMade,
+  limit: number,
+  signal: AbortSignal,
+): Promise<void> => {
+  const plans = Object.entries(made.plans);
+  const head = jsonText({
+    schema_version: 1,
+    run,
+    verdict: made.report.verdict,
+    decided: made.counts,
+    sides: Object.fromEntries(plans.map(([side, plan]) => [side, planOf(plan)])),
+  });
+  await out.write(`${head.slice(0, -1)},"changes":[`);
+  let shown = 0;
+  for (const [side, plan] of plans) {
+    for await (const item of firstItems(store, plan, limit, signal)) {
+      await out.write(`${shown === 0 ? '' : ','}\n${jsonText({ side, ...shownChange(plan.header, item) })}`);
+      shown++;
+    }
+  }
+  const all = plans.reduce((n, [, plan]) => n + total(plan.header.counts), 0);
+  await out.write(`],"truncated":${all > shown}}\n`);
+};
+
+export const twoWayPlanTable = async (
+  out: Out,
+  store: Pick<Store, 'plans'>,
+  { planned: made }: TwoWayMade,
+  o: { readonly limit: number; readonly next: boolean },
+  signal: AbortSignal,
+): Promise<void> => {
+  const style = styleOf(out.color);
+  const plans = Object.values(made.plans).filter((p) => total(p.header.counts) > 0);
+  for (const plan of plans) {
+    await planTable(out, { plan, limit: o.limit, run: null, next: [] }, firstItems(store, plan, o.limit, signal));
+    await out.write('\n');
+  }
+  const { agreed, propagated, ruled, resolved, waiting } = made.counts;
+  const parts = [
+    `${grouped(propagated)} one-sided`,
+    `${grouped(ruled)} ruled`,
+    `${grouped(resolved)} resolved`,
+    `${grouped(waiting)} waiting`,
+    `${grouped(agreed)} agreed by themselves`,
+  ];
+  await out.write(`  keys        ${parts.join(' · ')}\n`);
+  if (plans.length === 0) await out.write('  Nothing is to be written.\n');
+  else if (o.next)
+    await out.write(`  next        ${style.bold(`lockstep apply ${plans[0]!.header.id}`)}   both sides\n`);
+};
+
+export const twoWayAppliedJson = (out: Out, done: TwoWayAppliedPlan): Promise<void> =>
+  out.write(
+    `${jsonText({
+      schema_version: 1,
+      run: done.run,
+      waiting: done.waiting,
+      sides: Object.fromEntries(
+        Object.entries(done.applied).map(([side, s]) => [
+          side,
+          { run: s.run, plan: s.plan.header.id, ...s.result.numbers },
+        ]),
+      ),
+    })}\n`,
+  );
+
+export const twoWayAppliedTable = async (out: Out, done: TwoWayAppliedPlan): Promise<void> => {
+  const style = styleOf(out.color);
+  for (const side of Object.values(done.applied)) {
+    const n = side.result.numbers;
+    const { insert, update, delete: gone } = n.applied;
+    const rest = [
+      n.moved > 0 ? `${grouped(n.moved)} moved` : '',
+      n.rejected > 0 ? `${grouped(n.rejected)} rejected` : '',
+    ].filter((x) => x !== '');
+    await out.write(
+      `  ${style.green('✓')} ${visibleText(side.plan.header.target.name)}   + ${grouped(insert)}   ~ ${grouped(update)}   - ${grouped(gone)}   ${rest.join(' · ')}\n`,
+    );
+  }
+  if (done.waiting > 0)
+    await out.write(
+      `  ${style.yellow('?')} ${count(done.waiting, 'conflict')} wait for a person: lockstep conflicts list\n`,
+    );
+  await out.write(`\n  run ${style.bold(done.run)}   undo: lockstep revert ${done.run}\n`);
+};
+
+export const twoWayRevertedJson = (out: Out, done: TwoWayReverted): Promise<void> =>
+  out.write(
+    `${jsonText({
+      schema_version: 1,
+      run: done.run,
+      reverts: done.reverts,
+      sides: Object.fromEntries(
+        Object.entries(done.sides).map(([side, s]) => [
+          side,
+          {
+            run: s.run,
+            plan: s.plan.header.id,
+            planned: { ...s.plan.header.counts, withheld: 0 },
+            applied: s.result?.numbers.applied ?? { insert: 0, update: 0, delete: 0 },
+            kept: s.keptCount,
+            gone: s.gone,
+          },
+        ]),
+      ),
+    })}\n`,
+  );
+
+export const twoWayRevertedTable = async (out: Out, done: TwoWayReverted): Promise<void> => {
+  const style = styleOf(out.color);
+  await out.write(`  reverting ${style.bold(done.reverts)}\n`);
+  for (const side of Object.values(done.sides)) {
+    const { insert, update, delete: gone } = side.result?.numbers.applied ?? { insert: 0, update: 0, delete: 0 };
+    await out.write(
+      `  ${style.green('✓')} ${visibleText(side.plan.header.target.name)}   + ${grouped(insert)}   ~ ${grouped(update)}   - ${grouped(gone)}\n`,
+    );
+    if (side.keptCount === 0) continue;
+    await out.write(`  ${style.yellow(`? kept ${grouped(side.keptCount)}`)}: changed again since, and not by us\n`);
+    for (const k of side.kept.slice(0, 20)) {
+      await out.write(
+        `      ${visibleText(k.pair)} ${k.key.map((c) => visibleCell(c)).join(', ')}   ${k.columns.map(visibleText).join(', ')} ${inert(k.reason)}\n`,
+      );
+    }
+  }
+  await out.write(`\n  run ${style.bold(done.run)}\n`);
 };
