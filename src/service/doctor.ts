@@ -1,10 +1,12 @@
 import type { Config } from '../config/config.ts';
+import { policyOf } from '../config/policy-of.ts';
 import { grouped } from '../lib/grouped.ts';
 import type { Endpoint, Finding } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Column, Table } from '../model/schema.ts';
 import { alignAll } from '../work/compare.ts';
+import { describedPolicy } from '../work/pair-policy.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import { examineIncremental } from './doctor-incremental.ts';
 import { examineIndexes } from './doctor-indexes.ts';
@@ -132,6 +134,18 @@ const examinePair = (
   return found;
 };
 
+/** How a pair's conflicts are settled, and whether its tables are such that they can be. */
+const examineConflicts = (about: string, pair: Pair, job: Job): readonly Diagnosis[] => {
+  const sync = job.sync === null ? undefined : job.config?.syncs[job.sync];
+  if (sync?.conflicts === undefined) return [];
+  try {
+    const policy = describedPolicy(pair, policyOf(sync)(pair), { bothWays: sync.mode === 'two_way' });
+    return [ok(about, 'conflicts', `${pair.name}: conflicts are settled by ${policy}`)];
+  } catch (error) {
+    return [diagnosisOf(about, error)];
+  }
+};
+
 /** Connects one side. */
 export type OpenSide = (side: Side, signal: AbortSignal) => Promise<Endpoint>;
 
@@ -179,6 +193,7 @@ export const examineJob = async (open: OpenSide, job: Job, signal: AbortSignal):
   const sides = { source: source.endpoint, target: target.endpoint };
   for (const pair of pairs)
     found.push(...examinePair(about, pair, sides, job.target.writable && job.mode !== 'compare'));
+  for (const pair of pairs) found.push(...examineConflicts(about, pair, job));
   if (job.incremental !== undefined) {
     const { rule } = job.incremental;
     for (const pair of pairs) found.push(...(await examineIncremental(about, pair, rule, sides, signal)));
