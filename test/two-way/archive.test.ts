@@ -89,7 +89,11 @@ const agreeOn = async (archive: Archive, types: readonly ColumnType[], partition
   const part = partOf(selectionOf(types), partition);
   const all = await listed(archive);
   const byPart = new Map<number, (readonly [Key, bigint, bigint])[]>();
-  for (const row of all) byPart.set(part(row[0]), [...(byPart.get(part(row[0])) ?? []), row]);
+  for (const row of all) {
+    const rows = byPart.get(part(row[0])) ?? [];
+    rows.push(row);
+    byPart.set(part(row[0]), rows);
+  }
   const digests = [...(await archive.digest(partition, o))].sort((a, b) => a.part - b.part);
   assert.deepEqual(
     digests,
@@ -102,10 +106,9 @@ const agreeOn = async (archive: Archive, types: readonly ColumnType[], partition
       .sort((a, b) => a.part - b.part),
   );
   const some = [...byPart.keys()].filter((_, i) => i % 2 === 0).sort((a, b) => a - b);
-  assert.deepEqual(
-    await listed(archive, { partition, parts: some }),
-    all.filter((row) => some.includes(part(row[0]))),
-  );
+  const inSome = all.filter((row) => some.includes(part(row[0])));
+  const said = (rows: typeof all): string => rows.map((row) => row.join(' ')).join('\n');
+  assert.equal(said(await listed(archive, { partition, parts: some })), said(inSome));
 };
 
 test('integer keys, at the ends of their range and misfits among them, are summed, listed in order and found', async () => {

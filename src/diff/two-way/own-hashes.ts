@@ -34,11 +34,12 @@ export const hashingHere = (reader: Reader): Reader => {
       }
     },
   };
-  return new Proxy(reader, {
-    get: (target, name) => {
-      if (name === 'hashing') return hashing;
-      const member = Reflect.get(target, name, target) as unknown;
-      return typeof member === 'function' ? member.bind(target) : member;
-    },
-  });
+  return {
+    scan: (selection, segment, o) => reader.scan(selection, segment, o),
+    count: (selection, o) => reader.count(selection, o),
+    sample: (selection, rows, o) => reader.sample(selection, rows, o),
+    keyBounds: (selection, o) => reader.keyBounds(selection, o),
+    hashing,
+    [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+  };
 };
