@@ -5,7 +5,7 @@ import type { ServiceStore } from '../model/service-store.ts';
 import type { TraceSettings } from '../model/traces.ts';
 import type { Endpoints } from '../service/endpoints.ts';
 import { serviceEndpoints } from '../service/endpoints-service.ts';
-import type { RunWorld } from '../service/execute-run.ts';
+import type { RunWorld } from '../service/run-world.ts';
 import { keepSamples } from '../service/samples.ts';
 import { type Failures, openFailures } from '../telemetry/failures.ts';
 import { type Log, openLog } from '../telemetry/log.ts';

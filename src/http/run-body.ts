@@ -68,12 +68,15 @@ export const runRequest = (
     const known = Object.keys(config.syncs).filter(maySee);
     if (!known.includes(body.sync)) throw unknown('/sync', 'sync', body.sync, known);
     const { kind, sync, full } = body;
-    const { mode, target } = config.syncs[sync]!;
+    const { mode, source, target } = config.syncs[sync]!;
     const plans = kind === 'plan' || kind === 'sync';
-    if (plans && (mode === 'compare' || mode === 'two_way'))
+    if (plans && mode === 'compare')
       throw refused('/kind', `sync \`${sync}\` has mode ${mode}: it plans nothing`, 'Ask for a diff.');
-    if (kind === 'sync' && config.endpoints[target]?.writable !== true)
-      throw refused('/kind', `endpoint \`${target}\` is read-only`, `Add \`writable: true\` to ${target}.`);
+    const closed = (mode === 'two_way' ? [source, target] : [target]).find(
+      (e) => config.endpoints[e]?.writable !== true,
+    );
+    if (kind === 'sync' && closed !== undefined)
+      throw refused('/kind', `endpoint \`${closed}\` is read-only`, `Add \`writable: true\` to ${closed}.`);
     const guards = body.max_changes !== undefined || body.allow_deletes !== undefined;
     return {
       run: {

@@ -6,9 +6,10 @@ import type { Run, Runs } from '../model/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { settleRun } from '../work/interrupted.ts';
 import { hasBegun } from '../work/recorded.ts';
-import { endpointsOf, executeRun, type RunWorld } from './execute-run.ts';
+import { endpointsOf, executeRun } from './execute-run.ts';
 import { runPhases } from './run-phases.ts';
 import { traceRun } from './run-trace.ts';
+import type { RunWorld } from './run-world.ts';
 
 /** How a run left this process. `waits`: somebody else holds what it needs; it is tried again soon. */
 export type Left = 'ended' | 'waits' | 'put_back' | 'taken_over';

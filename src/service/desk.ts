@@ -5,7 +5,8 @@ import type { Store } from '../model/store.ts';
 import { findPlan } from '../work/apply.ts';
 import { mustBeApproved } from '../work/approvals.ts';
 import { approvalRuleOf } from './approvals.ts';
-import { comparesSync, copyScope, endpointsOf, jobOfRequest, syncNamed } from './execute-run.ts';
+import { comparesSync, copyScope, endpointsOf, jobOfRequest } from './execute-run.ts';
+import { syncNamed } from './run-world.ts';
 
 /** The store's desk, which takes no request that cannot be carried out by the configuration as it is now. */
 export const checkedDesk = (desk: RunDesk, store: Store, config: () => Config): RunDesk => ({

@@ -1,14 +1,9 @@
 import type { Config, Sync } from '../config/config.ts';
-import type { Clock } from '../lib/clock.ts';
 import { randomSeed } from '../lib/ids.ts';
 import type { Cancel, Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { Progress } from '../model/report.ts';
 import type { RunRequest } from '../model/service.ts';
-import type { ServiceStore } from '../model/service-store.ts';
-import type { EndpointFacts, Json, Run, Store } from '../model/store.ts';
-import type { Log } from '../telemetry/log.ts';
-import type { Tracer } from '../telemetry/traces.ts';
+import type { EndpointFacts, Json, Store } from '../model/store.ts';
 import { type ApplyWork, apply, findPlan } from '../work/apply.ts';
 import { type AssessInput, assess } from '../work/assess.ts';
 import { compareExit } from '../work/compare-exit.ts';
@@ -16,45 +11,19 @@ import { copy } from '../work/copy.ts';
 import type { CopyInput } from '../work/copy-input.ts';
 import { makePlan, type PlanInput } from '../work/make-plan.ts';
 import { migrate } from '../work/migrate.ts';
-import { factsOf, recorded } from '../work/recorded.ts';
+import { recorded } from '../work/recorded.ts';
 import { revert } from '../work/revert.ts';
 import { findRun } from '../work/runs.ts';
 import { type SaveDiffInput, saveDiff } from '../work/save-diff.ts';
 import { sync as syncWork } from '../work/sync.ts';
+import { makeTwoWayPlan } from '../work/two-way/make-plan.ts';
+import { syncTwoWay } from '../work/two-way/sync.ts';
 import { approvalRuleOf } from './approvals.ts';
 import { madeReport, makeBackups } from './backups.ts';
-import { type Doors, describeSide } from './connect.ts';
-import type { Endpoints } from './endpoints.ts';
-import { approvalsOfJob, type Job, jobOfSync, scopeOf, sideOfEntry, watermarkOf } from './job.ts';
-import type { RunTrace } from './run-trace.ts';
+import { appliedBoth, twoWayInput } from './execute-two-way.ts';
+import { approvalsOfJob, type Job, jobOfSync, scopeOf, watermarkOf } from './job.ts';
+import { basics, measuresOf, missing, opened, type RunWork, type RunWorld, syncNamed } from './run-world.ts';
 import { type SpreadOptions, spreadOver } from './segments.ts';
-
-/** What carrying out runs needs. */
-export interface RunWorld {
-  readonly config: Config;
-  readonly endpoints: Endpoints;
-  readonly doors: Doors;
-  readonly clock: Clock;
-  /** 0 <= x < 1 */
-  readonly random: () => number;
-  /** The version of Lockstep. */
-  readonly version: string;
-  /** Absent: runs are not traced. */
-  readonly tracer?: Tracer;
-  /** Addresses of the control store's server; absent: it is not backed up from here. */
-  controlUrls?(): Promise<readonly string[]>;
-}
-
-/** One run to be carried out, claimed by this process. */
-export interface RunWork extends Cancel {
-  readonly run: Run;
-  readonly store: Store & Pick<ServiceStore, 'segments' | 'queue'>;
-  /** Aborted: finish the batch in hand, save, end. */
-  readonly stop: AbortSignal;
-  onProgress(progress: Progress): void;
-  readonly log?: Pick<Log, 'info'>;
-  readonly trace?: Pick<RunTrace, 'traceparent' | 'timed'>;
-}
 
 type Kind<K extends RunRequest['kind']> = Extract<RunRequest, { readonly kind: K }>;
 type SyncRequest = Extract<RunRequest, { readonly sync: string }>;
@@ -62,17 +31,6 @@ type SyncRequest = Extract<RunRequest, { readonly sync: string }>;
 /** Does it compare a sync, whatever comes of it? */
 export const comparesSync = (request: RunRequest): request is SyncRequest =>
   request.kind === 'diff' || request.kind === 'plan' || request.kind === 'sync' || request.kind === 'verify';
-
-const missing = (what: string, known: readonly string[], config: Config): LockstepError =>
-  new LockstepError('NOT_FOUND', `${config.file} has no ${what}`, {
-    hint: `There are: ${known.join(', ') || 'none'}.`,
-  });
-
-export const syncNamed = (config: Config, name: string): Sync => {
-  const sync = Object.hasOwn(config.syncs, name) ? config.syncs[name] : undefined;
-  if (sync) return sync;
-  throw missing(`sync \`${name}\``, Object.keys(config.syncs), config);
-};
 
 /** A configured sync as a request wants it. Throws what is wrong with the request. */
 export const jobOfRequest = (config: Config, request: SyncRequest): Job => {
@@ -120,7 +78,7 @@ export const endpointsOf = async (
       const sync = syncNamed(config, request.sync);
       const writable = request.kind === 'plan' || request.kind === 'sync';
       return [
-        { name: sync.source, writable: false },
+        { name: sync.source, writable: writable && sync.mode === 'two_way' },
         { name: sync.target, writable },
       ];
     }
@@ -133,41 +91,6 @@ const targetName = (config: Config, sync: string | null, facts: EndpointFacts): 
   if (config.endpoints[name]) return name;
   throw missing(`endpoint \`${name}\``, Object.keys(config.endpoints), config);
 };
-
-/** Connected, and described for the record. `standIn`: nothing that is read is carried elsewhere. */
-const opened = async (
-  w: RunWorld,
-  name: string,
-  writable: boolean,
-  o: Pick<RunWork, 'signal' | 'run' | 'trace'>,
-  standIn = false,
-): Promise<[Endpoint, EndpointFacts]> => {
-  const entry = w.config.endpoints[name];
-  if (!entry) throw missing(`endpoint \`${name}\``, Object.keys(w.config.endpoints), w.config);
-  const description = await describeSide(w.doors, sideOfEntry(w.config, entry, writable));
-  const endpoint = await w.endpoints.open(name, {
-    signal: o.signal,
-    writable,
-    standIn,
-    correlation: o.run.correlation,
-    ...(o.trace === undefined ? {} : { timed: o.trace.timed }),
-    ...(o.trace?.traceparent === undefined ? {} : { traceparent: o.trace.traceparent }),
-  });
-  return [endpoint, factsOf(endpoint, description)];
-};
-
-/** What every use case is told. */
-const basics = (w: RunWorld, x: RunWork) => ({
-  actor: x.run.actor,
-  correlation: x.run.correlation,
-  asRun: x.run.id,
-  store: x.store,
-  clock: w.clock,
-  signal: x.signal,
-  onProgress: (p: Progress) => x.onProgress(p),
-});
-
-const measuresOf = (w: RunWorld) => (w.config.measures.length === 0 ? {} : { measures: w.config.measures });
 
 const applyInput = (
   w: RunWorld,
@@ -198,10 +121,17 @@ const compared = async (w: RunWorld, x: RunWork, request: SyncRequest): Promise<
   const job = jobOfRequest(w.config, request);
   const sync = w.config.syncs[request.sync]!;
   const writes = request.kind === 'plan' || request.kind === 'sync';
-  const [source, sourceFacts] = await opened(w, sync.source, false, x, !writes);
+  const [source, sourceFacts] = await opened(w, sync.source, writes && job.mode === 'two_way', x, !writes);
   await using _source = source;
   const [target, targetFacts] = await opened(w, sync.target, writes, x, !writes);
   await using _target = target;
+  if (writes && job.twoWay !== undefined) {
+    const sides = { source, target, facts: { source: sourceFacts, target: targetFacts } };
+    const input = twoWayInput(w, x, job, sides);
+    if (request.kind === 'plan') await makeTwoWayPlan(input);
+    else await syncTwoWay(input);
+    return;
+  }
   const common = {
     ...basics(w, x),
     source,
@@ -241,6 +171,7 @@ const compared = async (w: RunWorld, x: RunWork, request: SyncRequest): Promise<
 };
 
 const applied = async (w: RunWorld, x: RunWork, request: Kind<'apply'> | Kind<'revert'>): Promise<void> => {
+  if (await appliedBoth(w, x, request)) return;
   const [place] = await endpointsOf(w.config, x.store, request, x);
   const [target, facts] = await opened(w, place!.name, true, x);
   await using _target = target;

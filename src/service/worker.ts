@@ -6,7 +6,8 @@ import type { ServiceStore } from '../model/service-store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { newBell, ringFor } from './bell.ts';
 import { carryOut, type Left, type Work } from './carry-out.ts';
-import { endpointsOf, type RunWorld } from './execute-run.ts';
+import { endpointsOf } from './execute-run.ts';
+import type { RunWorld } from './run-world.ts';
 import { type Slots, takeSlots } from './slots.ts';
 
 export interface WorkerOptions {

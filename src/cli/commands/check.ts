@@ -60,7 +60,7 @@ const jobsOf = async (
   const jobs: Job[] = [];
   for (const sync of Object.values(config.syncs)) {
     const target = config.endpoints[sync.target]!;
-    const writes = target.writable && sync.mode !== 'compare' && sync.mode !== 'two_way';
+    const writes = target.writable && sync.mode !== 'compare';
     jobs.push(await jobOf(context, [sync.name], flags, writes));
   }
   return jobs;

@@ -45,7 +45,7 @@ const jobsOf = (config: Config, names: readonly string[]): readonly Job[] =>
     const sync = config.syncs[name]!;
     const { mode } = sync;
     const writes = config.endpoints[sync.target]?.writable === true;
-    return jobOfSync(config, sync, {}, writes && mode !== 'compare' && mode !== 'two_way');
+    return jobOfSync(config, sync, {}, writes && mode !== 'compare');
   });
 
 const examine = async (

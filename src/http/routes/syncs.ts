@@ -149,7 +149,7 @@ export const syncs: Routes = (app, api) => {
     async (request, reply) => {
       const o = cancelOf(request, reply);
       const { name, mode } = syncNamed(api, request, request.params.name);
-      const writes = mode !== 'compare' && mode !== 'two_way';
+      const writes = mode !== 'compare';
       const run = { kind: writes ? ('sync' as const) : ('diff' as const), sync: name };
       return startRun(api, request, reply, { ...o, run, object: `syncs/${name}`, writes });
     },

@@ -38,6 +38,17 @@ export interface TwoWayReverted {
   readonly exit: number;
 }
 
+/** Did this run write by runs of its own, one for each side? */
+export const wroteToSides = async (
+  store: Pick<Store, 'runs'>,
+  run: Run,
+  o: { readonly signal: AbortSignal },
+): Promise<boolean> => {
+  if (run.kind !== 'sync' && run.kind !== 'apply') return false;
+  const found = await store.runs.list({ correlation: run.correlation, kinds: ['apply'], limit: 1000 }, o);
+  return found.some((r) => r.parent === run.id);
+};
+
 /** The runs that wrote to each side for a two-way run; none: it was no such run, or wrote nothing. */
 export const childrenOf = async (
   store: Pick<Store, 'runs'>,

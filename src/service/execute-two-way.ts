@@ -1,0 +1,77 @@
+import { randomSeed } from '../lib/ids.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { RunRequest } from '../model/service.ts';
+import type { EndpointFacts } from '../model/store.ts';
+import { findPlan } from '../work/apply.ts';
+import { findRun } from '../work/runs.ts';
+import { applyTwoWay } from '../work/two-way/apply-plan.ts';
+import type { TwoWayInput } from '../work/two-way/context.ts';
+import { openTwoWay } from '../work/two-way/open.ts';
+import { revertTwoWay, wroteToSides } from '../work/two-way/revert.ts';
+import { type Job, jobOfSync, scopeOf } from './job.ts';
+import { basics, measuresOf, opened, type RunWork, type RunWorld, syncNamed } from './run-world.ts';
+
+type Kind<K extends RunRequest['kind']> = Extract<RunRequest, { readonly kind: K }>;
+
+/** Both sides of a sync, as they are open. */
+interface OpenSides {
+  readonly source: Endpoint;
+  readonly target: Endpoint;
+  readonly facts: { readonly source: EndpointFacts; readonly target: EndpointFacts };
+}
+
+/** What the use cases of a sync that keeps an archive are given. */
+export const twoWayInput = (w: RunWorld, x: RunWork, job: Job, sides: OpenSides): TwoWayInput => ({
+  ...basics(w, x),
+  ...measuresOf(w),
+  ...scopeOf(job),
+  ...sides,
+  sync: job.sync!,
+  rules: job.twoWay!,
+  guards: job.guards,
+  settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) },
+  settleMs: job.settleMs,
+  seed: randomSeed(),
+  random: w.random,
+  stop: x.stop,
+});
+
+/** Both sides of the sync that a stored plan or run is of, to be written to. */
+const withBothSides = async (
+  w: RunWorld,
+  x: RunWork,
+  name: string,
+  use: (input: TwoWayInput) => Promise<void>,
+): Promise<void> => {
+  const sync = syncNamed(w.config, name);
+  const job = jobOfSync(w.config, sync, {}, true);
+  const [source, sourceFacts] = await opened(w, sync.source, job.mode === 'two_way', x);
+  await using _source = source;
+  const [target, targetFacts] = await opened(w, sync.target, true, x);
+  await using _target = target;
+  await use(twoWayInput(w, x, job, { source, target, facts: { source: sourceFacts, target: targetFacts } }));
+};
+
+/** A plan or run of a sync that keeps an archive is applied or reverted on both sides; false: it is none. */
+export const appliedBoth = async (
+  w: RunWorld,
+  x: RunWork,
+  request: Kind<'apply'> | Kind<'revert'>,
+): Promise<boolean> => {
+  if (request.kind === 'apply') {
+    const plan = await findPlan(x.store, request.plan, x);
+    const together = await x.store.twoWayRuns.ofPlan(plan.header.id, x);
+    if (plan.header.sync === null || (plan.header.mode !== 'two_way' && together === undefined)) return false;
+    await withBothSides(w, x, plan.header.sync, async (input) => {
+      await applyTwoWay({ ...input, plan, two: await openTwoWay(input) });
+    });
+    return true;
+  }
+  const run = await findRun(x.store, request.run, x);
+  if (run.sync === null || !(await wroteToSides(x.store, run, x))) return false;
+  await withBothSides(w, x, run.sync, async (input) => {
+    const { settings: _, guards: __, rules: ___, ...rest } = input;
+    await revertTwoWay({ ...rest, run, two: await openTwoWay(input) });
+  });
+  return true;
+};
