@@ -26,7 +26,7 @@ export type ChangeRate =
       /** The counters may be older than that: the true rate is lower. */
       readonly at_most: boolean;
     }
-  /** By the versions that the engine keeps with rows: rows that were written while they were looked at. */
+  /** By the versions that the engine keeps with rows: at most so many were written while they were looked at. */
   | { readonly by: 'versions'; readonly name: string; readonly rows: number; readonly over_ms: number }
   | { readonly by: null; readonly reason: string };
 

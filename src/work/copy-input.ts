@@ -13,7 +13,7 @@ export interface CopyInput extends Asked, CopyRequest {
   readonly facts: { readonly source: EndpointFacts; readonly target: EndpointFacts };
   readonly sync: string | null;
   /** What becomes of tables that no pair names and nobody left out; see `CompareOptions`. */
-  readonly otherTables?: CompareOptions['otherTables'];
+  readonly otherTables?: NonNullable<CompareOptions['otherTables']>;
   readonly settleMs: number;
   readonly clock: Clock;
   /** Random per run, 0 <= seed < 2^64. */

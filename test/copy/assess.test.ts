@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import { assess } from '../../src/work/assess.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { freshStore } from '../store/fresh-store.ts';
@@ -116,4 +117,25 @@ test('how often rows are written is told with what it is known by, or that it is
   assert.deepEqual([activity!.inserted, activity!.updated, activity!.deleted], [50, 10, 1]);
   const [table] = (await assess({ ...o, clock: systemClock, source })).tables;
   assert.equal(table!.changes.by, 'counters');
+  // without counters, what is written while it looks shows by the rows' versions
+  const { activity: _, ...plain } = source;
+  const began = {
+    ...plain,
+    inspect: async (c: { signal: AbortSignal }) => {
+      const schema = await source.inspect(c);
+      return { ...schema, tables: schema.tables.map((t) => ({ ...t, columns: t.columns.slice(0, 1) })) };
+    },
+    snapshot: async (c: { signal: AbortSignal }) => {
+      const reader = await source.snapshot(c);
+      looked++;
+      if (looked === 2) await database.query('update d set v = 7 where id in (3, 4, 5)');
+      return reader;
+    },
+  } as Endpoint;
+  let looked = 0;
+  const { changes } = (await assess({ ...o, clock: systemClock, source: began })).tables[0]!;
+  assert.ok(
+    changes.by === 'versions' && changes.name === 'xmin' && changes.rows >= 3 && changes.rows <= 49,
+    JSON.stringify(changes),
+  );
 });

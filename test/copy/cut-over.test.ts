@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
@@ -9,8 +9,12 @@ import { sqliteFile } from './support.ts';
 
 const guide = readFileSync(join(dirname(import.meta.filename), '../../docs/guide/migrate.md'), 'utf8');
 
+const [byHand, bySync] = guide.split('## The same, by a sync') as [string, string];
+
 /** The guide's commands in their order. */
-const commands = [...guide.matchAll(/^\$ \.\/lockstep (.+)$/gm)].map(([, line]) => line!.split(' '));
+const commandsOf = (text: string): readonly (readonly string[])[] =>
+  [...text.matchAll(/^\$ \.\/lockstep (.+)$/gm)].map(([, line]) => line!.split(' '));
+const commands = commandsOf(byHand);
 
 test('the guide’s commands move a database that is in use, and keep the way back open', async () => {
   await using control = await testDatabase();
@@ -77,6 +81,48 @@ test('the guide’s commands move a database that is in use, and keep the way ba
   );
   assert.equal(db.prepare('select count(*) as n from orders where id = 2').get()!['n'], 0);
   assert.equal((await run(verify)).code, 0);
+});
+
+test('the guide’s sync does the same under the names and types that it declares, and the other way round', async () => {
+  await using control = await testDatabase();
+  await using target = await testDatabase();
+  const source = sqliteFile(`
+    create table customers (id integer primary key autoincrement, name text not null, paid integer, made integer);
+    create table orders (id integer primary key autoincrement, customer integer not null references customers (id), total decimal(10,2));
+    insert into customers (name, paid, made) with recursive n(i) as (select 1 union all select i + 1 from n where i < 50)
+      select 'customer ' || i, i % 2, 1700000000 + i from n;
+    insert into orders (customer, total) select id, id / 4.0 from customers;`);
+  const home = dirname(source.path);
+  writeFileSync(join(home, 'guide.yaml'), /```yaml\n([\s\S]+?)```/.exec(bySync)![1]!);
+  const env = { OLD: source.url, NEW: target.url };
+  const run = async (args: readonly string[]) =>
+    inProcess([...args, '--config', 'guide.yaml', '--control', control.url], { cwd: home, env });
+  const [look, copy, catchUp, last, verify, back] = commandsOf(bySync) as string[][];
+  const seen = await run(look!);
+  assert.equal(seen.code, 0, seen.stderr);
+  const moved = await run(copy!);
+  assert.equal(moved.code, 0, moved.stdout + moved.stderr);
+  assert.match(moved.stdout, /^CERTIFIED/);
+  const old = (sql: string): void => {
+    using db = new DatabaseSync(source.path);
+    db.exec(sql);
+  };
+  old(`insert into customers (name, paid, made) values ('late', 0, 1800000000); delete from orders where id = 9`);
+  assert.equal((await run(catchUp!)).code, 2, 'the delete is withheld');
+  const mirrored = await run(last!);
+  assert.equal(mirrored.code, 0, mirrored.stdout + mirrored.stderr);
+  assert.equal((await run(verify!)).code, 0);
+  await target.query(
+    `insert into clients (name, paid, made_at) values ('new side', true, '2030-01-01 00:00:00Z'); delete from orders where id = 2`,
+  );
+  const returned = await run(back!);
+  assert.equal(returned.code, 0, returned.stdout + returned.stderr);
+  using db = new DatabaseSync(source.path);
+  assert.deepEqual(
+    { ...db.prepare(`select id, paid, typeof(paid) as t, made from customers where name = 'new side'`).get() },
+    { id: 52, paid: 1, t: 'integer', made: 1893456000 },
+  );
+  assert.equal((await run(verify!)).code, 0);
 });
 
 test('copy says what it needs: a confirmation, two sides, a type it knows', async () => {

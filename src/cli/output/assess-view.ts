@@ -29,7 +29,7 @@ const changesText = (c: AssessedTable['changes']): string => {
     case 'counters':
       return `changes: ${c.at_most ? 'at most ' : ''}${grouped(c.per_hour)} an hour, ${grouped(c.per_day)} a day, by the server’s counters over ${grouped(c.over_hours)} hours`;
     case 'versions':
-      return `changes: ${count(c.rows, 'row')} in the ${duration(c.over_ms)} that this took, by ${visibleText(c.name)}`;
+      return `changes: at most ${count(c.rows, 'row')} in the ${duration(c.over_ms)} that this took, by ${visibleText(c.name)}`;
     case null:
       return `changes: not known, ${visibleText(c.reason)}`;
   }
