@@ -290,6 +290,26 @@ test('a policy of a column speaks for it alone', () => {
   assert.equal(settled(decide([old, '1|x|11|5|-', '1|y|12|5|-'], p)), '1|y|11|5|-');
 });
 
+test('a column that each side keeps for itself is no edit', () => {
+  const three = (s: string | null, t: string | null): ThreeWay => ({
+    key: row('1')!,
+    base: base(old),
+    source: row(s),
+    target: row(t),
+  });
+  const columns = pair.columns.map((c, i) => (i === 4 ? { ...c, tolerance: { any: true as const } } : c));
+  const resolve = twoWayResolver({
+    pair: { ...pair, columns },
+    policy: policy([], { atomic: true }),
+    writes: { source: true, target: true },
+    same: (_, known, cell) => known === cell,
+  });
+  const touched = '1|active|10|5|2026-01-02 00:00:00';
+  assert.deepEqual(resolve(three(touched, old)), { kind: 'agreed' });
+  assert.equal(settled(resolve(three(null, touched))), null);
+  assert.equal(settled(resolve(three('1|active|11|5|-', touched))), '1|active|11|5|-');
+});
+
 test('an atomic row is one thing', () => {
   const p = policy([prefer('target')], { atomic: true });
   const s = '1|inactive|10|5|2026-01-01 00:00:00';

@@ -23,6 +23,8 @@ export interface TwoWaySettings {
 type Settings = TwoWaySettings & {
   /** The side that is not written. */
   readonly authority: Side | undefined;
+  /** Columns whose changes are added up, by what happened. */
+  readonly counters: Readonly<Record<'insert_insert' | 'update_update', ReadonlySet<string>>>;
 };
 type Present = ThreeWay & { readonly source: Row; readonly target: Row };
 
@@ -39,8 +41,15 @@ const opposite = (side: Side): Side => (side === 'source' ? 'target' : 'source')
  * tolerance). Sides drift no further apart by that, since it is the sides that are compared, never a side with its past.
  */
 export const twoWayResolver = (settings: TwoWaySettings): TwoWayResolver => {
-  const { writes } = settings;
-  const s: Settings = { ...settings, authority: !writes.source ? 'source' : !writes.target ? 'target' : undefined };
+  const { writes, policy } = settings;
+  const s: Settings = {
+    ...settings,
+    authority: !writes.source ? 'source' : !writes.target ? 'target' : undefined,
+    counters: {
+      insert_insert: countersOf(policy, policy.on.insert_insert ?? policy.steps),
+      update_update: countersOf(policy, policy.on.update_update ?? policy.steps),
+    },
+  };
   return (row) => {
     const { source, target } = row;
     if (source === null && target === null) return { kind: 'agreed' };
@@ -78,8 +87,15 @@ const typeOf = ({ base, source, target }: ThreeWay): PolicyType =>
 
 const leaving = (s: Settings): { readonly leaves?: Side } => (s.authority === undefined ? {} : { leaves: s.authority });
 
-const changedColumns = (s: Settings, { base }: ThreeWay, side: Side, row: Row): readonly number[] =>
-  row.flatMap((cell, i) => (base !== null && s.same(i, base[side][i]!, cell) ? [] : [i]));
+/** What a side did since it was agreed. Of a column that each side keeps for itself nothing counts. */
+const changedColumns = (s: Settings, { base }: ThreeWay, side: Side, row: Row): readonly number[] => {
+  const changed: number[] = [];
+  for (let i = 0; i < row.length; i++) {
+    if (s.pair.columns[i]!.tolerance?.any === true) continue;
+    if (base === null || !s.same(i, base[side][i]!, row[i]!)) changed.push(i);
+  }
+  return changed;
+};
 
 /** Of rows that one side has and the other has not: inserted here, or deleted there. */
 const oneThere = (s: Settings, row: ThreeWay, there: Side): TwoWayDecision => {
@@ -158,7 +174,7 @@ const same = ({ tolerance }: ColumnPair, a: Cell, b: Cell): boolean =>
 const bothThere = (s: Settings, row: Present): TwoWayDecision => {
   const type = typeOf(row);
   const steps = s.policy.on[type] ?? s.policy.steps;
-  const { cells, disputed, owned } = merge(s, row, steps);
+  const { cells, disputed, owned } = merge(s, row);
   const c: Case = { pair: s.pair, row, type, open: new Set(disputed), cells, spoken: [], silent: [] };
   for (const { owner, where, index } of owned)
     c.spoken.push({ policy: 'owner', reason: `${s.pair.columns[index]!.source.name} is the ${owner}’s (${where})` });
@@ -208,7 +224,7 @@ const askColumns = (s: Settings, c: Case): ReturnType<typeof ask> => {
 };
 
 /** Takes over what is not in dispute. */
-const merge = (s: Settings, row: Present, steps: readonly PolicyStep[]): Merge => {
+const merge = (s: Settings, row: Present): Merge => {
   const { columns, keyWidth } = s.pair;
   const cells = new Map<number, Cell>();
   const disputed: number[] = [];
@@ -218,14 +234,14 @@ const merge = (s: Settings, row: Present, steps: readonly PolicyStep[]): Merge =
     target: new Set(changedColumns(s, row, 'target', row.target)),
   };
   const whole = s.policy.atomic && isContested(s, changed);
-  const sums = countersOf(s, steps);
+  const counters = s.counters[row.base === null ? 'insert_insert' : 'update_update'];
   for (let i = keyWidth; i < columns.length; i++) {
     const column = columns[i]!;
     const bySource = changed.source.has(i);
     const byTarget = changed.target.has(i);
     if (same(column, row.source[i]!, row.target[i]!)) {
       // Two sides that added the same to a counter have added it twice.
-      if (sums.has(column.source.name) && row.base !== null && bySource && byTarget) disputed.push(i);
+      if (counters.has(column.source.name) && row.base !== null && bySource && byTarget) disputed.push(i);
       else cells.set(i, row[byTarget && !bySource ? 'target' : 'source'][i]!);
       continue;
     }
@@ -254,8 +270,8 @@ const isContested = (s: Settings, changed: Readonly<Record<Side, ReadonlySet<num
   return own === undefined ? changed.source.size > 0 && changed.target.size > 0 : changed[own].size > 0;
 };
 
-const countersOf = (s: Settings, steps: readonly PolicyStep[]): ReadonlySet<string> => {
-  const own = Object.values(s.policy.columns).flatMap((of) => ('steps' in of ? of.steps : []));
+const countersOf = (policy: ConflictPolicy, steps: readonly PolicyStep[]): ReadonlySet<string> => {
+  const own = Object.values(policy.columns).flatMap((of) => ('steps' in of ? of.steps : []));
   return new Set(
     [...steps, ...own].flatMap((step) =>
       step.kind === 'rules' ? step.rules.flatMap((r) => (r.kind === 'take' && r.take === 'sum' ? [r.column] : [])) : [],
