@@ -7,9 +7,9 @@ import type { Case } from '../lab.ts';
 const boundMb = 300;
 /** What all rows may take more than a fifth of them: noise of the collector, far below the size of the rows. */
 const growthMb = 90;
-/** Enough for rows that are kept to show; LOCKSTEP_TEST_ROWS=1000000 for a longer look. */
+/** Enough for rows that are kept to show; LOCKSTEP_TEST_ROWS=5000000 for a longer look. */
 const asked = Number(process.env['LOCKSTEP_TEST_ROWS'] ?? 0);
-const usual = 400_000;
+const usual = 1_000_000;
 
 export const flatCases: readonly Case[] = [
   {
