@@ -8,6 +8,12 @@ import { keepCompiledCode } from './lib/compile-cache.ts';
  * The exit code is 1 until a command has said otherwise, so that no crash and no forgotten promise reads as success.
  */
 process.exitCode = 1;
+// A reload that is asked for before the service is ready for it must not end it; it is made up for.
+let reload = false;
+const tooEarly = (): void => {
+  reload = true;
+};
+if (['serve', 'worker'].includes(process.argv[2] ?? '')) process.on('SIGHUP', tooEarly);
 keepCompiledCode(process.env);
 const [{ exitCodes }, { mayColor, outTo }, { runCommandLine }, engines, { systemClock }, { keepYoungHeapSmall }] =
   await Promise.all([
@@ -79,6 +85,8 @@ const code = await runCommandLine(args, {
   command: [process.execPath, import.meta.filename],
   onHangup: (then) => {
     process.on('SIGHUP', then);
+    process.off('SIGHUP', tooEarly);
+    if (reload) then();
     return { [Symbol.dispose]: () => void process.off('SIGHUP', then) };
   },
   every: (ms, tick) => {

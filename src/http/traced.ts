@@ -6,6 +6,7 @@ import type { Span, Tracer } from '../telemetry/traces.ts';
 export const addTraces = (app: FastifyInstance, tracer: Tracer): void => {
   app.decorateRequest('span', undefined);
   app.addHook('onRequest', (request, _reply, done) => {
+    if (!tracer.on()) return done();
     const route = request.routeOptions.url ?? 'none';
     request.span = tracer.begin(`${request.method} ${route}`, {
       kind: 'server',
@@ -15,8 +16,9 @@ export const addTraces = (app: FastifyInstance, tracer: Tracer): void => {
     done();
   });
   app.addHook('onResponse', (request, reply, done) => {
+    if (request.span === undefined) return done();
     const { statusCode: status } = reply;
-    request.span?.end({
+    request.span.end({
       attributes: { 'http.response.status_code': status },
       ...(status >= 500 ? { failed: `answered ${status}` } : {}),
     });

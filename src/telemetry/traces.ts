@@ -21,6 +21,8 @@ interface Begin {
 
 /** Makes spans and sends them in batches by OTLP over HTTP, as JSON. Disposing it sends what is left. */
 export interface Tracer extends AsyncDisposable {
+  /** Is anything traced now? */
+  on(): boolean;
   /** Undefined: nothing is traced. */
   begin(name: string, o?: Begin): Span | undefined;
   /** One that has just ended, after so many milliseconds. */
@@ -148,6 +150,7 @@ export const openTracer = (o: {
   };
 
   return {
+    on: () => settings() !== undefined,
     begin: (name, x = {}) => {
       const context = contextOf(x.parent);
       if (context === undefined) return undefined;

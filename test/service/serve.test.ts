@@ -34,6 +34,14 @@ test('serve starts a worker, reads its configuration again when told to, and tak
   await server.line((l) => l['message'] === 'configuration is wrong, the old one stays');
   assert.equal((await fetch(`${url}/api/v1/version`)).status, 200);
   assert.deepEqual(await p.store.schedules.list(o), []);
+  // What is looked up only when it is used is looked at all the same.
+  const wrong = () => server.lines.filter((l) => l['message'] === 'configuration is wrong, the old one stays');
+  for (const section of ['retention: { quiet: 1s }', 'telemetry: { traces: { otlp: nowhere } }']) {
+    const before = wrong().length;
+    p.config(`${sync('')}${section}\n`);
+    server.child.kill('SIGHUP');
+    await until(async () => wrong().length === before + 1);
+  }
 
   p.config(sync('    schedule: { every: 1s }\n'));
   server.child.kill('SIGHUP');

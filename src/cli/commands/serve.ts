@@ -61,7 +61,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
     config: service.config,
     timings,
     failures: service.failures,
-    ...(service.config().traces() === undefined ? {} : { tracer: service.tracer }),
+    tracer: service.tracer,
     clock,
     redactor,
     signal,
