@@ -3,8 +3,11 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createConnection } from 'mysql2/promise';
 import { describeConfig, parseConfig } from '../../src/engines/mysql/config.ts';
 import { LockstepError } from '../../src/model/errors.ts';
+import { textHasher } from '../../src/model/hash/text-hash.ts';
+import type { Row } from '../../src/model/row.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
 import { isMariadbMissing, mariadbDatabase, startMariadb } from '../servers/mariadb.ts';
 import { connect } from './mysql-support.ts';
@@ -82,9 +85,66 @@ if (!isMariadbMissing) {
     silent.close();
   });
 
-  test('TLS is checked as it was asked for', async () => {
+  /** A server that takes small packets, and no files of clients. */
+  const modest = { 'max-allowed-packet': '65536', 'local-infile': '0' };
+
+  const checkModest = async (url: string): Promise<void> => {
+    const client = await createConnection({ uri: url, multipleStatements: true });
+    const names = Array.from({ length: 12 }, (_, i) => `c${i}`);
+    await client.query(
+      `create database d; use d; create table t (id int primary key, ${names.map((n) => `${n} text`).join(', ')}); create table w like t`,
+    );
+    for (const [id, last] of [
+      [1, 'x'],
+      [2, 'y'],
+    ] as const) {
+      await client.query(`insert into t (id) values (${id})`);
+      for (const name of names)
+        await client.query(`update t set ${name} = concat(repeat('ab', 4000), '${last}') where id = ${id}`);
+    }
+    await client.query(`insert into t (id, c0) values (3, 'small')`);
+    await client.end();
+    await using endpoint = await connect(url.replace(/mysql$/, 'd'), { writable: true });
+    const [from, to] = [await tableOf(endpoint, 't'), await tableOf(endpoint, 'w')];
+    const selection = nativeSelection(from, ['id']);
+    const seed = 5n;
+    let rows: readonly Row[];
+    {
+      await using reader = await endpoint.snapshot({ signal });
+      rows = await readAll(reader, selection);
+      const hasher = textHasher(selection.columns, 1, seed);
+      const sum = BigInt.asUintN(
+        64,
+        rows.reduce((n, row) => n + hasher.row(row), 0n),
+      );
+      // the text of a row is larger than the server makes one
+      const digests = await reader.hashing!.texts!.digest(selection, undefined, seed, { signal });
+      assert.deepEqual(digests, [{ part: 0, rows: 3, sum }]);
+    }
+    const refused: string[] = [];
+    const loaded = await endpoint.loader!.load(
+      { run: 'r_modest', step: 1, token: 0n },
+      to,
+      selection.columns.map((c) => c.name),
+      (async function* () {
+        yield rows;
+      })(),
+      { signal, refused: (row, reason) => void refused.push(`${row[0]} ${reason}`), beforeCommit: async () => {} },
+    );
+    assert.deepEqual(loaded, { status: 'done', rows: 1 });
+    for (const [i, reason] of refused.entries())
+      assert.match(reason, new RegExp(`^${i + 1} .*max_allowed_packet is 65536`));
+    assert.equal(refused.length, 2);
+  };
+
+  test('TLS is checked as it was asked for; a modest server digests and is loaded all the same', async () => {
     const file = (name: string): string => join(certificates, name);
-    await using server = await startMariadb({ 'ssl-cert': file('server.crt'), 'ssl-key': file('server.key') });
+    await using server = await startMariadb({
+      ...modest,
+      'ssl-cert': file('server.crt'),
+      'ssl-key': file('server.key'),
+    });
+    await checkModest(server.url);
     const at = (host: string, tls: object) => ({
       host,
       port: server.port,

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Digest, Endpoint, Reader, Selection, TextHashing } from '../../src/model/endpoint.ts';
 import { partOf } from '../../src/model/hash/part-of.ts';
+import { rowHasher } from '../../src/model/hash/row-hash.ts';
 import { textHasher } from '../../src/model/hash/text-hash.ts';
 import type { Cell, Row, Text } from '../../src/model/row.ts';
 import type { ColumnType, Table } from '../../src/model/schema.ts';
@@ -254,6 +255,30 @@ if (!isMariadbMissing) {
         inside,
       );
       assert.deepEqual(await readAll(reader, selection, { kind: 'text_parts', partition: buckets, parts: [] }), []);
+      // hashes of keys and rows in the order of the key hashes: all, and those of some of these
+      const spec = { seed, form: 'hex' } as const;
+      const hasher = rowHasher(selection.columns, selection.keyWidth, spec);
+      const pairs = (await readAll(reader, selection)).map((row): readonly [bigint, bigint] => {
+        hasher.hash(row);
+        const hash = (BigInt(hasher.out[0]!) << 32n) | BigInt(hasher.out[1]! >>> 0);
+        return [hasher.key(row), hash];
+      });
+      pairs.sort(([x], [y]) => (x < y ? -1 : 1));
+      const keyOf = (i: number): readonly Text[] => [String(pairs[i]![0]) as Text];
+      for (const [segment, wanted] of [
+        [{ kind: 'all' }, pairs],
+        [{ kind: 'range', from: keyOf(100), to: keyOf(300) }, pairs.slice(100, 300)],
+        [{ kind: 'range', to: keyOf(5) }, pairs.slice(0, 5)],
+        [{ kind: 'keys', keys: [keyOf(7), keyOf(400)] }, [pairs[7]!, pairs[400]!]],
+      ] as const) {
+        const found: (readonly [bigint, bigint])[] = [];
+        for await (const { keys, hashes, count } of reader.hashing!.byKeyHash!(selection, segment, spec, { signal })) {
+          assert.ok(keys.kind === 'int64');
+          for (let i = 0; i < count; i++)
+            found.push([keys.values[i]!, (BigInt(hashes[2 * i]!) << 32n) | BigInt(hashes[2 * i + 1]! >>> 0)]);
+        }
+        assert.deepEqual(found, wanted, JSON.stringify(segment));
+      }
       // a filter, and a range of the selection, bound the digest
       const some: Selection = { ...byInt, filter: 'id % 2 = 0', range: { from: ['100' as Text], to: ['200' as Text] } };
       const bounded = byPart(await texts.digest(some, undefined, seed, { signal }));

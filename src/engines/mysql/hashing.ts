@@ -7,6 +7,7 @@ import type { Batch, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import type { ColumnSql } from './columns.ts';
 import { digestSink, hashSink, inParts } from './hash-sinks.ts';
+import { byKeyHash } from './key-hashes.ts';
 import { isDoubtful, orderSql } from './key-sql.ts';
 import { batchRows, type Rows } from './rows.ts';
 import { textHashing } from './text-digests.ts';
@@ -22,6 +23,7 @@ export const hashingOf = (rows: Rows): Hashing => ({
     return sink.digests();
   },
   hashes: (selection, segment, hash, o) => hashes(rows, selection, segment, hash, o),
+  byKeyHash: (selection, segment, hash, o) => byKeyHash(rows, selection, segment, hash, o),
   travels: true,
   texts: textHashing(rows),
 });

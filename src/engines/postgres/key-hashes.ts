@@ -1,14 +1,13 @@
 import type { Cancel, HashBatch, Segment, Selection } from '../../model/endpoint.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
-import type { Key, Text } from '../../model/row.ts';
 import { tableId } from '../sql/quote.ts';
+import { hashBatches, passRanges, sortByKeyHash } from '../sql/sort-hashes.ts';
 import type { ColumnSql } from './columns.ts';
 import { hashQuads, int64Hashes } from './copy-rows.ts';
 import { keyHashSql, rowHashSql } from './hash-sql.ts';
 import type { HashingContext } from './hashing-context.ts';
 import { baseSql, hashSegmentSql } from './select.ts';
 import type { StatementOptions } from './session.ts';
-import { hashBatches, sortByKeyHash } from './sort-hashes.ts';
 
 const batchRows = 8192;
 /** Rows sorted here at once: 32 bytes each. A larger table is read in several passes, each for a range of hashes. */
@@ -77,24 +76,4 @@ const estimatedRows = async (
   );
   const rows = Number(row?.[0] ?? -1);
   return rows < 0 ? undefined : rows;
-};
-
-const least = -(2n ** 63n);
-const keyOf = (hash: bigint): Key => [String(hash) as Text];
-
-/** Cuts a range of hashes into as many adjacent ranges of hashes as there are passes over all of them. */
-export const passRanges = (segment: Segment, passes: number): readonly Segment[] => {
-  const { from, to } = segment.kind === 'range' ? segment : {};
-  const first = from ? BigInt(from[0]!) : least;
-  const end = to ? BigInt(to[0]!) : 2n ** 63n;
-  const width = 2n ** 64n / BigInt(passes) + 1n;
-  const ranges: Segment[] = [];
-  for (let start = first; start < end; start += width) {
-    ranges.push({
-      kind: 'range',
-      ...(start === least ? {} : { from: keyOf(start) }),
-      ...(start + width >= end ? (to ? { to } : {}) : { to: keyOf(start + width) }),
-    });
-  }
-  return ranges;
 };

@@ -1,4 +1,5 @@
-import type { HashBatch } from '../../model/endpoint.ts';
+import type { HashBatch, Segment } from '../../model/endpoint.ts';
+import type { Key, Text } from '../../model/row.ts';
 
 /** Ints per row: key hash (high, low), row hash (high, low). */
 const width = 4;
@@ -66,3 +67,23 @@ export function* hashBatches(rows: Int32Array, batchRows: number): Generator<Has
     yield { count, keys: { kind: 'int64', values }, hashes };
   }
 }
+
+const least = -(2n ** 63n);
+const keyOf = (hash: bigint): Key => [String(hash) as Text];
+
+/** Cuts a range of hashes into as many adjacent ranges of hashes as there are passes over all of them. */
+export const passRanges = (segment: Segment, passes: number): readonly Segment[] => {
+  const { from, to } = segment.kind === 'range' ? segment : {};
+  const first = from ? BigInt(from[0]!) : least;
+  const end = to ? BigInt(to[0]!) : 2n ** 63n;
+  const width = 2n ** 64n / BigInt(passes) + 1n;
+  const ranges: Segment[] = [];
+  for (let start = first; start < end; start += width) {
+    ranges.push({
+      kind: 'range',
+      ...(start === least ? {} : { from: keyOf(start) }),
+      ...(start + width >= end ? (to ? { to } : {}) : { to: keyOf(start + width) }),
+    });
+  }
+  return ranges;
+};

@@ -1,0 +1,112 @@
+import { hashed } from '../../lib/lookup3.ts';
+import type { Cancel, HashBatch, Segment, Selection } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import type { HashSpec } from '../../model/hash/spec.ts';
+import { hashBatches, passRanges, sortByKeyHash } from '../sql/sort-hashes.ts';
+import type { ColumnSql } from './columns.ts';
+import { cellHashing, hashCells } from './hash-cells.ts';
+import { literal } from './quote.ts';
+import type { RowSink } from './row-stream.ts';
+import { batchRows, type Rows } from './rows.ts';
+
+/** Rows sorted at once: 32 bytes each. A larger table is read several times, each time for a range of hashes. */
+const rowsAtOnce = 4_000_000;
+
+type Wanted = (high: number, low: number) => boolean;
+
+const below = (high: number, low: number, bound: bigint): boolean => {
+  const h = Number(bound >> 32n);
+  return high < h || (high === h && low >>> 0 < Number(BigInt.asUintN(32, bound)));
+};
+
+/** Does a segment of key hashes hold this one? */
+const wantedOf = (segment: Segment): Wanted => {
+  switch (segment.kind) {
+    case 'all':
+      return () => true;
+    case 'range': {
+      const [from, to] = [segment.from, segment.to].map((key) => (key === undefined ? undefined : BigInt(key[0]!)));
+      return (high, low) =>
+        (from === undefined || !below(high, low, from)) && (to === undefined || below(high, low, to));
+    }
+    case 'keys': {
+      const keys = new Set(segment.keys.map(([key]) => BigInt(key!)));
+      return (high, low) => keys.has((BigInt(high) << 32n) | BigInt(low >>> 0));
+    }
+    default:
+      throw new LockstepError('INTERNAL', 'key hashes are not read by parts');
+  }
+};
+
+/** Hashes of key and row, four ints per row; its batches are those that were wanted, and how many rows went by. */
+const quadSink = (
+  columns: readonly ColumnSql[],
+  width: number,
+  hash: HashSpec,
+  wanted: Wanted,
+): RowSink<{ readonly quads: Int32Array; readonly seen: number }> => {
+  const key = cellHashing(columns.slice(0, width), 'key', hash);
+  const row = cellHashing(columns, 'row', hash);
+  let quads = new Int32Array(4 * batchRows);
+  let used = 0;
+  let seen = 0;
+  return {
+    add: (cells) => {
+      seen++;
+      hashCells(key, cells);
+      const high = hashed[0]!;
+      const low = hashed[1]!;
+      if (!wanted(high, low)) return;
+      hashCells(row, cells);
+      quads[used] = high;
+      quads[used + 1] = low;
+      quads[used + 2] = hashed[0]!;
+      quads[used + 3] = hashed[1]!;
+      used += 4;
+    },
+    get full() {
+      return seen >= batchRows;
+    },
+    take: () => {
+      if (seen === 0) return undefined;
+      const taken = { quads: quads.slice(0, used), seen };
+      if (used > 0) quads = new Int32Array(4 * batchRows);
+      used = 0;
+      seen = 0;
+      return taken;
+    },
+  };
+};
+
+/**
+ * The hashes of keys and rows in the order of the key hashes: rows are read in the order of the table, hashed and sorted
+ * here, which is cheaper than the server's sort of a key that no index has in our order.
+ */
+export async function* byKeyHash(
+  rows: Rows,
+  selection: Selection,
+  segment: Segment,
+  hash: HashSpec,
+  o: Cancel,
+): AsyncGenerator<HashBatch, void, undefined> {
+  const columns = await rows.columns(selection, o);
+  const expected = segment.kind === 'keys' ? segment.keys.length : await estimatedRows(rows, selection, o);
+  const passes = Math.max(1, Math.ceil(expected / rowsAtOnce));
+  for (const part of segment.kind === 'range' || segment.kind === 'all' ? passRanges(segment, passes) : [segment]) {
+    const sink = quadSink(columns, selection.keyWidth, hash, wantedOf(part));
+    const chunks: Int32Array[] = [];
+    for await (const { quads } of rows.into(selection, undefined, sink, (b) => b.seen, o)) chunks.push(quads);
+    yield* hashBatches(sortByKeyHash(chunks), batchRows);
+  }
+}
+
+/** About how many rows the table has; 0: the catalogue does not know. */
+const estimatedRows = async (rows: Rows, selection: Selection, o: Cancel): Promise<number> => {
+  const { table } = selection;
+  const database = table.schema ?? rows.session.context.config.database;
+  const [row] = await rows.session.query(
+    `select table_rows from information_schema.tables where table_schema = ${literal(database)} and table_name = ${literal(table.name)}`,
+    rows.statement(selection, 'asking for the size of', o),
+  );
+  return Number(row?.[0] ?? 0);
+};
