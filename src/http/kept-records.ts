@@ -3,6 +3,7 @@ import { mayAccess } from '../access/may-access.ts';
 import type { Principal } from '../access/scopes.ts';
 import type { Answer } from '../cache/answer.ts';
 import type { Outcome } from '../cache/answers.ts';
+import type { Config } from '../config/config.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import { rowFilterFor, sees } from '../records/caller.ts';
 import type { Entity } from '../records/entity.ts';
@@ -58,10 +59,17 @@ const questionOf = (url: string): string => {
     .join('&')}`;
 };
 
+/** Of each configuration that there was: references in it are looked up once. */
+const times = new WeakMap<Config, number>();
+
 /** How long answers of the entity are kept, as the configuration is now; 0: they are not. */
-const ttlOf = (x: RecordRoutes, { config }: Entity): number => {
-  if (x.api.cache === undefined || config.cache === false) return 0;
-  return config.cache === true ? x.api.config().cache().ttlMs : config.cache;
+const ttlOf = (x: RecordRoutes, entity: Entity): number => {
+  const { cache } = entity.config;
+  if (cache !== true) return cache === false ? 0 : cache;
+  const config = x.api.config();
+  const ttl = times.get(config) ?? config.cache().ttlMs;
+  times.set(config, ttl);
+  return ttl;
 };
 
 const jsonType = 'application/json; charset=utf-8';
@@ -169,7 +177,12 @@ export const lookUp =
         return done();
       }
       cache.count('hit');
-      sendKept(x, request, reply, place, answer, 'hit');
+      try {
+        sendKept(x, request, reply, place, answer, 'hit');
+      } catch (error) {
+        done(error as Error);
+      }
+      return undefined;
     });
   };
 

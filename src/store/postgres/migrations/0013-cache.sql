@@ -7,6 +7,9 @@ create table lockstep_control.cache_generation (
   server text primary key,
   generation uuid not null
 );
+-- from the beginning, so that no two stores have the same
+insert into lockstep_control.cache_generation (server, generation)
+  values ('*', pg_catalog.gen_random_uuid()), ('?', pg_catalog.gen_random_uuid());
 -- Writes of records under way: nothing is kept meanwhile. One that never ended counts until its time is over.
 create table lockstep_control.cache_writing (
   id uuid primary key,
@@ -26,8 +29,9 @@ create function lockstep_control.cache_outdate_step() returns trigger language p
 declare
   written text;
 begin
-  select pg_catalog.jsonb_extract_path_text(p.header::jsonb, 'fingerprint', 'server') into written
-    from lockstep_control.plan p where p.id = new.plan;
+  -- of a two-way sync either side may be written
+  select case when h->>'mode' is distinct from 'two_way' then h->'fingerprint'->>'server' end into written
+    from (select p.header::jsonb as h from lockstep_control.plan p where p.id = new.plan) as plan;
   perform lockstep_control.cache_outdate(written);
   return null;
 end $$;
