@@ -53,6 +53,29 @@ test('a migration goes on with a copy that was interrupted, under a run of its o
   assert.equal(next.phase, 'catch_up');
 });
 
+test('a migration that a worker left goes on as the run that it is', async () => {
+  await using database = await testDatabase();
+  const { url } = sqliteFile(schema);
+  await using source = await open(url, 'old', false);
+  await using target = await open(database.url, 'new', true);
+  const stop = new AbortController();
+  const request = {
+    ...copyInput(store, source, target),
+    sync: 'third',
+    guards,
+    settings: {},
+    random: Math.random,
+    onProgress: ({ phase, pair }: { phase: string; pair: string }): void => {
+      if (phase === 'load' && pair === 'b') stop.abort();
+    },
+  };
+  const left = await migrate({ ...request, stop: stop.signal });
+  assert.ok(left.phase === 'copy' && left.certificate === undefined);
+  const done = await migrate({ ...request, asRun: left.run });
+  assert.ok(done.phase === 'copy' && done.sync !== undefined);
+  assert.deepEqual([done.run, done.exit, done.sync.already], [left.run, 0, 5000], JSON.stringify(done.certificate));
+});
+
 test('what somebody dropped meanwhile is copied anew, not taken for loaded', async () => {
   await using database = await testDatabase();
   const { url } = sqliteFile(schema);

@@ -27,7 +27,8 @@ test('a correlation id goes from the request into the answer, the run, the log a
 });
 
 test('every failure is a problem with a code, a hint where there is one, and the correlation', async () => {
-  const cases: readonly (readonly [string, string, Parameters<typeof ask>[2], number, string])[] = [
+  type Case = readonly [string, string, Parameters<typeof ask>[2], number, string];
+  const cases: readonly Case[] = [
     ['GET', '/api/v1/nothing', {}, 404, 'ROUTE_NOT_FOUND'],
     ['GET', '/api/v1/runs/r_nothing', {}, 404, 'NOT_FOUND'],
     ['GET', '/api/v1/runs/%00', {}, 404, 'NOT_FOUND'],
@@ -59,6 +60,12 @@ test('every failure is a problem with a code, a hint where there is one, and the
       422,
       'BODY',
     ],
+    ...[
+      { kind: 'copy' },
+      { kind: 'copy', sync: 'lok' },
+      { kind: 'copy', sync: 'look' },
+      { kind: 'assess', sync: 'look', source: 'right' },
+    ].map((json): Case => ['POST', '/api/v1/runs', { json, headers: key('k') }, 422, 'BODY']),
     ['GET', '/api/v1/runs', { token: null }, 401, 'UNAUTHENTICATED'],
     ['GET', '/api/v1/syncs/look/differences', {}, 409, 'CONFLICT'],
   ];
