@@ -150,6 +150,24 @@ test('what a tolerance covers is agreed as each side has it, and only a change b
   assert.deepEqual(third.found.changed, { source: 1, target: 0 });
 });
 
+test('a column that each side keeps for itself is no change, and is not looked at twice', async () => {
+  await everywhere('create table touched (id bigint not null primary key, v text, at text)');
+  await databases.source.run(`insert into touched values (1, 'a', 's1'), (2, 'b', 's1')`);
+  await databases.target.run(`insert into touched values (1, 'a', 't1'), (2, 'b', 't1')`);
+  const pair = await pairOf(both, 'touched', { tolerances: { at: { any: true } } });
+  const first = await detectAll(store, both, pair);
+  assert.equal(first.found.report.identical, 2);
+  await databases.source.run(`update touched set at = 's2'`);
+  await databases.target.run(`update touched set at = 't2', v = 'B' where id = 2`);
+  const { met, found } = await detectAll(store, both, pair);
+  assert.deepEqual([...met.keys()], ['["2"]']);
+  assert.deepEqual(found.changed, { source: 0, target: 1 });
+  const [known] = await first.archive.archive.find([['1']] as unknown as Key[], {
+    signal: new AbortController().signal,
+  });
+  assert.deepEqual([known!.base.source[2], known!.base.target[2]], ['s2', 't1']);
+});
+
 test('texts with what no encoding has, and NUL, are agreed and found to have changed', async () => {
   await databases.source.run('create table odd (id text primary key, v text)');
   await databases.target.run('create table odd (id text not null primary key, v text)');

@@ -83,8 +83,11 @@ export const metRows = (work: TwoWayWork): MetRows => {
     return { key, ...why };
   };
 
+  /** Of columns that each side keeps for itself nothing counts. */
   const isAsAgreed = (side: Side, base: BaseRow, row: Row | null): boolean =>
-    row !== null && base[side].length === row.length && row.every((cell, i) => cells.same(i, base[side][i]!, cell));
+    row !== null &&
+    base[side].length === row.length &&
+    row.every((cell, i) => pair.columns[i]!.tolerance?.any === true || cells.same(i, base[side][i]!, cell));
 
   /** Counts a key as a comparison would. Do both sides show the same? */
   const compared = ({ source, target }: Steady): boolean => {
@@ -143,8 +146,9 @@ export const metRows = (work: TwoWayWork): MetRows => {
           target: base !== null && isAsAgreed('target', base, target),
         };
         if (base !== null && same.source && same.target && (equal || two.mayDiffer === true)) {
-          // Only the hash had another look.
-          keep.push({ key, keyHash: hasher.key(key), base, ...seen });
+          // Only the hash was another one.
+          const now = { ...base, source: cells.of(source!), target: cells.of(target!) };
+          keep.push({ key, keyHash: hasher.key(key), base: now, ...seen });
           continue;
         }
         const doubted = row.doubted || (same.source && same.target);
