@@ -193,7 +193,7 @@ const sync = z
     target: name.describe('Name of an endpoint.'),
     mode: mode
       .describe(
-        'Default mirror. compare writes nothing: sync and plan refuse. two_way: both are kept in agreement, whichever was changed. migrate has no effect yet.',
+        'Default mirror. compare writes nothing: sync and plan refuse. two_way: both are kept in agreement, whichever was changed. migrate copies what is missing, then catches up as upsert.',
       )
       .optional(),
     settle: duration
