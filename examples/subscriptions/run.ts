@@ -1,8 +1,8 @@
 /** The story of this example, told by running it. Every command is the one a user would type. */
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { serve, tokenFor } from '../service.ts';
-import { insist, lockstep, openStage, say } from '../story.ts';
+import { hurried, insist, lockstep, openStage, say } from '../story.ts';
 
 const here = dirname(import.meta.filename);
 
@@ -27,7 +27,8 @@ await crm.query(
   `create role writer login password ${literal(password.db2)}; grant select, insert, update, delete on subscriptions to writer;
    create schema lockstep authorization writer`,
 );
-cpSync(join(here, 'lockstep.yaml'), join(folder, 'lockstep.yaml'));
+const times = { 'every: 5s': 'every: 1s', 'reset_after: 5s': 'reset_after: 2s' };
+writeFileSync(join(folder, 'lockstep.yaml'), hurried(readFileSync(join(here, 'lockstep.yaml'), 'utf8'), times));
 writeFileSync(
   join(folder, '.env'),
   [
