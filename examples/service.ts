@@ -22,6 +22,8 @@ export interface Answer {
   readonly etag: string;
   readonly location: string | null;
   readonly retryAfter: string | null;
+  /** Whether the cache has answered. */
+  readonly cacheStatus: string | null;
   // biome-ignore lint/suspicious/noExplicitAny: the story says what it expects of it
   readonly body: any;
 }
@@ -152,6 +154,8 @@ export const serve = async (folder: string, ...args: readonly string[]): Promise
       console.log(`\n${method} ${whole(path)}${o.body === undefined ? '' : `  ${JSON.stringify(o.body)}`}`);
       for (const [name, value] of Object.entries(o.headers ?? {})) console.log(`  ${name}: ${value}`);
       const retryAfter = response.headers.get('retry-after');
+      const cacheStatus = response.headers.get('cache-status');
+      if (cacheStatus !== null) console.log(`   Cache-Status: ${cacheStatus}`);
       const shown = text.length > 400 ? `${text.slice(0, 400)} …` : text;
       console.log(
         `-> ${response.status}${retryAfter === null ? '' : ` (Retry-After: ${retryAfter})`}${text === '' ? '' : ` ${shown}`}`,
@@ -161,6 +165,7 @@ export const serve = async (folder: string, ...args: readonly string[]): Promise
         etag: response.headers.get('etag') ?? '',
         location: response.headers.get('location'),
         retryAfter,
+        cacheStatus,
         body: text === '' || !/json/.test(response.headers.get('content-type') ?? '') ? text : JSON.parse(text),
       };
     },

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parseEnv } from 'node:util';
 import pg from 'pg';
+import { startRedis } from '../../test/servers/redis.ts';
 import { startReplicaPair } from '../../test/servers/replica.ts';
 import { serve, tokenFor, until } from '../service.ts';
 import { hurried, insist, lockstep, openFolder, output, say } from '../story.ts';
@@ -149,6 +150,10 @@ say('A backup, restored into a database of its own and compared; `serve` makes o
 await run(['backup', 'create', 'shop', ...serviceConfig], 0);
 await run(['backup', 'list', ...serviceConfig], 0);
 
+const redis = await startRedis();
+if (redis === undefined) console.log('\n(no Redis can be had here: the cache is in memory alone)');
+else Object.assign(process.env, { REDIS_HOST: new URL(redis.url).hostname, REDIS_PORT: String(redis.port) });
+own.defer(() => redis?.[Symbol.asyncDispose]());
 const token = await tokenFor(folder, 'shop', '--role', 'admin', ...serviceConfig);
 await using api = await serve(folder, '--workers', '0', ...serviceConfig);
 const list = (n: number) => `/customers/7/orders?sort=-id&limit=${n}`;
@@ -169,6 +174,16 @@ await api.ask(200, 'GET', '/api/monitoring/database/health', { token });
 await api.ask(201, 'POST', '/records/orders', order());
 await api.ask(200, 'GET', list(1), { token });
 await api.ask(200, 'GET', '/api/monitoring/performance', { token });
+
+say('A list that is asked for again comes from the cache; a write is seen at once; when Redis dies, nobody notices');
+const fresh = await api.ask(200, 'GET', list(5), { token });
+const kept = await api.ask(200, 'GET', list(5), { token });
+insist(/fwd=miss/.test(fresh.cacheStatus ?? '') && /hit/.test(kept.cacheStatus ?? ''), 'the second is from the cache');
+await api.ask(201, 'POST', '/records/orders', order());
+const after = await api.ask(200, 'GET', list(5), { token });
+insist(after.body.data[0].id > kept.body.data[0].id, 'what was written is there');
+await redis?.[Symbol.asyncDispose]();
+await api.ask(200, 'GET', list(6), { token });
 await servers.caughtUp();
 
 say('9. The primary is down: reads are served from the replica, writes say when to try again');
