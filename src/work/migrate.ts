@@ -42,20 +42,49 @@ const hasRows = async (endpoint: Endpoint, table: Table, o: Pick<MigrateInput, '
   return false;
 };
 
-/** A copy of this sync, between these databases, that was begun and never ended. */
-const leftCopy = async (o: MigrateInput): Promise<{ run: string; checkpoint: CopyCheckpoint } | undefined> => {
+interface LeftCopy {
+  /** The run whose marks its steps bear. */
+  readonly marks: string;
+  readonly checkpoint: CopyCheckpoint;
+}
+
+const pageRuns = 200;
+
+/** Runs of this sync, between these databases, that have begun to copy and never ended well. Newest first. */
+const leftRuns = async (o: MigrateInput): Promise<readonly Run[]> => {
   const { store, sync: name } = o;
-  if (name === null) return undefined;
-  for (const run of await store.runs.list({ kinds: ['copy', 'sync'], sync: name }, o)) {
-    const checkpoint = copyCheckpointOf(run);
-    if (checkpoint === undefined) continue;
-    const same = (['source', 'target'] as const).every((side) => {
-      const [was, now] = [run[side]?.fingerprint, o.facts[side].fingerprint];
-      return was?.server === now?.server && was?.database === now?.database;
-    });
-    return run.state === 'done' || !same ? undefined : { run: checkpoint.marks ?? run.id, checkpoint };
+  if (name === null) return [];
+  const [whole] = await store.runs.list({ kinds: ['copy'], states: ['done'], sync: name, limit: 1 }, o);
+  const left: Run[] = [];
+  for (let before: string | undefined; ; ) {
+    const page = await store.runs.list(
+      {
+        kinds: ['copy', 'sync'],
+        states: ['failed', 'cancelled', 'running'],
+        sync: name,
+        limit: pageRuns,
+        ...(before === undefined ? {} : { before }),
+      },
+      o,
+    );
+    for (const run of page) {
+      if (whole !== undefined && run.started < whole.started) return left;
+      if (run.id !== o.asRun && copyCheckpointOf(run) !== undefined && isBetween(run, o)) left.push(run);
+    }
+    if (page.length < pageRuns) return left;
+    before = page.at(-1)!.id;
   }
-  return undefined;
+};
+
+const isBetween = (run: Run, { facts }: MigrateInput): boolean =>
+  (['source', 'target'] as const).every((side) => {
+    const [was, now] = [run[side]?.fingerprint, facts[side].fingerprint];
+    return was?.server === now?.server && was?.database === now?.database;
+  });
+
+const leftCopy = (run: Run | undefined): LeftCopy | undefined => {
+  const checkpoint = copyCheckpointOf(run);
+  return checkpoint && { marks: checkpoint.marks ?? run!.id, checkpoint };
 };
 
 /** Tables of a copy that was begun are all still there: else somebody has given it up. */
@@ -150,8 +179,9 @@ export const migrate = async (o: MigrateInput): Promise<Migrated> => {
     ...(onRun === undefined ? {} : { onRun }),
   };
   const all = await prepareCopy({ ...input, observe: false });
-  const own = o.asRun === undefined ? undefined : copyCheckpointOf(await o.store.runs.get(o.asRun, o));
-  const left = own === undefined ? await leftCopy(o) : { run: own.marks ?? o.asRun!, checkpoint: own };
+  const earlier = await leftRuns(o);
+  const own = o.asRun === undefined ? undefined : leftCopy(await o.store.runs.get(o.asRun, o));
+  const left = own ?? leftCopy(earlier[0]);
   const begun = left !== undefined && goesOn(left.checkpoint, all.planned.tables) ? left : undefined;
   const chosen = await toCopy(o, all.sides, all.planned.tables, begun?.checkpoint);
   if (chosen.length === 0) {
@@ -164,13 +194,15 @@ export const migrate = async (o: MigrateInput): Promise<Migrated> => {
   const prepared = await prepareCopy({ ...input, ...only(all, labels, pairs) });
   const later = all.planned.tables.filter((t) => !labels.has(tableLabel(t.source)));
   const planned = { ...prepared.planned, notCopied: [...all.planned.notCopied, ...later.map(leftForLater)] };
-  await refuseAtOnce({ ...input, ...(begun === undefined ? {} : { resume: begun.run }) }, prepared);
+  await refuseAtOnce({ ...input, ...(begun === undefined ? {} : { resume: begun.marks }) }, prepared);
   return recorded(o.store, o.clock, beginOf('sync', o), o, async (run: Run) => {
     const checkpoint =
-      begun === undefined ? run.checkpoint : ({ ...begun.checkpoint, marks: begun.run } as unknown as Json);
+      begun === undefined ? run.checkpoint : ({ ...begun.checkpoint, marks: begun.marks } as unknown as Json);
     const resume = begun === undefined ? {} : { resume: run.id };
     const copied = await copyInRun({ ...input, ...resume }, { ...prepared, planned }, { ...run, checkpoint });
     if (copied.certificate === undefined) return { phase: 'copy' as const, ...copied };
+    // nothing is left of what they had begun
+    for (const { id } of earlier) await o.store.runs.update(id, { checkpoint: {} }, o);
     const report = migrateReport(copied.certificate);
     return {
       phase: 'copy' as const,
