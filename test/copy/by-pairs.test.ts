@@ -153,3 +153,41 @@ test('a table that is there keeps what is its own, and takes the rows by the nam
   const own = await database.query(`select distinct kept, id is null as none from clients`);
   assert.equal(own.rowCount, 1);
 });
+
+test('between PostgreSQL databases the bytes go through under other names, without what is left out', async () => {
+  await using from = await testDatabase();
+  await using to = await testDatabase();
+  await from.query(`create schema sales; create table sales.orders (id int primary key, state text not null, total numeric(10,2) generated always as (1.5 * id) stored,
+    note text, placed timestamptz default now(), constraint paid check (state <> ''))`);
+  await from.query(
+    `insert into sales.orders (id, state, note) select i, case i % 2 when 0 then 'open' else 'shut' end, 'n' from generate_series(1, 3000) i`,
+  );
+  const { certificate, exit } = await copied(store, `${from.url}?schema=sales`, to.url, {
+    stepRows: 1000,
+    pairs: [
+      {
+        source: 'sales.orders',
+        target: 'public.bookings',
+        map: { state: 'status' },
+        exclude: ['note'],
+        filter: { source: "state = 'open'", target: "status = 'open'" },
+      },
+    ],
+  });
+  assert.equal(exit, 0, JSON.stringify(certificate, null, 1));
+  const [table] = certificate.tables;
+  assert.deepEqual(
+    [table!.target, table!.loaded.as, table!.loaded.rows, table!.identical],
+    ['public.bookings', 'postgres binary', 1500, 1500],
+  );
+  assert.notEqual(table!.digest, null);
+  const { rows } = await to.query(
+    `select count(*)::int as n, count(*) filter (where status <> 'open')::int as wrong, sum(total)::text as total from bookings`,
+  );
+  assert.deepEqual([rows[0].n, rows[0].wrong], [1500, 0]);
+  assert.equal(Number(rows[0].total), 1.5 * 1500 * 1501);
+  assert.deepEqual(
+    certificate.not_carried.map((n) => n.kind),
+    ['generated column', 'check', 'column', 'rows'],
+  );
+});

@@ -83,6 +83,10 @@ export const certificateText = async (out: Out, c: Certificate): Promise<void> =
       ]),
     ),
     ...section(
+      'Differences that the pairs declare not to count',
+      Object.entries(c.tolerances).map(([column, n]) => `  ${visibleText(column)}: ${grouped(n)}`),
+    ),
+    ...section(
       'Not compared',
       c.coverage.not_compared.map((n) => `  ${visibleText(n.what)}: ${visibleText(n.reason)}`),
     ),
