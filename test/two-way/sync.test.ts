@@ -231,3 +231,63 @@ test('values that are mapped are mapped back when the source is written', async 
   assert.equal(done.exit, 0);
   assert.deepEqual((await both(b.store, ask)).sync.planned, { insert: 0, update: 0, delete: 0, withheld: 0 });
 });
+
+test('a row that a database refuses because of others waits as one conflict until it gets through', async () => {
+  await using p = await twoDatabases(
+    `create table people (id int primary key, name text unique, phone text); insert into people values (1, 'ann', '11')`,
+  );
+  const ask = { ...p, sync: 'unique' };
+  await both(b.store, ask);
+  await p.left.query(`insert into people values (2, 'same', 'left')`);
+  await p.right.query(`insert into people values (3, 'same', 'right')`);
+  const refused = await both(b.store, ask);
+  assert.equal(refused.exit, 26);
+  const open = { sync: 'unique', states: ['pending'] as const };
+  const waiting = await b.store.conflicts.list(open, o);
+  assert.deepEqual(waiting.map((c) => [c.key[0], c.type]).toSorted(), [
+    ['2', 'unique'],
+    ['3', 'unique'],
+  ]);
+  await both(b.store, ask);
+  const again = await b.store.conflicts.list(open, o);
+  assert.deepEqual(
+    again.map((c) => c.id),
+    waiting.map((c) => c.id),
+    'refused again is the same conflict',
+  );
+  await p.right.query(`update people set name = 'other' where id = 3`);
+  const done = await both(b.store, ask);
+  assert.equal(done.exit, 0, JSON.stringify(done.sync));
+  const [left, right] = await rowsOf(p);
+  assert.deepEqual(left, right);
+  assert.equal((left as unknown[]).length, 3);
+});
+
+test('in a one-way sync a target that was edited on its own is a conflict, and the source is never written', async () => {
+  await using p = await twoDatabases(people);
+  const ask = { ...p, sync: 'one-way', mode: 'mirror' as const };
+  await both(b.store, ask);
+  await p.left.query(`update people set name = 'left' where id in (1, 2)`);
+  await p.right.query(`update people set name = 'right' where id in (1, 3)`);
+  const met = await both(b.store, ask);
+  assert.equal(met.exit, 26);
+  assert.deepEqual(met.sync.sides.source, undefined);
+  const names = async () => (await rowsOf(p, 'name')).map((rows) => (rows as { name: string }[]).map((r) => r.name));
+  assert.deepEqual(await names(), [
+    ['left', 'left', 'cid'],
+    ['right', 'left', 'right'],
+  ]);
+  assert.equal(met.sync.waiting, 2);
+  const kept = await both(b.store, { ...ask, policy: policyOf({ kind: 'prefer', side: 'target', where: 'test' }) });
+  assert.deepEqual(await names(), [
+    ['left', 'left', 'cid'],
+    ['right', 'left', 'right'],
+  ]);
+  assert.equal(kept.sync.waiting, 0);
+  await p.left.query(`update people set phone = 'new' where id = 1`);
+  const last = await both(b.store, ask);
+  assert.equal(last.sync.waiting, 0, JSON.stringify(last.sync));
+  assert.deepEqual((await p.right.query('select * from people where id = 1')).rows, [
+    { id: 1, name: 'right', phone: 'new' },
+  ]);
+});

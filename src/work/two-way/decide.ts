@@ -12,6 +12,8 @@ export interface Step {
   readonly agreed?: ThreeWay;
   /** Rows to be written, and what is to be written to each side. */
   readonly decided?: readonly DecidedRow[];
+  /** A person had chosen. */
+  readonly chosen?: true;
   readonly differences: { readonly source: readonly Difference[]; readonly target: readonly Difference[] };
   /** It waits for a person. */
   readonly conflict?: Omit<NewConflict, 'sync' | 'run'>;
@@ -58,7 +60,13 @@ const chosen = (pair: Pair, row: ThreeWay, conflict: Conflict): { readonly row: 
 
 /** The columns of a pair as a conflict keeps them. */
 export const conflictColumns = (pair: Pair, disputed: readonly number[]): NewConflict['columns'] =>
-  pair.columns.map((c, i) => ({ column: c.source.name, target: c.target.name, disputed: disputed.includes(i) }));
+  pair.columns.map((c, i) => ({
+    column: c.source.name,
+    target: c.target.name,
+    disputed: disputed.includes(i),
+    as: c.as,
+    ...(c.tolerance === undefined ? {} : { tolerance: c.tolerance }),
+  }));
 
 const conflictOf = (
   pair: Pair,
@@ -94,7 +102,7 @@ export const stepOf = (
   const none = { source: [], target: [] };
   const closing = waiting === undefined ? {} : { closes: waiting.id };
 
-  const settle = (decision: Exclude<TwoWayDecision, { kind: 'agreed' | 'ask' }>, conflict?: string): Step => {
+  const settle = (decision: Exclude<TwoWayDecision, { kind: 'agreed' | 'ask' }>): Step => {
     const of = (key: Key, source: Row | null, target: Row | null, result: Row | null) => ({
       source: o.writes.source ? differenceTo(pair, key, result, source) : undefined,
       target: o.writes.target ? differenceTo(pair, key, result, target) : undefined,
@@ -111,7 +119,8 @@ export const stepOf = (
         ...p.shown,
         result: p.result,
         writes: { source: p.source !== undefined, target: p.target !== undefined },
-        ...(conflict === undefined ? {} : { conflict }),
+        // Closed once it is written: what a database refuses goes on waiting.
+        ...(waiting === undefined || n > 0 ? {} : { conflict: waiting.id }),
         ...(decision.ruling === undefined || n > 0
           ? {}
           : { ruling: { ...decision.ruling, base: row.base?.source ?? null } }),
@@ -120,7 +129,6 @@ export const stepOf = (
         source: parts.flatMap((p) => p.source ?? []),
         target: parts.flatMap((p) => p.target ?? []),
       },
-      ...(waiting === undefined || conflict !== undefined ? {} : closing),
     };
   };
   const ask = (what: Pick<Ruling, 'type' | 'columns' | 'reason'>): Step => ({
@@ -152,7 +160,7 @@ export const stepOf = (
         waits: waiting.id,
       };
     }
-    return settle({ kind: 'settled', result: result.row }, waiting.id);
+    return { ...settle({ kind: 'settled', result: result.row }), chosen: true };
   }
   if (decision.kind === 'ask') return ask(decision);
   if (o.flapping !== undefined && turns >= o.flapping.turns) {

@@ -5,7 +5,7 @@ import { openPairArchive, type PairArchive } from '../../diff/two-way/pair-archi
 import { randomSeed } from '../../lib/ids.ts';
 import type { NotCompared, Pair } from '../../model/pair.ts';
 import type { ConflictPolicy, PolicyStep } from '../../model/policy.ts';
-import { sourceOf } from '../../model/transform.ts';
+import { type Rejected, sourceOf } from '../../model/transform.ts';
 import type { ThreeWay, TwoWayResolver } from '../../model/two-way.ts';
 import { checkPolicy } from '../../resolve/check-policy.ts';
 import { twoWayResolver } from '../../resolve/two-way.ts';
@@ -18,7 +18,11 @@ export interface PairDetection {
   readonly pair: Pair;
   readonly resolver: TwoWayResolver;
   /** Every key that is not as agreed, once. Awaited. */
-  detect(run: string, sink: (rows: readonly ThreeWay[]) => Promise<void>): Promise<TwoWayFound>;
+  detect(
+    run: string,
+    sink: (rows: readonly ThreeWay[]) => Promise<void>,
+    quarantine: (rows: readonly Rejected[]) => Promise<void>,
+  ): Promise<TwoWayFound>;
 }
 
 /** The pairs of a sync that keeps an archive, with their archives. */
@@ -78,7 +82,7 @@ export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
     detections.push({
       pair,
       resolver: twoWayResolver({ pair, policy, writes, same: archive.cells.same }),
-      detect: (run, sink) =>
+      detect: (run, sink, quarantine) =>
         detectTwoWay({
           pair,
           endpoints,
@@ -88,6 +92,7 @@ export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
           archive,
           run,
           sink,
+          quarantine,
           // A side that is not written keeps its row.
           mayDiffer: !writes.source,
           ...(onProgress === undefined ? {} : { onProgress }),

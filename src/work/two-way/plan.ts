@@ -4,7 +4,9 @@ import type { NotCompared, Pair } from '../../model/pair.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
 import type { Batch, Key } from '../../model/row.ts';
 import type { Json, Run } from '../../model/store.ts';
+import type { ThreeWay } from '../../model/two-way.ts';
 import { byMode } from '../../resolve/decide.ts';
+import { runQuarantine } from '../quarantine.ts';
 import type { SidePlans } from './apply-sides.ts';
 import { bothSides, mayWrite, type TwoWayInput } from './context.ts';
 import { type Step, stepOf } from './decide.ts';
@@ -116,6 +118,7 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
   await store.twoWayRuns.begin(run.id, o.sync, o.clock.now(), o);
   const counts: DecidedCounts = { agreed: 0, propagated: 0, ruled: 0, resolved: 0, waiting: 0 };
   const reports: PairReport[] = [];
+  const invalid = runQuarantine(o, run.id);
 
   for (const [place, detection] of detections.entries()) {
     const { pair, resolver } = detection;
@@ -127,7 +130,7 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
       writes: mayWrite(o.rules),
       flapping: flapping === undefined ? undefined : { turns: flapping.writes, within: duration(flapping.withinMs) },
     };
-    const found = await detection.detect(run.id, async (rows) => {
+    const sink = async (rows: readonly ThreeWay[]): Promise<void> => {
       const keys = rows.map((r) => r.key);
       const waiting = await waitingOf(o, pair, keys);
       const turns = await turnsOf(o, pair, keys);
@@ -140,7 +143,9 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
         steps.push(stepOf(settings, row, record, turns.get(name) ?? 0));
       }
       await takeSteps(o, run, two, { detection, place }, sides, steps, counts);
-    });
+    };
+    const found = await detection.detect(run.id, sink, (rows) => invalid.quarantine!(pair, rows));
+    await invalid.ended(pair, found.report);
     if (o.onlyDecided !== true) await closeOthers(o, run, pair, met);
     reports.push(found.report);
   }

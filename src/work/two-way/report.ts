@@ -115,7 +115,7 @@ export const twoWayReport = (x: {
     verified: x.verification.verified,
     unverified: x.verification.unverified,
     changed_by_target: sum.changed,
-    quarantined: 0,
+    quarantined: report.pairs.reduce((n, p) => n + (p.quarantined ?? 0), 0),
     in_flight: inFlight,
     verdict,
     guarded_by: bothSides.some((s) => applied[s]?.result.guardedBy === 'state') ? 'state' : 'marker',

@@ -43,6 +43,9 @@ const verifySides = async (o: TwoWayInput, applied: SidesApplied, pairs: readonl
   return { ...all, examples: all.examples.slice(0, 100) };
 };
 
+/** How long what was written is known, to find keys that flap: longer than anybody looks back. */
+const rememberedMs = 30 * 86_400_000;
+
 const noCounts: Followed = { agreed: 0, left: 0, refused: 0 };
 
 /**
@@ -66,6 +69,7 @@ export const syncTwoWay = (o: TwoWaySyncInput): Promise<TwoWaySynced> =>
         open === undefined
           ? noCounts
           : await followArchive({ store, signal: o.signal, keep: two.keep, at: clock.now() }, open, pairs);
+      await store.twoWayRuns.forget(clock.now() - rememberedMs, o);
       const verification = await verifySides(o, applied, pairs);
       const waiting = await store.conflicts.count({ sync: o.sync, states: ['pending'] }, o);
       const sync = twoWayReport({ o, run: run.id, planned, applied, followed, verification, waiting });
