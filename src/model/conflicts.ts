@@ -1,5 +1,7 @@
 import type { Cancel } from './endpoint.ts';
+import type { Tolerance } from './pair.ts';
 import type { Batch, Cell, Key } from './row.ts';
+import type { ColumnType } from './schema.ts';
 import type { BaseCell, ConflictType } from './two-way.ts';
 
 /**
@@ -17,6 +19,9 @@ export interface ConflictCell {
   readonly target: string;
   /** Both sides changed it, to different values. */
   readonly disputed: boolean;
+  /** The common type of its cells, and what was tolerated: so that another policy can be asked about them later. */
+  readonly as?: ColumnType;
+  readonly tolerance?: Tolerance;
 }
 
 /** One key that both sides changed, each in its own way. */
@@ -95,12 +100,24 @@ export interface Conflicts {
   count(filter: ConflictFilter, o: Cancel): Promise<number>;
   /** pending or decided, by key: what the planner of the next run must know. */
   waiting(sync: string, pair: string, o: Cancel): AsyncIterable<Batch<Conflict>>;
-  /** CONFLICT_RESOLVED (409) when another has chosen before; STALE (412) when `version` is not its version any more. */
+  /**
+   * CONFLICT_RESOLVED (409) when another has chosen before; CONFLICT_MOVED (412) when `version` is not its version any
+   * more; NOT_FOUND. The same choice again by the same person, while it waits to be written, changes nothing.
+   */
   decide(
     id: string,
     resolution: Resolution & { readonly by: string; readonly at: number; readonly why: string | null },
     o: Cancel & { readonly version?: number },
   ): Promise<Conflict>;
+  /**
+   * The same choice for many, each at the version that was seen. Those that are returned are decided; the others had
+   * been chosen for, or had moved, and are left as they are.
+   */
+  decideEach(
+    seen: Batch<Pick<Conflict, 'id' | 'version'>>,
+    resolution: Resolution & { readonly by: string; readonly at: number; readonly why: string | null },
+    o: Cancel,
+  ): Promise<readonly Conflict[]>;
   /** After a run: what became of waiting records. */
   close(
     ids: readonly string[],
@@ -118,4 +135,9 @@ export interface Conflicts {
   waitingBySync(
     o: Cancel,
   ): Promise<readonly { readonly sync: string; readonly pending: number; readonly oldest: number }[]>;
+  /** Conflicts that were found since a moment, and how many of these wait no more, per sync. */
+  tally(
+    since: number,
+    o: Cancel,
+  ): Promise<readonly { readonly sync: string; readonly found: number; readonly settled: number }[]>;
 }

@@ -35,3 +35,4 @@ create table lockstep_control.conflict (
 create unique index conflict_open on lockstep_control.conflict (sync, pair, hash) where state in ('pending', 'decided');
 create index conflict_sync on lockstep_control.conflict (sync, id);
 create index conflict_key on lockstep_control.conflict (sync, pair, hash);
+create index conflict_found on lockstep_control.conflict (found);

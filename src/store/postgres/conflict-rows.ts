@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { newId } from '../../lib/ids.ts';
+import type { Conflict, ConflictFilter, NewConflict, Resolution } from '../../model/conflicts.ts';
+import type { Cancel } from '../../model/endpoint.ts';
+import type { Key } from '../../model/row.ts';
+import type { Connection, Rows } from './database.ts';
+import { fromJson, fromTime, plainOrNull, plainText, toJson, toTime } from './values.ts';
+
+export const hashOf = (key: Key): Buffer => createHash('sha256').update(JSON.stringify(key)).digest();
+
+export const toConflict = (row: Rows[number]): Conflict => {
+  const decidedAt = fromTime(row['decided_at']);
+  const state = row['state'] as Conflict['state'];
+  const policy = row['policy'] as string | null;
+  return {
+    id: row['id'] as string,
+    version: row['version'] as number,
+    sync: row['sync'] as string,
+    pair: row['pair'] as string,
+    run: row['run'] as string,
+    key: fromJson<Key>(row['key']),
+    type: row['type'] as Conflict['type'],
+    columns: fromJson<Conflict['columns']>(row['columns']),
+    keyWidth: row['key_width'] as number,
+    base: fromJson<Conflict['base']>(row['base']),
+    source: fromJson<Conflict['source']>(row['source']),
+    target: fromJson<Conflict['target']>(row['target']),
+    state,
+    ...(state === 'ruled' ? { result: fromJson<Conflict['source']>(row['result']) } : {}),
+    ...(policy === null ? {} : { policy }),
+    reason: row['reason'] as string,
+    found: fromTime(row['found'])!,
+    seen: fromTime(row['seen'])!,
+    closed: fromTime(row['closed']),
+    closedBy: row['closed_by'] as string | null,
+    resolution:
+      decidedAt === null
+        ? null
+        : {
+            ...fromJson<Resolution>(row['resolution']),
+            by: row['decided_by'] as string,
+            at: decidedAt,
+            why: row['why'] as string | null,
+          },
+  };
+};
+
+/** Of what a filter means, with its values as $1 to $8. */
+export const conflictWhere = `($1::text is null or sync = $1) and ($2::text[] is null or sync = any ($2))
+  and ($3::text is null or pair = $3) and ($4::bytea[] is null or hash = any ($4))
+  and ($5::text[] is null or type = any ($5)) and ($6::text[] is null or state = any ($6))
+  and ($7::text is null or $7 = any (disputed)) and ($8::text is null or run = $8)`;
+
+export const conflictValues = (f: ConflictFilter): readonly unknown[] => [
+  plainOrNull(f.sync),
+  f.syncs?.map(plainText) ?? null,
+  plainOrNull(f.pair),
+  f.keys?.map(hashOf) ?? null,
+  f.types ?? null,
+  f.states ?? null,
+  plainOrNull(f.column),
+  plainOrNull(f.run),
+];
+
+const insert = `insert into lockstep_control.conflict
+    (id, sync, pair, hash, state, type, run, key, columns, key_width, base, source, target, result, policy, reason,
+     disputed, found, seen, closed, closed_by)
+  select id, sync, pair, hash, state, type, run, key, columns, key_width, base, source, target, result, policy, reason,
+    array(select jsonb_array_elements_text(disputed::jsonb)), $18, $18,
+    case state when 'ruled' then $18::timestamptz end, case state when 'ruled' then run end
+  from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::integer[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[])
+    as x (id, sync, pair, hash, state, type, run, key, columns, key_width, base, source, target, result, policy, reason, disputed)
+  returning *`;
+
+/** New records, in the order given. */
+export const addConflicts = async (
+  connection: Connection,
+  conflicts: readonly NewConflict[],
+  at: number,
+  o: Cancel,
+): Promise<readonly Conflict[]> => {
+  if (conflicts.length === 0) return [];
+  const ids = conflicts.map(() => newId('c', at)).sort();
+  const of = (value: (c: NewConflict) => unknown): readonly unknown[] => conflicts.map(value);
+  const rows = await connection.query(
+    insert,
+    [
+      ids,
+      of((c) => plainText(c.sync)),
+      of((c) => plainText(c.pair)),
+      of((c) => hashOf(c.key)),
+      of((c) => c.state),
+      of((c) => c.type),
+      of((c) => c.run),
+      of((c) => JSON.stringify(c.key)),
+      of((c) => JSON.stringify(c.columns)),
+      of((c) => c.keyWidth),
+      of((c) => toJson(c.base)),
+      of((c) => toJson(c.source)),
+      of((c) => toJson(c.target)),
+      of((c) => toJson(c.result)),
+      of((c) => plainOrNull(c.policy)),
+      of((c) => plainText(c.reason)),
+      of((c) => JSON.stringify(c.columns.filter((x) => x.disputed).map((x) => plainText(x.column)))),
+      toTime(at),
+    ],
+    { ...o, name: 'conflicts' },
+  );
+  return rows.map(toConflict).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+};
