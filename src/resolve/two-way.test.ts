@@ -344,6 +344,15 @@ test('a one-way sync: the target’s own edits are in dispute, and the source is
   // Deleted there on its own, or never from here.
   assert.equal(asked(decide([old, old, null], policy([]), oneWay)).type, 'update_delete');
   assert.match(asked(decide([null, null, own], policy([]), oneWay)).reason, /never agreed/);
+  const [stays, goes] = (['target', 'source'] as const).map((side) =>
+    policy([], { on: { update_delete: [prefer(side)], delete_update: [prefer(side)] } }),
+  );
+  assert.deepEqual(decide([null, null, own], stays, oneWay), { kind: 'agreed' });
+  assert.equal(settled(decide([null, null, own], goes, oneWay)), null);
+  assert.equal(settled(decide([old, null, own], stays, oneWay)), own);
+  assert.equal(settled(decide([old, old, null], goes, oneWay)), old);
+  // Nothing would remember that the row is to be missing: the next run would bring it back.
+  assert.match(asked(decide([old, old, null], stays, oneWay)).reason, /a one-way sync inserts what is missing/);
   assert.equal(settled(decide([old, null, old], policy([]), oneWay)), null);
   assert.equal(settled(decide([null, own, null], policy([]), oneWay)), own);
 });

@@ -120,23 +120,33 @@ const byPolicyOfDeletes = (s: Settings, row: ThreeWay, there: Side): TwoWayDecis
   const type = typeOf(row);
   const { policy, pair } = s;
   const steps = policy.on[type] ?? policy.steps.filter((step) => step.kind === 'function');
-  const kept = (result: Row | null, by: string, step: PolicyStep): TwoWayDecision => ({
-    kind: 'settled',
-    result,
-    ruling: {
-      type,
-      columns: [],
-      policy: by,
-      reason: `${result === null ? `the ${opposite(there)}’s deletion counts` : `the ${there}’s row is kept`} (${step.where})`,
-    },
-    ...leaving(s),
-  });
   const waits = (why: string, where: string): TwoWayDecision => ({
     kind: 'ask',
     type,
     columns: [],
     reason: `${why} (${where})`,
   });
+  const kept = (result: Row | null, by: string, step: PolicyStep): TwoWayDecision => {
+    // What the archive knows is rows of both sides: of this one it would know nothing, and the next run would insert it.
+    if (result === null && there === s.authority)
+      return waits(
+        `the ${opposite(there)} deleted it on its own, and a one-way sync inserts what is missing`,
+        step.where,
+      );
+    // It was never agreed, nobody else has it, and it stays.
+    if (row.base === null && result === row[there]) return { kind: 'agreed' };
+    return {
+      kind: 'settled',
+      result,
+      ruling: {
+        type,
+        columns: [],
+        policy: by,
+        reason: `${result === null ? `the ${opposite(there)}’s deletion counts` : `the ${there}’s row is kept`} (${step.where})`,
+      },
+      ...leaving(s),
+    };
+  };
   for (const step of steps) {
     if (step.kind === 'manual') return waits('a person decides', step.where);
     if (step.kind === 'prefer') return kept(row[step.side], `prefer ${step.side}`, step);
