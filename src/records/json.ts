@@ -13,13 +13,17 @@ import type { Column, ColumnType } from '../model/schema.ts';
  * in UTC, a timestamp the same without a zone. See docs/decisions.
  */
 
-const moment = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)$/;
+const moment = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?$/;
 
 /** A canonical timestamp or instant as RFC 3339; infinities, years beyond 9999 and BC as they are. */
-const dateTime = (cell: string, zone: string): string => {
-  const m = moment.exec(cell);
-  return m ? `${m[1]}T${m[2]}${zone}` : cell;
-};
+const dateTime = (cell: string, zone: string): string =>
+  moment.test(cell) ? `${cell.slice(0, 10)}T${cell.slice(11)}${zone}` : cell;
+
+/** Nothing in it that JSON escapes. */
+const asItIs = /^[^"\\\u0000-\u001f\ud800-\udfff]*$/;
+
+/** A text as JSON. Most have nothing to escape, and are told from the others faster than they are looked through for it. */
+const quoted = (cell: string): string => (asItIs.test(cell) ? `"${cell}"` : JSON.stringify(cell));
 
 /** Writes one cell of a column as JSON text. */
 export const jsonWriter = (type: ColumnType): ((cell: Cell) => string) => {
@@ -67,7 +71,7 @@ const writerOf = (type: ColumnType): ((cell: Text) => string) => {
     case 'bytes':
       return (cell) => `"${Buffer.from(bytesFromHex(cell)).toString('base64')}"`;
     default:
-      return JSON.stringify;
+      return quoted;
   }
 };
 

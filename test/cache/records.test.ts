@@ -34,9 +34,9 @@ const redis = await startRedis();
 /** Cuts what is sent to Redis once it is told to. */
 let cutting = false;
 const proxy = redis && (await cuttingProxy(redis.url, () => (cutting ? 'cut' : 'pass')));
-const sharing = `cache: { ttl: 300s, max_bytes: 0, redis: { host: 127.0.0.1, port: "\${env:REDIS_PORT}" } }`;
+const sharing = `cache: { ttl: 300s, max_bytes: 0, redis: "\${env:REDIS_URL}" }`;
 const withRedis = (): ReturnType<typeof recordsService> =>
-  recordsService(yaml(sharing), { ...env, REDIS_PORT: new URL(proxy!.url).port }, [], beside);
+  recordsService(yaml(sharing), { ...env, REDIS_URL: proxy!.url }, [], beside);
 const three = redis && (await withRedis());
 const four = redis && (await withRedis());
 after(async () => {
@@ -224,7 +224,8 @@ test('a step of a run, before it is written and after, puts what is kept out of 
   const steps = [
     `insert into lockstep_control.run (id, kind, correlation, actor, started, target)
        values ('r_c', 'sync', 'c', 'me', now(), '{"name":"t"}'), ('r_k', 'copy', 'c', 'me', now(), '{"fingerprint":{"server":"s1"}}')`,
-    `insert into lockstep_control.plan (id, items, hash, header) values ('p_c', 1, 'h', '{"fingerprint":{"server":"s1"}}')`,
+    `insert into lockstep_control.plan (id, items, hash, header)
+       values ('p_c', 1, 'h', '{"mode":"mirror","fingerprint":{"server":"s1"}}'), ('p_t', 1, 'h', '{"mode":"two_way","fingerprint":{"server":"s1"}}')`,
   ];
   for (const sql of steps) {
     const before = await at();
@@ -240,6 +241,12 @@ test('a step of a run, before it is written and after, puts what is kept out of 
     await control.query(sql);
     assert.deepEqual(changed(before, await at()), [true, false, true], sql);
   }
+  // of a two-way sync either side may be the one that is written
+  const before = await at();
+  await control.query(
+    `insert into lockstep_control.step (run, step, plan, items, intended_at) values ('r_c', 2, 'p_t', '{[1,2)}', now())`,
+  );
+  assert.deepEqual(changed(before, await at()), [true, true, true]);
 });
 
 test('a foreign write is seen when the time is over or by who asks anew, and never overwritten by what is kept', async () => {

@@ -130,7 +130,8 @@ export const rowAccess = (x: RowsContext): RowAccess => {
     };
     const makeReader = (columns: readonly string[]): ((row: RawRow) => Row) => {
       const decoders = columns.map((name) => render(dialect.column(name)).decode);
-      if (decoders.every((d) => d === undefined)) return (row) => row.slice(0, columns.length) as Row;
+      if (decoders.every((d) => d === undefined))
+        return (row) => (row.length === columns.length ? row : row.slice(0, columns.length)) as Row;
       return (row) =>
         decoders.map((decode, i): Cell => {
           const cell = row[i]!;
