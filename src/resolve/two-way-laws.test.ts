@@ -226,6 +226,31 @@ test('what is decided is agreed: the next run finds nothing to do', () => {
   });
 });
 
+const stepsIn = (p: ConflictPolicy): readonly PolicyStep[] => [
+  ...p.steps,
+  ...Object.values(p.on).flat(),
+  ...Object.values(p.columns).flatMap((c) => ('steps' in c ? c.steps : [])),
+];
+
+test('hashes of what was agreed decide as the values do, but for counters', () => {
+  const hashed = (cells: readonly unknown[]) => cells.map((c) => (c === null ? null : { hash: `#${c}` }));
+  check((three, policy, writes) => {
+    const sums = stepsIn(policy).some(
+      (step) => step.kind === 'rules' && step.rules.some((r) => r.kind === 'take' && r.take === 'sum'),
+    );
+    if (three.base === null || sums) return;
+    const { source, target } = three.base;
+    const decided = twoWayResolver({
+      pair,
+      policy,
+      writes,
+      same: (_, known, cell) =>
+        (known === null || typeof known === 'string' ? known : known.hash) === (cell && `#${cell}`),
+    })({ ...three, base: { ...three.base, source: hashed(source), target: hashed(target) } });
+    assert.deepEqual(decided, decide(three, policy, writes));
+  });
+});
+
 const mirroredStep = (step: PolicyStep): PolicyStep => {
   if (step.kind === 'prefer') return { ...step, side: other(step.side) };
   if (step.kind === 'last_write_wins')
