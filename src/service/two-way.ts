@@ -1,4 +1,4 @@
-import type { Config, Sync } from '../config/config.ts';
+import type { Sync } from '../config/config.ts';
 import type { Mode } from '../config/modes.ts';
 import { policyOf } from '../config/policy-of.ts';
 import type { TwoWayRules } from '../work/two-way/context.ts';
