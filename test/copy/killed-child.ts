@@ -21,7 +21,9 @@ const around = async <T>(work: () => Promise<T>): Promise<T> => {
 };
 const bounded = (o: LoadOptions): LoadOptions => ({ ...o, beforeCommit: () => around(() => o.beforeCommit()) });
 
-const store = await openStore({ controlUrl: storeUrl, dir: '.', clock: systemClock, signal });
+// that of the tests' store, see fresh-store.ts
+const auditKeys = () => ({ current: 'the key of a test store', old: [] });
+const store = await openStore({ controlUrl: storeUrl, dir: '.', clock: systemClock, signal, auditKeys });
 const source = await open(from, 'old', false);
 const { target } = copySides(source, await open(to, 'new', true));
 const builder: SchemaBuilder = { ...target.builder, run: (s, o) => around(() => target.builder.run(s, o)) };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { typeOfWord } from '../../src/model/type-words.ts';
 import { LockstepError } from '../../src/model/errors.ts';
+import { typeOfWord } from '../../src/model/type-words.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { freshStore } from '../store/fresh-store.ts';
 import { copied, sqliteFile } from './support.ts';
