@@ -65,6 +65,8 @@ const advice = async (): Promise<string | undefined> => {
     readonly findings: readonly { readonly code: string; readonly message: string; readonly fix?: string }[];
   };
   const found = findings.find((f) => f.code === 'index');
+  const tooMany = findings.find((f) => /may also write to .*orders|may create/.test(f.message));
+  insist(tooMany === undefined, `the service needs every right that it has: ${tooMany?.message}`);
   console.log(
     `\n$ lockstep check --config service.yaml\n${found ? `  ${found.message}\n  ${found.fix}` : '  (no index is missing)'}`,
   );

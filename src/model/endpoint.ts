@@ -416,7 +416,17 @@ export interface Endpoint extends AsyncDisposable {
   /** Set by who fell over: this is not the configured server, which is down, but a copy. What it shows may be older. */
   readonly standIn?: { readonly reason: string; readonly behindMs: number | null };
   /** Doctor: privileges missing or too many, TLS, indexes, clock. */
-  examine?(o: Cancel & { readonly tables: readonly Table[]; readonly writable: boolean }): Promise<readonly Finding[]>;
+  examine?(
+    o: Cancel & { readonly tables: readonly Table[]; readonly writable: boolean; readonly besides?: Besides },
+  ): Promise<readonly Finding[]>;
+}
+
+/** What else is done at an endpoint than comparing and writing the tables of a sync: rights for it are not too many. */
+export interface Besides {
+  /** Tables that are written, as they are named: with their schema or without. */
+  readonly writes: readonly string[];
+  /** Databases are made there. */
+  readonly databases: boolean;
 }
 
 export interface ConnectOptions extends Cancel {

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { policyOf } from '../config/policy-of.ts';
 import { grouped } from '../lib/grouped.ts';
-import type { Endpoint, Finding } from '../model/endpoint.ts';
+import type { Besides, Endpoint, Finding } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Column, Table } from '../model/schema.ts';
@@ -71,14 +71,28 @@ export const examineConfig = (config: Config): readonly Diagnosis[] => {
   ];
 };
 
+/** What the service does at an endpoint besides syncs: records that are written, proofs of backups. */
+const besidesOf = (config: Config, name: string): Besides => {
+  const { backups } = config;
+  const proves = backups !== undefined && (backups.scratch ?? name) === name && backups.databases.includes(name);
+  return {
+    writes: config.endpoints[name]?.writable
+      ? Object.values(config.records).flatMap((r) => (r.endpoint === name ? [r.table] : []))
+      : [],
+    databases: proves || backups?.scratch === name,
+  };
+};
+
 /** Connects one side, and asks it about rights, TLS, triggers and indexes for these tables. */
 export const examineEndpoint = async (
   endpoint: Endpoint,
   tables: readonly Table[],
   writable: boolean,
   signal: AbortSignal,
+  config?: Config,
 ): Promise<readonly Diagnosis[]> => {
-  const findings = (await endpoint.examine?.({ signal, tables, writable })) ?? [];
+  const besides = config === undefined ? {} : { besides: besidesOf(config, endpoint.name) };
+  const findings = (await endpoint.examine?.({ signal, tables, writable, ...besides })) ?? [];
   const { address } = endpoint.fingerprint;
   // PostgreSQL's begins with the number that survives a rename.
   const database = endpoint.fingerprint.database.replace(/^\d+\//, '');
@@ -150,7 +164,12 @@ const examineConflicts = (about: string, pair: Pair, job: Job): readonly Diagnos
 export type OpenSide = (side: Side, signal: AbortSignal) => Promise<Endpoint>;
 
 /** Both sides of a job, and its pairs. What cannot be reached is one error each, and the rest goes on. */
-export const examineJob = async (open: OpenSide, job: Job, signal: AbortSignal): Promise<readonly Diagnosis[]> => {
+export const examineJob = async (
+  open: OpenSide,
+  job: Job,
+  signal: AbortSignal,
+  config?: Config,
+): Promise<readonly Diagnosis[]> => {
   const about = job.sync ?? 'pairs';
   const connected = await Promise.all([job.source, job.target].map((side) => reach(open, side, signal)));
   await using stack = new AsyncDisposableStack();
@@ -180,6 +199,7 @@ export const examineJob = async (open: OpenSide, job: Job, signal: AbortSignal):
       pairs.map((p) => p.transform?.raw ?? p.source),
       job.source.writable,
       signal,
+      config,
     )),
   );
   found.push(
@@ -188,6 +208,7 @@ export const examineJob = async (open: OpenSide, job: Job, signal: AbortSignal):
       pairs.map((p) => p.target),
       job.target.writable,
       signal,
+      config,
     )),
   );
   const sides = { source: source.endpoint, target: target.endpoint };

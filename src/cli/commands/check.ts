@@ -31,7 +31,7 @@ export const check: Command = async (context, args, flags) => {
   const found: Diagnosis[] = config ? [...examineConfig(config)] : [];
   for (const job of await jobsOf(context, config, args, flags)) {
     progress.tick({ pair: job.sync ?? '', phase: 'inspect', rows: 0 });
-    for (const d of await examineJob((side, stop) => connectSide(context, side, stop), job, signal)) {
+    for (const d of await examineJob((side, stop) => connectSide(context, side, stop), job, signal, config)) {
       if (!found.some((f) => f.about === d.about && f.code === d.code && f.message === d.message)) found.push(d);
     }
   }
@@ -82,7 +82,7 @@ const examineUnused = async (
         sideOfEntry(config, entry, entry.writable, limitsOf(flags)),
         signal,
       );
-      found.push(...(await examineEndpoint(endpoint, [], entry.writable, signal)));
+      found.push(...(await examineEndpoint(endpoint, [], entry.writable, signal, config)));
     } catch (error) {
       found.push(diagnosisOf(entry.name, error));
     }

@@ -266,8 +266,7 @@ export const connectPostgres = async (
     }),
     role: (c) => within('asking for the role of the server', c, serverRole),
     connections: () => ({ open: connections.open(), max: config.poolMax }),
-    examine: (c) =>
-      within('examining', c, (session, at) => examine(session, config, { tables: c.tables, writable: c.writable }, at)),
+    examine: (c) => within('examining', c, (session, at) => examine(session, config, c, at)),
     [Symbol.asyncDispose]: async () => {
       await connections.closeAll();
     },

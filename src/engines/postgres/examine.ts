@@ -1,4 +1,4 @@
-import type { Finding } from '../../model/endpoint.ts';
+import type { Besides, Finding } from '../../model/endpoint.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
 import { id, tableId } from '../sql/quote.ts';
 import { isLocal, type PostgresConfig } from './config.ts';
@@ -9,6 +9,7 @@ import type { RawRow, Session, StatementOptions } from './session.ts';
 export interface ExamineRequest {
   readonly tables: readonly Table[];
   readonly writable: boolean;
+  readonly besides?: Besides;
 }
 
 const roleQuery = `
@@ -76,6 +77,10 @@ const roleFindings = (row: RawRow, x: ExamineRequest): Finding[] => {
   const [role, superuser, , createRole, createDb, recovery, readOnly, encoding, marker, database] = row;
   const found: Finding[] = [];
   const user = id(role!);
+  const tooMany = [
+    ...(createRole === 'true' ? ['nocreaterole'] : []),
+    ...(createDb === 'true' && x.besides?.databases !== true ? ['nocreatedb'] : []),
+  ];
   if (superuser === 'true') {
     found.push(
       finding(
@@ -85,13 +90,13 @@ const roleFindings = (row: RawRow, x: ExamineRequest): Finding[] => {
         `create role lockstep login; then grant it only what the other findings name`,
       ),
     );
-  } else if (createRole === 'true' || createDb === 'true') {
+  } else if (tooMany.length > 0) {
     found.push(
       finding(
         'advice',
         'RIGHTS_TOO_MANY',
         `${role} may create roles or databases, which is not needed here`,
-        `alter role ${user} nocreaterole nocreatedb;`,
+        `alter role ${user} ${tooMany.join(' ')};`,
       ),
     );
   }
@@ -273,7 +278,11 @@ export const examine = async (
     }
   }
   if (!superuser) {
-    const outside = await session.query(outsideQuery, [x.tables.map((t) => t.schema), x.tables.map((t) => t.name)], o);
+    const parts = [x.tables.map((t) => t.schema), x.tables.map((t) => t.name)];
+    const writes = new Set(x.besides?.writes);
+    const outside = (await session.query(outsideQuery, parts, o)).filter(
+      ([schema, name]) => !writes.has(name!) && !writes.has(`${schema}.${name}`),
+    );
     if (outside.length > 0) {
       const names = outside.slice(0, 5).map(([schema, name]) => `${schema}.${name}`);
       const [schema, name] = outside[0]!;

@@ -58,7 +58,7 @@ const examine = async (
   const names = sync === undefined ? Object.keys(config.syncs) : [sync];
   const found = sync === undefined ? [...examineConfig(config)] : [];
   for (const job of jobsOf(config, names)) {
-    for (const d of await examineJob(open, job, o.signal))
+    for (const d of await examineJob(open, job, o.signal, config))
       if (!found.some((f) => f.about === d.about && f.code === d.code && f.message === d.message)) found.push(d);
   }
   if (sync !== undefined) return found;
@@ -66,7 +66,7 @@ const examine = async (
   for (const entry of Object.values(config.endpoints).filter(({ name }) => !used.has(name))) {
     try {
       await using endpoint = await open(sideOfEntry(config, entry, entry.writable), o.signal);
-      found.push(...(await examineEndpoint(endpoint, [], entry.writable, o.signal)));
+      found.push(...(await examineEndpoint(endpoint, [], entry.writable, o.signal, config)));
     } catch (error) {
       found.push(diagnosisOf(entry.name, error));
     }
