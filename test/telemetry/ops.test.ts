@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { cacheSamples } from '../../src/http/routes/metrics.ts';
 import { catalogue, type MetricSpec } from '../../src/telemetry/catalogue.ts';
 import { exposition } from '../../src/telemetry/exposition.ts';
 import { installationSamples } from '../../src/telemetry/installation.ts';
@@ -81,7 +82,13 @@ const everything = async (): Promise<string> => {
   timings.record({ kind: 'route', method: 'GET', route: '/api/v1/runs/:id', status: 200 }, 12);
   timings.record({ kind: 'endpoint', endpoint: 'crm', call: 'digest', ok: false }, 1200);
   const samples = await installationSamples(store, slos, clock.at, o);
-  return `${exposition([{ metric: 'lockstep_store_up', labels: {}, value: 1 }, ...samples])}${await own.text()}`;
+  const cache = cacheSamples({
+    outcomes: { hit: 3, shared: 1, miss: 2, bypass: 0 },
+    entries: 2,
+    bytes: 1000,
+    redis: { up: true, failures: 0 },
+  });
+  return `${exposition([{ metric: 'lockstep_store_up', labels: {}, value: 1 }, ...samples, ...cache])}${await own.text()}`;
 };
 
 const text = await everything();

@@ -10,7 +10,7 @@ import { cancelOf } from '../cancel.ts';
 import { typed } from '../typed.ts';
 
 /** Of the cache of records, where there is one. */
-const ofCache = (state: CacheState | undefined): readonly Sample[] => {
+export const cacheSamples = (state: CacheState | undefined): readonly Sample[] => {
   if (state === undefined) return [];
   const { outcomes, entries, bytes, redis } = state;
   const one = (metric: MetricName, value: number): Sample => ({ metric, labels: {}, value });
@@ -71,7 +71,7 @@ export const metrics: Routes = (app, api) => {
       return reply
         .header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
         .header('cache-control', 'no-store')
-        .send(`${exposition([...samples, ...ofCache(api.cache?.state())])}${text}`);
+        .send(`${exposition([...samples, ...cacheSamples(api.cache?.state())])}${text}`);
     },
   );
 };
