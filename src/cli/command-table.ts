@@ -142,6 +142,38 @@ export const commandTable: readonly CommandSpec[] = [
     load: async () => (await import('./commands/quarantine.ts')).quarantine,
   },
   {
+    name: 'conflicts',
+    args: '<action> [what] [key...]',
+    about:
+      'Rows that both sides changed: list them, show one, resolve one or many, or replay the recorded ones with the policy of another --config. An action is list, show, resolve or replay; what is an id or sync[/pair].',
+    writes: 'resolve: what was chosen, to both sides, under guards',
+    flags: [
+      'sync',
+      'pair',
+      'column',
+      'kind',
+      'state',
+      'take',
+      'set',
+      'set-null',
+      'why',
+      'now',
+      'later',
+      'allow-deletes',
+      'max-changes',
+      ...outputFlags,
+    ],
+    examples: [
+      'lockstep conflicts list',
+      'lockstep conflicts show c_06dq2k8v4m7x3w9pq',
+      'lockstep conflicts resolve c_06dq2k8v4m7x3w9pq --take source --why "they called"',
+      'lockstep conflicts resolve c_06dq2k8v4m7x3w9pq --take target --set status=paused',
+      'lockstep conflicts resolve subscriptions/public.subscriptions --column price --take source --why "billing sets prices"',
+      'lockstep conflicts replay subscriptions --config proposed.yaml',
+    ],
+    load: async () => (await import('./commands/conflicts.ts')).conflicts,
+  },
+  {
     name: 'show',
     args: '<run|plan>',
     about: 'Show a run or a plan again.',
@@ -275,4 +307,4 @@ export const commandTable: readonly CommandSpec[] = [
 ];
 
 /** Commands that are announced and not there yet. */
-export const laterCommands: readonly string[] = ['follow', 'verify', 'conflicts'];
+export const laterCommands: readonly string[] = ['follow', 'verify'];

@@ -92,6 +92,16 @@ export interface Flags {
   readonly for?: string;
   readonly reason?: string;
   readonly checkpoint?: string;
+  readonly pair?: string;
+  readonly column?: string;
+  readonly kind?: readonly string[];
+  readonly state?: readonly string[];
+  readonly take?: string;
+  readonly set?: readonly string[];
+  readonly setNull?: readonly string[];
+  readonly why?: string;
+  readonly later?: boolean;
+  readonly now?: boolean;
 }
 
 /** One message on stderr, unless `--quiet`. */

@@ -11,7 +11,7 @@ import type { TwoWayInput } from '../work/two-way/context.ts';
 import { makeTwoWayPlan } from '../work/two-way/make-plan.ts';
 import { openTwoWay } from '../work/two-way/open.ts';
 import { revertTwoWay } from '../work/two-way/revert.ts';
-import { syncTwoWay } from '../work/two-way/sync.ts';
+import { syncTwoWay, type TwoWaySynced } from '../work/two-way/sync.ts';
 import { configOf } from './config-of.ts';
 import { confirm } from './confirm.ts';
 import { type Context, type Flags, tell } from './context.ts';
@@ -100,6 +100,10 @@ export const syncBoth = async (context: Context, flags: Flags, job: Job, x: Open
   if (declined) await tell(context, 'Declined: nothing was written.');
   return declined ? exitCodes.usage : synced.exit;
 };
+
+/** Writes what people have chosen, and nothing else: every other key waits for the next run of the sync. */
+export const syncDecided = async (context: Context, job: Job, x: Omit<Open, 'format'>): Promise<TwoWaySynced> =>
+  syncTwoWay({ ...(await inputOf(context, job, x)), onlyDecided: true });
 
 /** `lockstep plan SYNC` of a sync that keeps an archive. */
 export const planBoth = async (context: Context, flags: Flags, job: Job, x: Open & { readonly limit: number }) => {

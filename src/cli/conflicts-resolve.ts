@@ -1,0 +1,223 @@
+import type { Conflict, Resolution } from '../model/conflicts.ts';
+import { LockstepError } from '../model/errors.ts';
+import type { Pair } from '../model/pair.ts';
+import type { Cell } from '../model/row.ts';
+import type { Json, Store } from '../model/store.ts';
+import { type ConnectedSides, connectBoth } from '../service/connect.ts';
+import { type Job, scopeOf } from '../service/job.ts';
+import { alignAll } from '../work/compare.ts';
+import { mayWrite } from '../work/two-way/context.ts';
+import {
+  type Chooser,
+  cellsByHand,
+  chosenRow,
+  findConflict,
+  pendingOf,
+  resolveConflict,
+  resolveConflicts,
+} from '../work/two-way/resolve.ts';
+import { confirm } from './confirm.ts';
+import { conflictFilter, idPattern, namesOf } from './conflict-filter.ts';
+import { type Context, type Flags, tell } from './context.ts';
+import { askedBy } from './control.ts';
+import { exitCodes } from './exit.ts';
+import { jobOf } from './job.ts';
+import { conflictCells, keyText } from './output/conflict-view.ts';
+import { bulkReview, type Resolved, resolvedJson, resolvedTable } from './output/resolved-view.ts';
+import { count } from './output/text.ts';
+import { progressView } from './progress.ts';
+import { formatOf } from './read-flags.ts';
+import { announceStop } from './stopping.ts';
+import { syncDecided } from './two-way.ts';
+
+const usage = (message: string, hint: string): LockstepError => new LockstepError('USAGE', message, { hint });
+
+const example = 'Write: lockstep conflicts resolve ID --take source|target|base --why "…"';
+
+/** `lockstep conflicts resolve ID`, or many by a filter: a decision, and, unless it is for later, its writes. */
+export const resolve = async (
+  context: Context,
+  flags: Flags,
+  store: Store,
+  [what, key]: readonly [string | undefined, readonly string[]],
+): Promise<number> => {
+  const format = formatOf(flags, ['table', 'json'] as const, 'conflicts resolve');
+  if (flags.later === true && flags.now === true) throw usage('--now and --later exclude each other', 'Give one.');
+  const choice = choiceOf(flags);
+  const byHand = 'cells' in choice && Object.keys(choice.cells).length > 0;
+  const signal = context.now;
+  const one = what !== undefined && idPattern.test(what) ? await findConflict(store, what, { signal }) : undefined;
+  if (one === undefined && byHand)
+    throw usage('values by hand are for one conflict', 'Name its id: lockstep conflicts list.');
+  const filter =
+    one === undefined ? await conflictFilter(store, flags, [what, key], ['pending'], signal) : { sync: one.sync };
+  const { sync } = filter;
+  if (sync === undefined) throw usage('lockstep conflicts resolve: which conflicts?', `${example}; or name a sync.`);
+  const by: Chooser = { ...askedBy(context), why: flags.why ?? null };
+  const work = { store, clock: context.clock, signal };
+
+  await using open = await openSides(context, flags, sync, { now: flags.later !== true, byHand });
+  const { job } = open;
+  const decided: Conflict[] = [];
+  if (one !== undefined) {
+    const made = byHand ? await withCells(open, one, choice as Resolution & { cells: object }, signal) : choice;
+    const row = chosenRow(one, made);
+    if (!flags.yes) {
+      await context.err.write(`  ${one.id}   ${one.sync}/${one.pair} ${keyText(one)}   ${one.type}\n`);
+      await conflictCells(context.err, one, await namesOf(store, one.run, signal), row);
+    }
+    if (!(await confirm(context, flags, questionOf(row, job)))) return await declined(context);
+    decided.push(await resolveConflict(work, one, made, by));
+  } else {
+    const meant = await pendingOf(store, filter, choice, { signal });
+    if (!flags.yes) await bulkReview(context.err, meant, choice);
+    if (meant.conflicts.length === 0) {
+      await resolvedOut(context, format, {
+        decided,
+        run: null,
+        written: 0,
+        again: 0,
+        left: 0,
+        impossible: meant.impossible.length,
+      });
+      return meant.impossible.length > 0 ? exitCodes.conflicts : exitCodes.ok;
+    }
+    const question = `Resolve ${count(meant.conflicts.length, 'conflict')} of ${sync} by taking ${takenText(choice)}${job === undefined ? '' : ', and write it'}?`;
+    if (!(await confirm(context, flags, question))) return await declined(context);
+    const told = shownFilter(filter as Readonly<Record<string, Json>>);
+    decided.push(...(await resolveConflicts(work, sync, meant.conflicts, choice, { ...by, filter: told })));
+  }
+  const deletes = one !== undefined && chosenRow(one, decided[0]!.resolution!) === null ? 1 : 0;
+  if (job === undefined || open.sides === undefined || decided.length === 0) {
+    await resolvedOut(context, format, {
+      decided,
+      run: null,
+      written: 0,
+      again: 0,
+      left: decided.length,
+      impossible: 0,
+    });
+    return exitCodes.ok;
+  }
+  // Who says of one row that it goes has allowed that; many need the flag.
+  const guards = { ...job.guards, maxDeletes: Math.max(job.guards.maxDeletes, deletes) };
+  return await write(context, store, { job: { ...job, guards }, sides: open.sides, format }, decided);
+};
+
+const questionOf = (row: readonly Cell[] | null, job: Job | undefined): string =>
+  `${row === null ? 'No row on either side' : 'This row on both sides'}${job === undefined ? ', with the next run' : ''}?`;
+
+const takenText = (choice: Resolution): string =>
+  choice.take === 'base' ? 'what was agreed last' : `the ${choice.take}’s row`;
+
+const shownFilter = ({ states: _, ...filter }: Readonly<Record<string, Json>>) => filter;
+
+const declined = async (context: Context): Promise<number> => {
+  await tell(context, 'Nothing was decided.');
+  return exitCodes.usage;
+};
+
+const resolvedOut = (context: Context, format: 'table' | 'json', r: Resolved): Promise<void> =>
+  format === 'json' ? resolvedJson(context.out, r) : resolvedTable(context.out, r);
+
+const choiceOf = (flags: Flags): Resolution => {
+  const given: Record<string, string | null> = {};
+  for (const text of flags.set ?? []) {
+    const at = text.indexOf('=');
+    if (at < 1) throw usage(`--set ${text}: expected column=value`, 'NULL: --set-null COLUMN.');
+    given[text.slice(0, at).trim()] = text.slice(at + 1);
+  }
+  for (const name of flags.setNull ?? []) given[name] = null;
+  const cells = Object.keys(given).length > 0;
+  const { take } = flags;
+  if (take === undefined) throw usage('whose row counts?', `${example}.`);
+  if (take !== 'source' && take !== 'target') {
+    if (cells) throw usage('values by hand go with --take source or --take target', 'They replace cells of that row.');
+    return { take: 'base' };
+  }
+  return cells ? { take, cells: given } : { take };
+};
+
+/** Both sides of a sync, where they are needed. */
+interface Open extends AsyncDisposable {
+  /** Undefined: nothing is written now. */
+  readonly job: Job | undefined;
+  readonly sides: ConnectedSides | undefined;
+  pairs(signal: AbortSignal): Promise<{ readonly pairs: readonly Pair[]; readonly job: Job }>;
+}
+
+const openSides = async (
+  context: Context,
+  flags: Flags,
+  sync: string,
+  o: { readonly now: boolean; readonly byHand: boolean },
+): Promise<Open> => {
+  const nothing = { job: undefined, sides: undefined, [Symbol.asyncDispose]: async () => {} };
+  if (!o.now && !o.byHand) return { ...nothing, pairs: () => Promise.reject(new Error('not open')) };
+  const job = await jobOf(context, [sync], flags, o.now);
+  if (job.twoWay === undefined)
+    throw usage(
+      `sync ${sync} keeps no archive now, so nothing is written for its conflicts`,
+      'Set mode: two_way, or say how its conflicts are settled.',
+    );
+  const sides = await connectBoth(context, job, context.now);
+  return {
+    job: o.now ? job : undefined,
+    sides,
+    pairs: async (signal) => {
+      const { pairs } = await alignAll({ source: sides.source, target: sides.target, ...scopeOf(job), signal });
+      return { pairs, job };
+    },
+    [Symbol.asyncDispose]: () => sides[Symbol.asyncDispose](),
+  };
+};
+
+/** Values by hand, read and checked against both sides as they are now. */
+const withCells = async (
+  open: Open,
+  conflict: Conflict,
+  choice: Resolution & { readonly cells?: object },
+  signal: AbortSignal,
+): Promise<Resolution> => {
+  const { pairs, job } = await open.pairs(signal);
+  const pair = pairs.find((p) => p.name === conflict.pair);
+  if (pair === undefined) {
+    throw new LockstepError('TABLE_NOT_FOUND', `${conflict.sync} has no pair ${conflict.pair} any more`, {
+      hint: `Pairs: ${pairs.map((p) => p.name).join(', ')}.`,
+    });
+  }
+  const given = choice.cells as Readonly<Record<string, string | null>>;
+  return { take: choice.take as 'source' | 'target', cells: cellsByHand(pair, mayWrite(job.twoWay!), given) };
+};
+
+/** Writes what was decided, at once. */
+const write = async (
+  context: Context,
+  store: Store,
+  o: { readonly job: Job; readonly sides: ConnectedSides; readonly format: 'table' | 'json' },
+  decided: readonly Conflict[],
+): Promise<number> => {
+  using progress = progressView(context);
+  using _stopping = announceStop(context, progress);
+  const stands = `${count(decided.length, 'decision')} stand${decided.length === 1 ? 's' : ''}, and the next run of ${o.job.sync} writes it`;
+  const done = await syncDecided(context, o.job, { store, sides: o.sides, progress }).catch((error: unknown) => {
+    if (!(error instanceof LockstepError)) throw error;
+    throw new LockstepError(error.code, error.message, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      ...(error.side === undefined ? {} : { side: error.side }),
+      details: [...error.details, stands],
+      cause: error,
+    });
+  });
+  progress[Symbol.dispose]();
+  const ends = { written: 0, again: 0, left: 0 };
+  for (const { id } of decided) {
+    const { state } = (await store.conflicts.get(id, { signal: context.now })) ?? { state: 'gone' };
+    if (state === 'decided') ends.left++;
+    else if (state === 'pending') ends.again++;
+    else ends.written++;
+  }
+  await resolvedOut(context, o.format, { decided, run: done.run, ...ends, impossible: 0 });
+  if (done.interrupted !== undefined) return done.exit;
+  return ends.again > 0 ? exitCodes.conflicts : ends.left > 0 ? exitCodes.differs : exitCodes.ok;
+};

@@ -1,0 +1,105 @@
+import { shownCell } from '../../model/canon/show.ts';
+import type { Conflict } from '../../model/conflicts.ts';
+import type { Cell } from '../../model/row.ts';
+import type { BaseCell } from '../../model/two-way.ts';
+
+/** One column of a conflict side by side. A member is left out where there is no such row, or no value is kept. */
+export interface ShownConflictCell {
+  readonly column: string;
+  /** Its name in the target, where that is another. */
+  readonly target_column?: string;
+  readonly disputed: boolean;
+  readonly base?: Cell;
+  readonly source?: Cell;
+  readonly target?: Cell;
+  /** What was chosen, once it is. */
+  readonly result?: Cell;
+}
+
+/** A conflict as it is told in JSON, by the command line and over the API. */
+export interface ShownConflict {
+  readonly id: string;
+  readonly version: number;
+  readonly sync: string;
+  readonly pair: string;
+  readonly key: Readonly<Record<string, Cell>>;
+  readonly type: Conflict['type'];
+  readonly state: Conflict['state'];
+  readonly reason: string;
+  readonly policy: string | null;
+  /** Which rows there are. */
+  readonly rows: { readonly base: boolean; readonly source: boolean; readonly target: boolean };
+  readonly cells: readonly ShownConflictCell[];
+  readonly run: string;
+  readonly found: string;
+  readonly seen: string;
+  readonly closed: string | null;
+  readonly closed_by: string | null;
+  readonly resolution: {
+    readonly take: 'source' | 'target' | 'base';
+    /** Given by hand, by source column. */
+    readonly cells: Readonly<Record<string, Cell>> | null;
+    readonly by: string;
+    readonly at: string;
+    readonly why: string | null;
+  } | null;
+}
+
+export const timeOf = (ms: number): string => new Date(ms).toISOString();
+
+const kept = (cell: BaseCell | undefined): cell is Cell => cell === null || typeof cell === 'string';
+
+/** The key of a conflict by column, for people. */
+export const conflictKey = (c: Conflict): Readonly<Record<string, Cell>> =>
+  Object.fromEntries(
+    c.columns
+      .slice(0, c.keyWidth)
+      .map(({ column, as }, i) => [column, as === undefined ? (c.key[i] ?? null) : shownCell(c.key[i] ?? null, as)]),
+  );
+
+export const shownConflict = (c: Conflict): ShownConflict => {
+  const { resolution } = c;
+  const shown = (i: number, cell: Cell): Cell => {
+    const type = c.columns[i]!.as;
+    return type === undefined ? cell : shownCell(cell, type);
+  };
+  return {
+    id: c.id,
+    version: c.version,
+    sync: c.sync,
+    pair: c.pair,
+    key: conflictKey(c),
+    type: c.type,
+    state: c.state,
+    reason: c.reason,
+    policy: c.policy ?? null,
+    rows: { base: c.base !== null, source: c.source !== null, target: c.target !== null },
+    cells: c.columns.map((column, i): ShownConflictCell => {
+      const base = c.base?.[i];
+      return {
+        column: column.column,
+        ...(column.target === column.column ? {} : { target_column: column.target }),
+        disputed: column.disputed,
+        ...(kept(base) ? { base: shown(i, base) } : {}),
+        ...(c.source === null ? {} : { source: shown(i, c.source[i] ?? null) }),
+        ...(c.target === null ? {} : { target: shown(i, c.target[i] ?? null) }),
+        ...(c.result == null ? {} : { result: shown(i, c.result[i] ?? null) }),
+      };
+    }),
+    run: c.run,
+    found: timeOf(c.found),
+    seen: timeOf(c.seen),
+    closed: c.closed === null ? null : timeOf(c.closed),
+    closed_by: c.closedBy,
+    resolution:
+      resolution === null
+        ? null
+        : {
+            take: resolution.take,
+            cells: 'cells' in resolution ? (resolution.cells as Readonly<Record<string, Cell>>) : null,
+            by: resolution.by,
+            at: timeOf(resolution.at),
+            why: resolution.why,
+          },
+  };
+};
