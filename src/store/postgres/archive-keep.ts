@@ -15,6 +15,15 @@ const atOnce = 4000;
 /** The cells after the key. Of a value that is not kept, an object with its hash. */
 const jsonOf = (cells: readonly BaseCell[], width: number): string => JSON.stringify(cells.slice(width));
 
+/**
+ * Rows are found by their keys in the index, in the rest of this transaction: the planner takes a thousand keys for so many
+ * rows that it would read the whole table for them.
+ */
+export const byIndex = async (connection: Connection, o: Cancel): Promise<void> => {
+  const off = ['seqscan', 'hashjoin', 'mergejoin'].map((way) => `set local enable_${way} to off`);
+  await connection.query(off.join('; '), [], o);
+};
+
 /** Both sides' last agreed rows, out of the archive. */
 export const baseOf = (table: ArchiveTable, row: Rows[number]): { readonly key: Key; readonly base: BaseRow } => {
   const key = row['k'] === null ? keyOfBytes(table.keyTypes, row['key'] as Buffer) : [row['k'] as string as Text];
@@ -117,9 +126,7 @@ const write = async (
       o,
     );
   const others = rows.filter((r) => integerOf(table, r.key) === undefined);
-  if (others.length > 0) {
-    // The planner takes the few keys for many, and would read the whole table for them.
-    await connection.query('set local enable_hashjoin to off; set local enable_mergejoin to off', [], o);
+  if (others.length > 0)
     await connection.query(
       `with x as (select * from unnest(${values}, $7::bytea[]) as x (${columns}, key)),
        old as (update ${table.name} as t set ${assignments} from x
@@ -128,7 +135,6 @@ const write = async (
       [...columnsOf(others, stamp, width), bytesArray(others.map((r) => keyBytes(table.keyTypes, r.key)))],
       o,
     );
-  }
 };
 
 const remove = async (connection: Connection, table: ArchiveTable, keys: readonly Key[], o: Cancel) => {
@@ -162,6 +168,7 @@ export const keepAgreed = async (
     kept.map((r) => r.base),
     o,
   );
+  await byIndex(connection, o);
   for (let i = 0; i < kept.length; i += atOnce) await write(connection, table, kept.slice(i, i + atOnce), stamp, o);
   for (let i = 0; i < gone.length; i += atOnce) await remove(connection, table, gone.slice(i, i + atOnce), o);
 };

@@ -7,7 +7,7 @@ import type { HashSpec } from '../../model/hash/spec.ts';
 import type { ColumnType } from '../../model/schema.ts';
 import { archiveDigest } from './archive-digest.ts';
 import { type ArchiveTable, archiveHashes } from './archive-hashes.ts';
-import { baseOf, keepAgreed } from './archive-keep.ts';
+import { baseOf, byIndex, keepAgreed } from './archive-keep.ts';
 import { archiveKeys } from './archive-keys.ts';
 import type { Connection, Database, Rows } from './database.ts';
 import { inTransaction } from './transaction.ts';
@@ -57,22 +57,24 @@ const archiveOf = (database: Database, n: number, facts: ArchiveFacts, keyTypes:
     },
     digest: (partition, o) => archiveDigest(database, table, partition, o),
     hashes: (of, o) => archiveHashes(database, table, of, o),
-    find: async (keys, o) => {
-      const { integers, bytes } = archiveKeys(table, keys);
-      const columns = `k, key, cells, target_cells, run, at from ${table.name} t join lockstep_control.archive_stamp s on s.n = t.stamp`;
-      const rows: Rows[number][] = [];
-      if (integers.length > 0)
-        rows.push(...(await database.query(`select ${columns} where k = any ($1::bigint[])`, [integers], o)));
-      if (bytes.length > 0)
-        rows.push(
-          ...(await database.query(
-            `select ${columns} where k is null and substring(key, 1, 1000) = any ($1::bytea[]) and key = any ($2::bytea[])`,
-            [bytes.map((b) => b.subarray(0, 1000)), bytes],
-            o,
-          )),
-        );
-      return rows.map((row) => baseOf(table, row));
-    },
+    find: (keys, o) =>
+      inTransaction(database, o, async (connection) => {
+        const { integers, bytes } = archiveKeys(table, keys);
+        const columns = `k, key, cells, target_cells, run, at from ${table.name} t join lockstep_control.archive_stamp s on s.n = t.stamp`;
+        const rows: Rows[number][] = [];
+        await byIndex(connection, o);
+        if (integers.length > 0)
+          rows.push(...(await connection.query(`select ${columns} where k = any ($1::bigint[])`, [integers], o)));
+        if (bytes.length > 0)
+          rows.push(
+            ...(await connection.query(
+              `select ${columns} where k is null and substring(key, 1, 1000) = any ($1::bytea[]) and key = any ($2::bytea[])`,
+              [bytes.map((b) => b.subarray(0, 1000)), bytes],
+              o,
+            )),
+          );
+        return rows.map((row) => baseOf(table, row));
+      }),
     keep: (agreed, o) =>
       agreed.length === 0
         ? Promise.resolve()
