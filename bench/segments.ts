@@ -1,11 +1,11 @@
 /**
  * `npm run soak -- --scenario segments [--rows 5000000] [--delay 25]`: one large table compared by one worker and by two, over
- * connections that a proxy makes slow; then compared and written by four workers, each killed with -9 in turn. Fails
- * unless every difference is found, and written, once.
+ * connections that a proxy makes slow; then compared and written by four workers, asked for through nginx and two instances
+ * of the API, each of these six killed with -9 in turn. Fails unless every difference is found, and written, once.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,9 +13,11 @@ import type { CompareReport } from '../src/model/report.ts';
 import type { RunRequest } from '../src/model/service.ts';
 import type { ServiceStore } from '../src/model/service-store.ts';
 import type { Run } from '../src/model/store.ts';
+import { freePort } from '../src/store/embedded/cluster.ts';
 import { urlConnector } from '../src/store/postgres/connect.ts';
 import { openPostgresStore } from '../src/store/postgres/store.ts';
 import { slowProxy } from '../test/faults/proxy.ts';
+import { nginxBinary, startNginx } from '../test/servers/nginx.ts';
 import { prepareTables } from './diff.ts';
 import { startBenchServer, withClients } from './servers.ts';
 
@@ -47,11 +49,21 @@ syncs:
     );
   }
 
-  start(): ChildProcess {
-    const child = spawn(process.execPath, [main, 'worker'], { cwd: this.dir, stdio: 'ignore' });
+  start(...args: string[]): ChildProcess {
+    const command = args.length === 0 ? ['worker'] : args;
+    const child = spawn(process.execPath, [main, ...command], { cwd: this.dir, stdio: 'ignore' });
     this.all.add(child);
     child.once('exit', () => this.all.delete(child));
     return child;
+  }
+
+  /** A token that may do everything. */
+  token(): string {
+    const made = execFileSync(process.execPath, [main, 'token', 'create', 'soak', '--role', 'admin', '--json'], {
+      cwd: this.dir,
+      encoding: 'utf8',
+    });
+    return (JSON.parse(made) as { secret: string }).secret;
   }
 
   async end(child: ChildProcess, how: 'SIGTERM' | 'SIGKILL'): Promise<void> {
@@ -89,6 +101,41 @@ const check = (run: Run, differences: number, rows: number): number => {
   return pair!.ranges?.length ?? 1;
 };
 
+/** The API behind its proxy, as a client uses it that knows that instances come and go. */
+const client = (url: string, token: string) => {
+  let asked = 0;
+  let refused = 0;
+  const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    for (;;) {
+      asked++;
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...init.headers };
+      const answer = await fetch(`${url}/api/v1/${path}`, { ...init, headers }).catch(() => undefined);
+      if (answer !== undefined && answer.status < 500) return answer;
+      refused++;
+      await sleep(100);
+    }
+  };
+  return {
+    asked: () => asked,
+    refused: () => refused,
+    ask: async (request: RunRequest): Promise<{ readonly id: string }> => {
+      const headers = { 'idempotency-key': 'segments' };
+      const answer = await call('runs', { method: 'POST', headers, body: JSON.stringify(request) });
+      if (answer.status !== 202) throw new Error(`${answer.status}: ${await answer.text()}`);
+      return (await answer.json()) as { id: string };
+    },
+    ends: async (id: string): Promise<void> => {
+      for (;;) {
+        const answer = await call(`runs/${id}`);
+        const run = (await answer.json()) as { state?: string };
+        if (answer.status !== 200) throw new Error(`${answer.status}: ${JSON.stringify(run)}`);
+        if (run.state === 'done' || run.state === 'failed' || run.state === 'cancelled') return;
+        await sleep(50);
+      }
+    },
+  };
+};
+
 export const soakSegments = async (rows: number, delayMs: number): Promise<void> => {
   const differences = Math.round(rows / 100);
   const target = `k_bigint_${differences}`;
@@ -122,31 +169,45 @@ export const soakSegments = async (rows: number, delayMs: number): Promise<void>
   await using workers = new Workers(control, server.urls, target, differences);
   const four = [1, 2, 3, 4].map(() => workers.start());
   await membersAre(store, 4);
-  const sync = await ask(store, { kind: 'sync', sync: 'big' });
-  const every = Math.max(300, rows / 1000);
+  const ports = [await freePort(), await freePort()];
+  const serve = (port: number): ChildProcess => workers.start('serve', '--workers', '0', '--port', String(port));
+  const instances = ports.map(serve);
+  const binary = await nginxBinary();
+  if (binary === undefined) throw new Error('there is no nginx');
+  await using nginx = await startNginx(
+    binary,
+    readFileSync(join(import.meta.dirname, '../deploy/nginx.conf'), 'utf8'),
+    Object.fromEntries(ports.map((port, i) => [`api-${i + 1}:8000`, `127.0.0.1:${port}`])),
+  );
+  const api = client(nginx.url, workers.token());
+  const { id } = await api.ask({ kind: 'sync', sync: 'big' });
+  const every = Math.max(300, rows / 1500);
   let killed = 0;
   const killing = (async () => {
-    for (const one of four) {
+    const all = [...four, ...instances];
+    for (const one of [0, 4, 1, 5, 2, 3]) {
       await sleep(every);
-      if ((await store.runs.get(sync.id, o))!.state === 'done') return;
-      await workers.end(one, 'SIGKILL');
+      if ((await store.runs.get(id, o))!.state === 'done') return;
+      await workers.end(all[one]!, 'SIGKILL');
       killed++;
-      workers.start();
+      if (one < 4) workers.start();
+      else serve(ports[one - 4]!);
     }
   })();
-  const synced = await ended(store, sync.id);
+  await api.ends(id);
+  const synced = await ended(store, id);
   await killing;
   const digest = `select count(*)::text as n, sum(hash_record_extended(t, 0)::numeric)::text as sum from`;
   await withClients(server.urls, async ([a, b]) => {
     const [s, t] = [await a!.query(`${digest} k_bigint t`), await b!.query(`${digest} ${target} t`)];
     if (JSON.stringify(s.rows) !== JSON.stringify(t.rows)) throw new Error('the databases do not agree');
   });
-  const tally = await store.journal.tally(sync.id, o);
+  const tally = await store.journal.tally(id, o);
   const [, depth] = [await store.tend(o), await store.queue.depth('run', o)];
   if (depth.queued + depth.active > 0) throw new Error(`the queue is not empty: ${JSON.stringify(depth)}`);
   const proof = await ended(store, (await ask(store, { kind: 'diff', sync: 'big' })).id);
   check(proof, 0, rows);
   console.log(
-    `${killed} of 4 workers killed in turn during a sync of ${rows} rows, attempt ${synced.asked!.attempt}, ${((synced.finished! - synced.started) / 1000).toFixed(1)} s: ${JSON.stringify(tally)} of ${differences} differences written, the databases agree`,
+    `${killed} of 4 workers and 2 API instances killed in turn during a sync of ${rows} rows, attempt ${synced.asked!.attempt}, ${((synced.finished! - synced.started) / 1000).toFixed(1)} s: ${JSON.stringify(tally)} of ${differences} differences written, the databases agree; ${api.asked()} calls through nginx, ${api.refused()} of them refused while both instances were away`,
   );
 };

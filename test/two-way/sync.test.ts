@@ -109,6 +109,21 @@ test('a decision about a row that has moved again is not written', async () => {
   assert.deepEqual((await p.right.query('select name from people where id = 1')).rows, [{ name: 'righter' }]);
 });
 
+test('a side that a person takes leaves the other one its edits of other columns', async () => {
+  await using p = await twoDatabases(people);
+  const ask = { ...p, sync: 'taken' };
+  await both(b.store, ask);
+  await p.left.query(`update people set name = 'left' where id = 1`);
+  await p.right.query(`update people set name = 'right', phone = '1' where id = 1`);
+  await both(b.store, ask);
+  const [waits] = await b.store.conflicts.list({ sync: 'taken' }, o);
+  await b.store.conflicts.decide(waits!.id, { take: 'source', by: 'me', at: Date.now(), why: null }, o);
+  assert.equal((await both(b.store, { ...ask, onlyDecided: true })).exit, 0);
+  const [left, right] = await rowsOf(p);
+  assert.deepEqual(left, right);
+  assert.deepEqual((left as unknown[])[0], { id: 1, name: 'left', phone: '1' });
+});
+
 test('a policy settles what both changed, and its ruling is kept with both edits', async () => {
   await using p = await twoDatabases(people);
   const policy = policyOf({ kind: 'prefer', side: 'source', where: 'test' });
@@ -284,9 +299,10 @@ test('in a one-way sync a target that was edited on its own is a conflict, and t
     ['right', 'left', 'right'],
   ]);
   assert.equal(kept.sync.waiting, 0);
+  assert.equal(kept.exit, 0, JSON.stringify(kept.sync));
   await p.left.query(`update people set phone = 'new' where id = 1`);
   const last = await both(b.store, ask);
-  assert.equal(last.sync.waiting, 0, JSON.stringify(last.sync));
+  assert.equal(last.exit, 0, JSON.stringify(last.sync));
   assert.deepEqual((await p.right.query('select * from people where id = 1')).rows, [
     { id: 1, name: 'right', phone: 'new' },
   ]);

@@ -37,8 +37,16 @@ const differenceTo = (pair: Pair, key: Row, result: Row | null, shown: Row | nul
   return columns.length === 0 ? undefined : { key, kind: 'different', source: result, target: shown, columns };
 };
 
+/** Decides as the pair does, but for the side that counts where both changed the same. */
+export type Preferring = Readonly<Record<TwoWaySide, TwoWayResolver>>;
+
 /** What a person chose, as a row; undefined: it needs a base that is not kept. */
-const chosen = (pair: Pair, row: ThreeWay, conflict: Conflict): { readonly row: Row | null } | undefined => {
+const chosen = (
+  pair: Pair,
+  row: ThreeWay,
+  conflict: Conflict,
+  preferring: Preferring,
+): { readonly row: Row | null } | undefined => {
   const resolution = conflict.resolution!;
   if (resolution.take === 'base') {
     const cells = row.base?.source;
@@ -46,7 +54,9 @@ const chosen = (pair: Pair, row: ThreeWay, conflict: Conflict): { readonly row: 
     const plain = cells.map((cell) => (typeof cell === 'object' && cell !== null ? undefined : cell));
     return plain.includes(undefined) ? undefined : { row: plain as Row };
   }
-  const taken = row[resolution.take];
+  // What was not in dispute is merged as it would be without a conflict.
+  const preferred = preferring[resolution.take](row);
+  const taken = preferred.kind === 'settled' ? preferred.result : row[resolution.take];
   if (!('cells' in resolution)) return { row: taken };
   const start = taken ?? row.source ?? row.target;
   if (start === null) return { row: null };
@@ -90,6 +100,7 @@ export const stepOf = (
   o: {
     readonly pair: Pair;
     readonly resolver: TwoWayResolver;
+    readonly preferring: Preferring;
     /** Sides that may be written to. */
     readonly writes: Readonly<Record<TwoWaySide, boolean>>;
     readonly flapping: { readonly turns: number; readonly within: string } | undefined;
@@ -151,7 +162,7 @@ export const stepOf = (
         waits: waiting.id,
       };
     }
-    const result = chosen(pair, row, waiting);
+    const result = chosen(pair, row, waiting, o.preferring);
     if (result === undefined) {
       const reason = 'the last agreed values are not kept, so they cannot be taken: choose a side, or give the values';
       return {

@@ -4,19 +4,23 @@ import type { TwoWayFound } from '../../diff/two-way/options.ts';
 import { openPairArchive, type PairArchive } from '../../diff/two-way/pair-archive.ts';
 import { randomSeed } from '../../lib/ids.ts';
 import type { NotCompared, Pair } from '../../model/pair.ts';
-import type { ConflictPolicy, PolicyStep } from '../../model/policy.ts';
+import { type ConflictPolicy, type PolicyStep, policyTypes } from '../../model/policy.ts';
 import { type Rejected, sourceOf } from '../../model/transform.ts';
 import type { ThreeWay, TwoWayResolver } from '../../model/two-way.ts';
+import type { TwoWaySide } from '../../model/two-way-runs.ts';
 import { checkPolicy } from '../../resolve/check-policy.ts';
 import { twoWayResolver } from '../../resolve/two-way.ts';
 import { alignAll } from '../compare.ts';
 import { mayWrite, type TwoWayInput } from './context.ts';
+import type { Preferring } from './decide.ts';
 import type { Following } from './follow.ts';
 
 /** A pair, how it is compared with its archive, and who decides. */
 export interface PairDetection {
   readonly pair: Pair;
   readonly resolver: TwoWayResolver;
+  /** For what a person chose. */
+  readonly preferring: Preferring;
   /** Every key that is not as agreed, once. Awaited. */
   detect(
     run: string,
@@ -56,6 +60,14 @@ const keptOf = (
   return (i) => (summed.has(pair.columns[i]!.source.name) ? 'value' : 'hash');
 };
 
+/** The policy of a person who takes one side: the other one's edits of other columns stand all the same. */
+const preferring = (policy: ConflictPolicy, side: TwoWaySide): ConflictPolicy => {
+  const step: PolicyStep = { kind: 'prefer', side, where: policy.where };
+  const on = Object.fromEntries(policyTypes.map((type) => [type, [step]]));
+  const owned = Object.entries(policy.columns).filter(([, column]) => 'owner' in column);
+  return { ...policy, steps: [step], on, columns: Object.fromEntries(owned) };
+};
+
 export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
   const { store, signal, rules } = o;
   const { pairs, notCompared } = await alignAll(o);
@@ -82,6 +94,10 @@ export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
     detections.push({
       pair,
       resolver: twoWayResolver({ pair, policy, writes, same: archive.cells.same }),
+      preferring: {
+        source: twoWayResolver({ pair, policy: preferring(policy, 'source'), writes, same: archive.cells.same }),
+        target: twoWayResolver({ pair, policy: preferring(policy, 'target'), writes, same: archive.cells.same }),
+      },
       detect: (run, sink, quarantine) =>
         detectTwoWay({
           pair,

@@ -121,12 +121,13 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
   const invalid = runQuarantine(o, run.id);
 
   for (const [place, detection] of detections.entries()) {
-    const { pair, resolver } = detection;
+    const { pair, resolver, preferring } = detection;
     const met = new Set<string>();
     const flapping = o.rules.flapping;
     const settings = {
       pair,
       resolver,
+      preferring,
       writes: mayWrite(o.rules),
       flapping: flapping === undefined ? undefined : { turns: flapping.writes, within: duration(flapping.withinMs) },
     };

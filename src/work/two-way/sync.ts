@@ -1,12 +1,12 @@
 import type { Pair } from '../../model/pair.ts';
-import type { Key } from '../../model/row.ts';
+import type { Key, Row } from '../../model/row.ts';
 import type { Json, Run } from '../../model/store.ts';
 import { checkPlanGuards } from '../apply.ts';
 import { asConfigured, pairsOfReport } from '../as-configured.ts';
 import { beginOf, type Ended, recorded } from '../recorded.ts';
 import { commonKey, type Verification, verifyWritten } from '../verify-written.ts';
 import { anyChange, applySides, type SidesApplied } from './apply-sides.ts';
-import { bothSides, type TwoWayInput } from './context.ts';
+import { bothSides, mayWrite, type TwoWayInput } from './context.ts';
 import { finishTwoWay, holdingSync } from './finish.ts';
 import { type Followed, followArchive } from './follow-archive.ts';
 import { openTwoWay } from './open.ts';
@@ -27,15 +27,38 @@ export interface TwoWaySynced extends Ended {
   readonly sync: TwoWayReport;
 }
 
-/** Reads every key that was written again from both sides. */
-const verifySides = async (o: TwoWayInput, applied: SidesApplied, pairs: readonly Pair[]): Promise<Verification> => {
+/**
+ * Reads every key that was written again from both sides; where only the target may be written, and may keep its own, it is
+ * held to what was decided.
+ */
+const verifySides = async (
+  o: TwoWayInput,
+  run: string,
+  applied: SidesApplied,
+  pairs: readonly Pair[],
+): Promise<Verification> => {
+  const decided = async (pair: Pair, keys: readonly Key[]): Promise<ReadonlyMap<string, Row>> => {
+    const rows = await o.store.twoWayRuns.find(run, pair.name, keys, o);
+    return new Map(rows.flatMap(({ key, result }) => (result === null ? [] : [[JSON.stringify(key), result]])));
+  };
+  const expected = mayWrite(o.rules).source ? {} : { expected: decided };
   const all = { verified: 0, unverified: 0, examples: [] as Verification['examples'][number][] };
   for (const side of bothSides) {
     const done = applied[side];
     if (done === undefined) continue;
     const { store, signal, source, target } = o;
     const keyOf = (pair: Pair, key: Key): Key => commonKey(side === 'target' ? pair : turned(pair).pair, key);
-    const found = await verifyWritten({ store, signal, run: done.run, plan: done.plan, pairs, source, target, keyOf });
+    const found = await verifyWritten({
+      store,
+      signal,
+      run: done.run,
+      plan: done.plan,
+      pairs,
+      source,
+      target,
+      keyOf,
+      ...expected,
+    });
     all.verified += found.verified;
     all.unverified += found.unverified;
     all.examples.push(...found.examples);
@@ -65,12 +88,12 @@ export const syncTwoWay = (o: TwoWaySyncInput): Promise<TwoWaySynced> =>
       const applied = go ? await applySides(o, run, plans) : {};
       const open = await store.twoWayRuns.get(run.id, o);
       const declined = anyChange(plans) && !go;
+      await store.twoWayRuns.forget(clock.now() - rememberedMs, o);
+      const verification = await verifySides(o, run.id, applied, pairs);
       const followed =
         open === undefined
           ? noCounts
           : await followArchive({ store, signal: o.signal, keep: two.keep, at: clock.now() }, open, pairs);
-      await store.twoWayRuns.forget(clock.now() - rememberedMs, o);
-      const verification = await verifySides(o, applied, pairs);
       const waiting = await store.conflicts.count({ sync: o.sync, states: ['pending'] }, o);
       const sync = twoWayReport({ o, run: run.id, planned, applied, followed, verification, waiting });
       const stopped = bothSides.map((side) => applied[side]?.result.stopped).find((s) => s !== undefined);
