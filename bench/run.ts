@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --rows 200000,1000000,5000000 --only diff,merge,incremental,sqlite,drivers,apply,memory --keys bigint,uuid,text --quick]`:
+ * `npm run bench [-- --rows 200000,1000000,5000000 --only diff,merge,incremental,two-way,sqlite,drivers,apply,memory --keys bigint,uuid,text --quick]`:
  * measures the rows of the speed table on servers of its own, prints them, and appends them to `history.jsonl`.
  */
 import { parseArgs } from 'node:util';
@@ -18,8 +18,9 @@ import { type Figure, header, lineOf, record } from './figures.ts';
 import { measureIncremental } from './incremental.ts';
 import { startBenchServer } from './servers.ts';
 import { measureSqlite } from './sqlite.ts';
+import { measureTwoWay } from './two-way.ts';
 
-const parts = ['diff', 'merge', 'incremental', 'sqlite', 'drivers', 'apply', 'memory'] as const;
+const parts = ['diff', 'merge', 'incremental', 'two-way', 'sqlite', 'drivers', 'apply', 'memory'] as const;
 const { values } = parseArgs({
   options: {
     rows: { type: 'string' },
@@ -96,6 +97,9 @@ if (only.some((part) => part !== 'apply')) {
       await dropTables(urls, kind, differences);
     }
     if (only.includes('incremental')) for (const figure of await measureIncremental(urls, rows, rounds)) show(figure);
+    if (only.includes('two-way'))
+      for (const kind of keys)
+        for (const figure of await measureTwoWay(urls, kind, rows, Math.min(rounds, 3))) show(figure);
     if (only.includes('drivers'))
       for (const figure of await measureDrivers(urls[0], rows, Math.min(rounds, 3))) show(figure);
     if (figures.slice(from).some((f) => f.rss !== null)) show(memoryFigure(rows, figures.slice(from)));

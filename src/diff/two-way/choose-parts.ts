@@ -17,6 +17,8 @@ const smallRows = 20_000;
 const probeKeys = 1000;
 /** Above this expected share of parts that are not as agreed, streaming everything once is cheaper than drilling down. */
 const touchedShare = 0.3;
+/** Buckets, at most: the sums of more leave the cache of a server. */
+const mostBuckets = 16_384;
 
 /** Digests by parts first, or keys and hashes of all rows at once; and why. */
 export interface PartsChoice {
@@ -41,14 +43,22 @@ export const chooseParts = async (work: TwoWayWork, readers: Sides<Reader>, ways
     return { why: `about ${grouped(rows)} rows: ${streamed}, a probe would cost more` };
   const probe = await probeSides(work, readers);
   const found = `probe: ${grouped(probe.changed)} of ${grouped(probe.keys.length)} sampled keys are not as agreed`;
-  const partition = await cut(work, readers, rows, probe.keys, two.archive.archive.facts.hash);
+  const share = probe.changed / Math.max(1, probe.keys.length);
+  const partition = finer(await cut(work, readers, rows, probe.keys, two.archive.archive.facts.hash), share * rows);
   const parts = `${grouped(partition.count)} ${partition.by === 'range' ? 'key ranges' : "buckets of the key's hash"}`;
   const digest = { partition, why: `${found}: digests by ${parts}, then only those that are not as agreed` };
   if (two.force === 'digest') return digest;
-  const share = probe.changed / Math.max(1, probe.keys.length);
   const touched = 1 - Math.exp(-(share * rows) / partition.count);
   if (touched <= touchedShare) return digest;
   return { why: `${found}, so about ${Math.round(touched * 100)} % of ${parts} would not be: ${streamed}` };
+};
+
+/** More buckets where changes are expected, so that most of them have none. */
+const finer = (partition: Partition, changes: number): Partition => {
+  if (partition.by === 'range') return partition;
+  let { count } = partition;
+  while (count < mostBuckets && count < 8 * changes) count *= 2;
+  return { ...partition, count };
 };
 
 const probeSides = async (

@@ -11,7 +11,7 @@ import type { TwoWayWork, Ways } from './options.ts';
 import { rowRuns } from './rows-and-hashes.ts';
 
 /** Agreed rows that are kept at once. */
-const keptAtOnce = 8000;
+const keptAtOnce = 2000;
 
 const hashAt = (prints: Int32Array, i: number): bigint =>
   (BigInt(prints[2 * i]!) << 32n) | BigInt(prints[2 * i + 1]! >>> 0);
