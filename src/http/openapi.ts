@@ -62,6 +62,7 @@ const tags: Readonly<Record<string, string>> = {
   plans: 'Changes that are reviewed before they are applied',
   changes: 'What was written, and undoing it',
   history: 'One row',
+  conflicts: 'Rows that both sides changed: what waits for a person, and what was decided',
   quarantine: 'Source rows that break the rules of their pair',
   records: 'Rows of configured tables: list, read, write',
   endpoints: 'The databases and APIs',

@@ -4,6 +4,7 @@ import { audit } from './routes/audit.ts';
 import { backups } from './routes/backups.ts';
 import { changes } from './routes/changes.ts';
 import { check } from './routes/check.ts';
+import { conflicts } from './routes/conflicts.ts';
 import { endpoints } from './routes/endpoints.ts';
 import { events } from './routes/events.ts';
 import { health } from './routes/health.ts';
@@ -32,6 +33,7 @@ export const allRoutes: readonly Routes[] = [
   plans,
   changes,
   history,
+  conflicts,
   quarantine,
   endpoints,
   check,

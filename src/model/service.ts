@@ -13,6 +13,8 @@ export type RunRequest =
       /** Replace the sync's guards for this run. */
       readonly maxChanges?: number;
       readonly allowDeletes?: number;
+      /** `sync` of a sync that keeps an archive: only what people have chosen for conflicts is written. */
+      readonly onlyDecided?: boolean;
     }
   | { readonly kind: 'apply'; readonly plan: string }
   | { readonly kind: 'revert'; readonly run: string }

@@ -36,7 +36,7 @@ export const comparesSync = (request: RunRequest): request is SyncRequest =>
 export const jobOfRequest = (config: Config, request: SyncRequest): Job => {
   const { kind, tables, full, maxChanges, allowDeletes } = request;
   const compares = kind === 'diff' || kind === 'verify';
-  return jobOfSync(
+  const job = jobOfSync(
     config,
     syncNamed(config, request.sync),
     {
@@ -47,6 +47,10 @@ export const jobOfRequest = (config: Config, request: SyncRequest): Job => {
     },
     !compares,
   );
+  if (request.onlyDecided !== true || job.twoWay !== undefined) return job;
+  throw new LockstepError('USAGE', `sync \`${job.sync}\` keeps no archive, so there are no decisions to be written`, {
+    hint: 'Set mode: two_way, or say how its conflicts are settled.',
+  });
 };
 
 /** The endpoints that a run connects to, by name, and whether it writes there. */
@@ -129,7 +133,7 @@ const compared = async (w: RunWorld, x: RunWork, request: SyncRequest): Promise<
     const sides = { source, target, facts: { source: sourceFacts, target: targetFacts } };
     const input = twoWayInput(w, x, job, sides);
     if (request.kind === 'plan') await makeTwoWayPlan(input);
-    else await syncTwoWay(input);
+    else await syncTwoWay(request.onlyDecided === true ? { ...input, onlyDecided: true } : input);
     return;
   }
   const common = {

@@ -19,6 +19,7 @@ const overHttp: Readonly<Record<string, readonly string[] | string>> = {
   runs: ['listRuns'],
   show: ['getRun', 'getPlan', 'listChanges'],
   revert: ['revertRun'],
+  conflicts: ['listConflicts', 'getConflict', 'resolveConflict', 'resolveConflicts'],
   quarantine: ['listQuarantine', 'retryQuarantine', 'dropQuarantine'],
   version: ['getVersion'],
   audit: ['listAudit', 'getAuditHead', 'verifyAudit'],
