@@ -1,5 +1,5 @@
 /** What the stories of the examples share: saying what happens, typing commands, and a PostgreSQL of their own. */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
@@ -62,15 +62,24 @@ export interface Stage extends AsyncDisposable {
 }
 
 /** A temporary folder that servers which run as another user may look into. */
-export const openFolder = (name: string): Disposable & { readonly folder: string } => {
+export const openFolder = (name: string): AsyncDisposable & { readonly folder: string } => {
   const folder = mkdtempSync(join(tmpdir(), `lockstep-${name}-`));
   chmodSync(folder, 0o755);
-  return { folder, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+  return {
+    folder,
+    [Symbol.asyncDispose]: async () => {
+      // The embedded control store ends some seconds after its last user; it would write into the folder until then.
+      const running = join(folder, '.lockstep/store/data/postmaster.pid');
+      for (let n = 0; n < 100 && existsSync(running); n++) await new Promise((resolve) => setTimeout(resolve, 100));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
 };
 
 /** A temporary folder with an embedded PostgreSQL in it. */
 export const openStage = async (name: string): Promise<Stage> => {
-  const { folder } = openFolder(name);
+  const home = openFolder(name);
+  const { folder } = home;
   const admin = { user: 'postgres', password: 'stage-only' };
   const dataDir = join(folder, 'server');
   await initCluster(dataDir, admin);
@@ -97,7 +106,7 @@ export const openStage = async (name: string): Promise<Stage> => {
     },
     [Symbol.asyncDispose]: async () => {
       await stopCluster(cluster, 'immediate');
-      rmSync(folder, { recursive: true, force: true });
+      await home[Symbol.asyncDispose]();
     },
   };
 };

@@ -12,9 +12,8 @@ import { hurried, insist, lockstep, openFolder, output, say } from '../story.ts'
 
 const here = dirname(import.meta.filename);
 
-using home = openFolder('production-postgres');
-const { folder } = home;
 await using own = new AsyncDisposableStack();
+const { folder } = own.use(openFolder('production-postgres'));
 const run = (args: readonly string[], promised: number): Promise<void> => lockstep(folder, args, promised);
 const shell = (...[program = '', ...args]: readonly string[]): string =>
   execFileSync(program, args, { cwd: folder, encoding: 'utf8' });

@@ -21,12 +21,17 @@ const has = (program: string, ...args: readonly string[]): boolean =>
   spawnSync(program, args, { stdio: 'ignore' }).status === 0;
 
 /** Ends the process whose id the file begins with, if it is there. */
-const end = (name: string, file: string, signal: NodeJS.Signals): void => {
+const end = async (name: string, file: string, signal: NodeJS.Signals): Promise<void> => {
   if (!existsSync(file)) return;
+  const id = Number.parseInt(readFileSync(file, 'utf8'), 10);
   try {
-    process.kill(Number.parseInt(readFileSync(file, 'utf8'), 10), signal);
+    process.kill(id, signal);
+    // It is there until it is not.
+    for (let n = 0; n < 100; n++, process.kill(id, 0)) await new Promise((resolve) => setTimeout(resolve, 100));
+    console.log(`${name} does not stop: process ${id}`);
+  } catch {
     console.log(`${name} is stopped`);
-  } catch {}
+  }
 };
 
 const file = join(dir, '.env');
@@ -34,8 +39,8 @@ const before = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
 const docker = (): boolean => dir === here && has('docker', 'info') && has('docker', 'compose', 'version');
 
 if (flags.stop) {
-  end('PostgreSQL', join(data, 'postmaster.pid'), 'SIGINT');
-  end('Redis', redisPid, 'SIGTERM');
+  await end('PostgreSQL', join(data, 'postmaster.pid'), 'SIGINT');
+  await end('Redis', redisPid, 'SIGTERM');
   if (docker()) execFileSync('docker', ['compose', 'stop', 'db', 'redis'], { cwd: dir, stdio: 'inherit' });
   process.exit(0);
 }
