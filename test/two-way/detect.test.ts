@@ -317,6 +317,25 @@ test('after writes, what is stored is agreed; what moved meanwhile is looked at 
   assert.deepEqual(found.changed, { source: 0, target: 2 });
 });
 
+test('rows that were agreed on and are not equal are believed only where one side keeps its own', async () => {
+  await everywhere('create table own (id bigint not null primary key, v text)');
+  await databases.source.run(`insert into own values (1, 'ours'), (2, 'both')`);
+  await databases.target.run(`insert into own values (1, 'theirs'), (2, 'both')`);
+  const pair = await pairOf(both, 'own');
+  const first = await detectAll(store, both, pair);
+  await agreeOnSeen(first);
+  for (const force of ['digest', 'merge'] as const) {
+    const trusting = await detectAll(store, both, pair, { force, mayDiffer: true });
+    assert.deepEqual([trusting.met.size, trusting.found.doubted], [0, 0]);
+    const { met, found } = await detectAll(store, both, pair, { force });
+    assert.deepEqual([shown(met.values()), found.doubted], [[['1', null, 'ours', 'theirs']], 1]);
+  }
+  await databases.target.run(`update own set v = 'newer' where id = 1`);
+  const { met } = await detectAll(store, both, pair, { mayDiffer: true });
+  const { base } = met.get('["1"]')!;
+  assert.deepEqual([base!.source[1], base!.target[1]], ['ours', 'theirs']);
+});
+
 test('base values that are not kept still tell what changed, and tell nothing else', async () => {
   await everywhere('create table hashed (id bigint not null primary key, a text, b text)');
   for (let i = 0; i < 4; i++) await everywhere('insert into hashed values ($1, $2, $3)', [i, 'secret', 'secret']);

@@ -15,6 +15,7 @@ import { firstContact } from './first-contact.ts';
 import { mergeThree } from './merge-three.ts';
 import type { TwoWayFound, TwoWayOptions, TwoWayWork } from './options.ts';
 import { hashingHere } from './own-hashes.ts';
+import { sampledHashes } from './sampled-archive.ts';
 import { isShared, waysUnder } from './ways.ts';
 
 const working = (two: TwoWayOptions): TwoWayWork => {
@@ -160,7 +161,8 @@ const stream = async (
     const met = await mergeThree(
       keyTypes(selections.source),
       (side, s) => readRuns(readers[side], selections[side], segment, reading(side, form), s),
-      (s) => archive.hashes(segment.kind === 'parts' ? segment : undefined, { signal: s }),
+      (s) =>
+        sampledHashes(selections.source, archive.hashes(segment.kind === 'parts' ? segment : undefined, { signal: s })),
       shared,
       {
         met: confirming.suspect,

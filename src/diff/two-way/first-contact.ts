@@ -68,32 +68,36 @@ export const firstContact = async (
   };
 
   const spec = archive.facts.hash;
-  const met = await mergeRuns(
-    keyTypes(selections.source),
-    (side, s) =>
-      rowRuns(
-        readers[side],
-        selections[side],
-        { kind: 'all' },
-        { way: ways[side], spec },
-        notes.reading(side, { kind: 'rows' }),
-        s,
-      ),
-    {
-      same: agree,
-      unequal: (key, source, i, target, j) => confirming.suspect(key, source, i, target, j, false),
-      duplicate: notes.duplicate,
-      breathe: (rows) => {
-        seen += rows;
-        work.onProgress?.({ pair: pair.name, phase: 'scan', rows: seen });
-        const pause = confirming.breathe(rows);
-        if (agreed.length < keptAtOnce) return pause;
-        return pause === undefined ? keep(keptAtOnce) : pause.then(() => keep(keptAtOnce));
+  try {
+    const met = await mergeRuns(
+      keyTypes(selections.source),
+      (side, s) =>
+        rowRuns(
+          readers[side],
+          selections[side],
+          { kind: 'all' },
+          { way: ways[side], spec },
+          notes.reading(side, { kind: 'rows' }),
+          s,
+        ),
+      {
+        same: agree,
+        unequal: (key, source, i, target, j) => confirming.suspect(key, source, i, target, j, false),
+        duplicate: notes.duplicate,
+        breathe: (rows) => {
+          seen += rows;
+          work.onProgress?.({ pair: pair.name, phase: 'scan', rows: seen });
+          const pause = confirming.breathe(rows);
+          if (agreed.length < keptAtOnce) return pause;
+          return pause === undefined ? keep(keptAtOnce) : pause.then(() => keep(keptAtOnce));
+        },
       },
-    },
-    signal,
-  );
-  await keep(0);
+      signal,
+    );
+    await keep(0);
+    tally.identical += met.identical;
+  } finally {
+    await keeping.catch(() => {});
+  }
   await keeping;
-  tally.identical += met.identical;
 };

@@ -7,7 +7,7 @@ import type { HashSpec } from '../../model/hash/spec.ts';
 import type { ColumnType } from '../../model/schema.ts';
 import { archiveDigest } from './archive-digest.ts';
 import { type ArchiveTable, archiveHashes } from './archive-hashes.ts';
-import { baseOf, byIndex, keepAgreed } from './archive-keep.ts';
+import { baseOf, byIndex, cellsPlace, keepAgreed } from './archive-keep.ts';
 import { archiveKeys } from './archive-keys.ts';
 import type { Connection, Database, Rows } from './database.ts';
 import { inTransaction } from './transaction.ts';
@@ -61,16 +61,17 @@ const archiveOf = (database: Database, n: number, facts: ArchiveFacts, keyTypes:
       inTransaction(database, o, async (connection) => {
         const { integers, bytes } = archiveKeys(table, keys);
         const columns = `k, key, cells, target_cells, run, at from ${table.name} t join lockstep_control.archive_stamp s on s.n = t.stamp`;
+        const placed = { ...o, place: (row: Rows[number], column: string) => cellsPlace(table, row, column) };
         const rows: Rows[number][] = [];
         await byIndex(connection, o);
         if (integers.length > 0)
-          rows.push(...(await connection.query(`select ${columns} where k = any ($1::bigint[])`, [integers], o)));
+          rows.push(...(await connection.query(`select ${columns} where k = any ($1::bigint[])`, [integers], placed)));
         if (bytes.length > 0)
           rows.push(
             ...(await connection.query(
               `select ${columns} where k is null and substring(key, 1, 1000) = any ($1::bytea[]) and key = any ($2::bytea[])`,
               [bytes.map((b) => b.subarray(0, 1000)), bytes],
-              o,
+              placed,
             )),
           );
         return rows.map((row) => baseOf(table, row));
@@ -89,8 +90,8 @@ const archiveOf = (database: Database, n: number, facts: ArchiveFacts, keyTypes:
         );
         await drop(connection, others, o);
       });
-      // the rows were all written just now: what is read next need not look each one up
-      await database.query(`vacuum (analyze) ${table.name}`, [], o);
+      // The rows were all written just now: what is read next need not look each one up. It is well without it, too.
+      await database.query(`vacuum (analyze) ${table.name}`, [], o).catch(() => o.signal.throwIfAborted());
     },
   };
 };
