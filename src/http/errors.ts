@@ -51,6 +51,8 @@ export const meanings: Readonly<Record<ErrorCode, Meaning>> = {
   IDEMPOTENCY_MISMATCH: { status: 422, title: 'The idempotency key was used for another request' },
   WORKER_LOST: { status: 500, title: 'Its worker died over it' },
   AUDIT: { status: 503, title: 'The audit log is not what was written' },
+  STORED_KEY: { status: 503, title: 'A key for stored values is missing' },
+  STORED_VALUE: { status: 503, title: 'A stored value is not what was written' },
   BACKUP: { status: 503, title: 'A backup is not what was backed up' },
   CIRCUIT_OPEN: { status: 503, title: 'An endpoint failed too often: it is left alone for a while' },
   PRIMARY_DOWN: { status: 503, title: 'The primary is down: only reads are served' },

@@ -58,6 +58,10 @@ export const errorCodes = {
   WORKER_LOST: { exit: 1, retry: 'after_fix' },
   /** The audit log is not what was written. */
   AUDIT: { exit: 29, retry: 'never' },
+  /** What the control store keeps is encrypted with a key that is not configured here. */
+  STORED_KEY: { exit: 20, retry: 'after_fix' },
+  /** An encrypted value of the control store is not what was written. */
+  STORED_VALUE: { exit: 29, retry: 'never' },
   /** A backup is not what was written, or does not restore to what was backed up. */
   BACKUP: { exit: 29, retry: 'never' },
   ABORTED: { exit: 130, retry: 'never' },

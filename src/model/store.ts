@@ -16,6 +16,7 @@ import type { Quarantine } from './quarantine.ts';
 import type { RecordRequests } from './record-requests.ts';
 import type { Batch, Key, Row } from './row.ts';
 import type { ColumnType, Table } from './schema.ts';
+import type { StoredKeysPort } from './stored-keys.ts';
 import type { Tokens } from './tokens.ts';
 import type { TwoWayRuns } from './two-way-runs.ts';
 
@@ -47,6 +48,7 @@ export interface Store extends AsyncDisposable {
   sharedSecret(name: string, o: Cancel): Promise<Uint8Array>;
   readonly tokens: Tokens;
   readonly audit: Audit;
+  readonly storedKeys: StoredKeysPort;
   /** Everything known of one key, newest first. `key` as canonical cells, as the pair or the target's native key renders it. */
   trace(pair: string, key: Key, o: Cancel): Promise<Trace>;
 }

@@ -4,6 +4,7 @@ import { auditKeyOf } from '../store/audit-chain.ts';
 import { keyFileOf } from '../store/audit-key.ts';
 import { storeUrlsOf, urlConnector } from '../store/postgres/connect.ts';
 import { openPostgresStore } from '../store/postgres/store.ts';
+import { storedKeyOf } from '../store/stored-values.ts';
 
 /** Addresses of the control store's server, with passwords: several are a primary and its replicas. */
 export const storeUrls = async (o: {
@@ -26,6 +27,8 @@ export const openStore = async (o: {
   readonly signal: AbortSignal;
   /** How long an embedded server outlives its last user. */
   readonly graceMs?: number;
+  /** Secrets that what is kept of rows is encrypted under; default: it is not. */
+  readonly storedKeys?: () => { readonly current?: string; readonly previous: readonly string[] };
   /** Keys of the audit log; without one, that of `dir/.lockstep/audit.key`, which is made when it is needed. */
   readonly auditKeys?: () => {
     readonly current?: string;
@@ -38,7 +41,14 @@ export const openStore = async (o: {
     const { current = keyFileOf(o.dir), old = [], lost = [] } = o.auditKeys?.() ?? {};
     return { current: auditKeyOf(current), old: old.map(auditKeyOf), lost };
   };
-  const options = { signal: o.signal, clock: o.clock, auditKeys };
+  const storedKeys = () => {
+    const { current, previous = [] } = o.storedKeys?.() ?? {};
+    return {
+      current: current === undefined ? undefined : storedKeyOf(current),
+      previous: previous.map(storedKeyOf),
+    };
+  };
+  const options = { signal: o.signal, clock: o.clock, auditKeys, storedKeys };
   if (o.controlUrl !== undefined) return openPostgresStore(urlConnector(o.controlUrl), options);
   const { embeddedConnector } = await import('../store/embedded/connect.ts');
   return openPostgresStore(await embeddedConnector(o.dir, o), options);

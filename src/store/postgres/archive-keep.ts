@@ -4,6 +4,7 @@ import { LockstepError } from '../../model/errors.ts';
 import { keyBytes, keyOfBytes } from '../../model/key-bytes.ts';
 import type { Batch, Key, Text } from '../../model/row.ts';
 import type { BaseCell, BaseRow } from '../../model/two-way.ts';
+import type { Lock } from '../stored-values.ts';
 import type { ArchiveTable } from './archive-hashes.ts';
 import { archiveKeys, integerOf } from './archive-keys.ts';
 import type { Connection, Rows } from './database.ts';
@@ -23,6 +24,16 @@ export const byIndex = async (connection: Connection, o: Cancel): Promise<void> 
   const off = ['seqscan', 'hashjoin', 'mergejoin'].map((way) => `set local enable_${way} to off`);
   await connection.query(off.join('; '), [], o);
 };
+
+/** A key as a row of the archive has it. */
+const nameOf = (table: ArchiveTable, key: Key): Rows[number] => {
+  const k = integerOf(table, key);
+  return k === undefined ? { k: null, key: keyBytes(table.keyTypes, key) } : { k, key: null };
+};
+
+/** What cells are encrypted for. */
+export const cellsPlace = (table: ArchiveTable, row: Rows[number], column: string): string =>
+  `${table.name} ${row['k'] === null ? (row['key'] as Buffer).toString('hex') : BigInt(row['k'] as string)} ${column}`;
 
 /** Both sides' last agreed rows, out of the archive. */
 export const baseOf = (table: ArchiveTable, row: Rows[number]): { readonly key: Key; readonly base: BaseRow } => {
@@ -84,7 +95,16 @@ const bytesArray = (values: readonly Buffer[]): string =>
 /** Between JSON texts, which have no character like it. */
 const separator = '\u001e';
 
-const columnsOf = (rows: readonly Kept[], stamp: (base: BaseRow) => number, width: number): readonly unknown[] => {
+const columnsOf = (
+  table: ArchiveTable,
+  rows: readonly Kept[],
+  stamp: (base: BaseRow) => number,
+): readonly unknown[] => {
+  const width = table.keyTypes.length;
+  const kept = (column: string, texts: readonly string[]) => (lock: Lock) =>
+    texts
+      .map((text, i) => (text === '' ? '' : lock.text(text, cellsPlace(table, nameOf(table, rows[i]!.key), column))))
+      .join(separator);
   const cells = rows.map(({ base }) => jsonOf(base.source, width));
   // an empty one: the same as the source's
   const others = rows.map(({ base }, i) => {
@@ -97,8 +117,8 @@ const columnsOf = (rows: readonly Kept[], stamp: (base: BaseRow) => number, widt
     numbers(rows.map((r) => r.source)),
     numbers(rows.map((r) => r.target)),
     numbers(rows.map(({ base }) => stamp(base))),
-    cells.join(separator),
-    others.every((text) => text === '') ? null : others.join(separator),
+    kept('cells', cells),
+    others.every((text) => text === '') ? null : kept('target_cells', others),
   ];
 };
 
@@ -115,14 +135,13 @@ const write = async (
   stamp: (base: BaseRow) => number,
   o: Cancel,
 ) => {
-  const width = table.keyTypes.length;
   const integers = rows.filter((r) => integerOf(table, r.key) !== undefined);
   if (integers.length > 0)
     await connection.query(
       `insert into ${table.name} as t (${columns}, k) select * from unnest(${values}, $7::bigint[]) as x
        on conflict (k) where k is not null do update set key_hash = excluded.key_hash,
          ${assignments.replaceAll('x.', 'excluded.')}`,
-      [...columnsOf(integers, stamp, width), numbers(integers.map((r) => r.key[0]!))],
+      [...columnsOf(table, integers, stamp), numbers(integers.map((r) => r.key[0]!))],
       o,
     );
   const others = rows.filter((r) => integerOf(table, r.key) === undefined);
@@ -132,7 +151,7 @@ const write = async (
        old as (update ${table.name} as t set ${assignments} from x
          where t.k is null and substring(t.key, 1, 1000) = substring(x.key, 1, 1000) and t.key = x.key returning t.key)
        insert into ${table.name} (${columns}, key) select ${columns}, key from x where key not in (select key from old)`,
-      [...columnsOf(others, stamp, width), bytesArray(others.map((r) => keyBytes(table.keyTypes, r.key)))],
+      [...columnsOf(table, others, stamp), bytesArray(others.map((r) => keyBytes(table.keyTypes, r.key)))],
       o,
     );
 };

@@ -3,6 +3,7 @@ import type { Audit, AuditEntry, AuditHead, AuditOutcome, NewAuditEntry } from '
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { type AuditKeys, type Chained, entryHash, genesis, headHolds, headMac, mustKnow } from '../audit-chain.ts';
+import type { Lock } from '../stored-values.ts';
 import { auditColumns, type LastEntry, readEnds } from './audit-rows.ts';
 import { verifyAudit } from './audit-verify.ts';
 import type { Database, Rows } from './database.ts';
@@ -89,6 +90,8 @@ export const auditOf = (database: Database, keys: () => AuditKeys, clock: Pick<C
         return { ...row, hash };
       });
       const mac = headMac(current, seq, hash);
+      // that an entry stays in its place is what the chain is for
+      const kept = (column: 'before' | 'after') => (lock: Lock) => rows.map((r) => lock.text(r[column], 'audit'));
       const of = (value: (row: (typeof rows)[number]) => unknown): readonly unknown[] => rows.map(value);
       await connection.query(
         `with entries as (
@@ -105,8 +108,8 @@ export const auditOf = (database: Database, keys: () => AuditKeys, clock: Pick<C
           of((r) => r.actor),
           of((r) => r.action),
           of((r) => r.object),
-          of((r) => r.before),
-          of((r) => r.after),
+          kept('before'),
+          kept('after'),
           of((r) => r.outcome),
           of((r) => r.correlation),
           of((r) => r.hash),

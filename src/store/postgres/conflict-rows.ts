@@ -3,10 +3,15 @@ import { newId } from '../../lib/ids.ts';
 import type { Conflict, ConflictFilter, NewConflict, Resolution } from '../../model/conflicts.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import type { Key } from '../../model/row.ts';
+import type { Lock } from '../stored-values.ts';
 import type { Connection, Rows } from './database.ts';
 import { fromJson, fromTime, plainOrNull, plainText, toJson, toTime } from './values.ts';
 
 export const hashOf = (key: Key): Buffer => createHash('sha256').update(JSON.stringify(key)).digest();
+
+/** What a column of a conflict is encrypted for; a resolution may be of many. */
+export const conflictPlace = (row: Rows[number], column: string): string | undefined =>
+  column === 'resolution' ? undefined : `conflict ${row['id']} ${column}`;
 
 export const toConflict = (row: Rows[number]): Conflict => {
   const decidedAt = fromTime(row['decided_at']);
@@ -83,6 +88,8 @@ export const addConflicts = async (
   if (conflicts.length === 0) return [];
   const ids = conflicts.map(() => newId('c', at)).sort();
   const of = (value: (c: NewConflict) => unknown): readonly unknown[] => conflicts.map(value);
+  const kept = (column: string, value: (c: NewConflict) => string | null) => (lock: Lock) =>
+    conflicts.map((c, i) => lock.text(value(c), `conflict ${ids[i]} ${column}`));
   const rows = await connection.query(
     insert,
     [
@@ -96,16 +103,16 @@ export const addConflicts = async (
       of((c) => JSON.stringify(c.key)),
       of((c) => JSON.stringify(c.columns)),
       of((c) => c.keyWidth),
-      of((c) => toJson(c.base)),
-      of((c) => toJson(c.source)),
-      of((c) => toJson(c.target)),
-      of((c) => toJson(c.result)),
+      kept('base', (c) => toJson(c.base)),
+      kept('source', (c) => toJson(c.source)),
+      kept('target', (c) => toJson(c.target)),
+      kept('result', (c) => toJson(c.result)),
       of((c) => plainOrNull(c.policy)),
-      of((c) => plainText(c.reason)),
+      kept('reason', (c) => plainText(c.reason)),
       of((c) => JSON.stringify(c.columns.filter((x) => x.disputed).map((x) => plainText(x.column)))),
       toTime(at),
     ],
-    { ...o, name: 'conflicts' },
+    { ...o, name: 'conflicts', place: conflictPlace },
   );
   return rows.map(toConflict).toSorted((a, b) => (a.id < b.id ? -1 : 1));
 };

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Conflict, Conflicts, Resolution } from '../../model/conflicts.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { Lock } from '../stored-values.ts';
 import { atOnce, endConflicts, inParts, nothing, recordSome, tellAll } from './conflict-record.ts';
-import { conflictValues, conflictWhere, toConflict } from './conflict-rows.ts';
+import { conflictPlace, conflictValues, conflictWhere, toConflict } from './conflict-rows.ts';
 import type { Database } from './database.ts';
 import { inTransaction } from './transaction.ts';
 import { fromTime, plainOrNull, plainText, toJson, toTime } from './values.ts';
@@ -34,7 +35,7 @@ const missing = (id: string): LockstepError =>
 
 const chosen = `state = 'decided', version = version + 1, resolution = $2, decided_by = $3, decided_at = $4, why = $5`;
 const chosenValues = ({ by, at, why, ...resolution }: Choice): readonly unknown[] => [
-  JSON.stringify(resolution),
+  (lock: Lock) => lock.text(JSON.stringify(resolution), 'resolution'),
   plainText(by),
   toTime(at),
   plainOrNull(why),
@@ -49,7 +50,10 @@ export const conflictsOf = (database: Database): Conflicts => ({
     return kept;
   },
   get: async (id, o) => {
-    const [row] = await database.query('select * from lockstep_control.conflict where id = $1', [plainText(id)], o);
+    const [row] = await database.query('select * from lockstep_control.conflict where id = $1', [plainText(id)], {
+      ...o,
+      place: conflictPlace,
+    });
     return row && toConflict(row);
   },
   list: async (filter, o) => {
@@ -57,7 +61,7 @@ export const conflictsOf = (database: Database): Conflicts => ({
       `select * from lockstep_control.conflict where ${conflictWhere} and ($9::text is null or id < $9)
        order by id desc limit $10`,
       [...conflictValues(filter), filter.before ?? null, filter.limit ?? 50],
-      o,
+      { ...o, place: conflictPlace },
     );
     return rows.map(toConflict);
   },
@@ -73,7 +77,7 @@ export const conflictsOf = (database: Database): Conflicts => ({
         `select * from lockstep_control.conflict
          where sync = $1 and pair = $2 and state in ('pending', 'decided') and id > $3 order by id limit ${atOnce}`,
         [plainText(sync), plainText(pair), after],
-        o,
+        { ...o, place: conflictPlace },
       );
       if (rows.length > 0) yield rows.map(toConflict);
       if (rows.length < atOnce) return;
@@ -85,7 +89,7 @@ export const conflictsOf = (database: Database): Conflicts => ({
       const found = await connection.query(
         'select * from lockstep_control.conflict where id = $1 for update',
         [plainText(id)],
-        o,
+        { ...o, place: conflictPlace },
       );
       if (found[0] === undefined) throw missing(id);
       const now = toConflict(found[0]);
@@ -134,13 +138,22 @@ export const conflictsOf = (database: Database): Conflicts => ({
     }),
   reopen: (id, now, at, o) =>
     inTransaction(database, o, async (connection) => {
+      const kept = (column: string, text: string | null) => (lock: Lock) =>
+        lock.text(text, `conflict ${plainText(id)} ${column}`);
       const rows = await connection.query(
         `update lockstep_control.conflict
          set state = 'pending', version = version + 1, source = $2, target = $3, reason = $4, run = $5, seen = $6,
            resolution = null, decided_by = null, decided_at = null, why = null
          where id = $1 and state in ('pending', 'decided') returning *`,
-        [plainText(id), toJson(now.source), toJson(now.target), plainText(now.reason), now.run, toTime(at)],
-        o,
+        [
+          plainText(id),
+          kept('source', toJson(now.source)),
+          kept('target', toJson(now.target)),
+          kept('reason', plainText(now.reason)),
+          now.run,
+          toTime(at),
+        ],
+        { ...o, place: conflictPlace },
       );
       await tellAll(connection, { ...nothing(), opened: rows.map(toConflict) }, at, o);
     }),

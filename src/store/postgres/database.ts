@@ -1,15 +1,25 @@
 import type pg from 'pg';
 import type { Cancel } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
 import type { Connector } from './connector.ts';
 import { storeError } from './errors.ts';
 import { type Patience, usualPatience, watchHost } from './vanished.ts';
+import { type PlaceOf, type Vault, vaultOf } from './vault.ts';
 
 export type Rows = readonly Record<string, unknown>[];
 
 /** One connection, borrowed. Calls must not overlap. */
 export interface Connection {
-  /** `name` prepares the statement once per connection. Aborting cancels it in the server. */
-  query(sql: string, values: readonly unknown[], o: Cancel & { readonly name?: string }): Promise<Rows>;
+  /**
+   * `name` prepares the statement once per connection. Aborting cancels it in the server. Of `values` a function is
+   * `Kept`: what it makes is encrypted where the store has a key. What comes back is plain; `place` says where the
+   * values of a row must have been locked.
+   */
+  query(
+    sql: string,
+    values: readonly unknown[],
+    o: Cancel & { readonly name?: string; readonly place?: PlaceOf },
+  ): Promise<Rows>;
 }
 
 /**
@@ -34,7 +44,7 @@ const maxIdle = 4;
 /** SQL that turns the text parameter into the key of an advisory lock. */
 export const lockKey = (parameter: string): string => `hashtextextended(${parameter}, 7017282394)`;
 
-const wrap = (client: pg.Client, connector: Connector, patience: Patience): Connection => ({
+const wrap = (client: pg.Client, connector: Connector, patience: Patience, vault: Vault): Connection => ({
   query: async (sql, values, o) => {
     o.signal.throwIfAborted();
     let cancelling: Promise<void> | undefined;
@@ -44,12 +54,16 @@ const wrap = (client: pg.Client, connector: Connector, patience: Patience): Conn
     o.signal.addEventListener('abort', cancel, { once: true });
     const answered = watchHost(client, connector, patience);
     try {
-      const result = await client.query({ text: sql, values: [...values], ...(o.name ? { name: o.name } : {}) });
+      const sent = await vault.lock(values, async (text, some) => (await client.query(text, [...some])).rows);
+      const result = await client.query({ text: sql, values: [...sent], ...(o.name ? { name: o.name } : {}) });
       // Several statements at once give several results.
       const several = result as pg.QueryResult | readonly pg.QueryResult[];
-      return (Array.isArray(several) ? several.flatMap((r: pg.QueryResult) => r.rows ?? []) : result.rows) as Rows;
+      const rows = Array.isArray(several) ? several.flatMap((r: pg.QueryResult) => r.rows ?? []) : result.rows;
+      await vault.unlock(rows, o.place);
+      return rows;
     } catch (cause) {
       o.signal.throwIfAborted();
+      if (cause instanceof LockstepError) throw cause;
       throw connector.explain?.(cause, client) ?? storeError(cause, connector.description);
     } finally {
       answered();
@@ -78,7 +92,12 @@ interface Pooled {
   broken: boolean;
 }
 
-export const openDatabase = (connector: Connector, patience = usualPatience): Database => {
+/** `vault`: encrypts what is kept of rows; default: as it is. */
+export const openDatabase = (
+  connector: Connector,
+  patience = usualPatience,
+  vault = vaultOf(connector, () => ({ current: undefined, previous: [] })),
+): Database => {
   const idle: Pooled[] = [];
   const all = new Set<Pooled>();
   const waiting: (() => void)[] = [];
@@ -141,7 +160,7 @@ export const openDatabase = (connector: Connector, patience = usualPatience): Da
       const pooled = idleOne() ?? (await connect(o));
       let given = false;
       return {
-        connection: wrap(pooled.client, connector, patience),
+        connection: wrap(pooled.client, connector, patience, vault),
         give: (spoilt = false) => {
           if (given) return;
           given = true;
@@ -177,7 +196,7 @@ export const openDatabase = (connector: Connector, patience = usualPatience): Da
         // a replica has locks of its own, which keep nobody out
         lockHolder = connect({ ...o, writable: true });
         holder = await lockHolder;
-        const connection = wrap(holder.client, connector, patience);
+        const connection = wrap(holder.client, connector, patience, vault);
         try {
           for (const lock of held) {
             const [row] = await connection.query(`select pg_try_advisory_lock(${lockKey('$1')}) as got`, [lock], o);
@@ -193,7 +212,7 @@ export const openDatabase = (connector: Connector, patience = usualPatience): Da
           throw error;
         }
       }
-      return use(wrap(holder.client, connector, patience));
+      return use(wrap(holder.client, connector, patience, vault));
     });
     lockQueue = turn.catch(() => {});
     return turn;

@@ -5,6 +5,7 @@ import type { Key } from '../../model/row.ts';
 import type { DifferencePair, Differences, DifferenceWriter, StoredDifference } from '../../model/store.ts';
 import { ChunkBuilder, hashBytes, keyHash, pack, unpack } from '../chunk.ts';
 import { differenceLine, parseDifference } from '../lines.ts';
+import type { Lock } from '../stored-values.ts';
 import { type Attempts, takenOver } from './claims.ts';
 import type { Database, Rows } from './database.ts';
 import { fromJson } from './values.ts';
@@ -15,6 +16,10 @@ interface Open {
   readonly builder: ChunkBuilder;
   kinds: number;
 }
+
+/** What a chunk is encrypted for. */
+const chunkPlace = (run: string, row: Rows[number]): string =>
+  `differences ${run} ${Number(row['first'])} ${row['pair']}`;
 
 /** Gathers a chunk per pair; a transaction is open from the first chunk to the flush. */
 const differenceWriter = (
@@ -34,9 +39,11 @@ const differenceWriter = (
       work = await database.take(o);
       await work.connection.query('begin; set local idle_in_transaction_session_timeout = 0', [], o);
     }
+    const body = await pack(plain);
+    const place = chunkPlace(run, { first: seq, pair });
     await work.connection.query(
       'insert into lockstep_control.difference_chunk (run, first, last, pair, kinds, keys, body) values ($1, $2, $3, $4, $5, $6, $7)',
-      [run, seq, seq + count - 1, pair, gathered.kinds, keys, await pack(plain)],
+      [run, seq, seq + count - 1, pair, gathered.kinds, keys, (lock: Lock) => lock.bytes(body, place)],
       { ...o, name: 'difference_chunk' },
     );
     seq += count;
@@ -99,7 +106,7 @@ export const differencesOfKey = async (
     `select c.run, first, pair, body, pairs from lockstep_control.difference_chunk c join lockstep_control.difference_set s using (run)
      where position($1 in keys) > 0 order by run desc, first limit 1000`,
     [hashBytes(keyHash(pair, key))],
-    o,
+    { ...o, place: (row) => chunkPlace(row['run'] as string, row) },
   );
   const wanted = JSON.stringify(key);
   const found: { readonly run: string; readonly pair: DifferencePair; readonly stored: StoredDifference }[] = [];
@@ -147,7 +154,7 @@ export const differencesOf = (database: Database, attempts: Attempts = new Map()
         `select first, last, pair, body from lockstep_control.difference_chunk
          where run = $1 and last > $2 and ($3::int is null or pair = $3) and kinds & $4 <> 0 order by first limit 4`,
         [run, after, pair, mask],
-        o,
+        { ...o, place: (row) => chunkPlace(run, row) },
       );
       for (const row of rows) {
         const index = row['pair'] as number;

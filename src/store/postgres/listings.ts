@@ -2,7 +2,7 @@ import type { Comparison, Listings, PresentDifference } from '../../model/listin
 import type { QuarantinedRow } from '../../model/quarantine.ts';
 import type { Verdict } from '../../model/report.ts';
 import type { Database, Rows } from './database.ts';
-import { quarantineValues, quarantineWhere, toQuarantined } from './quarantine.ts';
+import { quarantinePlace, quarantineValues, quarantineWhere, toQuarantined } from './quarantine.ts';
 import { fromTime, plainText } from './values.ts';
 
 const changes = { only_in_source: 'new', different: 'modified', only_in_target: 'deleted' } as const;
@@ -80,7 +80,7 @@ export const listingsOf = (database: Database): Listings => ({
         filter.after?.seq ?? null,
         filter.limit,
       ],
-      o,
+      { ...o, place: quarantinePlace },
     );
     return rows.map((row): QuarantinedRow & { seq: string } => ({ ...toQuarantined(row), seq: String(row['seq']) }));
   },

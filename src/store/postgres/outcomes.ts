@@ -3,7 +3,12 @@ import type { Batch } from '../../model/row.ts';
 import type { Outcome, SeqRange } from '../../model/store.ts';
 import { chunkItems, pack, unpack } from '../chunk.ts';
 import { outcomeLine, parseOutcome } from '../lines.ts';
-import type { Connection, Database } from './database.ts';
+import type { Lock } from '../stored-values.ts';
+import type { Connection, Database, Rows } from './database.ts';
+
+/** What a chunk is encrypted for. */
+const chunkPlace = (run: string, step: number, row: Rows[number]): string =>
+  `outcomes ${run} ${step} ${Number(row['first'])} ${Number(row['last'])}`;
 
 /** Outcomes as rows of outcome_chunk, `chunkItems` in each, in the order given. */
 export const addOutcomes = async (
@@ -25,7 +30,7 @@ export const addOutcomes = async (
     await connection.query(
       `insert into lockstep_control.outcome_chunk (run, step, part, first, last, body)
        select $1, $2, coalesce(max(part), 0) + 1, $3, $4, $5 from lockstep_control.outcome_chunk where run = $1 and step = $2`,
-      [run, step, first, last, body],
+      [run, step, first, last, (lock: Lock) => lock.bytes(body, chunkPlace(run, step, { first, last }))],
       { ...o, name: 'outcome_chunk' },
     );
   }
@@ -40,9 +45,9 @@ export const outcomesOf = async (
   o: Cancel,
 ): Promise<ReadonlyMap<number, Outcome>> => {
   const rows = await database.query(
-    `select body from lockstep_control.outcome_chunk where run = $1 and step = $2 and first <= $4 and last >= $3 order by part`,
+    `select first, last, body from lockstep_control.outcome_chunk where run = $1 and step = $2 and first <= $4 and last >= $3 order by part`,
     [run, step, first, last],
-    { ...o, name: 'outcomes' },
+    { ...o, name: 'outcomes', place: (row) => chunkPlace(run, step, row) },
   );
   const told = new Map<number, Outcome>();
   for (const row of rows) {

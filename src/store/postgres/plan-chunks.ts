@@ -6,6 +6,7 @@ import { bytesOf, type ChunkBuilder, chunkItems, linesOf, pack, unpackNow } from
 import { areColumns, columnBytes, columnHeads, columnItems } from '../item-columns.ts';
 import { type ImageLines, imagesAt, itemParser } from '../item-line.ts';
 import { inRanges, mergeRanges, toMultirange } from '../ranges.ts';
+import type { Lock } from '../stored-values.ts';
 import type { Connection, Database, Rows } from './database.ts';
 
 export const edited = (id: string): LockstepError =>
@@ -51,6 +52,10 @@ interface Chunk {
   readonly images: Buffer | null;
 }
 
+/** What a column of a chunk is encrypted for. */
+export const chunkPlace = (plan: string, row: Rows[number], column: string): string =>
+  `plan ${plan} ${Number(row['first'])} ${column}`;
+
 /** Stores the lines gathered, which are those of `items`. */
 export const storeChunk = async (
   connection: Connection,
@@ -69,9 +74,11 @@ export const storeChunk = async (
   const images = apart
     ? await pack(bytesOf(lines.map((line, i) => (places[i]! < 0 ? '' : line.slice(places[i])))))
     : null;
+  const kept = (bytes: Buffer | null, column: string) => (lock: Lock) =>
+    bytes && lock.bytes(bytes, chunkPlace(plan, { first }, column));
   await connection.query(
     'insert into lockstep_control.plan_chunk (plan, first, last, keys, body, images) values ($1, $2, $3, $4, $5, $6)',
-    [plan, first, last, keys, body, images],
+    [plan, first, last, keys, kept(body, 'body'), kept(images, 'images')],
     { ...o, name: 'plan_chunk' },
   );
   return { first, last, keys, body, images };
@@ -154,7 +161,11 @@ export async function* planChunks(database: Database, plan: string, o: Which): A
          and ($5::int8multirange is null or $5 && int8range(first, last, '[]'))
        order by first ${o.backwards ? 'desc' : ''} limit ${chunksAtOnce}`,
       [plan, from, to, low, wanted],
-      { signal: o.signal, name: o.backwards ? 'plan_chunks_back' : 'plan_chunks' },
+      {
+        signal: o.signal,
+        name: o.backwards ? 'plan_chunks_back' : 'plan_chunks',
+        place: (row, column) => chunkPlace(plan, row, column),
+      },
     );
     // it is awaited later, or by nobody
     rows.catch(() => {});

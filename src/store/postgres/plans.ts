@@ -7,6 +7,7 @@ import { ChunkBuilder, hashBytes, keyHash } from '../chunk.ts';
 import { itemLine } from '../item-line.ts';
 import type { Database, Rows } from './database.ts';
 import {
+  chunkPlace,
   itemsIn,
   itemsOfRow,
   planChunks,
@@ -110,7 +111,7 @@ export const itemsOfKey = async (
     `select p.id, header, hash, used_by, used_at, first, last, keys, body, images from lockstep_control.plan_chunk c join lockstep_control.plan p on p.id = c.plan
      where ($1::text is null or plan = $1) and position($2 in keys) > 0 order by p.id desc, first limit 1000`,
     [o.plan ?? null, hashBytes(keyHash(pair, key))],
-    o,
+    { ...o, place: (row, column) => chunkPlace(row['id'] as string, row, column) },
   );
   const wanted = JSON.stringify(key);
   const found: { readonly plan: Plan; readonly item: PlanItem }[] = [];

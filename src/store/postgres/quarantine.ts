@@ -1,10 +1,16 @@
 import { createHash } from 'node:crypto';
 import type { Quarantine, QuarantinedRow, QuarantineFilter } from '../../model/quarantine.ts';
 import type { Key } from '../../model/row.ts';
+import type { Rejected } from '../../model/transform.ts';
+import type { Lock } from '../stored-values.ts';
 import type { Database, Rows } from './database.ts';
 import { fromJson, fromTime, plainText, toTime } from './values.ts';
 
 const hashOf = (key: Key): Buffer => createHash('sha256').update(JSON.stringify(key)).digest();
+
+/** What a column of a row is encrypted for. */
+export const quarantinePlace = (row: Rows[number], column: string): string =>
+  `quarantine ${JSON.stringify([row['sync'], row['pair']])} ${(row['hash'] as Buffer).toString('hex')} ${column}`;
 
 /** Rows per statement. */
 const atOnce = 500;
@@ -37,6 +43,13 @@ export const quarantineOf = (database: Database): Quarantine => ({
     for (let i = 0; i < rows.length; i += atOnce) {
       // One entry per key and statement.
       const some = [...new Map(rows.slice(i, i + atOnce).map((row) => [JSON.stringify(row.key), row])).values()];
+      const placed = (row: Rejected): Rows[number] => ({
+        sync: plainText(sync),
+        pair: plainText(pair),
+        hash: hashOf(row.key),
+      });
+      const kept = (column: string, of: (row: Rejected) => unknown) => (lock: Lock) =>
+        some.map((row) => lock.text(JSON.stringify(of(row)), quarantinePlace(placed(row), column)));
       await database.query(
         `insert into lockstep_control.quarantine as q
            (sync, pair, columns, hash, key, reasons, image, first_run, first_seen, last_run, last_seen, attempts)
@@ -52,8 +65,8 @@ export const quarantineOf = (database: Database): Quarantine => ({
           JSON.stringify(columns),
           some.map((row) => hashOf(row.key)),
           some.map((row) => JSON.stringify(row.key)),
-          some.map((row) => JSON.stringify(row.reasons)),
-          some.map((row) => JSON.stringify(row.row)),
+          kept('reasons', (row) => row.reasons),
+          kept('image', (row) => row.row),
           run ?? null,
           toTime(at),
         ],
@@ -69,7 +82,7 @@ export const quarantineOf = (database: Database): Quarantine => ({
          where ${quarantineWhere} and ($4::text is null or (sync, pair, seq) > ($4, $5, $6))
          order by sync, pair, seq limit ${atOnce}`,
         [...quarantineValues(filter), after?.['sync'] ?? null, after?.['pair'] ?? null, after?.['seq'] ?? null],
-        o,
+        { ...o, place: quarantinePlace },
       );
       if (rows.length > 0) yield rows.map(toQuarantined);
       if (rows.length < atOnce) return;

@@ -1,6 +1,10 @@
 import type { Claim, RecordRequests } from '../../model/record-requests.ts';
+import type { Lock } from '../stored-values.ts';
 import type { Database } from './database.ts';
 import { plainText } from './values.ts';
+
+/** What an answer is encrypted for. */
+const placeOf = (actor: string, key: string): string => `request ${JSON.stringify([actor, key])}`;
 
 export const recordRequestsOf = (database: Database): RecordRequests => ({
   claim: async ({ actor, key, hash, record }, o): Promise<Claim> => {
@@ -18,7 +22,7 @@ export const recordRequestsOf = (database: Database): RecordRequests => ({
       `select hash, record, answer, extract(epoch from clock_timestamp() - begun) * 1000 as ago
        from lockstep_control.record_request where actor = $1 and key = $2`,
       [plainText(actor), plainText(key)],
-      o,
+      { ...o, place: () => placeOf(actor, key) },
     );
     // it had no effect and was forgotten, just now
     if (!found) return { state: 'begun', agoMs: 0, record: null };
@@ -40,7 +44,7 @@ export const recordRequestsOf = (database: Database): RecordRequests => ({
   settle: async ({ actor, key, hash }, answer, o) => {
     await database.query(
       `update lockstep_control.record_request set answer = $4 where actor = $1 and key = $2 and hash = $3`,
-      [plainText(actor), plainText(key), hash, answer],
+      [plainText(actor), plainText(key), hash, (lock: Lock) => lock.text(answer, placeOf(actor, key))],
       { ...o, name: 'settle_record_request' },
     );
   },

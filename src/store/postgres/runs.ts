@@ -1,6 +1,7 @@
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { EndpointFacts, Json, Phase, Run, RunError, RunKind, RunState, Runs } from '../../model/store.ts';
+import type { Kept } from '../stored-values.ts';
 import { type Attempts, fromAsked, takenOver } from './claims.ts';
 import type { Connection, Database, Rows } from './database.ts';
 import { addEvents } from './events.ts';
@@ -13,6 +14,12 @@ import { fromJson, fromTime, plainOrNull, plainText, toJson, toTime } from './va
 const columns = `r.id, r.kind, r.state, r.sync, r.source, r.target, r.plan, r.parent, r.correlation, r.actor, r.started, r.finished,
   r.exit, r.phases, r.report, r.checkpoint, r.error, r.requested, r.trigger, r.asked_at, r.lane, r.attempt, r.deaths, r.worker, r.cancelled_by, r.traceparent,
   r.state = 'running' and exists (${lockHolders('r.id')}) as alive`;
+
+const kept =
+  (id: string, column: string, value: unknown): Kept =>
+  (lock) =>
+    lock.text(toJson(value), `run ${id} ${column}`);
+const runPlace = (row: Rows[number], column: string): string => `run ${row['id']} ${column}`;
 
 const toRun = (row: Rows[number]): Run => {
   const asked = fromAsked(row);
@@ -54,14 +61,14 @@ export const runsOf = (database: Database, attempts: Attempts = new Map()): Runs
     const rows = await database.query(
       `select ${columns} from lockstep_control.run r where r.id = $1 or starts_with(r.id, $1) order by r.id = $1 desc limit 2`,
       [plainText(id)],
-      o,
+      { ...o, place: runPlace },
     );
     return rows.length === 1 || rows[0]?.['id'] === id ? toRun(rows[0]!) : undefined;
   };
   /** Changes one run, and gives its report; NOT_FOUND when it is not there. */
   const change = async (
     id: string,
-    facts: Readonly<Record<string, Json | undefined>>,
+    facts: Readonly<Record<string, Json | Kept | undefined>>,
     o: Cancel,
     on: Pick<Connection, 'query'> = database,
   ): Promise<Json> => {
@@ -152,19 +159,19 @@ export const runsOf = (database: Database, attempts: Attempts = new Map()): Runs
           target: facts.target && toJson(facts.target),
           plan: facts.plan,
           phases: facts.phases && toJson(facts.phases),
-          report: facts.report === undefined ? undefined : toJson(facts.report),
-          checkpoint: facts.checkpoint === undefined ? undefined : toJson(facts.checkpoint),
+          report: facts.report === undefined ? undefined : kept(id, 'report', facts.report),
+          checkpoint: facts.checkpoint === undefined ? undefined : kept(id, 'checkpoint', facts.checkpoint),
         },
         o,
       );
     },
     finish: async (id, end, o) => {
-      const report = end.report === undefined ? undefined : toJson(end.report);
+      const report = end.report === undefined ? undefined : kept(id, 'report', end.report);
       const facts = {
         state: end.state,
         exit: end.exit,
         finished: toTime(end.finished),
-        error: toJson(end.error),
+        error: kept(id, 'error', end.error),
         report,
       };
       // Where the store fails, the run stays this process's: it may try again.
@@ -214,7 +221,7 @@ export const runsOf = (database: Database, attempts: Attempts = new Map()): Runs
           toTime(filter.from),
           toTime(filter.until),
         ],
-        o,
+        { ...o, place: runPlace },
       );
       return rows.map(toRun);
     },

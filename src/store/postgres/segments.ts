@@ -2,6 +2,7 @@ import type { Cancel, KeyRange } from '../../model/endpoint.ts';
 import type { Segments, SegmentWriter, TakenSegment } from '../../model/segments.ts';
 import { ChunkBuilder, pack, unpack } from '../chunk.ts';
 import { differenceLine, parseDifference } from '../lines.ts';
+import type { Lock } from '../stored-values.ts';
 import { type Attempts, takenOver } from './claims.ts';
 import type { Database } from './database.ts';
 import { lockHolders } from './run-lock.ts';
@@ -29,15 +30,21 @@ const isIdle = (silentMs: string): string => `(g.worker is null or g.seen_at < n
 /** Workers that the segment `g`, when nobody is at work on it, has cost: one that gave it back is none of them. */
 const cost = 'g.deaths + (g.worker is not null)::integer';
 
+/** What differences of a segment are encrypted for. */
+const chunkPlace = (set: string, row: Readonly<Record<string, unknown>>): string =>
+  `segment ${set} ${row['n']} ${row['part']}`;
+
 const writerOf = (database: Database, { set, n, attempt }: TakenSegment): SegmentWriter => {
   const builder = new ChunkBuilder();
   let part = 0;
   const cut = async (o: Cancel): Promise<void> => {
     const { count, plain } = builder.cut();
     if (count === 0) return;
+    const body = await pack(plain);
+    const place = chunkPlace(set, { n, part });
     await database.query(
       'insert into lockstep_control.segment_chunk (segment_set, n, attempt, part, body) values ($1, $2, $3, $4, $5)',
-      [set, n, attempt, part++, await pack(plain)],
+      [set, n, attempt, part++, (lock: Lock) => lock.bytes(body, place)],
       o,
     );
   };
@@ -53,7 +60,7 @@ const writerOf = (database: Database, { set, n, attempt }: TakenSegment): Segmen
       const rows = await database.query(
         `update lockstep_control.segment set result = $4, worker = null
          where segment_set = $1 and n = $2 and attempt = $3 and result is null returning n`,
-        [set, n, attempt, JSON.stringify(result)],
+        [set, n, attempt, (lock: Lock) => lock.text(JSON.stringify(result), `segment ${set} ${n}`)],
         o,
       );
       if (rows.length === 0) return false;
@@ -205,7 +212,7 @@ export const segmentsOf = (database: Database, attempts: Attempts): Segments => 
          join lockstep_control.segment_chunk c using (segment_set, n, attempt)
          where segment_set = $1 and g.result is not null and (c.n, c.part) > ($2, $3) order by c.n, c.part limit 4`,
         [id, n, part],
-        o,
+        { ...o, place: (row) => chunkPlace(id, row) },
       );
       for (const row of rows) {
         yield (await unpack(row['body'] as Buffer)).map(parseDifference);

@@ -4,6 +4,7 @@ import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { ServiceStore } from '../../model/service-store.ts';
 import type { AuditKeys } from '../audit-chain.ts';
+import type { StoredKeys } from '../stored-values.ts';
 import { alertsOf } from './alerts.ts';
 import { approvalsOf, sharedSecret } from './approvals.ts';
 import { archivesOf } from './archives.ts';
@@ -33,9 +34,11 @@ import { schedulesOf } from './schedules.ts';
 import { segmentsOf } from './segments.ts';
 import { standingsOf } from './standings.ts';
 import { failuresOf, statementsOf, storeState } from './statements.ts';
+import { storedKeysOf } from './stored-keys.ts';
 import { tokensOf } from './tokens.ts';
 import { traceOf } from './trace.ts';
 import { twoWayRunsOf } from './two-way-runs.ts';
+import { vaultOf } from './vault.ts';
 import { waitsOf } from './waits.ts';
 
 const version = (): string =>
@@ -46,15 +49,19 @@ const noKey = (): never => {
   throw new LockstepError('INTERNAL', 'the control store was opened without a key for its audit log');
 };
 
+/** Nothing is encrypted. */
+const noStoredKeys = (): StoredKeys => ({ current: undefined, previous: [] });
+
 /** Requests to stop are found so often where they are not told. */
 const stopPollMs = 500;
 
-/** The control store behind `connector`, its schema brought to this version. `auditKeys` is asked when one is needed. */
+/** The control store behind `connector`, its schema brought to this version. `auditKeys` and `storedKeys` are asked when one is needed. */
 export const openPostgresStore = async (
   connector: Connector,
-  o: Cancel & { readonly clock?: Clock; readonly auditKeys?: () => AuditKeys },
+  o: Cancel & { readonly clock?: Clock; readonly auditKeys?: () => AuditKeys; readonly storedKeys?: () => StoredKeys },
 ): Promise<ServiceStore> => {
-  const database = openDatabase(connector);
+  const storedKeys = o.storedKeys ?? noStoredKeys;
+  const database = openDatabase(connector, undefined, vaultOf(connector, storedKeys));
   try {
     await migrate(database, { ...o, version: version() });
   } catch (error) {
@@ -86,6 +93,7 @@ export const openPostgresStore = async (
     waits: waitsOf(database),
     sharedSecret: (name, c) => sharedSecret(database, name, c),
     tokens: tokensOf(database),
+    storedKeys: storedKeysOf(database, storedKeys),
     audit: auditOf(database, o.auditKeys ?? noKey, o.clock ?? systemClock),
     events: eventsOf(database, listener),
     generations: generationsOf(database),

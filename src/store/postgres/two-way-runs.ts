@@ -1,10 +1,21 @@
 import { createHash } from 'node:crypto';
 import type { Key, Row } from '../../model/row.ts';
 import type { OpenTwoWayRun, SideWrite, TwoWayRuns, TwoWaySide, WrittenRow } from '../../model/two-way-runs.ts';
+import type { Lock } from '../stored-values.ts';
 import type { Database, Rows } from './database.ts';
 import { fromJson, plainText, toJson, toTime } from './values.ts';
 
 const hashOf = (key: Key): Buffer => createHash('sha256').update(JSON.stringify(key)).digest();
+
+const placed = (run: string, pair: string, key: Key): Rows[number] => ({
+  run,
+  pair: plainText(pair),
+  hash: hashOf(key),
+});
+
+/** What a column of a row is encrypted for. */
+const rowPlace = (row: Rows[number], column: string): string =>
+  `two-way ${row['run']} ${JSON.stringify(row['pair'])} ${(row['hash'] as Buffer).toString('hex')} ${column}`;
 
 /** Rows per statement. */
 const atOnce = 1000;
@@ -53,6 +64,8 @@ export const twoWayRunsOf = (database: Database): TwoWayRuns => ({
   },
   add: async (run, rows, o) => {
     for (const some of chunks(rows)) {
+      const kept = (column: string, of: (r: (typeof some)[number]) => unknown) => (lock: Lock) =>
+        some.map((r) => lock.text(toJson(of(r)), rowPlace(placed(run, r.pair, r.key), column)));
       await database.query(
         `insert into lockstep_control.two_way_rows
            (run, pair, hash, key, source, target, result, write_source, write_target, conflict, ruling)
@@ -63,13 +76,13 @@ export const twoWayRunsOf = (database: Database): TwoWayRuns => ({
           some.map((r) => plainText(r.pair)),
           some.map((r) => hashOf(r.key)),
           some.map((r) => JSON.stringify(r.key)),
-          some.map((r) => toJson(r.source)),
-          some.map((r) => toJson(r.target)),
-          some.map((r) => toJson(r.result)),
+          kept('source', (r) => r.source),
+          kept('target', (r) => r.target),
+          kept('result', (r) => r.result),
           some.map((r) => r.writes.source),
           some.map((r) => r.writes.target),
           some.map((r) => r.conflict ?? null),
-          some.map((r) => toJson(r.ruling)),
+          kept('ruling', (r) => r.ruling),
         ],
         o,
       );
@@ -104,11 +117,13 @@ export const twoWayRunsOf = (database: Database): TwoWayRuns => ({
     for (const some of chunks(rows)) {
       // Of one key in a batch the last write counts: it was written in that order.
       const last = [...new Map(some.map((r) => [JSON.stringify(r.key), r])).values()];
+      const stored = (lock: Lock) =>
+        last.map((r) => lock.text(toJson(r.row), rowPlace(placed(run, pair, r.key), `${side}_stored`)));
       await database.query(
         `update lockstep_control.two_way_rows as t set ${side}_state = 's', ${side}_stored = x.stored
          from unnest($3::bytea[], $4::text[]) as x (hash, stored)
          where t.run = $1 and t.pair = $2 and t.hash = x.hash and t.${side}_state <> 'm'`,
-        [run, plainText(pair), last.map((r) => hashOf(r.key)), last.map((r) => toJson(r.row))],
+        [run, plainText(pair), last.map((r) => hashOf(r.key)), stored],
         o,
       );
     }
@@ -129,7 +144,7 @@ export const twoWayRunsOf = (database: Database): TwoWayRuns => ({
       const rows = await database.query(
         `select * from lockstep_control.two_way_rows where run = $1 and pair = $2 and seq > $3 order by seq limit ${atOnce}`,
         [run, plainText(pair), String(after)],
-        o,
+        { ...o, place: rowPlace },
       );
       if (rows.length > 0) yield rows.map(toWritten);
       if (rows.length < atOnce) return;
@@ -142,7 +157,7 @@ export const twoWayRunsOf = (database: Database): TwoWayRuns => ({
       const rows = await database.query(
         'select * from lockstep_control.two_way_rows where run = $1 and pair = $2 and hash = any ($3::bytea[])',
         [run, plainText(pair), some.map(hashOf)],
-        o,
+        { ...o, place: rowPlace },
       );
       found.push(...rows.map(toWritten));
     }

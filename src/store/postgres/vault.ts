@@ -1,0 +1,162 @@
+import type { Cancel } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import {
+  type DataKey,
+  type Kept,
+  type Lock,
+  lockedOf,
+  lockOf,
+  newDataKey,
+  openLock,
+  type StoredKey,
+  type StoredKeys,
+  unwrapKey,
+  wrapKey,
+} from '../stored-values.ts';
+import type { Connector } from './connector.ts';
+
+type Row = Record<string, unknown>;
+type Query = (sql: string, values: readonly unknown[]) => Promise<readonly Row[]>;
+
+/** Columns that may hold locked values: no other is looked at. */
+const lockable = [
+  ...['body', 'images', 'cells', 'target_cells', 'base', 'source', 'target', 'result', 'ruling', 'source_stored'],
+  ...['target_stored', 'image', 'reasons', 'reason', 'resolution', 'report', 'checkpoint', 'error', 'answer'],
+  ...['before', 'after'],
+] as const;
+type Column = (typeof lockable)[number];
+
+/** Where a value of a row is: what it was locked with. Undefined: not checked. */
+export type PlaceOf = (row: Readonly<Row>, column: Column) => string | undefined;
+
+/** Locks values on their way into the control store, and unlocks them on their way out. */
+export interface Vault {
+  /** What is sent in place of `Kept` values. STORED_KEY where the store encrypts and no key is configured. */
+  lock(values: readonly unknown[], query: Query): Promise<readonly unknown[]>;
+  /** Unlocks, in the rows themselves. STORED_KEY, STORED_VALUE. */
+  unlock(rows: readonly Row[], place: PlaceOf | undefined): Promise<void>;
+}
+
+export const keyMissing = (wrappedBy: string): LockstepError =>
+  new LockstepError(
+    'STORED_KEY',
+    `values in the control store are encrypted with a key (${wrappedBy}) that is not configured here`,
+    {
+      hint: 'Set it: stored: { key: "${env:…}" } in the configuration or LOCKSTEP_STORED_KEY. After a change of keys the earlier one belongs in stored: { previous: […] } until `lockstep stored rekey` has run.',
+    },
+  );
+
+const noKey = (): LockstepError =>
+  new LockstepError('STORED_KEY', 'this control store encrypts what it keeps of rows, and no key is configured here', {
+    hint: 'Whoever shares a control store shares one key: set LOCKSTEP_STORED_KEY, or stored: { key: "${env:…}" } in the configuration.',
+  });
+
+const timeoutMs = 30_000;
+
+interface Ring {
+  readonly keys: ReadonlyMap<string, DataKey>;
+  /** Those that cannot be opened, by what wraps them. */
+  readonly closed: ReadonlyMap<string, string>;
+  readonly current: string | undefined;
+}
+
+export const ringOf = (rows: readonly Row[], { current, previous }: StoredKeys): Ring => {
+  const known = new Map([...previous, ...(current ? [current] : [])].map((key) => [key.id, key]));
+  const keys = new Map<string, DataKey>();
+  const closed = new Map<string, string>();
+  for (const row of rows) {
+    const id = row['id'] as string;
+    const by = known.get(row['wrapped_by'] as string);
+    if (by === undefined) closed.set(id, row['wrapped_by'] as string);
+    else keys.set(id, unwrapKey(by, id, row['wrapped'] as Buffer));
+  }
+  return { keys, closed, current: rows.find((row) => row['current'] === true)?.['id'] as string | undefined };
+};
+
+export const selectKeys =
+  'select id, made, wrapped_by, wrapped, current from lockstep_control.stored_key order by made, id';
+
+/** `keys` is asked when one is needed first. Keys are read on connections of their own: a rolled back one is no key. */
+export const vaultOf = (connector: Connector, keys: () => StoredKeys): Vault => {
+  let known: StoredKeys | undefined;
+  const keysNow = (): StoredKeys => (known ??= keys());
+  let ring: Ring | undefined;
+  let locking: Promise<Lock> | undefined;
+
+  const beside = async <T>(
+    o: Cancel & { readonly writable?: boolean },
+    use: (query: Query) => Promise<T>,
+  ): Promise<T> => {
+    const client = await connector.connect(o);
+    try {
+      return await use(async (sql, values) => (await client.query(sql, [...values])).rows as Row[]);
+    } finally {
+      await client.end().catch(() => {});
+    }
+  };
+  // not by a caller's signal: others wait for the same
+  const soon = (): Cancel => ({ signal: AbortSignal.timeout(timeoutMs) });
+  const load = async (): Promise<Ring> => {
+    ring = ringOf(await beside(soon(), (query) => query(selectKeys, [])), keysNow());
+    return ring;
+  };
+  const make = async (by: StoredKey): Promise<Ring> => {
+    const key = newDataKey();
+    await beside({ ...soon(), writable: true }, (query) =>
+      query(
+        `insert into lockstep_control.stored_key (id, wrapped_by, wrapped, current) values ($1, $2, $3, true)
+         on conflict (current) where current do nothing`,
+        [key.id, by.id, wrapKey(by, key)],
+      ),
+    );
+    return load();
+  };
+  const lockNow = async (query: Query): Promise<Lock> => {
+    const { current } = keysNow();
+    if (current === undefined) {
+      const [row] = await query('select exists (select from lockstep_control.stored_key) as there', []);
+      if (row?.['there'] === true) throw noKey();
+      return openLock;
+    }
+    let now = await load();
+    if (now.current === undefined) now = await make(current);
+    const key = now.keys.get(now.current!);
+    if (key === undefined) throw keyMissing(now.closed.get(now.current!)!);
+    return lockOf(key);
+  };
+  const theLock = async (query: Query): Promise<Lock> => {
+    locking ??= lockNow(query);
+    const mine = locking;
+    try {
+      return await mine;
+    } catch (error) {
+      // the next caller tries again
+      if (locking === mine) locking = undefined;
+      throw error;
+    }
+  };
+
+  return {
+    lock: async (values, query) => {
+      if (!values.some((value) => typeof value === 'function')) return values;
+      const lock = await theLock(query);
+      return values.map((value) => (typeof value === 'function' ? (value as Kept)(lock) : value));
+    },
+    unlock: async (rows, place) => {
+      let loaded = false;
+      for (const row of rows) {
+        for (const column of lockable) {
+          const locked = lockedOf(row[column]);
+          if (locked === undefined) continue;
+          if (!loaded && ring?.keys.has(locked.key) !== true) {
+            await load();
+            loaded = true;
+          }
+          const key = ring?.keys.get(locked.key);
+          if (key === undefined) throw keyMissing(ring?.closed.get(locked.key) ?? locked.key);
+          row[column] = locked.open(key, place?.(row, column));
+        }
+      }
+    },
+  };
+};
