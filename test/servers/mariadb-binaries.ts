@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { download, extract, librariesIn } from './debian.ts';
 
 /** Where a MariaDB server's files are. */
 export interface MariadbBinaries {
@@ -24,33 +25,7 @@ const inRoot = (root: string): MariadbBinaries | undefined => {
     .map((dir) => join(root === '' ? '/' : root, dir))
     .find((dir) => ['mysql', 'mariadb'].some((name) => existsSync(join(dir, `${name}_system_tables.sql`))));
   if (mariadbd === undefined || share === undefined) return undefined;
-  const libraries =
-    root === '' ? [] : [...globSync(`${root}/usr/lib/*-linux-gnu`), ...globSync(`${root}/lib/*-linux-gnu`)];
-  return { mariadbd, share, libraries };
-};
-
-/** `apt-get download` into a folder; without package lists they are fetched first, into folders of our own. */
-const download = async (packages: readonly string[], into: string): Promise<void> => {
-  const own = ['state/lists/partial', 'cache/archives/partial'].map((d) => join(into, 'apt', d));
-  const privately = [
-    ...['-o', `Dir::State=${into}/apt/state`, '-o', `Dir::Cache=${into}/apt/cache`],
-    ...['-o', 'Dir::State::status=/var/lib/dpkg/status', '-o', 'Debug::NoLocking=1', '-o', 'APT::Sandbox::User='],
-  ];
-  try {
-    await run('apt-get', ['-o', 'APT::Sandbox::User=', 'download', ...packages], { cwd: into });
-  } catch {
-    for (const dir of own) mkdirSync(dir, { recursive: true });
-    await run('apt-get', [...privately, 'update'], { cwd: into });
-    await run('apt-get', [...privately, 'download', ...packages], { cwd: into });
-  }
-};
-
-const extract = async (into: string, root: string): Promise<void> => {
-  for (const file of readdirSync(into)) {
-    if (!file.endsWith('.deb')) continue;
-    await run('dpkg-deb', ['-x', join(into, file), root]);
-    rmSync(join(into, file));
-  }
+  return { mariadbd, share, libraries: librariesIn(root) };
 };
 
 /** Names of libraries that the server would not find. */

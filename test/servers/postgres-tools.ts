@@ -8,7 +8,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -18,6 +17,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { serverUser } from '../../src/store/embedded/binaries.ts';
 import { freePort } from '../../src/store/embedded/cluster.ts';
+import { download, findsLibraries, fromDebian, librariesIn } from './debian.ts';
 
 const run = promisify(execFile);
 const cache = join(import.meta.dirname, '../../.cache/postgresql');
@@ -37,80 +37,29 @@ const inRoot = (root: string): Binaries | undefined => {
     programs.every((p) => existsSync(join(f, p))),
   );
   if (folder === undefined) return undefined;
-  const libraries =
-    root === '' ? [] : [...globSync(`${root}/usr/lib/*-linux-gnu`), ...globSync(`${root}/lib/*-linux-gnu`)];
-  return { folder, libraries };
+  return { folder, libraries: librariesIn(root) };
 };
 
-const privately = (into: string): readonly string[] => [
-  ...['-o', `Dir::State=${into}/apt/state`, '-o', `Dir::Cache=${into}/apt/cache`],
-  ...['-o', 'Dir::State::status=/var/lib/dpkg/status', '-o', 'Debug::NoLocking=1', '-o', 'APT::Sandbox::User='],
-];
-
-/** `apt-get download` into a folder; without package lists they are fetched first, into folders of our own. */
-const download = async (packages: readonly string[], into: string): Promise<void> => {
-  try {
-    await run('apt-get', ['-o', 'APT::Sandbox::User=', 'download', ...packages], { cwd: into });
-  } catch {
-    for (const dir of ['state/lists/partial', 'cache/archives/partial'])
-      mkdirSync(join(into, 'apt', dir), { recursive: true });
-    await run('apt-get', [...privately(into), 'update'], { cwd: into });
-    await run('apt-get', [...privately(into), 'download', ...packages], { cwd: into });
-  }
+/** `postgresql` holds nothing, and says which version this system has. */
+const packages = async (work: string): Promise<readonly string[]> => {
+  await download(['postgresql'], work);
+  const [meta] = readdirSync(work).filter((name) => name.endsWith('.deb'));
+  const { stdout } = await run('dpkg-deb', ['-f', join(work, meta!), 'Depends']);
+  const version = /postgresql-(\d+)/.exec(stdout)![1]!;
+  return [`postgresql-${version}`, `postgresql-client-${version}`];
 };
 
-/** Extracts what was downloaded; names of library packages that it needs. */
-const extract = async (into: string, root: string): Promise<readonly string[]> => {
-  const needed: string[] = [];
-  for (const file of readdirSync(into).filter((name) => name.endsWith('.deb'))) {
-    const { stdout } = await run('dpkg-deb', ['-f', join(into, file), 'Depends']);
-    needed.push(...[...stdout.matchAll(/(?:^|, )(lib[a-z0-9.+-]+)/g)].map((m) => m[1]!));
-    await run('dpkg-deb', ['-x', join(into, file), root]);
-    rmSync(join(into, file));
-  }
-  return [...new Set(needed)].filter((name) => !/^lib(c6|gcc|stdc|systemd|pam|llvm)/.test(name));
-};
-
-const complete = async (b: Binaries): Promise<boolean> => {
-  const env = { ...process.env, LD_LIBRARY_PATH: b.libraries.join(':') };
-  const said = await Promise.all(programs.map((p) => run('ldd', [join(b.folder, p)], { env })));
-  return said.every(({ stdout }) => !stdout.includes('not found'));
-};
-
-/** Downloads and extracts the Debian packages into the project's cache: nothing is installed, no root is needed. */
-const fromDebian = async (): Promise<Binaries> => {
-  mkdirSync(cache, { recursive: true });
-  const work = mkdtempSync(join(cache, 'making-'));
-  const root = join(work, 'root');
-  try {
-    // `postgresql` holds nothing, and says which version this system has.
-    await download(['postgresql'], work);
-    const [meta] = readdirSync(work).filter((name) => name.endsWith('.deb'));
-    const { stdout } = await run('dpkg-deb', ['-f', join(work, meta!), 'Depends']);
-    const version = /postgresql-(\d+)/.exec(stdout)![1]!;
-    await download([`postgresql-${version}`, `postgresql-client-${version}`], work);
-    const needed = await extract(work, root);
-    if (!(await complete(inRoot(root)!))) {
-      await download(needed, work);
-      await extract(work, root);
-      if (!(await complete(inRoot(root)!))) throw new Error('PostgreSQL lacks libraries');
-    }
-    try {
-      renameSync(root, join(cache, 'root'));
-    } catch {
-      // Another process was faster; its files are the same.
-    }
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-  return inRoot(join(cache, 'root'))!;
-};
+const complete = (b: Binaries): Promise<boolean> =>
+  findsLibraries(
+    programs.map((p) => join(b.folder, p)),
+    b.libraries,
+  );
 
 /** A server of the system's own version, which takes nothing but TLS; the folder with its programs. */
 export const startSystemPostgres = async (): Promise<
   AsyncDisposable & { readonly bin: string; readonly ca: string; url(database: string): string }
 > => {
-  const binaries = inRoot('') ?? inRoot(join(cache, 'root')) ?? (await fromDebian());
+  const binaries = inRoot('') ?? inRoot(join(cache, 'root')) ?? (await fromDebian(cache, packages, inRoot, complete));
   const as = serverUser();
   const home = mkdtempSync(join(tmpdir(), 'lockstep-pg-'));
   chmodSync(home, 0o755);
