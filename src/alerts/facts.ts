@@ -1,6 +1,7 @@
 import type { Slo } from '../config/alerts.ts';
 import type { Config, Sync } from '../config/config.ts';
 import type { PlanWait, Waits } from '../model/approval.ts';
+import type { Conflicts } from '../model/conflicts.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import type { EndpointSample, Monitoring, PairState, QueueState, RunFact } from '../model/monitoring.ts';
 import { type ServiceLevel, serviceLevels } from '../telemetry/service-level.ts';
@@ -26,6 +27,8 @@ export interface Facts {
   readonly levels: readonly ServiceLevel[];
   /** Plans that wait for people. */
   readonly waits: readonly PlanWait[];
+  /** Conflicts that wait for people, by sync; the oldest was found then. */
+  readonly conflicts: readonly { readonly sync: string; readonly pending: number; readonly oldest: number }[];
 }
 
 /** Runs of a sync and kind that are looked back on. */
@@ -41,7 +44,15 @@ const configured = (sync: Sync, pair: string): boolean =>
   );
 
 export const gatherFacts = async (
-  { monitoring, waits }: { readonly monitoring: Monitoring; readonly waits: Pick<Waits, 'waiting'> },
+  {
+    monitoring,
+    waits,
+    conflicts,
+  }: {
+    readonly monitoring: Monitoring;
+    readonly waits: Pick<Waits, 'waiting'>;
+    readonly conflicts: Pick<Conflicts, 'waitingBySync'>;
+  },
   config: Config,
   now: number,
   o: Cancel,
@@ -49,7 +60,7 @@ export const gatherFacts = async (
   const syncs = Object.values(config.syncs);
   const slos = new Map<string, Slo>(syncs.flatMap((s) => (s.slo === undefined ? [] : [[s.name, s.slo] as const])));
   const longest = Math.max(0, ...[...slos.values()].map((s) => s.windowMs));
-  const [pairs, runs, running, queue, endpoints, proofs, waiting] = await Promise.all([
+  const [pairs, runs, running, queue, endpoints, proofs, waiting, open] = await Promise.all([
     monitoring.pairs(o),
     monitoring.lastRuns(history, o),
     monitoring.running(o),
@@ -57,6 +68,7 @@ export const gatherFacts = async (
     monitoring.samples(now - silentMs, o),
     longest === 0 ? [] : monitoring.proofs(now - longest, o),
     waits.waiting(o),
+    conflicts.waitingBySync(o),
   ]);
   const known = (sync: string, pair: string): boolean =>
     Object.hasOwn(config.syncs, sync) && configured(config.syncs[sync]!, pair);
@@ -75,6 +87,7 @@ export const gatherFacts = async (
     queue,
     endpoints: endpoints.filter((e) => Object.hasOwn(config.endpoints, e.endpoint)),
     waits: waiting.filter((w) => Object.hasOwn(config.syncs, w.sync)),
+    conflicts: open.filter((c) => Object.hasOwn(config.syncs, c.sync)),
     levels: serviceLevels(
       proofs.filter((p) => known(p.sync, p.pair)),
       (sync) => slos.get(sync),

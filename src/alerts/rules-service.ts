@@ -62,6 +62,26 @@ export const approvalWaiting = ({ waits }: Facts): readonly Finding[] =>
     value: null,
   }));
 
+export const conflictsWaiting = (
+  { conflicts, now }: Facts,
+  rule: NonNullable<AlertRules['conflicts_waiting']>,
+): readonly Finding[] =>
+  conflicts.flatMap(({ sync, pending, oldest }): Finding[] => {
+    const waited = now - oldest;
+    if (waited < rule.olderMs && pending <= (rule.moreThan ?? Number.POSITIVE_INFINITY)) return [];
+    return [
+      {
+        subject: `syncs/${sync}`,
+        sync,
+        since: oldest,
+        summary: `${sync}: ${pending === 1 ? '1 conflict waits' : `${pending} conflicts wait`} for a person, the oldest for ${durationText(waited)}.`,
+        detail: `It was found at ${timeText(oldest)}. Both sides keep what they show until it is decided; everything else goes on.`,
+        command: `lockstep conflicts list ${sync}`,
+        value: pending,
+      },
+    ];
+  });
+
 export const breakerOpen = (facts: Facts): readonly Finding[] => {
   const names = new Set(facts.endpoints.filter((e) => e.breaker !== 'closed').map((e) => e.endpoint));
   return [...names].map((endpoint): Finding => {

@@ -4,7 +4,7 @@ import type { Facts } from './facts.ts';
 import type { Finding } from './finding.ts';
 import { drift, errorBudget, unverified } from './rules-agreement.ts';
 import { backupFailed, backupStale, conflictSpike, slowRun, syncFailed } from './rules-runs.ts';
-import { approvalWaiting, breakerOpen, endpointLatency, queueBacklog } from './rules-service.ts';
+import { approvalWaiting, breakerOpen, conflictsWaiting, endpointLatency, queueBacklog } from './rules-service.ts';
 
 type Rule<N extends keyof AlertRules> = (facts: Facts, settings: NonNullable<AlertRules[N]>) => readonly Finding[];
 
@@ -17,6 +17,7 @@ const all: { readonly [N in keyof Required<AlertRules>]: Rule<N> } = {
   error_budget: errorBudget,
   queue_backlog: queueBacklog,
   conflict_spike: conflictSpike,
+  conflicts_waiting: conflictsWaiting,
   breaker_open: breakerOpen,
   approval_waiting: approvalWaiting,
   backup_failed: backupFailed,

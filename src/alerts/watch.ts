@@ -13,7 +13,7 @@ import { conditionsOf } from './rules.ts';
 import { NotSent, send } from './send.ts';
 
 export interface WatchOptions {
-  readonly store: Pick<Store, 'alerts' | 'monitoring' | 'waits'>;
+  readonly store: Pick<Store, 'alerts' | 'monitoring' | 'waits' | 'conflicts'>;
   config(): Config;
   readonly clock: Clock;
   readonly log: Log;

@@ -20,6 +20,7 @@ export interface AlertRules {
   readonly error_budget?: Common & { readonly left: number };
   readonly queue_backlog?: Common & { readonly waiting: number; readonly olderMs: number };
   readonly conflict_spike?: Common & { readonly above: number; readonly times: number };
+  readonly conflicts_waiting?: Common & { readonly olderMs: number; readonly moreThan: number | undefined };
   readonly breaker_open?: Common;
   readonly approval_waiting?: Common;
   readonly backup_failed?: Common;

@@ -148,6 +148,12 @@ const rules = z.strictObject({
     above: number('a number of conflicts, at least 0', 0).describe('Never for fewer. Default 10.').optional(),
     times: number('a number, at least 1', 1).describe('Times the median of the runs before. Default 3.').optional(),
   }).optional(),
+  conflicts_waiting: rule('Conflicts of a sync wait for a person.', {
+    older_than: duration.describe('The oldest waits so long. Default 24h.').optional(),
+    more_than: number('a number of conflicts, at least 0', 0)
+      .describe('Or more of them wait than that. Default: any number may.')
+      .optional(),
+  }).optional(),
   breaker_open: rule('An endpoint is not tried any more, for it failed too often.', {}).optional(),
   approval_waiting: rule('A plan waits for people to agree to it.', {}).optional(),
   backup_failed: rule('The last backup failed.', {}).optional(),

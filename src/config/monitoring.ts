@@ -212,6 +212,10 @@ export const alertsOf = (r: Reading, written: WrittenAlerts | undefined, known: 
         olderMs: ms('queue_backlog', 'older_than', w.older_than, 10 * minute),
       })),
       ...on('conflict_spike', 0, 'warning', (w) => ({ above: w.above ?? 10, times: w.times ?? 3 })),
+      ...on('conflicts_waiting', 0, 'warning', (w) => ({
+        olderMs: ms('conflicts_waiting', 'older_than', w.older_than, 24 * hour),
+        moreThan: w.more_than,
+      })),
       ...on('breaker_open', 0, 'critical'),
       ...on('approval_waiting', 0, 'info'),
       ...on('backup_failed', 0, 'critical'),

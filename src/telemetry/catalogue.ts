@@ -60,7 +60,12 @@ export const catalogue = {
     'Share of the pairs of which everything was compared the last time, 0 to 1.',
   ),
   lockstep_quarantined_rows: installation('gauge', ['sync', 'pair'], 'Source rows that break the rules of their pair.'),
-  lockstep_conflicts_open: installation('gauge', ['sync'], 'Conflicts that the last run that writes has left.'),
+  lockstep_conflicts_open: installation('gauge', ['sync'], 'Conflicts that wait for a person.'),
+  lockstep_conflicts_oldest_seconds: installation(
+    'gauge',
+    ['sync'],
+    'How long the oldest conflict has waited for a person; 0: none waits.',
+  ),
 
   lockstep_runs_total: installation(
     'counter',

@@ -1,4 +1,5 @@
 import type { Alerts } from '../model/alerts.ts';
+import type { Conflicts } from '../model/conflicts.ts';
 import type { Cancel } from '../model/endpoint.ts';
 import {
   durationBuckets,
@@ -113,8 +114,6 @@ const ofRuns = (runs: readonly RunFact[], since: number): readonly Sample[] => {
         gauge('lockstep_last_run_rows_per_second', of, r.rows / Math.max(seconds, 0.001)),
       );
     }
-    if ((r.kind === 'sync' || r.kind === 'apply') && r.state === 'done' && once('conflicts', r.sync))
-      samples.push(gauge('lockstep_conflicts_open', { sync: r.sync }, r.conflicts));
     if (r.finished >= since && r.state !== 'cancelled') {
       const n = recent.get(r.sync) ?? { done: 0, all: 0 };
       recent.set(r.sync, { done: n.done + Number(r.state === 'done'), all: n.all + 1 });
@@ -122,6 +121,23 @@ const ofRuns = (runs: readonly RunFact[], since: number): readonly Sample[] => {
   }
   for (const [sync, n] of recent) samples.push(gauge('lockstep_run_success_ratio', { sync }, n.done / n.all));
   return samples;
+};
+
+/** Of every sync that has written, and of those that have conflicts. */
+const ofConflicts = (
+  runs: readonly RunFact[],
+  waiting: readonly { readonly sync: string; readonly pending: number; readonly oldest: number }[],
+  now: number,
+): readonly Sample[] => {
+  const open = new Map(waiting.map((w) => [w.sync, w]));
+  const wrote = runs.flatMap((r) => (r.sync !== null && (r.kind === 'sync' || r.kind === 'apply') ? [r.sync] : []));
+  return [...new Set([...wrote, ...open.keys()])].flatMap((sync) => {
+    const { pending = 0, oldest = now } = open.get(sync) ?? {};
+    return [
+      gauge('lockstep_conflicts_open', { sync }, pending),
+      gauge('lockstep_conflicts_oldest_seconds', { sync }, Math.max(0, now - oldest) / 1000),
+    ];
+  });
 };
 
 const ofEndpoints = (all: readonly EndpointSample[]): readonly Sample[] => {
@@ -142,25 +158,32 @@ const runsEach = 200;
 
 /** What the control store knows, as samples: the same from every process. */
 export const installationSamples = async (
-  store: { readonly monitoring: Monitoring; readonly alerts: Alerts },
+  store: {
+    readonly monitoring: Monitoring;
+    readonly alerts: Alerts;
+    readonly conflicts: Pick<Conflicts, 'waitingBySync'>;
+  },
   slos: ReadonlyMap<string, ServicePromise>,
   now: number,
   o: Cancel,
 ): Promise<readonly Sample[]> => {
   const { monitoring, alerts } = store;
   const window = Math.max(0, ...[...slos.values()].map((s) => s.windowMs));
-  const [pairs, totals, runs, queue, quarantined, samples, sums, open, deliveries, proofs] = await Promise.all([
-    monitoring.pairs(o),
-    monitoring.totals(o),
-    monitoring.lastRuns(runsEach, o),
-    monitoring.queue(o),
-    monitoring.quarantined(o),
-    monitoring.samples(now - silentMs, o),
-    monitoring.measuredTotals(o),
-    alerts.list({ states: ['pending', 'firing'], limit: 10_000 }, o),
-    alerts.deliveries(o),
-    window === 0 ? [] : monitoring.proofs(now - window, o),
-  ]);
+  const [pairs, totals, runs, queue, quarantined, samples, sums, open, deliveries, proofs, waiting] = await Promise.all(
+    [
+      monitoring.pairs(o),
+      monitoring.totals(o),
+      monitoring.lastRuns(runsEach, o),
+      monitoring.queue(o),
+      monitoring.quarantined(o),
+      monitoring.samples(now - silentMs, o),
+      monitoring.measuredTotals(o),
+      alerts.list({ states: ['pending', 'firing'], limit: 10_000 }, o),
+      alerts.deliveries(o),
+      window === 0 ? [] : monitoring.proofs(now - window, o),
+      store.conflicts.waitingBySync(o),
+    ],
+  );
   const counted = new Map<string, number>();
   for (const a of open) {
     const key = JSON.stringify([a.rule, a.state]);
@@ -172,6 +195,7 @@ export const installationSamples = async (
     ...ofTotals(totals.filter((t) => !t.metric.startsWith('lockstep_run_duration_seconds'))),
     ...durations(totals),
     ...ofRuns(runs, now - day),
+    ...ofConflicts(runs, waiting, now),
     gauge('lockstep_queue_depth', { state: 'queued' }, queue.queued),
     gauge('lockstep_queue_depth', { state: 'running' }, queue.running),
     gauge('lockstep_queue_oldest_age_seconds', {}, queue.oldest === null ? 0 : Math.max(0, now - queue.oldest) / 1000),

@@ -9,6 +9,8 @@ import type { Column } from '../model/schema.ts';
 import { pairSelection } from '../model/selection.ts';
 import type { Store, Trace } from '../model/store.ts';
 import { rejectionOf, sourceOf } from '../model/transform.ts';
+import type { TwoWayRules } from './two-way/context.ts';
+import { type ExplainedTwoWay, explainTwoWay } from './two-way/explain.ts';
 
 /** The whole story of one row: what both sides show now, and everything recorded of it. */
 export interface Explained {
@@ -27,6 +29,8 @@ export interface Explained {
   /** What the quarantine has of it. */
   readonly kept?: QuarantinedRow;
   readonly trace: Trace;
+  /** Of a sync that keeps an archive. */
+  readonly twoWay?: ExplainedTwoWay;
 }
 
 /** A key as a person types it: one text per key column. */
@@ -98,7 +102,9 @@ export const explain = async (
     readonly target: Endpoint;
     /** The configured sync, whose quarantine is asked. */
     readonly sync?: string;
-    readonly store?: Pick<Store, 'trace' | 'quarantine'>;
+    readonly store?: Pick<Store, 'trace' | 'quarantine' | 'archives' | 'conflicts' | 'sharedSecret'>;
+    /** How the sync settles conflicts, where it keeps an archive. */
+    readonly rules?: TwoWayRules | undefined;
   },
 ): Promise<Explained> => {
   const { pair } = o;
@@ -109,6 +115,14 @@ export const explain = async (
   const stored = await storedRow(o.source, pair, key, o);
   const kept = await keptRow(o, pair, key);
   const target = await rowOf(o.target, pair, 'target', key, o);
+  const { store, sync, rules } = o;
+  const twoWay =
+    store === undefined || sync === undefined || rules === undefined
+      ? undefined
+      : await explainTwoWay({
+          ...{ store, sync, rules, pair, key, source, target, signal: o.signal },
+          endpoints: { source: o.source, target: o.target },
+        });
   const judged =
     source !== null && target !== null ? judge(pair.columns, source, target) : { columns: [], tolerated: [] };
   const name = (i: number): string => pair.columns[i]!.source.name;
@@ -122,6 +136,7 @@ export const explain = async (
     ...(stored ? { stored } : {}),
     ...(rejection ? { quarantined: rejection.reasons } : {}),
     ...(kept ? { kept } : {}),
+    ...(twoWay ? { twoWay } : {}),
     trace: (await o.store?.trace(pair.name, key, o)) ?? { differences: [], planned: [], written: [] },
   };
 };

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { evaluate } from '../../src/alerts/watch.ts';
 import { redactor } from '../../src/lib/redact.ts';
+import type { NewConflict } from '../../src/model/conflicts.ts';
+import type { Key } from '../../src/model/row.ts';
 import { freshStore } from '../store/fresh-store.ts';
 import { newRun, o } from '../store/plain.ts';
 import { configOf, ended, heldClock, hour, minute, pairs, quietLog, start } from './world.ts';
@@ -23,6 +25,7 @@ const only = (rule: string, settings = '{}'): string =>
     'error_budget',
     'queue_backlog',
     'conflict_spike',
+    'conflicts_waiting',
     'breaker_open',
     'approval_waiting',
     'backup_failed',
@@ -233,6 +236,36 @@ test('a backlog fires when it has lasted, by its length or by its age', async ()
   await look(rule);
   assert.deepEqual(await store.alerts.list({ rule: 'queue_backlog', states: ['pending', 'firing'] }, o), []);
   assert.equal((await store.alerts.list({ rule: 'queue_backlog' }, o)).length, 1, 'what never fired leaves nothing');
+});
+
+test('conflicts that nobody decides fire, by their age or number, and resolve when they are decided', async () => {
+  const met = (id: string): NewConflict => ({
+    ...{ sync: 'licences', pair: 'public.licences', run: 'r_1', key: [id] as unknown as Key, type: 'update_update' },
+    ...{ columns: [], keyWidth: 0, base: null, source: [], target: [], state: 'pending', reason: 'both' },
+  });
+  const kept = await store.conflicts.record([met('1'), met('2')], clock.at, o);
+  const rule = only('conflicts_waiting', '{ older_than: 2h, more_than: 2 }');
+  await look(rule);
+  assert.deepEqual(await standing('conflicts_waiting'), []);
+  pass(2 * hour);
+  await look(rule);
+  assert.deepEqual(await standing('conflicts_waiting'), [['syncs/licences', 'firing']]);
+  assert.match((await lastOf('conflicts_waiting')).summary, /2 conflicts wait for a person, the oldest for 2 h/);
+  for (const { id } of kept) {
+    await store.conflicts.decide(id, { take: 'source', by: 'me', at: clock.at, why: null }, o);
+  }
+  await look(rule);
+  assert.deepEqual(await standing('conflicts_waiting'), []);
+  const more = await store.conflicts.record([met('3'), met('4'), met('5')], clock.at, o);
+  await look(rule);
+  assert.deepEqual(await standing('conflicts_waiting'), [['syncs/licences', 'firing']], 'more than two');
+  await store.conflicts.close(
+    more.map((c) => c.id),
+    { state: 'gone', run: 'r_2', at: clock.at },
+    o,
+  );
+  await look(rule);
+  assert.deepEqual(await standing('conflicts_waiting'), []);
 });
 
 test('many more conflicts than usual fire', async () => {

@@ -60,7 +60,7 @@ test('conflicts are listed by filter, and one is read with all that its sides sh
 
 test('who may not see values sees which columns, and who is bound to other syncs sees nothing', async () => {
   const viewer = await token('viewer', { role: 'viewer' });
-  const [{ id }] = (await waiting()) as [{ id: string }];
+  const { id } = (await waiting())[0]!;
   const masked = (await ask('GET', `/api/v1/conflicts/${id}`, { token: viewer })).body;
   assert.equal(masked.reason, '');
   assert.ok(masked.cells.every((c: object) => !('source' in c || 'target' in c || 'base' in c)));

@@ -44,10 +44,12 @@ export const explain: Command = async (context, [what, ...key], flags) => {
     target: sides.target,
     store,
     sync,
+    rules: job.twoWay,
     signal,
   });
   const { differences, planned, written } = explained.trace;
-  const recorded = differences.length + planned.length + written.length;
+  const { conflicts = [] } = explained.twoWay ?? {};
+  const recorded = differences.length + planned.length + written.length + conflicts.length;
   const { source, target, quarantined } = explained;
   if (source === null && target === null && quarantined === undefined && recorded === 0) {
     const { columns, keyWidth, name } = explained.pair;

@@ -13,6 +13,7 @@ import { sharesLimit } from '../output/diff-output.ts';
 import { jsonText } from '../output/json-text.ts';
 import { openDiffOutput } from '../output/open.ts';
 import { firstItems, writePlan } from '../output/plan-view.ts';
+import { runSides } from '../output/run-sides.ts';
 import { runHead, runJson } from '../output/run-view.ts';
 import { fairShares } from '../output/shares.ts';
 import { formatFlag, formatOf, limitFlag } from '../read-flags.ts';
@@ -143,6 +144,7 @@ const shownJson = (context: Context, shown: ShownRun): Promise<void> =>
 const shownTable = async (context: Context, shown: ShownRun): Promise<void> => {
   const { out } = context;
   await runHead(out, shown.run);
+  await runSides(out, shown.run);
   const tally = Object.entries(shown.tally).map(([what, n]) => `${what} ${n}`);
   if (tally.length) await out.write(`  counts   ${tally.join(' · ')}\n`);
   if (shown.open > 0)

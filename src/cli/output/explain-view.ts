@@ -1,12 +1,13 @@
 import { shownCell, visibleCell, visiblePair, visibleText } from '../../model/canon/show.ts';
 import type { Row } from '../../model/row.ts';
-import type { Trace } from '../../model/store.ts';
+import type { Plan } from '../../model/store.ts';
 import type { Explained } from '../../work/explain.ts';
 import { shownChange } from '../../work/shown-change.ts';
 import { shownDifference } from '../../work/shown-difference.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
+import { explainedBothJson, explainedBothTable } from './explain-two-way.ts';
 import { jsonText } from './json-text.ts';
 import { columnsOf, cut, cutPair, padEnd } from './text.ts';
 
@@ -38,7 +39,9 @@ const cellsOf = (
     })
     .join(' · ');
 
-const events = (trace: Trace): readonly Event[] => {
+const events = ({ trace, twoWay }: Explained): readonly Event[] => {
+  // Of a sync that writes to both sides it is not plain which one was written.
+  const where = ({ header }: Plan): string => (twoWay === undefined ? '' : ` in ${visibleText(header.target.name)}`);
   const seen = trace.differences.map(({ run, stored, pair }): Event => {
     const shown = shownDifference({ ...pair, targetTable: { name: pair.target } }, stored.difference);
     const cells = shown.kind === 'different' ? shown.cells : [];
@@ -56,7 +59,7 @@ const events = (trace: Trace): readonly Event[] => {
     ({ plan, item }): Event => ({
       at: plan.header.created,
       run: plan.header.id,
-      what: `planned: ${item.change.op}`,
+      what: `planned: ${item.change.op}${where(plan)}`,
       cells: cellsOf(shownChange(plan.header, item).cells),
     }),
   );
@@ -65,7 +68,7 @@ const events = (trace: Trace): readonly Event[] => {
       // A sync makes its plan after it has begun.
       at: Math.max(run.started, plan.header.created),
       run: run.id,
-      what: `${run.kind}: ${item.change.op} ${outcome === undefined ? 'begun, not settled' : outcome.status}${outcome?.reason === undefined ? '' : ` (${inert(outcome.reason)})`}`,
+      what: `${run.kind}: ${item.change.op}${where(plan)} ${outcome === undefined ? 'begun, not settled' : outcome.status}${outcome?.reason === undefined ? '' : ` (${inert(outcome.reason)})`}`,
       cells: cellsOf(shownChange(plan.header, item).cells),
     }),
   );
@@ -110,7 +113,8 @@ export const explainedJson = (out: Out, e: Explained, names: Names): Promise<voi
         : {}),
       different: e.columns,
       tolerated: e.tolerated,
-      history: events(e.trace).map((x) => ({ at: utc(x.at), run: x.run, what: x.what, cells: x.cells })),
+      ...explainedBothJson(e),
+      history: events(e).map((x) => ({ at: utc(x.at), run: x.run, what: x.what, cells: x.cells })),
     })}\n`,
   );
 };
@@ -159,7 +163,8 @@ export const explainedTable = async (out: Out, e: Explained, names: Names): Prom
     await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
   }
   await transformLines(out, e, names);
-  const history = events(e.trace);
+  await explainedBothTable(out, e, names, style);
+  const history = events(e);
   await out.write(`\n  ${style.bold('history')}${history.length === 0 ? '   nothing is recorded of this row' : ''}\n`);
   for (const x of history) {
     const line = `  ${utc(x.at)}  ${x.run}  ${padEnd(x.what, 24)}  ${x.cells}`;

@@ -91,3 +91,22 @@ export const openPairArchive = async (
   );
   return { archive, cells: baseCells(pair, o.kept, o.secret) };
 };
+
+/** The archive of a pair, where there is one under these settings; none is begun. */
+export const findPairArchive = async (
+  o: Cancel & {
+    readonly archives: Archives;
+    readonly sync: string;
+    readonly pair: Pair;
+    readonly endpoints: Sides<Endpoint>;
+  },
+): Promise<Archive | undefined> => {
+  const { pair, signal, sync } = o;
+  const settings = settingsOf(pair, o.endpoints);
+  const known = await o.archives.list({ sync, pair: pair.name }, { signal });
+  const facts = known.find((f) => f.settings === settings);
+  if (facts === undefined) return undefined;
+  const { integerKey, hash } = facts;
+  const key = { integerKey, keyTypes: keyTypes(pairSelection(pair, 'source')), form: hash.form };
+  return o.archives.open({ sync, pair: pair.name, settings, ...key }, { signal });
+};

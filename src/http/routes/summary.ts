@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseDuration } from '../../config/units.ts';
-import type { PairState, RunFact, RunSummary } from '../../model/monitoring.ts';
+import type { PairState, RunSummary } from '../../model/monitoring.ts';
 import { type ServiceLevel, serviceLevels } from '../../telemetry/service-level.ts';
 import type { Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';
@@ -29,8 +29,9 @@ const Quality = z.object({
   drift: share
     .nullable()
     .describe('Share of the records that differed when they were compared, before anything was written'),
-  conflicts_detected: count,
-  conflicts_resolved: count.describe('Of these, those that the last runs no longer have'),
+  conflicts_detected: count.describe('Found in the window'),
+  conflicts_resolved: count.describe('Of these, those that wait no more: a policy or a person chose, or they are gone'),
+  conflicts_waiting: count.describe('For a person, whenever they were found'),
   rejected_records: count.describe('Refused by the target'),
   quarantined_records: count,
   oldest_proof: Time.nullable().describe('The pair that was proved to agree longest ago; null: one never was'),
@@ -106,7 +107,7 @@ const healthOf = (all: readonly RunSummary[]): Of<typeof Health> => {
 const qualityOf = (
   pairs: readonly PairState[],
   all: readonly RunSummary[],
-  open: number,
+  conflicts: ConflictCounts,
   quarantined: number,
 ): Of<typeof Quality> => {
   const rows = (p: PairState): number => Math.max(p.rows.source, p.rows.target);
@@ -114,7 +115,6 @@ const qualityOf = (
   const left = add(pairs, (p) => p.left);
   const larger = add(pairs, rows);
   const found = add(pairs, (p) => p.found.different + p.found.only_in_source + p.found.only_in_target);
-  const conflicts = add(all, (s) => s.conflicts);
   const proved = pairs.map((p) => p.verifiedAt);
   const ratio = (n: number): number => Math.min(1, Math.max(0, n));
   return {
@@ -124,14 +124,21 @@ const qualityOf = (
     completeness: pairs.length === 0 ? null : larger === 0 ? 1 : ratio(1 - left / larger),
     coverage: pairs.length === 0 ? null : pairs.filter((p) => p.complete).length / pairs.length,
     drift: pairs.length === 0 ? null : larger === 0 ? Number(found > 0) : ratio(found / larger),
-    conflicts_detected: conflicts,
-    conflicts_resolved: Math.max(0, conflicts - open),
+    conflicts_detected: conflicts.found,
+    conflicts_resolved: conflicts.settled,
+    conflicts_waiting: conflicts.pending,
     rejected_records: add(all, (s) => s.rejected),
     quarantined_records: quarantined,
     oldest_proof:
       pairs.length === 0 || proved.includes(null) ? null : timeOrNull(Math.min(...(proved as readonly number[]))),
   };
 };
+
+interface ConflictCounts {
+  readonly found: number;
+  readonly settled: number;
+  readonly pending: number;
+}
 
 const performanceOf = (all: readonly RunSummary[]): Of<typeof Performance> => {
   const rows = add(all, (s) => s.rows);
@@ -149,10 +156,6 @@ const levelOf = (l: ServiceLevel): Of<typeof Level> => ({
   target: l.target,
   error_budget_left: l.budgetLeft,
 });
-
-/** Conflicts that the last run that writes has left. */
-const openConflicts = (runs: readonly RunFact[], sync: string): number =>
-  runs.find((r) => r.sync === sync && (r.kind === 'sync' || r.kind === 'apply') && r.state === 'done')?.conflicts ?? 0;
 
 const windowPattern = /^\d+(\.\d+)?(s|m|h|d)$/;
 const longestMs = 366 * 86_400_000;
@@ -182,7 +185,7 @@ export const summary: Routes = (app, api) => {
     },
     async (request, reply) => {
       const o = cancelOf(request, reply);
-      const { monitoring, alerts } = api.store;
+      const { monitoring, alerts, conflicts } = api.store;
       const now = api.clock.now();
       const since = now - parseDuration(request.query.window)!;
       const only = visibleSyncs(request);
@@ -194,10 +197,11 @@ export const summary: Routes = (app, api) => {
       const config = api.config();
       const slos = new Map(Object.values(config.syncs).map((s) => [s.name, s.slo]));
       const longest = Math.max(0, ...[...slos.values()].map((s) => s?.windowMs ?? 0));
-      const [pairs, summaries, runs, quarantined, queue, samples, sums, open, proofs] = await Promise.all([
+      const [pairs, summaries, tallies, waiting, quarantined, queue, samples, sums, open, proofs] = await Promise.all([
         monitoring.pairs(o),
         monitoring.summaries(since, o),
-        monitoring.lastRuns(1, o),
+        conflicts.tally(since, o),
+        conflicts.waitingBySync(o),
         monitoring.quarantined(o),
         monitoring.queue(o),
         monitoring.samples(now - 60_000, o),
@@ -212,6 +216,17 @@ export const summary: Routes = (app, api) => {
           quarantined.filter((q) => q.sync === sync),
           (q) => q.rows,
         );
+      const conflictsOf = (some: readonly string[]): ConflictCounts => {
+        const of = tallies.filter((t) => some.includes(t.sync));
+        return {
+          found: add(of, (t) => t.found),
+          settled: add(of, (t) => t.settled),
+          pending: add(
+            waiting.filter((w) => some.includes(w.sync)),
+            (w) => w.pending,
+          ),
+        };
+      };
       const mine = summaries.filter((s) => seen(s.sync));
       const told = open.filter((a) => (only === undefined && request.query.sync === undefined) || seen(a.sync));
       return {
@@ -222,7 +237,7 @@ export const summary: Routes = (app, api) => {
         data_quality: qualityOf(
           pairs.filter((p) => seen(p.sync)),
           mine,
-          add(syncs, (sync) => openConflicts(runs, sync)),
+          conflictsOf(syncs),
           add(syncs, invalid),
         ),
         performance: {
@@ -254,7 +269,7 @@ export const summary: Routes = (app, api) => {
             data_quality: qualityOf(
               pairs.filter((p) => p.sync === sync),
               own,
-              openConflicts(runs, sync),
+              conflictsOf([sync]),
               invalid(sync),
             ),
             performance: performanceOf(own),
