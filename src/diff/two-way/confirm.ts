@@ -2,7 +2,7 @@ import type { Reader, Segment } from '../../model/endpoint.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { type Candidate, Candidates, inSource, inTarget } from '../candidates.ts';
 import type { Side, Sides } from '../context.ts';
-import { keyBatches, valueKeys, wholeRange } from '../lists.ts';
+import { copyOf, keyBatches, valueKeys } from '../lists.ts';
 import { type Hit, seekAll } from '../reread.ts';
 import { type AnyKey, asKey, type Print, type Reading, type Run } from '../runs.ts';
 import { metRows, type Steady } from './met-rows.ts';
@@ -10,7 +10,7 @@ import type { TwoWayWork, Ways } from './options.ts';
 import { rowRuns } from './rows-and-hashes.ts';
 
 /** Memory for keys that wait to be read again; more are read before the scan goes on. */
-const memoryBytes = 32 * 1024 * 1024;
+const memoryBytes = 16 * 1024 * 1024;
 /** Times that a row is read again before it is called in flight. */
 const rounds = 3;
 /** Above one key in so many rows the whole range is read again instead of the keys. */
@@ -84,9 +84,7 @@ export const startConfirming = (
     dense: boolean,
     moved: Candidates,
   ): Promise<void> => {
-    const segments: Iterable<{ entries: Iterable<Candidate>; segment: Segment }> = dense
-      ? [{ entries: list.entries(), segment: wholeRange(list, width) }]
-      : keyBatches(list, valueKeys, width);
+    const segments = dense ? rangeOf(list, width) : keyBatches(list, valueKeys, width);
     for (const { entries, segment } of segments) {
       let steady: Steady[] = [];
       await seekAll(
@@ -169,5 +167,31 @@ export const startConfirming = (
   };
   return confirming;
 };
+
+/** The range from the first key of a list to its last, and the last one by itself. */
+function* rangeOf(
+  list: Candidates,
+  width: number,
+): Generator<{ readonly entries: Iterable<Candidate>; readonly segment: Segment }> {
+  let first: Candidate | undefined;
+  let last: Candidate | undefined;
+  for (const c of list.entries()) {
+    first ??= copyOf(c);
+    last = c;
+  }
+  if (first === undefined || last === undefined) return;
+  const end = copyOf(last);
+  const to = asKey(end.key, width);
+  yield { entries: firstOf(list, list.count - 1), segment: { kind: 'range', from: asKey(first.key, width), to } };
+  yield { entries: [end], segment: { kind: 'keys', keys: [to] } };
+}
+
+function* firstOf(list: Candidates, count: number): Generator<Candidate> {
+  let n = 0;
+  for (const c of list.entries()) {
+    if (n++ === count) return;
+    yield c;
+  }
+}
 
 const same = (a: Print, b: Print): boolean => a.hi === b.hi && a.lo === b.lo;
