@@ -49,6 +49,7 @@ export interface Flags {
   readonly where?: string;
   readonly whereSource?: string;
   readonly whereTarget?: string;
+  readonly sample?: string;
   readonly tolerance?: readonly string[];
   readonly type?: readonly string[];
   readonly mode?: string;

@@ -23,6 +23,10 @@ export const flagSpecs = {
   where: { syntax: '--where <condition>', about: 'only rows that meet this SQL condition, on both sides' },
   'where-source': { syntax: '--where-source <condition>', about: 'the condition in the SQL of the source' },
   'where-target': { syntax: '--where-target <condition>', about: 'the condition in the SQL of the target' },
+  sample: {
+    syntax: '--sample <5%>',
+    about: 'a pilot: only this share of the keys, the same ones each time; more of them keeps the first (default: all)',
+  },
   tolerance: {
     syntax: '--tolerance <column=0.01>',
     about: 'differences that do not count: a number, fraction:3, ignore_case, trim, null_equals_empty',
@@ -167,6 +171,7 @@ export const compareFlags: readonly FlagName[] = [
   'where',
   'where-source',
   'where-target',
+  'sample',
   'tolerance',
   'settle',
   'rows-per-second',

@@ -10,6 +10,7 @@ import {
   modeFlag,
   numberFlag,
   pairFlag,
+  sampleFlag,
   settleFlag,
   toleranceFlag,
   whereFlags,
@@ -25,6 +26,7 @@ const optionsOf = (flags: Flags): PairOptions => {
   const map = mapFlag(flags.map);
   const tolerances = toleranceFlag(flags.tolerance);
   const filter = whereFlags(flags);
+  const sample = sampleFlag(flags);
   if (key?.length === 0) throw new LockstepError('USAGE', '--key is empty', { hint: 'Name the columns: --key a,b.' });
   return {
     ...(key ? { key } : {}),
@@ -33,6 +35,7 @@ const optionsOf = (flags: Flags): PairOptions => {
     ...(map ? { map } : {}),
     ...(tolerances ? { tolerances } : {}),
     ...(filter ? { filter } : {}),
+    ...(sample === undefined ? {} : { sample }),
   };
 };
 

@@ -33,8 +33,6 @@ export const jobOf = async (context: Context, args: readonly string[], flags: Fl
   const isSide = (text: string): boolean => isAddress(text) || configured?.endpoints[text] !== undefined;
   const sync = configured?.syncs[first];
   if (sync && !urlLike.test(first)) {
-    const idle = configured!.withoutEffect.filter((w) => w.path.startsWith(`syncs.${sync.name}.`)).map((w) => w.path);
-    if (idle.length) await tell(context, `note: no effect in this version: ${idle.join(', ')}`);
     const only = [...(second === undefined ? [] : [second, ...tables]), ...(flags.table ?? [])];
     return jobOfSync(configured!, sync, overridesOf(flags, only), writes);
   }

@@ -1,5 +1,5 @@
 import { type Mode, modes } from '../config/modes.ts';
-import { durationFlag } from '../config/units.ts';
+import { durationFlag, parseShare } from '../config/units.ts';
 import { closest } from '../lib/suggest.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Tolerance } from '../model/pair.ts';
@@ -106,6 +106,14 @@ export const typesFlag = (values: readonly string[] | undefined): ReadonlyMap<st
 export const modeFlag = (text: string): Mode => {
   if (modes.includes(text as Mode)) return text as Mode;
   throw usage(`--mode ${text}: not a mode`, 'Modes: mirror, upsert, insert_only, update_only.');
+};
+
+/** A share of the keys, 0 < share <= 1. */
+export const sampleFlag = ({ sample }: Flags): number | undefined => {
+  if (sample === undefined) return undefined;
+  const share = parseShare(sample);
+  if (share !== undefined && share > 0) return share;
+  throw usage(`--sample ${sample}: not a percentage above 0% and up to 100%`, 'Write --sample 5%.');
 };
 
 export const settleFlag = (flags: Flags): number | undefined =>

@@ -24,7 +24,6 @@ test('nothing is kept unless it is said, and then as each entity says', async ()
   assert.deepEqual(await kept(records), [false, false, 5000]);
   assert.deepEqual(await kept(`${records}cache: {}\n`), [true, false, 5000]);
   const { config } = await load(`${records}cache: {}\n`);
-  assert.deepEqual(config.withoutEffect, []);
   assert.deepEqual(config.cache(), { ttlMs: 60_000, maxBytes: 64 * 1024 * 1024, redis: undefined });
   const { config: other } = await load('cache: { ttl: 300s, max_bytes: 2GiB }\nrecords: {}\n');
   assert.deepEqual([other.cache().ttlMs, other.cache().maxBytes], [300_000, 2 * 1024 ** 3]);

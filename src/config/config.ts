@@ -50,8 +50,6 @@ export interface Config {
   checkpointEveryMs(): number;
   /** URL of the control store; undefined: the embedded one. Resolves references when called. */
   control(): string | undefined;
-  /** Settings that are accepted and have no effect in this version, with their place. */
-  readonly withoutEffect: readonly { readonly path: string; readonly line: number | undefined }[];
   /** Passwords written into the file instead of a reference, with their place; never the value. */
   readonly inlineSecrets: readonly { readonly path: string; readonly line: number | undefined }[];
 }
@@ -123,6 +121,8 @@ export interface Sync {
   readonly apply: ApplySettings;
   /** Undefined: all tables of the default schemas. */
   readonly pairs: readonly PairEntry[] | undefined;
+  /** A pilot: only this share of the keys of each pair, 0 < share <= 1. Undefined: all. */
+  readonly sample?: number;
   readonly excludeTables: readonly string[];
   /** What a copy makes of columns, by `table.column` of the source. */
   readonly types: ReadonlyMap<string, ColumnType>;
@@ -142,6 +142,8 @@ export interface PairEntry {
   readonly exclude: readonly string[];
   readonly tolerances: Readonly<Record<string, Tolerance>>;
   readonly where?: { readonly source?: string; readonly target?: string };
+  /** Share of the keys, in place of the sync's; 0 < share <= 1. */
+  readonly sample?: number;
   /** What a copy makes of source columns. */
   readonly types?: Readonly<Record<string, ColumnType>>;
   /** What is done with source rows before they are compared. */

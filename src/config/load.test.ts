@@ -148,12 +148,21 @@ test('url and parts at once, and neither, are errors', async () => {
   assert.match((await failure('version: 1\nendpoints:\n  a: { host: h }\n')).message, /neither url nor engine/);
 });
 
-test('sections of later versions are accepted and listed', async () => {
-  const { withoutEffect, inlineSecrets } = await load(
+test('a sample is a share of the keys, of all pairs or of one, and secrets in the file are listed', async () => {
+  const { inlineSecrets, syncs } = await load(
     `${endpoints}  c: { url: "postgres://u:pw@h/d" }\nsyncs:\n  s: { source: a, target: b, sample: 5%, schedule: { every: 5s } }\n`,
   );
-  assert.deepEqual(withoutEffect.map((w) => w.path).sort(), ['syncs.s.sample']);
   assert.deepEqual(inlineSecrets, [{ path: 'endpoints.c.url', line: 5 }]);
+  assert.equal(syncs['s']!.sample, 0.05);
+  const sync = (text: string) => `${endpoints}syncs:\n  s: { source: a, target: b, ${text} }\n`;
+  const parts = await load(sync('sample: 0.2, pairs: [{ source: x, sample: 100% }, y]'));
+  assert.deepEqual(
+    parts.syncs['s']!.pairs!.map((p) => p.sample),
+    [1, undefined],
+  );
+  assert.match((await failure(sync('sample: 0%'))).message, /syncs\.s\.sample: expected a percentage above 0%/);
+  assert.match((await failure(sync('mode: migrate, sample: 5%'))).message, /copies whole tables/);
+  assert.match((await failure(sync('mode: migrate, pairs: [y, { source: x, sample: 5% }]'))).message, /copies whole/);
 });
 
 test('breaker, limits and replicas have their defaults, and secrets of replicas are looked up when used', async () => {

@@ -6,17 +6,6 @@ import type { ConfigFile } from './schema.ts';
 
 type Path = readonly PropertyKey[];
 
-const laterOfSync = ['sample'] as const;
-
-/** Paths of settings that this version accepts and does not use. */
-export const withoutEffect = (file: ConfigFile): readonly Path[] => {
-  const found: Path[] = [];
-  for (const [name, sync] of Object.entries(file.syncs ?? {})) {
-    for (const key of laterOfSync) if (sync[key] !== undefined) found.push(['syncs', name, key]);
-  }
-  return found;
-};
-
 /** In a URL a password stands before the host. */
 const withPassword = /^[a-z][a-z0-9+.-]*:\/\/[^/:@]*:(?!\$\{)[^@]+@/i;
 

@@ -27,9 +27,10 @@ import type { ConfigDocument } from './places.ts';
 import { readSection } from './read-section.ts';
 import { endpointsOf, recordsOf } from './records-of.ts';
 import { resolveReferences, type Surroundings } from './references.ts';
-import { inlineSecrets, withoutEffect } from './remarks.ts';
+import { inlineSecrets } from './remarks.ts';
 import { breakerOf } from './resilience.ts';
 import { retentionOf } from './retention.ts';
+import { checkWhole, sampleShare } from './sample.ts';
 import { scheduleOf } from './schedule.ts';
 import type { ConfigFile } from './schema.ts';
 import { auditKeysOf, checkpointEvery, serverOf } from './server.ts';
@@ -181,6 +182,7 @@ const pairOf = (r: Reading, pair: FilePair, path: Path, policy: ConflictPolicy |
     only?: string[];
     exclude?: string[];
     where?: string | { source?: string; target?: string };
+    sample?: string | number;
   };
   const columns = Object.entries(p.columns ?? {});
   const map = Object.fromEntries(columns.flatMap(([from, c]) => (c?.to === undefined ? [] : [[from, c.to]])));
@@ -207,6 +209,7 @@ const pairOf = (r: Reading, pair: FilePair, path: Path, policy: ConflictPolicy |
       ...keptApart(pair),
     },
     ...(where === undefined ? {} : { where }),
+    ...(p.sample === undefined ? {} : { sample: sampleShare(p.sample, r.document, [...path, 'sample']) }),
     ...(Object.keys(types).length === 0 ? {} : { types }),
     ...(transform === undefined ? {} : { transform }),
     ...conflict,
@@ -296,6 +299,7 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
       hint: 'Without pairs every table is meant. Name those to leave out: exclude_tables: [a, b].',
     });
   }
+  checkWhole(sync, r.document, path);
   const conflicts = conflictsOf(
     { document: r.document, duration: (value, at) => durationAt(r, value, at) },
     sync,
@@ -332,6 +336,9 @@ const syncOf = (r: Reading, name: string, sync: FileSync, endpoints: readonly st
         }),
     differences: differencesOf(sync.differences, (value) => durationAt(r, value, [...path, 'differences', 'history'])),
     ...(conflicts.sync === undefined ? {} : { conflicts: conflicts.sync }),
+    ...(sync.sample === undefined
+      ? {}
+      : { sample: sampleShare(sync.sample as string | number, r.document, [...path, 'sample']) }),
     pairs: sync.pairs?.map((p, i) => pairOf(r, p, [...path, 'pairs', i], conflicts.pairs[i])),
     excludeTables: sync.exclude_tables ?? [],
     types: typesOf(sync.types, r.document, [...path, 'types']),
@@ -382,7 +389,6 @@ export const resolveConfig = (
       file.control === undefined
         ? undefined
         : (resolveReferences(file.control, ['control'], document, around) as string),
-    withoutEffect: withoutEffect(file).map(spot),
     inlineSecrets: inlineSecrets(file).map(spot),
   };
 };

@@ -159,6 +159,7 @@ const pair = one(
     where: one('a condition in SQL, or { source: …, target: … }', text, perSide)
       .describe('A condition in SQL of its side, run read-only.')
       .optional(),
+    sample: share.describe('Share of this pair’s keys, in place of the sync’s; 100%: all of them.').optional(),
     validate: validation.optional(),
     conflict: conflictSchema.optional(),
     atomic: atomicSchema.optional(),
@@ -223,7 +224,11 @@ const sync = z
     archive: archiveSchema.optional(),
     flapping: flappingSchema.optional(),
     approvals: approvalsSchema.optional(),
-    sample: share.describe('No effect yet.').optional(),
+    sample: share
+      .describe(
+        'Pilot: only this share of the keys of each pair is compared, planned and written; the same keys on both sides and in every run, and a greater share keeps them. Default: all.',
+      )
+      .optional(),
   })
   .describe('Two endpoints and the tables that should agree.');
 

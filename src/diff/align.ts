@@ -18,6 +18,8 @@ export interface PairOptions {
   /** Source column -> target column, where the names differ. */
   readonly map?: Readonly<Record<string, string>>;
   readonly filter?: { readonly source?: string; readonly target?: string };
+  /** Only this share of the keys, 0 < share <= 1; see `model/sample.ts`. */
+  readonly sample?: number;
   readonly tolerances?: Readonly<Record<string, Tolerance>>;
   /** What a copy makes of source columns; nothing that is compared. */
   readonly types?: Readonly<Record<string, ColumnType>>;

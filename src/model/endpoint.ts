@@ -5,6 +5,7 @@ import type { Dumping } from './dump.ts';
 import type { HashSpec } from './hash/spec.ts';
 import type { Batch, Cell, Key, Row, Text } from './row.ts';
 import type { RowAccess } from './rows.ts';
+import type { Sample } from './sample.ts';
 import type { ColumnType, Schema, Table, TableName } from './schema.ts';
 
 export interface Cancel {
@@ -47,6 +48,8 @@ export interface Selection {
    * it. KEY_TYPES where the database has no order for the key (see `Reader.ranges`).
    */
   readonly range?: KeyRange;
+  /** Only rows whose keys are in this sample. Heeded by `diff/sampled.ts`, through which such a pair is read; engines do not know it. */
+  readonly sample?: Sample;
 }
 
 /** How a table is cut into parts that can be digested in one pass. The same parts on both sides. */

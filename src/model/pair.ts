@@ -1,4 +1,5 @@
 import type { Cell } from './row.ts';
+import type { Sample } from './sample.ts';
 import type { Column, ColumnType, Table } from './schema.ts';
 import type { PairTransform } from './transform.ts';
 
@@ -46,6 +47,8 @@ export interface Pair {
   readonly keyWidth: number;
   /** Conditions in SQL of each side. */
   readonly filter?: { readonly source?: string; readonly target?: string };
+  /** Only rows with these keys, on both sides: a pilot. */
+  readonly sample?: Sample;
   /** Columns (or the whole pair) left out, other than by the user's own `exclude`. */
   readonly notCompared: readonly NotCompared[];
   /** Source rows are transformed or validated before they are compared: `source` is the table as it is afterwards. */

@@ -22,6 +22,7 @@ export const pairSelection = (pair: Pair, side: 'source' | 'target'): Selection 
     }),
     keyWidth: pair.keyWidth,
     ...(filter === undefined ? {} : { filter }),
+    ...(pair.sample === undefined ? {} : { sample: pair.sample }),
   };
 };
 

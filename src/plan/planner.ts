@@ -6,6 +6,7 @@ import type { Schema } from '../model/schema.ts';
 import { tableLabel } from '../model/schema.ts';
 import { plainKey } from '../model/selection.ts';
 import type { Resolver } from '../resolve/decide.ts';
+import { absentParents } from './absent-parents.ts';
 import { orderTables, type PlanOrder } from './order.ts';
 import { openSpool, type Spool } from './spool.ts';
 import { buildChange, nativeKey, nativeRow, type TargetShape, targetShape } from './target-row.ts';
@@ -71,6 +72,7 @@ const deleteTouches = (
     const touches = `deleting it would ${effect} of ${child} (foreign key ${key.name})`;
     if (planned === undefined) return `${touches}, which is not part of this plan: add that table`;
     if (planned.filter !== undefined) return `${touches} that the filter of ${planned.name} hides`;
+    if (planned.sample !== undefined) return `${touches} outside the sample of ${planned.name}`;
     if (key.onDelete === 'cascade') {
       const further = deleteTouches(planned, pairs, schema, [...path, label]);
       if (further !== undefined) return `${touches}, and further: ${further}`;
@@ -114,6 +116,11 @@ export const openPlanner = (o: {
     }
     return found;
   };
+
+  const withoutParent = absentParents(
+    shapes,
+    async (parent, keys, c) => new Set((await fetch(parent, keys, c)).keys()),
+  );
 
   /** A reference that closes a cycle: null first, the value once its row is there; and the other way round for deletes. */
   const spread = async (pair: number, change: Change): Promise<void> => {
@@ -165,21 +172,33 @@ export const openPlanner = (o: {
       if (difference.target !== null && !shape.whole) keys.push(keyed.key);
     }
     const rows = await fetch(shape, keys, c);
+    const changes: { readonly change: Change; readonly difference: Difference }[] = [];
     for (const { difference, op, key } of wanted) {
       const read = difference.target !== null && shape.whole ? nativeRow(shape, difference.target) : rows.get(key);
       const built = buildChange(shape, difference, op, read);
       if (built.kind === 'unfit') refuse(pair, op, difference.key, built.reason);
       else if (built.kind === 'moved') tally.moved++;
-      else {
-        tally.planned[op]++;
-        if (built.change.op === 'update') {
-          for (const at of built.change.columns) {
-            const name = shape.columns[at]!.name;
-            tally.columns[name] = (tally.columns[name] ?? 0) + 1;
-          }
-        }
-        await spread(pair, built.change);
+      else changes.push({ change: built.change, difference });
+    }
+    const absent = await withoutParent(
+      pair,
+      changes.map((x) => x.change),
+      c,
+    );
+    for (const { change, difference } of changes) {
+      const reason = absent.get(change);
+      if (reason !== undefined) {
+        refuse(pair, change.op, difference.key, reason);
+        continue;
       }
+      tally.planned[change.op]++;
+      if (change.op === 'update') {
+        for (const at of change.columns) {
+          const name = shape.columns[at]!.name;
+          tally.columns[name] = (tally.columns[name] ?? 0) + 1;
+        }
+      }
+      await spread(pair, change);
     }
   };
 

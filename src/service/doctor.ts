@@ -59,14 +59,6 @@ export const examineConfig = (config: Config): readonly Diagnosis[] => {
         fix: 'Write "${env:NAME}" there and put the value into the environment or .env.',
       }),
     ),
-    ...config.withoutEffect.map(
-      (s): Diagnosis => ({
-        about: 'config',
-        level: 'advice',
-        code: 'no_effect_yet',
-        message: `${s.path} is accepted and has no effect yet (${at(s.line)})`,
-      }),
-    ),
     ...examineServer(config),
   ];
 };

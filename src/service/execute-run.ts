@@ -21,7 +21,7 @@ import { syncTwoWay } from '../work/two-way/sync.ts';
 import { approvalRuleOf } from './approvals.ts';
 import { madeReport, makeBackups } from './backups.ts';
 import { appliedBoth, twoWayInput } from './execute-two-way.ts';
-import { approvalsOfJob, type Job, jobOfSync, scopeOf, watermarkOf } from './job.ts';
+import { approvalsOfJob, type Job, jobOfSync, refuseSample, scopeOf, watermarkOf } from './job.ts';
 import { basics, measuresOf, missing, opened, type RunWork, type RunWorld, syncNamed } from './run-world.ts';
 import { type SpreadOptions, spreadOver } from './segments.ts';
 
@@ -209,6 +209,7 @@ export const copyScope = (config: Config, { kind, sync, tables }: Kind<'copy' | 
   }
   const only = tables === undefined ? {} : { only: tables.map((t) => [t, t] as const) };
   const job = jobOfSync(config, syncNamed(config, sync), only, kind === 'copy');
+  if (kind === 'copy') refuseSample(job);
   const { excludeTables, types, pairs, otherTables } = job;
   return { excludeTables, types, ...watermarkOf(job), ...(pairs === undefined ? {} : { pairs, otherTables }) };
 };

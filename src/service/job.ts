@@ -87,6 +87,15 @@ export const scopeOf = (job: Job): Pick<CompareOptions, 'pairs' | 'defaults' | '
   otherTables: job.otherTables,
 });
 
+/** A copy makes whole tables. Throws USAGE for a job that looks at a sample. */
+export const refuseSample = ({ defaults, pairs, sync }: Pick<Job, 'defaults' | 'pairs' | 'sync'>): void => {
+  if (![defaults, ...(pairs ?? [])].some(({ sample = 1 }) => sample < 1)) return;
+  throw usage(
+    `sync \`${sync}\` looks at a sample of its keys, and a copy makes whole tables`,
+    'Fill a pilot with `lockstep sync`, over tables that are there; or take `sample` out and copy everything.',
+  );
+};
+
 /** What plans of a job are made with besides. */
 export const approvalsOfJob = ({ approvals }: Job): Pick<PlanInput, 'approvals' | 'lifetimeMs'> =>
   approvals === undefined ? {} : { approvals: approvals.rule, lifetimeMs: approvals.expiresMs };
@@ -130,7 +139,8 @@ export const notWritable = (config: Config, target: EndpointEntry): LockstepErro
     },
   );
 
-const requestOf = (pair: PairEntry): PairRequest => ({
+const requestOf = (pair: PairEntry, sync: Sync): PairRequest => ({
+  ...sampleOf(pair.sample ?? sync.sample),
   source: pair.source,
   ...(pair.target === undefined ? {} : { target: pair.target }),
   ...(pair.key === undefined ? {} : { key: pair.key }),
@@ -142,6 +152,9 @@ const requestOf = (pair: PairEntry): PairRequest => ({
   ...(pair.types === undefined ? {} : { types: pair.types }),
   ...(pair.transform === undefined ? {} : { transform: pair.transform }),
 });
+
+/** All rows are no sample. */
+const sampleOf = (sample: number | undefined): Pick<PairOptions, 'sample'> => (sample === undefined ? {} : { sample });
 
 /** Options beside a configured pair: they add to lists and maps, and replace key, columns and conditions. */
 const combined = (pair: PairRequest, said: PairOptions): PairRequest => ({
@@ -186,7 +199,8 @@ export const jobOfSync = (config: Config, sync: Sync, o: Overrides, writes: bool
       'Set what it may write, for example `mode: mirror`, in the configuration, or give --mode.',
     );
   const options = o.options ?? {};
-  const all = sync.pairs?.map((p) => combined(requestOf(p), options));
+  const defaults = { ...sampleOf(sync.sample), ...options };
+  const all = sync.pairs?.map((p) => combined(requestOf(p, sync), options));
   const only = o.only ?? [];
   return {
     sync: sync.name,
@@ -202,8 +216,8 @@ export const jobOfSync = (config: Config, sync: Sync, o: Overrides, writes: bool
     apply: { ...sync.apply, ...o.apply },
     retry: target.retry,
     approvals: sync.approvals,
-    pairs: only.length ? chosenPairs(sync, all, only, options) : all,
-    defaults: options,
+    pairs: only.length ? chosenPairs(sync, all, only, defaults) : all,
+    defaults,
     excludeTables: [...sync.excludeTables, ...(o.excludeTables ?? [])],
     types: sync.types,
     // Of tables that were named, nothing else is meant.

@@ -65,10 +65,14 @@ export const whatIsCompared = ({ pair, endpoints, settleMs }: DiffOptions): stri
 
 /**
  * A pair can be compared by several at once when its rows are told by their keys alone: not with transformations, whose
- * look-ups and rejected rows belong to one reading, and not incrementally.
+ * look-ups and rejected rows belong to one reading, not a sample, which is small, and not incrementally.
  */
 const isSpreadable = ({ pair, range, incremental }: DiffOptions): boolean =>
-  range === undefined && incremental === undefined && pair.transform === undefined && pair.keyWidth > 0;
+  range === undefined &&
+  incremental === undefined &&
+  pair.transform === undefined &&
+  pair.sample === undefined &&
+  pair.keyWidth > 0;
 
 /**
  * Compares a pair in ranges of its key, with whoever helps (see `CompareOptions.spread`): writes the segments down, works

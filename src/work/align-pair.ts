@@ -2,7 +2,8 @@ import { align, type PairOptions } from '../diff/align.ts';
 import { findTable } from '../diff/find-table.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
-import type { Schema, Table } from '../model/schema.ts';
+import { sampled } from '../model/sample.ts';
+import { type Schema, type Table, tableLabel } from '../model/schema.ts';
 
 /** The key's columns whose names differ, as source column -> target column. */
 const keyMap = (key: PairOptions['key']): Record<string, string> =>
@@ -31,7 +32,8 @@ export const alignPair = async (
       key: (options.key ?? []).map((part) => (typeof part === 'string' ? part : part[0])),
       lookupTable: (side, name) => findTable(schemas[side], name, names[side]),
     });
-  const pair = align(made?.table ?? source, target, options, names);
+  const aligned = align(made?.table ?? source, target, options, names);
+  const pair = options.sample === undefined ? aligned : sampled(aligned, options.sample, tableLabel(target));
   if (made === undefined) return pair;
   if (pair.keyWidth === 0) {
     throw new LockstepError('KEY_MISSING', `${pair.name} is transformed or validated, and has no key on both sides`, {

@@ -4,6 +4,7 @@ import type { DifferenceSink, DiffOptions } from '../diff/context.ts';
 import { type Detected, detect } from '../diff/diff-table.ts';
 import { findTable, pairAllTables } from '../diff/find-table.ts';
 import type { IncrementalRequest } from '../diff/incremental/request.ts';
+import { readingSides } from '../diff/sampled.ts';
 import { verdictOf } from '../diff/verdict.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Endpoint } from '../model/endpoint.ts';
@@ -12,7 +13,6 @@ import type { Standing } from '../model/incremental.ts';
 import type { NotCompared, Pair } from '../model/pair.ts';
 import type { CompareReport, PairReport, Progress } from '../model/report.ts';
 import { type Schema, type Table, tableLabel } from '../model/schema.ts';
-import { sourceOf } from '../model/transform.ts';
 import { alignPair } from './align-pair.ts';
 import { excludedTables, otherTables, uncoveredHeirs, without } from './left-out.ts';
 
@@ -187,7 +187,7 @@ export const compare = async (o: CompareOptions): Promise<CompareReport> => {
       const incremental = await o.incremental?.request(pair);
       const options: DiffOptions = {
         pair,
-        endpoints: { source: sourceOf(pair, o.source, o.target), target: o.target },
+        endpoints: readingSides(pair, o.source, o.target),
         clock: o.clock,
         signal,
         settleMs: o.settleMs,

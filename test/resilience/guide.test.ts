@@ -22,7 +22,6 @@ test('the configuration of the page is one, and its control store has two hosts'
       cwd: dir,
       env: { CRM_REPLICA_URL: 'postgres://me@b/crm' },
     });
-    assert.deepEqual(config.withoutEffect, []);
     const crm = config.endpoints['crm']!;
     assert.deepEqual(crm.breaker, { failures: 5, resetAfterMs: 60_000 });
     assert.deepEqual(crm.replicas(), ['postgres://me@b/crm']);

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { randomSeed } from '../../lib/ids.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { connectBoth, describeSide } from '../../service/connect.ts';
+import { refuseSample } from '../../service/job.ts';
 import { copy as copyWork } from '../../work/copy.ts';
 import { factsOf } from '../../work/recorded.ts';
 import { confirm } from '../confirm.ts';
@@ -18,6 +19,7 @@ import { announceStop } from '../stopping.ts';
 export const copy: Command = async (context, args, flags) => {
   const format = formatOf(flags, ['table', 'json'] as const, 'copy');
   const job = await jobOf(context, args, flags, true);
+  refuseSample(job);
   const types = new Map([...job.types, ...typesFlag(flags.type)]);
   if (!flags.yes && !context.interactive)
     throw new LockstepError('USAGE', 'lockstep copy writes to the target, and nobody can be asked here', {

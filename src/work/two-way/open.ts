@@ -1,3 +1,4 @@
+import { readingSides } from '../../diff/sampled.ts';
 import { detectTwoWay } from '../../diff/two-way/detect.ts';
 import { keepAgreed } from '../../diff/two-way/keep.ts';
 import type { TwoWayFound } from '../../diff/two-way/options.ts';
@@ -71,7 +72,7 @@ const preferring = (policy: ConflictPolicy, side: TwoWaySide): ConflictPolicy =>
 export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
   const { store, signal, rules } = o;
   const { pairs, notCompared } = await alignAll(o);
-  const endpointsOf = (pair: Pair) => ({ source: sourceOf(pair, o.source, o.target), target: o.target });
+  const endpointsOf = (pair: Pair) => readingSides(pair, o.source, o.target);
   const secret = await store.sharedSecret('archive', o);
   const archives = new Map<Pair, PairArchive>();
   const detections: PairDetection[] = [];
@@ -84,7 +85,8 @@ export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
       archives: store.archives,
       sync: o.sync,
       pair,
-      endpoints,
+      // how rows are hashed is chosen once: for the whole table that a sample may grow to
+      endpoints: { source: sourceOf(pair, o.source, o.target), target: o.target },
       kept,
       secret,
       signal,

@@ -14,7 +14,7 @@ export interface Turned {
  * backwards where that can be done; the others are left out: they follow from what is stored.
  */
 export const turned = (pair: Pair): Turned => {
-  const { transform, filter } = pair;
+  const { transform, filter, sample } = pair;
   const raw = transform?.raw ?? pair.source;
   const made = new Set([
     ...(transform?.oneWay.map((c) => c.column) ?? []),
@@ -43,6 +43,7 @@ export const turned = (pair: Pair): Turned => {
               ...(filter.source === undefined ? {} : { target: filter.source }),
             },
           }),
+      ...(sample === undefined ? {} : { sample }),
       notCompared: pair.notCompared,
       ...(ways.size === 0 ? {} : { rewrites }),
       warnings: [],
