@@ -58,6 +58,23 @@ test('conflicts are listed by filter, and one is read with all that its sides sh
   assert.equal((await ask('GET', `/api/v1/conflicts/${one.id}`, { headers: { 'if-none-match': tag } })).status, 304);
 });
 
+test('a row is explained with what was agreed, what waits, and what the next run would do', async () => {
+  const path = '/api/v1/explain?sync=both&pair=people&key=2';
+  const { two_way } = (await ask('GET', path)).body;
+  assert.deepEqual(two_way.base.row, { id: '2', name: 'n2', born: '2000-01-01' });
+  assert.deepEqual(
+    two_way.conflicts.map((c: { state: string }) => c.state),
+    ['pending'],
+  );
+  assert.deepEqual([two_way.next.kind, two_way.next.type, two_way.next.row], ['waits', 'update_update', null]);
+  const quiet = (await ask('GET', '/api/v1/explain?sync=both&pair=people&key=9')).body.two_way;
+  assert.deepEqual([quiet.conflicts, quiet.next.kind], [[], 'agreed']);
+  const blind = await token('blind', { scopes: ['differences:read'] });
+  const masked = (await ask('GET', path, { token: blind })).body.two_way;
+  assert.deepEqual([masked.base.row, masked.conflicts, masked.next.reason], [null, [], null]);
+  assert.equal((await ask('GET', '/api/v1/explain?sync=items&pair=items&key=1')).body.two_way, null);
+});
+
 test('who may not see values sees which columns, and who is bound to other syncs sees nothing', async () => {
   const viewer = await token('viewer', { role: 'viewer' });
   const { id } = (await waiting())[0]!;

@@ -4,6 +4,7 @@ import { shownCell } from '../../model/canon/show.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import type { Key } from '../../model/row.ts';
 import type { Trace } from '../../model/store.ts';
+import { twoWayRulesOf } from '../../service/two-way.ts';
 import { explain } from '../../work/explain.ts';
 import { shownDifference } from '../../work/shown-difference.ts';
 import type { Api, Routes } from '../api.ts';
@@ -12,6 +13,7 @@ import { means, onePair, openSync } from '../open-sync.ts';
 import { differenceKinds } from '../shapes/difference.ts';
 import { changeOf, changeOps, outcomeStatuses } from '../shapes/plan.ts';
 import { Time, timeOf } from '../shapes/time.ts';
+import { BothWays, bothWaysOf } from '../shapes/two-way.ts';
 import { syncNamed } from '../sync-named.ts';
 import { typed } from '../typed.ts';
 import { Cell, seesValues, shownCells, Values, valuesOf } from '../values.ts';
@@ -140,6 +142,7 @@ const Explained = z
     quarantined: z
       .array(z.string())
       .describe('Rules that the source row breaks; they quote values, so only with differences:read_values'),
+    two_way: BothWays.nullable().describe('Of a sync that keeps what both sides agreed on'),
     history: z.array(Happened),
     values: Values,
   })
@@ -155,6 +158,7 @@ const Explained = z
         different: ['status'],
         tolerated: [],
         quarantined: [],
+        two_way: null,
         history: [],
         values: 'shown',
       },
@@ -213,6 +217,7 @@ export const history: Routes = (app, api) => {
         source,
         target,
         sync: sync.name,
+        rules: twoWayRulesOf(sync, sync.mode),
         store: api.store,
         ...o,
       });
@@ -241,6 +246,7 @@ export const history: Routes = (app, api) => {
         different: [...e.columns],
         tolerated: [...e.tolerated],
         quarantined: shown ? [...(e.quarantined ?? [])] : [],
+        two_way: bothWaysOf(request, e),
         history: [...eventsOf(request, sync.name, pair.name, e.trace)],
         values: valuesOf(request),
       };
