@@ -41,6 +41,7 @@ interface WrittenSync {
   readonly archive?: WrittenArchive | undefined;
   readonly flapping?: WrittenFlapping | undefined;
   readonly pairs?: readonly (string | WrittenPairConflicts)[] | undefined;
+  readonly approvals?: unknown;
 }
 
 /**
@@ -80,6 +81,14 @@ export const conflictsOf = (
       [...path, idle],
       'is for syncs that know conflicts',
       'Say how they are settled, for example conflict: manual, or leave it out.',
+    );
+  // such a run writes what its rules settle: nothing of it would wait for anybody
+  if (!none && written.approvals !== undefined && written.mode !== 'two_way')
+    throw wrong(
+      r,
+      [...path, 'approvals'],
+      'a sync that settles conflicts does not wait for approvals',
+      'Keep one of the two: approvals, or conflict, atomic and owners of columns.',
     );
   return { sync: none ? undefined : sync, pairs };
 };

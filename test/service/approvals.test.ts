@@ -210,5 +210,11 @@ test('the configuration of the guide means what the page says, and one that nobo
   await assert.rejects(wrong('{ above: {} }'), /says nothing/);
   await assert.rejects(wrong('{ required: 0 }'), /at least 1/);
   await assert.rejects(wrong('{}, mode: migrate'), /mode migrate does not wait/);
+  for (const settled of [
+    'conflict: manual',
+    'pairs: [{ source: t, columns: { a: { owner: source } } }]',
+    'pairs: [{ source: t, atomic: true }]',
+  ])
+    await assert.rejects(wrong(`{}, ${settled}`), /settles conflicts does not wait for approvals/, settled);
   assert.equal((await load('syncs: { s: { source: billing, target: crm } }\n')).syncs['s']!.approvals, undefined);
 });
