@@ -1,5 +1,5 @@
 import type { Run } from '../model/store.ts';
-import type { Timed } from '../telemetry/timings.ts';
+import { type Timed, withoutValues } from '../telemetry/timings.ts';
 import { parseTraceparent, traceparentOf } from '../telemetry/traceparent.ts';
 import type { Span, Tracer } from '../telemetry/traces.ts';
 
@@ -45,7 +45,11 @@ export const traceRun = (tracer: Tracer | undefined, run: Run): RunTrace => {
       if (what.kind === 'statement')
         tracer?.ended(`statement ${what.endpoint}`, ms, {
           ...below,
-          attributes: { 'db.query.text': what.sql, 'lockstep.endpoint': what.endpoint, 'lockstep.rows': what.rows },
+          attributes: {
+            'db.query.text': withoutValues(what.sql),
+            'lockstep.endpoint': what.endpoint,
+            'lockstep.rows': what.rows,
+          },
         });
       else if (what.kind === 'endpoint' && (what.call === batchCall || what.call === 'connect')) {
         const name = what.call === batchCall ? `batch ${++batches}` : `connect ${what.endpoint}`;
