@@ -199,6 +199,7 @@ export const migrate = async (o: MigrateInput): Promise<Migrated> => {
     const checkpoint =
       begun === undefined ? run.checkpoint : ({ ...begun.checkpoint, marks: begun.marks } as unknown as Json);
     const resume = begun === undefined ? {} : { resume: run.id };
+    if (begun !== undefined) await o.store.runs.update(run.id, { checkpoint }, o);
     const copied = await copyInRun({ ...input, ...resume }, { ...prepared, planned }, { ...run, checkpoint });
     if (copied.certificate === undefined) return { phase: 'copy' as const, ...copied };
     // nothing is left of what they had begun

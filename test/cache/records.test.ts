@@ -214,7 +214,7 @@ test('while a write is under way nothing is kept, and nothing that is kept is sh
   assert.equal(said(await reader('GET', path)), 'miss');
 });
 
-test('a step of a run, before it is written and after, puts what is kept out of date; so does the end of a copy', async () => {
+test('a step of a run, before it is written and after, puts what is kept out of date; so do a copy and a sync that migrates', async () => {
   const { read } = one.store.generations;
   const at = async (): Promise<readonly string[]> => {
     const now = (await read(o))!;
@@ -223,9 +223,12 @@ test('a step of a run, before it is written and after, puts what is kept out of 
   const changed = (a: readonly string[], b: readonly string[]): readonly boolean[] => a.map((x, i) => x !== b[i]);
   const steps = [
     `insert into lockstep_control.run (id, kind, correlation, actor, started, target)
-       values ('r_c', 'sync', 'c', 'me', now(), '{"name":"t"}'), ('r_k', 'copy', 'c', 'me', now(), '{"fingerprint":{"server":"s1"}}')`,
+       values ('r_c', 'sync', 'c', 'me', now(), '{"name":"t"}'), ('r_k', 'copy', 'c', 'me', now(), '{"fingerprint":{"server":"s1"}}'),
+         ('r_m', 'sync', 'c', 'me', now(), '{"fingerprint":{"server":"s1"}}'), ('r_n', 'sync', 'c', 'me', now(), '{"fingerprint":{"server":"s1"}}')`,
     `insert into lockstep_control.plan (id, items, hash, header)
        values ('p_c', 1, 'h', '{"mode":"mirror","fingerprint":{"server":"s1"}}'), ('p_t', 1, 'h', '{"mode":"two_way","fingerprint":{"server":"s1"}}')`,
+    `update lockstep_control.run set plan = 'p_c', checkpoint = '{"begun":true,"marked":["1"]}' where id = 'r_n'`,
+    `update lockstep_control.run set state = 'done' where id = 'r_n'`,
   ];
   for (const sql of steps) {
     const before = await at();
@@ -236,6 +239,9 @@ test('a step of a run, before it is written and after, puts what is kept out of 
     `insert into lockstep_control.step (run, step, plan, items, intended_at) values ('r_c', 1, 'p_c', '{[1,2)}', now())`,
     `update lockstep_control.step set state = 'done', settled_at = now() where run = 'r_c'`,
     `update lockstep_control.run set state = 'done' where id = 'r_k'`,
+    // a sync that migrates copies, too
+    `update lockstep_control.run set checkpoint = '{"made":["t"],"steps":{"t":[]},"refused":{},"leftOut":[]}' where id = 'r_m'`,
+    `update lockstep_control.run set state = 'done' where id = 'r_m'`,
   ]) {
     const before = await at();
     await control.query(sql);

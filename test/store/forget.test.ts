@@ -107,6 +107,17 @@ test('runs are forgotten by what is lost with them, and what revert needs stays 
   assert.equal((await store.audit.list({ limit: 9 }, o)).length, 2, 'nothing was there to be forgotten');
 });
 
+test('a sync that migrated is a copy: its certificate, and what an interrupted one goes on with, stay', async () => {
+  const certified = await ended('sync', 300, { verdict: 'agrees', phase: 'copy', certificate: {} }, { sync: 'move' });
+  const broken = await ended('sync', 300, {}, { sync: 'move', exit: 21 });
+  for (const { run } of [certified, broken])
+    await store.runs.update(run.id, { checkpoint: { made: ['t'], steps: { t: [] }, refused: {}, leftOut: [] } }, o);
+  const other = await ended('sync', 300, { verdict: 'differs' }, { sync: 'move', exit: 2 });
+  await laterRuns('move', 'sync');
+  await forget({ quiet: day, runs: 90 * day });
+  assert.deepEqual(await there([certified, broken, other]), [true, true, false]);
+});
+
 test('what others still look at stays: the run of a state, a standing, a schedule, a repeated question; the last backups', async () => {
   const at = { sync: 'kept' };
   const state = await ended(

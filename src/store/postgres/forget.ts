@@ -10,8 +10,9 @@ const rounds = 40;
 /** So many of each sync and kind, and of backups, stay in any case: alerts look at them, and a person at the last. */
 const always = 100;
 
-/** Wrote to a target: steps of its journal are there, or it is a copy. */
-const wrote = `(r.kind = 'copy' or exists (select from lockstep_control.step s where s.run = r.id))`;
+/** Wrote to a target: steps of its journal are there, or it is a copy, or a sync that migrates, which has no plan and copied. */
+const wrote = `(r.kind = 'copy' or (r.kind = 'sync' and r.plan is null and r.checkpoint is not null)
+  or exists (select from lockstep_control.step s where s.run = r.id))`;
 
 const kinds: Readonly<Record<Forgettable, string>> = {
   // asked for with a key of its own, the key gives this run again for as long as others are kept

@@ -44,7 +44,10 @@ begin
   perform lockstep_control.cache_outdate(pg_catalog.jsonb_extract_path_text(new.target::jsonb, 'fingerprint', 'server'));
   return null;
 end $$;
--- a copy fills tables without steps
-create trigger cache_outdate after update of state on lockstep_control.run
-  for each row when (new.kind = 'copy' and new.state is distinct from old.state)
+-- A copy fills tables without steps. So does a sync that migrates, until its tables are there: it has no plan, and what
+-- it has begun stands in its checkpoint.
+create trigger cache_outdate after update of state, checkpoint on lockstep_control.run
+  for each row when (
+    (new.kind = 'copy' or (new.kind = 'sync' and new.plan is null and new.checkpoint is not null))
+    and (new.state is distinct from old.state or new.checkpoint is distinct from old.checkpoint))
   execute function lockstep_control.cache_outdate_run();
