@@ -236,6 +236,16 @@ export const commandTable: readonly CommandSpec[] = [
     load: async () => (await import('./commands/audit.ts')).audit,
   },
   {
+    name: 'stored',
+    args: '<action>',
+    about:
+      'Keys of what the control store keeps of rows: list them (keys), or wrap all of them by the secret that is configured now (rekey). An action is keys or rekey.',
+    writes: 'the control store only',
+    flags: ['format', 'json'],
+    examples: ['lockstep stored keys', 'lockstep stored rekey'],
+    load: async () => (await import('./commands/stored.ts')).stored,
+  },
+  {
     name: 'backup',
     args: '<action> [what] [target]',
     about:

@@ -9,6 +9,7 @@ import { openStore, storeUrls } from '../work/open-store.ts';
 import { auditKeysOf } from './audit-keys.ts';
 import { configOf } from './config-of.ts';
 import type { Context, Flags } from './context.ts';
+import { storedKeysOf } from './stored-keys.ts';
 
 const empty = (what: string): LockstepError =>
   new LockstepError('CONFIG', `${what} is empty: it names no control store.`, {
@@ -27,7 +28,13 @@ export const openControl = async (
 ): Promise<ServiceStore> => {
   const known = config ?? (await configOf(context, flags));
   const place = placeOf(context, flags, known);
-  return openStore({ ...place, clock: context.clock, signal, auditKeys: auditKeysOf(context, known) });
+  return openStore({
+    ...place,
+    clock: context.clock,
+    signal,
+    auditKeys: auditKeysOf(context, known),
+    storedKeys: storedKeysOf(context, known),
+  });
 };
 
 /** Addresses of the control store's server; it must be open. */

@@ -17,6 +17,7 @@ import type { BreakerRule } from './resilience.ts';
 import type { Retention } from './retention.ts';
 import type { ScheduleRule } from './schedule.ts';
 import type { AuditSettings, ServerSettings } from './server.ts';
+import type { StoredSettings } from './stored.ts';
 
 /** The configuration as the program uses it: defaults filled in, durations in milliseconds, shares from 0 to 1. */
 export interface Config {
@@ -46,6 +47,8 @@ export interface Config {
   server(): ServerSettings;
   /** Keys of the audit log. Resolves references when called. */
   audit(): AuditSettings;
+  /** Keys of stored values. Resolves references when called. */
+  stored(): StoredSettings;
   /** Milliseconds. */
   checkpointEveryMs(): number;
   /** URL of the control store; undefined: the embedded one. Resolves references when called. */

@@ -23,6 +23,7 @@ export const inlineSecrets = (file: ConfigFile): readonly Path[] => [
   ...(file.backups?.key !== undefined && !hasReference(file.backups.key) ? [['backups', 'key']] : []),
   ...redisSecrets(file.cache?.redis),
   ...(file.audit?.key !== undefined && !hasReference(file.audit.key) ? [['audit', 'key']] : []),
+  ...(file.stored?.key !== undefined && !hasReference(file.stored.key) ? [['stored', 'key']] : []),
   ...Object.entries(file.endpoints ?? {}).flatMap(([name, e]): Path[] => [
     ...(e.password !== undefined && !hasReference(e.password) ? [['endpoints', name, 'password']] : []),
     ...(e.url !== undefined && withPassword.test(e.url) ? [['endpoints', name, 'url']] : []),

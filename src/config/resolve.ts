@@ -34,6 +34,7 @@ import { checkWhole, sampleShare } from './sample.ts';
 import { scheduleOf } from './schedule.ts';
 import type { ConfigFile } from './schema.ts';
 import { auditKeysOf, checkpointEvery, serverOf } from './server.ts';
+import { storedOf } from './stored.ts';
 import { tracesOf } from './telemetry.ts';
 import { transformOf } from './transform-of.ts';
 import { checkBothWritable, checkTwoWayPair } from './two-way.ts';
@@ -384,6 +385,7 @@ export const resolveConfig = (
     traces: () => tracesOf(file.telemetry, readSection('telemetry', document, around), (v) => around.onSecret?.(v)),
     server: () => serverOf(file.server, readSection('server', document, around)),
     audit: () => auditKeysOf(file.audit, readSection('audit', document, around), (value) => around.onSecret?.(value)),
+    stored: () => storedOf(file.stored, readSection('stored', document, around), (value) => around.onSecret?.(value)),
     checkpointEveryMs: () => checkpointEvery(file.audit, readSection('audit', document, around)),
     control: () =>
       file.control === undefined

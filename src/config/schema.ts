@@ -21,6 +21,7 @@ import { breakerSchema, limitsSchema, replicasSchema, retrySchema } from './resi
 import { retentionSchema } from './retention-schema.ts';
 import { scheduleSchema } from './schedule-schema.ts';
 import { auditSchema, serverSchema } from './server-schema.ts';
+import { storedSchema } from './stored-schema.ts';
 import { telemetrySchema } from './telemetry-schema.ts';
 import { durationPattern, percentPattern } from './units.ts';
 
@@ -248,6 +249,7 @@ export const configSchema = z
     records: recordsSchema.optional(),
     server: serverSchema.optional(),
     audit: auditSchema.optional(),
+    stored: storedSchema.optional(),
     cache: cacheSchema.optional(),
     metrics: metricsSchema.optional(),
     alerts: alertsSchema.optional(),

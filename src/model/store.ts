@@ -300,7 +300,7 @@ export interface Plans {
   claim(id: string, run: string, at: number, o: Cancel): Promise<void>;
   /** Gives a claim back: only when this run has written nothing. */
   release(id: string, run: string, o: Cancel): Promise<void>;
-  /** JSONL: the header, the items, the hash. Byte for byte the same each time. */
+  /** JSONL: the header, the items, the hash. Byte for byte the same each time, where the store does not encrypt. */
   export(id: string, o: Cancel): AsyncIterable<Uint8Array>;
   /** Takes in an exported plan, from any store. PLAN_EDITED when a byte of it was changed; the same plan twice is one. */
   import(file: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, o: Cancel): Promise<Plan>;

@@ -28,6 +28,8 @@ export interface Connection {
  */
 export interface Database extends AsyncDisposable {
   readonly description: string;
+  /** What values of rows are encrypted with. */
+  readonly vault: Vault;
   query: Connection['query'];
   /** Keeps one connection for `use`. */
   lend<T>(o: Cancel, use: (connection: Connection) => Promise<T>): Promise<T>;
@@ -220,6 +222,7 @@ export const openDatabase = (
 
   return {
     description: connector.description,
+    vault,
     query: (sql, values, o) => lend(o, (connection) => connection.query(sql, values, o)),
     lend,
     take,

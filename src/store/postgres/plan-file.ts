@@ -3,11 +3,13 @@ import { z } from 'zod';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Plan, PlanHeader, PlanItem } from '../../model/store.ts';
-import { ChunkBuilder, keyHash } from '../chunk.ts';
+import { ChunkBuilder, keyHash, linesOf as linesFrom, pack, unpackNow } from '../chunk.ts';
 import { itemLine, parseItem } from '../item-line.ts';
+import { type DataKey, lockedOf } from '../stored-values.ts';
 import type { Database, Rows } from './database.ts';
 import { planSums, storeChunk } from './plan-chunks.ts';
 import { insertPlan } from './plan-row.ts';
+import type { CarriedKey, Vault } from './vault.ts';
 
 /**
  * A plan as a file, lines of JSON in UTF-8:
@@ -15,11 +17,22 @@ import { insertPlan } from './plan-row.ts';
  *   {"lockstep_plan":1,"header":{…}}
  *   {"seq":1,"group":0,"table":0,"op":"update","key":1,"columns":[2],"cells":["new"],"before":[…]}      one per change
  *   {"items":1,"hash":"…"}            SHA-256 over the item lines and the header, each with its line end
+ *
+ * Where the store encrypts what it keeps, so does the file (format 2): its first line carries the wrapped data key, and
+ * lines of changes are packed and locked, many at once. Header and hash are the same.
+ *
+ *   {"lockstep_plan":2,"header":{…},"key":{"id":"…","wrapped_by":"…","wrapped":"…"}}
+ *   {"locked":"…"}
  */
 const format = 1;
+const lockedFormat = 2;
+
+const lockedBegins = '{"locked":"';
+const placeOf = (id: string, n: number): string => `plan file ${id} ${n}`;
 
 export async function* exportPlan(
   id: string,
+  vault: Vault,
   read: () => Promise<Rows[number]>,
   chunks: () => AsyncIterable<{ readonly items: number; readonly plain: Buffer }>,
 ): AsyncGenerator<Uint8Array> {
@@ -27,11 +40,21 @@ export async function* exportPlan(
   const header = row['header'] as string;
   const hash = createHash('sha256');
   let items = 0;
-  yield Buffer.from(`{"lockstep_plan":${format},"header":${header}}\n`);
+  const locked = await vault.carried();
+  yield Buffer.from(
+    locked === undefined
+      ? `{"lockstep_plan":${format},"header":${header}}\n`
+      : `{"lockstep_plan":${lockedFormat},"header":${header},"key":${JSON.stringify(locked.key)}}\n`,
+  );
+  let n = 0;
   for await (const chunk of chunks()) {
     hash.update(chunk.plain);
     items += chunk.items;
-    yield chunk.plain;
+    if (locked === undefined) yield chunk.plain;
+    else {
+      const bytes = locked.lock.bytes(await pack(chunk.plain), placeOf(id, n++));
+      yield Buffer.from(`${lockedBegins}${bytes.toString('base64')}"}\n`);
+    }
   }
   if (hash.update(`${header}\n`).digest('hex') !== row['hash'])
     throw notAPlan(`plan ${id} in the control store`, 'its hash does not fit');
@@ -69,7 +92,7 @@ const headerShape = z.object({
   hash: z.object({ seed: z.string().regex(/^\d{1,20}$/), form: z.enum(['bytes', 'hex']) }).optional(),
 });
 
-async function* linesOf(file: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {
+async function* fileLines(file: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let rest = '';
   try {
@@ -100,21 +123,45 @@ const parsed = (line: string): Record<string, unknown> | undefined => {
   }
 };
 
-const headerOf = (line: string): { readonly header: PlanHeader; readonly text: string } => {
+const keyShape = z.strictObject({ id: z.string(), wrapped_by: z.string(), wrapped: z.string() });
+
+interface Head {
+  readonly header: PlanHeader;
+  readonly text: string;
+  readonly key: CarriedKey | undefined;
+}
+
+const headerOf = (line: string): Head => {
   const first = parsed(line);
   const version = first?.['lockstep_plan'];
-  if (typeof version === 'number' && version > format) {
-    throw new LockstepError('PLAN_STALE', `the plan file has format ${version}, this Lockstep reads ${format}`, {
+  if (typeof version === 'number' && version > lockedFormat) {
+    throw new LockstepError('PLAN_STALE', `the plan file has format ${version}, this Lockstep reads ${lockedFormat}`, {
       hint: 'Apply it with the Lockstep that made it, or a newer one.',
     });
   }
   const header = first?.['header'];
   const text = JSON.stringify(header);
-  if (version !== format || !headerShape.safeParse(header).success)
+  const key = version === lockedFormat ? keyShape.safeParse(first?.['key']).data : undefined;
+  if ((version !== format && key === undefined) || !headerShape.safeParse(header).success)
     throw notAPlan('the file', 'line 1 is not the header of a plan');
-  if (`{"lockstep_plan":${format},"header":${text}}` !== line) throw notAPlan('the file', 'line 1 was changed');
-  return { header: header as unknown as PlanHeader, text };
+  const end = key === undefined ? '' : `,"key":${JSON.stringify(key)}`;
+  if (`{"lockstep_plan":${version},"header":${text}${end}}` !== line) throw notAPlan('the file', 'line 1 was changed');
+  return { header: header as unknown as PlanHeader, text, key };
 };
+
+/** The lines of a file, those that are locked as they are in the plan. */
+async function* openedLines(lines: AsyncIterable<string>, id: string, key: DataKey): AsyncGenerator<string> {
+  let n = 0;
+  for await (const line of lines) {
+    if (!line.startsWith(lockedBegins)) {
+      yield line;
+      continue;
+    }
+    const plain = lockedOf(Buffer.from(line.slice(lockedBegins.length, -2), 'base64'))?.open(key, placeOf(id, n++));
+    if (plain === undefined) throw notAPlan('the file', `line ${n + 1} was changed`);
+    yield* linesFrom(unpackNow(plain as Buffer));
+  }
+}
 
 /** Checks and stores a plan file in one pass and one transaction. */
 export const importPlan = async (
@@ -123,10 +170,11 @@ export const importPlan = async (
   existing: (id: string) => Promise<Plan | undefined>,
   o: Cancel,
 ): Promise<Plan> => {
-  const lines = linesOf(file);
-  const first = await lines.next();
+  const inFile = fileLines(file);
+  const first = await inFile.next();
   if (first.done) throw notAPlan('the file', 'it is empty');
-  const { header, text } = headerOf(first.value);
+  const { header, text, key } = headerOf(first.value);
+  const lines = key === undefined ? inFile : openedLines(inFile, header.id, await database.vault.dataKey(key));
   const known = await existing(header.id);
   const there = known?.header.id === header.id ? known : undefined;
   const sums = planSums();

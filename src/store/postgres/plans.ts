@@ -189,6 +189,7 @@ export const plansOf = (database: Database): Plans => {
     export: (id, o) =>
       exportPlan(
         id,
+        database.vault,
         () => mustGet(id, o),
         async function* () {
           for await (const chunk of planChunks(database, id, o))

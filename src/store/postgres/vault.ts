@@ -35,6 +35,18 @@ export interface Vault {
   lock(values: readonly unknown[], query: Query): Promise<readonly unknown[]>;
   /** Unlocks, in the rows themselves. STORED_KEY, STORED_VALUE. */
   unlock(rows: readonly Row[], place: PlaceOf | undefined): Promise<void>;
+  /** What a file is locked with, and the key that it carries for that; undefined where no key is configured. */
+  carried(): Promise<{ readonly lock: Lock; readonly key: CarriedKey } | undefined>;
+  /** The key that a file carries. STORED_KEY. */
+  dataKey(key: CarriedKey): Promise<DataKey>;
+}
+
+/** A data key outside the store, as a file carries it. */
+export interface CarriedKey {
+  readonly id: string;
+  readonly wrapped_by: string;
+  /** Base64. */
+  readonly wrapped: string;
 }
 
 export const keyMissing = (wrappedBy: string): LockstepError =>
@@ -57,11 +69,14 @@ interface Ring {
   readonly keys: ReadonlyMap<string, DataKey>;
   /** Those that cannot be opened, by what wraps them. */
   readonly closed: ReadonlyMap<string, string>;
-  readonly current: string | undefined;
+  readonly current: CarriedKey | undefined;
 }
 
-export const ringOf = (rows: readonly Row[], { current, previous }: StoredKeys): Ring => {
-  const known = new Map([...previous, ...(current ? [current] : [])].map((key) => [key.id, key]));
+const byId = ({ current, previous }: StoredKeys): ReadonlyMap<string, StoredKey> =>
+  new Map([...previous, ...(current ? [current] : [])].map((key) => [key.id, key]));
+
+export const ringOf = (rows: readonly Row[], configured: StoredKeys): Ring => {
+  const known = byId(configured);
   const keys = new Map<string, DataKey>();
   const closed = new Map<string, string>();
   for (const row of rows) {
@@ -70,7 +85,13 @@ export const ringOf = (rows: readonly Row[], { current, previous }: StoredKeys):
     if (by === undefined) closed.set(id, row['wrapped_by'] as string);
     else keys.set(id, unwrapKey(by, id, row['wrapped'] as Buffer));
   }
-  return { keys, closed, current: rows.find((row) => row['current'] === true)?.['id'] as string | undefined };
+  const now = rows.find((row) => row['current'] === true);
+  const current = now && {
+    id: now['id'] as string,
+    wrapped_by: now['wrapped_by'] as string,
+    wrapped: (now['wrapped'] as Buffer).toString('base64'),
+  };
+  return { keys, closed, current: current };
 };
 
 export const selectKeys =
@@ -111,18 +132,19 @@ export const vaultOf = (connector: Connector, keys: () => StoredKeys): Vault => 
     );
     return load();
   };
+  const currentKey = async (by: StoredKey): Promise<{ readonly lock: Lock; readonly key: CarriedKey }> => {
+    const known = await load();
+    const { keys, current } = known.current === undefined ? await make(by) : known;
+    const key = keys.get(current!.id);
+    if (key === undefined) throw keyMissing(current!.wrapped_by);
+    return { lock: lockOf(key), key: current! };
+  };
   const lockNow = async (query: Query): Promise<Lock> => {
     const { current } = keysNow();
-    if (current === undefined) {
-      const [row] = await query('select exists (select from lockstep_control.stored_key) as there', []);
-      if (row?.['there'] === true) throw noKey();
-      return openLock;
-    }
-    let now = await load();
-    if (now.current === undefined) now = await make(current);
-    const key = now.keys.get(now.current!);
-    if (key === undefined) throw keyMissing(now.closed.get(now.current!)!);
-    return lockOf(key);
+    if (current !== undefined) return (await currentKey(current)).lock;
+    const [row] = await query('select exists (select from lockstep_control.stored_key) as there', []);
+    if (row?.['there'] === true) throw noKey();
+    return openLock;
   };
   const theLock = async (query: Query): Promise<Lock> => {
     locking ??= lockNow(query);
@@ -137,6 +159,17 @@ export const vaultOf = (connector: Connector, keys: () => StoredKeys): Vault => 
   };
 
   return {
+    carried: async () => {
+      const { current } = keysNow();
+      return current && currentKey(current);
+    },
+    dataKey: async ({ id, wrapped_by, wrapped }) => {
+      const there = (ring ?? (await load())).keys.get(id);
+      if (there !== undefined) return there;
+      const by = byId(keysNow()).get(wrapped_by);
+      if (by === undefined) throw keyMissing(wrapped_by);
+      return unwrapKey(by, id, Buffer.from(wrapped, 'base64'));
+    },
     lock: async (values, query) => {
       if (!values.some((value) => typeof value === 'function')) return values;
       const lock = await theLock(query);
