@@ -19,16 +19,20 @@ export const quick: Partial<ApplySettings> = { retry: { attempts: 4, baseMs: 0, 
 export interface Bench extends AsyncDisposable {
   readonly store: Store;
   readonly database: TestDatabase;
+  /** The same store as another process has it. */
+  again(): Promise<Store>;
 }
 
 /** A control store of its own. */
 export const bench = async (): Promise<Bench> => {
   const database = await storeDatabase();
   const { signal } = new AbortController();
-  const store = await openStore({ controlUrl: database.url, dir: '.', clock: systemClock, signal });
+  const again = () => openStore({ controlUrl: database.url, dir: '.', clock: systemClock, signal });
+  const store = await again();
   return {
     store,
     database,
+    again,
     [Symbol.asyncDispose]: async () => {
       await store[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();

@@ -22,6 +22,8 @@ export interface Step {
   readonly reopens?: { readonly id: string; readonly reason: string } & Pick<ThreeWay, 'source' | 'target'>;
   /** The waiting record that this key still is. */
   readonly waits?: string;
+  /** A key that a second row is to be written under, and what becomes of this one where that is not free. */
+  readonly second?: { readonly key: Key; readonly ifTaken: Step };
 }
 
 const sameRow = (a: Row | null, b: Row | null): boolean =>
@@ -181,5 +183,9 @@ export const stepOf = (
       reason: `it went from one side to the other ${turns} times within ${o.flapping.within}: something on one side writes it back`,
     });
   }
-  return settle(decision);
+  if (decision.kind !== 'both') return settle(decision);
+  const key = decision.other.slice(0, pair.keyWidth);
+  const { type, columns, reason } = decision.ruling;
+  const why = `${reason}, but ${key.join(', ')} is taken`;
+  return { ...settle(decision), second: { key, ifTaken: ask({ type, columns, reason: why }) } };
 };

@@ -73,8 +73,9 @@ export const followArchive = async (
         const done = bothSides.every((side) => !row.writes[side] || row.written[side].state === 'stored');
         if (done) found.agreed++;
         else found.left++;
-        if (done && row.conflict !== undefined) closed.push(row.conflict);
         const written = bothSides.some((side) => row.written[side].state === 'stored');
+        // What a person chose has overwritten something on one side, whatever the other one said: that is on record.
+        if ((done || written) && row.conflict !== undefined) closed.push(row.conflict);
         if (row.ruling !== undefined && (done || written)) ruled.push(ruledConflict(run, pair, row, row.ruling));
         if (following !== undefined) keep.push(following);
       }
@@ -157,6 +158,32 @@ const record = async (
         : `${name} refused the row: ${why.reason}`,
     };
   });
-  await o.store.conflicts.record(conflicts, o.at, o);
+  const decided = await chosenBefore(o, rows);
+  const isChosen = (c: NewConflict): boolean => decided.has(JSON.stringify(c.key));
+  // What a person chose was refused: it waits for another choice, not for a run that can do nothing else.
+  for (const c of conflicts.filter(isChosen)) {
+    const { source, target, reason } = c;
+    await o.store.conflicts.reopen(
+      decided.get(JSON.stringify(c.key))!,
+      { source, target, reason, run: run.run },
+      o.at,
+      o,
+    );
+  }
+  const others = conflicts.filter((c) => !isChosen(c));
+  if (others.length > 0) await o.store.conflicts.record(others, o.at, o);
   return conflicts.length;
+};
+
+/** The conflicts of these rows of which a person's choice waits to be written, by key. */
+const chosenBefore = async (
+  o: Parameters<typeof followArchive>[0],
+  rows: readonly WrittenRow[],
+): Promise<ReadonlyMap<string, string>> => {
+  const found = new Map<string, string>();
+  for (const row of rows) {
+    const conflict = row.conflict === undefined ? undefined : await o.store.conflicts.get(row.conflict, o);
+    if (conflict?.state === 'decided') found.set(JSON.stringify(row.key), conflict.id);
+  }
+  return found;
 };

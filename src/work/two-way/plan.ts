@@ -10,6 +10,7 @@ import { runQuarantine } from '../quarantine.ts';
 import type { SidePlans } from './apply-sides.ts';
 import { bothSides, mayWrite, type TwoWayInput } from './context.ts';
 import { type Step, stepOf } from './decide.ts';
+import { takenKeys } from './free-keys.ts';
 import type { OpenTwoWay, PairDetection } from './open.ts';
 import { type OpenSide, openSide } from './sides.ts';
 import { turned, turnedDifference } from './turned.ts';
@@ -123,6 +124,7 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
   for (const [place, detection] of detections.entries()) {
     const { pair, resolver, preferring } = detection;
     const met = new Set<string>();
+    const seconds = new Set<string>();
     const flapping = o.rules.flapping;
     const settings = {
       pair,
@@ -143,7 +145,7 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
         if (o.onlyDecided === true && record?.state !== 'decided') continue;
         steps.push(stepOf(settings, row, record, turns.get(name) ?? 0));
       }
-      await takeSteps(o, run, two, { detection, place }, sides, steps, counts);
+      await takeSteps(o, run, two, { detection, place }, sides, await withFreeKeys(o, pair, steps, seconds), counts);
     };
     const found = await detection.detect(run.id, sink, (rows) => invalid.quarantine!(pair, rows));
     await invalid.ended(pair, found.report);
@@ -163,6 +165,25 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
     o,
   );
   return { plans, pairs, report: compareReport(o, reports, notCompared, counts), counts };
+};
+
+/** Where a second row would come under a key that a row has, nothing is written. `used`: keys that this run gave before. */
+const withFreeKeys = async (
+  o: TwoWayInput,
+  pair: Pair,
+  steps: readonly Step[],
+  used: Set<string>,
+): Promise<readonly Step[]> => {
+  const keys = steps.flatMap((s) => (s.second === undefined ? [] : [s.second.key]));
+  if (keys.length === 0) return steps;
+  const taken = await takenKeys(o, pair, keys);
+  return steps.map((step) => {
+    if (step.second === undefined) return step;
+    const name = JSON.stringify(step.second.key);
+    if (taken.has(name) || used.has(name)) return step.second.ifTaken;
+    used.add(name);
+    return step;
+  });
 };
 
 /** Carries out what was decided about some keys, as far as it is for the store to know. */
