@@ -52,7 +52,8 @@ const count = (n: number): string => grouped(Math.round(n));
 
 /** The hash both sides can make of every column, or why they cannot. */
 export const commonHash = (work: Work, readers: Sides<Reader>): CommonHash | string => {
-  const { transform } = work.pair;
+  const { transform, sample } = work.pair;
+  if (sample) return 'only a sample of them is read';
   if (transform) return `they are transformed or validated first (${transform.description})`;
   const [s, t] = [readers.source.hashing, readers.target.hashing];
   if (!s || !t) return `${work.endpoints[s ? 'target' : 'source'].name} has no row hashes`;

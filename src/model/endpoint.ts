@@ -5,7 +5,6 @@ import type { Dumping } from './dump.ts';
 import type { HashSpec } from './hash/spec.ts';
 import type { Batch, Cell, Key, Row, Text } from './row.ts';
 import type { RowAccess } from './rows.ts';
-import type { Sample } from './sample.ts';
 import type { ColumnType, Schema, Table, TableName } from './schema.ts';
 
 export interface Cancel {
@@ -29,6 +28,17 @@ export interface SelectedColumn {
 export interface KeyRange {
   readonly from?: Key;
   readonly to?: Key;
+}
+
+/**
+ * A share of a table's rows, by the hash of their keys: the same keys in every run and on both sides, and those of a
+ * smaller share are among those of a greater one (see `sample.ts`).
+ */
+export interface Sample {
+  /** 0 < share < 1 */
+  readonly share: number;
+  /** Which share: 64 bits as 16 hex digits. Made of the names of the two tables, so that every run takes the same. */
+  readonly seed: string;
 }
 
 /** What is read of a table: columns in a given order, key first, with an optional condition. */

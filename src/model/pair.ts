@@ -1,5 +1,5 @@
+import type { Sample } from './endpoint.ts';
 import type { Cell } from './row.ts';
-import type { Sample } from './sample.ts';
 import type { Column, ColumnType, Table } from './schema.ts';
 import type { PairTransform } from './transform.ts';
 

@@ -1,20 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Partition, Selection } from './endpoint.ts';
+import type { Partition, Sample, Selection } from './endpoint.ts';
 import { LockstepError } from './errors.ts';
 import { rowHasher } from './hash/row-hash.ts';
 import type { Pair } from './pair.ts';
 import type { Key } from './row.ts';
-
-/**
- * A share of a table's rows, by the hash of their keys: the same keys in every run and on both sides, and those of a
- * smaller share are among those of a greater one.
- */
-export interface Sample {
-  /** 0 < share < 1 */
-  readonly share: number;
-  /** Which share: 64 bits as 16 hex digits. Made of the names of the two tables, so that every run takes the same. */
-  readonly seed: string;
-}
 
 /** Parts that keys fall into; a sample is the first of them. Its steps are 1/4096: 0.025 %. */
 const parts = 4096;
@@ -23,7 +12,7 @@ const parts = 4096;
 const partsOf = (share: number): number => Math.max(1, Math.ceil(Number((share * parts).toFixed(6))));
 
 /** The sample of a pair of tables. */
-export const sampleOf = (share: number, source: string, target: string): Sample => ({
+const sampleOf = (share: number, source: string, target: string): Sample => ({
   share,
   seed: createHash('sha256')
     .update(JSON.stringify(['lockstep sample', source, target]))
@@ -32,7 +21,7 @@ export const sampleOf = (share: number, source: string, target: string): Sample 
 });
 
 /** `5 %` */
-export const shareText = (share: number): string => `${Number((share * 100).toPrecision(6))} %`;
+const shareText = (share: number): string => `${Number((share * 100).toPrecision(6))} %`;
 
 const specOf = ({ seed }: Sample) => ({ seed: BigInt(`0x${seed}`), form: 'hex' }) as const;
 
