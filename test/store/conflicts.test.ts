@@ -127,6 +127,8 @@ test('a choice about rows that have moved is refused, and a choice may be taken 
   const now = { source: null, target: row('1', 'newer'), reason: 'it moved', run: 'r_2' };
   await store.conflicts.reopen(c.id, now, 7000, o);
   const waits = (await store.conflicts.get(c.id, o))!;
+  assert.equal(waits.type, 'delete_update', 'what both sides did is another thing now');
+  assert.deepEqual(await list({ sync: 'moved', column: 'name' }), [], 'the row is in dispute, no column of it');
   assert.deepEqual(
     [waits.state, waits.version, waits.resolution, waits.source, waits.target, waits.reason],
     ['pending', 3, null, null, now.target, 'it moved'],

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { newId } from '../../lib/ids.ts';
 import type { Conflict, ConflictFilter, NewConflict, Resolution } from '../../model/conflicts.ts';
 import type { Cancel } from '../../model/endpoint.ts';
+import { within } from '../../model/judge.ts';
+import { policyTypes } from '../../model/policy.ts';
 import type { Key } from '../../model/row.ts';
 import type { Lock } from '../stored-values.ts';
 import type { Connection, Rows } from './database.ts';
@@ -48,6 +50,28 @@ export const toConflict = (row: Rows[number]): Conflict => {
             why: row['why'] as string | null,
           },
   };
+};
+
+export const disputedNames = (columns: Conflict['columns']): readonly string[] =>
+  columns.filter((c) => c.disputed).map((c) => plainText(c.column));
+
+/** What both sides did, of a row that has moved; and which columns they dispute now. */
+export const seenAnew = (
+  was: Conflict,
+  { source, target }: Pick<NewConflict, 'source' | 'target'>,
+): Pick<Conflict, 'type' | 'columns'> => {
+  if (!(policyTypes as readonly string[]).includes(was.type)) return { type: was.type, columns: was.columns };
+  const there = source !== null && target !== null;
+  const { base } = was;
+  const columns = was.columns.map((column, i) => {
+    const [a, b, agreed] = [source?.[i] ?? null, target?.[i] ?? null, base?.[i]];
+    const same = a === b || (column.tolerance !== undefined && within(column.tolerance, a, b));
+    // Of a value that is not kept nobody can tell who changed it.
+    const oneSided = typeof agreed === 'string' || agreed === null ? a === agreed || b === agreed : false;
+    return { ...column, disputed: there && !same && !oneSided };
+  });
+  const both = base === null ? 'insert_insert' : 'update_update';
+  return { type: there ? both : source === null ? 'delete_update' : 'update_delete', columns };
 };
 
 /** Of what a filter means, with its values as $1 to $8. */
@@ -109,7 +133,7 @@ export const addConflicts = async (
       kept('result', (c) => toJson(c.result)),
       of((c) => plainOrNull(c.policy)),
       kept('reason', (c) => plainText(c.reason)),
-      of((c) => JSON.stringify(c.columns.filter((x) => x.disputed).map((x) => plainText(x.column)))),
+      of((c) => JSON.stringify(disputedNames(c.columns))),
       toTime(at),
     ],
     { ...o, name: 'conflicts', place: conflictPlace },

@@ -3,7 +3,7 @@ import type { Conflict, Conflicts, Resolution } from '../../model/conflicts.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Lock } from '../stored-values.ts';
 import { atOnce, endConflicts, inParts, nothing, recordSome, tellAll } from './conflict-record.ts';
-import { conflictPlace, conflictValues, conflictWhere, toConflict } from './conflict-rows.ts';
+import { conflictPlace, conflictValues, conflictWhere, disputedNames, seenAnew, toConflict } from './conflict-rows.ts';
 import type { Database } from './database.ts';
 import { inTransaction } from './transaction.ts';
 import { fromTime, plainOrNull, plainText, toJson, toTime } from './values.ts';
@@ -140,11 +140,18 @@ export const conflictsOf = (database: Database): Conflicts => ({
     inTransaction(database, o, async (connection) => {
       const kept = (column: string, text: string | null) => (lock: Lock) =>
         lock.text(text, `conflict ${plainText(id)} ${column}`);
+      const [found] = await connection.query(
+        `select * from lockstep_control.conflict where id = $1 and state in ('pending', 'decided') for update`,
+        [plainText(id)],
+        { ...o, place: conflictPlace },
+      );
+      if (found === undefined) return;
+      const { type, columns } = seenAnew(toConflict(found), now);
       const rows = await connection.query(
         `update lockstep_control.conflict
          set state = 'pending', version = version + 1, source = $2, target = $3, reason = $4, run = $5, seen = $6,
-           resolution = null, decided_by = null, decided_at = null, why = null
-         where id = $1 and state in ('pending', 'decided') returning *`,
+           type = $7, columns = $8, disputed = $9, resolution = null, decided_by = null, decided_at = null, why = null
+         where id = $1 returning *`,
         [
           plainText(id),
           kept('source', toJson(now.source)),
@@ -152,6 +159,9 @@ export const conflictsOf = (database: Database): Conflicts => ({
           kept('reason', plainText(now.reason)),
           now.run,
           toTime(at),
+          type,
+          JSON.stringify(columns),
+          disputedNames(columns),
         ],
         { ...o, place: conflictPlace },
       );
