@@ -49,6 +49,10 @@ export const resolve = async (
   const one = what !== undefined && idPattern.test(what) ? await findConflict(store, what, { signal }) : undefined;
   if (one === undefined && byHand)
     throw usage('values by hand are for one conflict', 'Name its id: lockstep conflicts list.');
+  const narrowed = (['pair', 'column', 'kind', 'state', 'sync'] as const).find((flag) => flags[flag] !== undefined);
+  if (one !== undefined && narrowed !== undefined)
+    throw usage(`--${narrowed} is for many conflicts, and ${one.id} is one`, 'Leave it away.');
+  if (flags.state !== undefined) throw usage('--state: only pending conflicts can be resolved', 'Leave it away.');
   const filter =
     one === undefined ? await conflictFilter(store, flags, [what, key], ['pending'], signal) : { sync: one.sync };
   const { sync } = filter;

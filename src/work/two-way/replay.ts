@@ -3,7 +3,7 @@ import type { Conflict, ConflictFilter } from '../../model/conflicts.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import { within } from '../../model/judge.ts';
 import type { Pair } from '../../model/pair.ts';
-import type { ConflictPolicy } from '../../model/policy.ts';
+import { type ConflictPolicy, policyTypes } from '../../model/policy.ts';
 import type { Cell, Row } from '../../model/row.ts';
 import type { Column } from '../../model/schema.ts';
 import type { Store } from '../../model/store.ts';
@@ -169,6 +169,8 @@ export const replayConflicts = async (
   for (let before: string | undefined; ; ) {
     const some = await store.conflicts.list(
       {
+        // A database, or a person who took something back, is asked by no policy.
+        types: policyTypes,
         states: ['pending', 'decided', 'resolved', 'ruled'],
         ...o.filter,
         limit: page,

@@ -110,6 +110,9 @@ const isKept = (cell: BaseCell): cell is Cell => cell === null || typeof cell ==
 export const chosenRow = (conflict: Conflict, choice: Resolution): readonly Cell[] | null => {
   if (choice.take === 'base') {
     const { base } = conflict;
+    if (base === null && conflict.type !== 'insert_insert') {
+      throw usage(`Of ${conflict.id} it is not recorded what was agreed`, 'Take a side.');
+    }
     if (base === null || base.every(isKept)) return base as readonly Cell[] | null;
     throw usage(
       `Of ${conflict.id} the last agreed values are not kept, so they cannot be taken`,
@@ -197,7 +200,7 @@ export const pendingOf = async (
   for (let before: string | undefined; ; ) {
     const some = await store.conflicts.list({ ...wanted, limit: page, ...(before === undefined ? {} : { before }) }, o);
     for (const c of some) {
-      const lost = choice.take === 'base' && c.base?.every(isKept) === false;
+      const lost = choice.take === 'base' && !(c.base?.every(isKept) ?? c.type === 'insert_insert');
       (lost ? impossible : conflicts).push(c);
     }
     before = some.at(-1)?.id;
