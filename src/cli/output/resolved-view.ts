@@ -41,7 +41,7 @@ export const resolvedTable = async (out: Out, r: Resolved): Promise<void> => {
   const line = (mark: string, text: string): Promise<void> => out.write(`  ${mark} ${text}\n`);
   if (r.decided.length === 0 && r.impossible === 0) return out.write('  no conflict is meant: nothing was decided\n');
   if (r.written > 0)
-    await line(style.green('✓'), `${count(r.written, 'conflict')} resolved: both sides show what was chosen`);
+    await line(style.green('✓'), `${count(r.written, 'conflict')} resolved, as it was chosen`);
   if (r.again > 0)
     await line(
       style.yellow('?'),
