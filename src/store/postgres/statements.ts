@@ -48,14 +48,16 @@ const maxKinds = 200;
 export const failuresOf =
   (database: Database) =>
   async (since: number, o: Cancel): Promise<readonly RunFailures[]> => {
+    // an error may be encrypted, its code in the facts of the run is not
     const rows = await database.query(
-      `select coalesce(error::json ->> 'code', 'INTERNAL') as code, count(*)::int as count, min(finished) as first, max(finished) as last,
-         (array_agg(id order by finished desc, id desc))[1] as run, (array_agg(sync order by finished desc, id desc))[1] as sync,
-         (array_agg(error order by finished desc, id desc))[1] as error
-       from lockstep_control.run where state = 'failed' and error is not null and finished >= $1
-       group by 1 order by max(finished) desc limit ${maxKinds}`,
+      `select coalesce(f.code, 'INTERNAL') as code, count(*)::int as count, min(r.finished) as first, max(r.finished) as last,
+         (array_agg(r.id order by r.finished desc, r.id desc))[1] as run, (array_agg(r.sync order by r.finished desc, r.id desc))[1] as sync,
+         (array_agg(r.error order by r.finished desc, r.id desc))[1] as error
+       from lockstep_control.run r left join lockstep_control.run_fact f on f.run = r.id
+       where r.state = 'failed' and r.error is not null and r.finished >= $1
+       group by 1 order by max(r.finished) desc limit ${maxKinds}`,
       [toTime(since)],
-      o,
+      { ...o, place: (row, column) => `run ${row['run']} ${column}` },
     );
     return rows.map((row) => ({
       code: row['code'] as string,
