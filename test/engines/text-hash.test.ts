@@ -200,6 +200,18 @@ const commonTypes: readonly ColumnType[] = [
 ];
 
 if (!isMariadbMissing) {
+  test('my: a key beyond all ranges is in the last part, also one that no signed integer holds', async () => {
+    await using db = await mariadbDatabase();
+    await db.query('create table t (id bigint unsigned primary key)');
+    await db.query('insert into t values (0), (1), (9), (9223372036854775808), (18446744073709551615)');
+    await using endpoint = await connectMysql(db.url);
+    const selection = nativeSelection(await tableOf(endpoint, 't'), ['id']);
+    await using reader = await endpoint.snapshot({ signal });
+    const ranges = { by: 'range', origin: 1n, width: 4n, count: 3 } as const;
+    const found = byPart(await (await textsOf(reader)).digest(selection, ranges, seed, { signal }));
+    assert.deepEqual(found, sorted(await expected(reader, selection, partOf(selection, ranges))));
+  });
+
   test('rows of every kind have one digest, part by part, on both engines and here; and parts are read as they are digested', async () => {
     const rows = randomRows(600);
     const seen: ReadonlyMap<number, Digest>[][] = [];

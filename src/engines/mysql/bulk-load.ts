@@ -93,7 +93,7 @@ export const openLoader = (x: LoaderContext): Loader => ({
         try {
           await session.raw('savepoint lockstep_insert', at);
           const { warnings } = await session.write(sql, at);
-          const told = warnings === 0 ? undefined : await alteration(session, at);
+          const told = warnings === 0 ? undefined : await alteration(session, warnings, at);
           if (told === undefined) return some.length;
           reason = told;
           await session.raw('rollback to savepoint lockstep_insert', at);
@@ -174,6 +174,13 @@ export const openLoader = (x: LoaderContext): Loader => ({
   },
 });
 
-/** What the warnings of the last statement say of values that were changed; undefined: nothing. */
-const alteration = async (session: Session, at: StatementOptions): Promise<string | undefined> =>
-  (await session.query('show warnings', at)).find(([, code]) => altering.has(code!))?.[2] ?? undefined;
+/**
+ * What the warnings of the last statement say of values that were changed; undefined: nothing. The server keeps the first
+ * ones only: what the others are about may be a value, too.
+ */
+const alteration = async (session: Session, warnings: number, at: StatementOptions): Promise<string | undefined> => {
+  const shown = await session.query('show warnings', at);
+  const told = shown.find(([, code]) => altering.has(code!))?.[2];
+  if (told !== undefined && told !== null) return told;
+  return shown.length < warnings ? `the server warns of ${warnings} things, and does not say of which` : undefined;
+};

@@ -87,6 +87,7 @@ const others = (facts: ServerFacts, timeoutMs: number | undefined): string[] => 
     'max_sort_length = 4096',
     // whether a load went well is told by its warnings
     'sql_notes = 1',
+    'max_error_count = 64',
     'innodb_lock_wait_timeout = 20',
     // a consumer that takes its time is no dead client
     `net_write_timeout = ${year}`,

@@ -123,8 +123,8 @@ const limit = 2n ** 62n;
 export const rangePartSql = (key: ColumnSql, p: Extract<Partition, { by: 'range' }>): string => {
   if (p.count === 1) return '0';
   const last = p.origin + p.width * BigInt(p.count - 1);
-  const isNarrow = p.origin > -limit && last < limit;
-  // unsigned numbers have no difference below zero
+  // unsigned numbers have no difference below zero, and may be larger than a signed one
+  const isNarrow = p.origin > -limit && last < limit && !/unsigned|zerofill/.test(key.facts.native);
   const n = `cast(${key.raw} as ${isNarrow ? 'signed' : 'decimal(30, 0)'})`;
   return `case when ${n} < ${p.origin} then 0 when ${n} >= ${last} then ${p.count - 1} else (${n} - (${p.origin})) div ${p.width} end`;
 };
