@@ -5,6 +5,7 @@ import type { Cell } from '../model/row.ts';
 import type { Json, Store } from '../model/store.ts';
 import { type ConnectedSides, connectBoth } from '../service/connect.ts';
 import { type Job, scopeOf } from '../service/job.ts';
+import { twoWayRulesOf } from '../service/two-way.ts';
 import { alignAll } from '../work/compare.ts';
 import { mayWrite } from '../work/two-way/context.ts';
 import {
@@ -16,6 +17,7 @@ import {
   resolveConflict,
   resolveConflicts,
 } from '../work/two-way/resolve.ts';
+import { configOf } from './config-of.ts';
 import { confirm } from './confirm.ts';
 import { conflictFilter, idPattern, namesOf } from './conflict-filter.ts';
 import { type Context, type Flags, tell } from './context.ts';
@@ -58,7 +60,8 @@ export const resolve = async (
   const { sync } = filter;
   if (sync === undefined) throw usage('lockstep conflicts resolve: which conflicts?', `${example}; or name a sync.`);
   const by: Chooser = { ...askedBy(context), why: flags.why ?? null };
-  const work = { store, clock: context.clock, signal };
+  const writes = await writesOf(context, flags, sync);
+  const work = { store, clock: context.clock, signal, writes };
 
   await using open = await openSides(context, flags, sync, { now: flags.later !== true, byHand });
   const { job } = open;
@@ -73,7 +76,7 @@ export const resolve = async (
     if (!(await confirm(context, flags, questionOf(row, job)))) return await declined(context);
     decided.push(await resolveConflict(work, one, made, by));
   } else {
-    const meant = await pendingOf(store, filter, choice, { signal });
+    const meant = await pendingOf(store, filter, choice, { signal, writes });
     if (!flags.yes) await bulkReview(context.err, meant, choice);
     if (meant.conflicts.length === 0) {
       await resolvedOut(context, format, {
@@ -124,6 +127,21 @@ const declined = async (context: Context): Promise<number> => {
 const resolvedOut = (context: Context, format: 'table' | 'json', r: Resolved): Promise<void> =>
   format === 'json' ? resolvedJson(context.out, r) : resolvedTable(context.out, r);
 
+/** Which sides the sync writes to, as it is configured now. */
+const writesOf = async (context: Context, flags: Flags, name: string) => {
+  const sync = (await configOf(context, flags))?.syncs[name];
+  if (sync === undefined)
+    throw new LockstepError('NOT_FOUND', `sync ${name} is not configured here`, {
+      hint: 'Run it where the config file is, or name that with --config.',
+    });
+  const rules = twoWayRulesOf(sync, sync.mode);
+  if (rules !== undefined) return mayWrite(rules);
+  throw usage(
+    `sync ${name} keeps no archive now, so nothing is written for its conflicts`,
+    'Set mode: two_way, or say how its conflicts are settled.',
+  );
+};
+
 const choiceOf = (flags: Flags): Resolution => {
   const given: Record<string, string | null> = {};
   for (const text of flags.set ?? []) {
@@ -159,11 +177,6 @@ const openSides = async (
   const nothing = { job: undefined, sides: undefined, [Symbol.asyncDispose]: async () => {} };
   if (!o.now && !o.byHand) return { ...nothing, pairs: () => Promise.reject(new Error('not open')) };
   const job = await jobOf(context, [sync], flags, o.now);
-  if (job.twoWay === undefined)
-    throw usage(
-      `sync ${sync} keeps no archive now, so nothing is written for its conflicts`,
-      'Set mode: two_way, or say how its conflicts are settled.',
-    );
   const sides = await connectBoth(context, job, context.now);
   return {
     job: o.now ? job : undefined,

@@ -186,3 +186,21 @@ test('a row and a run tell their whole story', async () => {
   assert.match(shown, /keys +0 one-sided · 0 ruled · 1 resolved/);
   assert.match(shown, /crm +\+ 0 +~ 1 +- 0 +of 1 change/);
 });
+
+test('of a one-way sync nothing is chosen that its next run would undo', async () => {
+  const one = blocks('yaml')[0]!.replace('customers:', 'billed:').replace('two_way', 'mirror');
+  writeFileSync(join(dir, 'one.yaml'), one);
+  const ask = (line: string) => run(`${line} --config one.yaml`);
+  await ask('sync billed --yes');
+  await ask('conflicts resolve billed --take source --yes');
+  await crm.query('delete from subscription where id = 6');
+  assert.equal((await ask('sync billed --yes')).code, 26);
+  const [{ id }] = (await listed('billed')) as [Told];
+  const refused = await ask(`conflicts resolve ${id} --take target --yes`);
+  assert.equal(refused.code, 20);
+  assert.match(refused.stderr, /would bring this row back/);
+  const many = await ask('conflicts resolve billed --take target --yes --format json');
+  assert.deepEqual([many.code, JSON.parse(many.stdout).impossible], [26, 1]);
+  assert.equal((await ask(`conflicts resolve ${id} --take source --yes`)).code, 0);
+  assert.equal((await crm.query('select from subscription where id = 6')).rowCount, 1);
+});

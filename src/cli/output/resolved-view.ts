@@ -18,7 +18,7 @@ export interface Resolved {
   readonly again: number;
   /** Decided, and not written yet. */
   readonly left: number;
-  /** What was to be taken is not kept. */
+  /** What was to be taken is not kept, or would not stay. */
   readonly impossible: number;
 }
 
@@ -40,8 +40,7 @@ export const resolvedTable = async (out: Out, r: Resolved): Promise<void> => {
   const style = styleOf(out.color);
   const line = (mark: string, text: string): Promise<void> => out.write(`  ${mark} ${text}\n`);
   if (r.decided.length === 0 && r.impossible === 0) return out.write('  no conflict is meant: nothing was decided\n');
-  if (r.written > 0)
-    await line(style.green('✓'), `${count(r.written, 'conflict')} resolved, as it was chosen`);
+  if (r.written > 0) await line(style.green('✓'), `${count(r.written, 'conflict')} resolved, as it was chosen`);
   if (r.again > 0)
     await line(
       style.yellow('?'),
@@ -52,7 +51,7 @@ export const resolvedTable = async (out: Out, r: Resolved): Promise<void> => {
     await line(style.yellow('…'), `${count(r.left, 'conflict')} decided: ${when}`);
   }
   if (r.impossible > 0)
-    await line(style.yellow('!'), `${count(r.impossible, 'conflict')} left: the last agreed values are not kept`);
+    await line(style.yellow('!'), `${count(r.impossible, 'conflict')} left: they cannot be resolved so`);
   if (r.run !== null) await out.write(`\n  run ${style.bold(r.run)}   undo: lockstep revert ${r.run}\n`);
 };
 
@@ -70,7 +69,7 @@ export const bulkReview = async (
   if (gone.length > 0) await out.write(`  ! of these, ${grouped(gone.length)} delete the row\n`);
   if (impossible.length > 0)
     await out.write(
-      `  ! ${grouped(impossible.length)} more cannot be resolved so: the last agreed values are not kept\n`,
+      `  ! ${grouped(impossible.length)} more cannot be resolved so: what is to be taken is not kept, or a one-way sync would bring the row back\n`,
     );
   const rows = conflicts.slice(0, examples).map((c) => [`    ${c.id}`, cut(keyText(c), 40), c.type]);
   if (rows.length > 0) await out.write(`${columnsOf(rows, () => false).join('\n')}\n`);

@@ -1,30 +1,26 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { conflictStates, type Conflict as Kept, type Resolution } from '../../model/conflicts.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Key } from '../../model/row.ts';
-import type { RunRequest } from '../../model/service.ts';
 import type { Json } from '../../model/store.ts';
 import { conflictTypes } from '../../model/two-way.ts';
-import { twoWayRulesOf } from '../../service/two-way.ts';
-import { mayWrite, type TwoWayRules } from '../../work/two-way/context.ts';
-import { cellsByHand, chosenRow, pendingOf, resolveConflict, resolveConflicts } from '../../work/two-way/resolve.ts';
+import { mayWrite } from '../../work/two-way/context.ts';
+import { chosenRow, pendingOf, resolveConflict, resolveConflicts } from '../../work/two-way/resolve.ts';
 import type { Api, Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';
+import { BulkChoice, byHand, Choice, rulesOf, writing } from '../conflict-choice.ts';
 import { cursorsOf } from '../cursors.ts';
 import { HttpProblem } from '../errors.ts';
 import { ifMatch } from '../etag.ts';
 import { equalFilter, textFilter, wordFilter } from '../filters.ts';
 import { maySee, visibleSyncs } from '../guard.ts';
-import { askedBy } from '../idempotency.ts';
-import { means, openSync } from '../open-sync.ts';
 import { listName, listOf, pageOf, pageQuery } from '../page.ts';
 import { Conflict, conflictOf } from '../shapes/conflict.ts';
-import { Run, runOf } from '../shapes/run.ts';
-import { syncNamed } from '../sync-named.ts';
+import { Run } from '../shapes/run.ts';
 import { typed } from '../typed.ts';
-import { Cell, seesValues, Values, valuesOf } from '../values.ts';
+import { seesValues, Values, valuesOf } from '../values.ts';
 
 const params = z.object({
   id: z
@@ -44,45 +40,6 @@ const conditional = z.looseObject({
     .meta({ examples: ['"1"'] }),
 });
 
-const why = z.string().max(2000).optional().describe('The reason, kept with the decision');
-const write = z
-  .boolean()
-  .default(true)
-  .describe('Start a run that writes it, and nothing else; false: the next run of the sync writes it');
-
-const Choice = z
-  .strictObject({
-    take: z.enum(['source', 'target', 'base']).describe('Whose row counts; base: what both last agreed on'),
-    cells: z
-      .record(z.string().min(1).max(500), Cell)
-      .refine((cells) => Object.keys(cells).length > 0, { error: 'leave it out, or name a column' })
-      .optional()
-      .describe('Values by hand, by source column, in place of those of the taken row'),
-    why,
-    write,
-  })
-  .refine((c) => c.cells === undefined || c.take !== 'base', {
-    error: 'values by hand go with take: source or take: target',
-    path: ['cells'],
-  })
-  .meta({ id: 'ConflictChoice', examples: [{ take: 'source', cells: { plan: 'team' }, why: 'they called' }] });
-
-const BulkChoice = z
-  .strictObject({
-    sync: z.string().min(1).max(200),
-    pair: z.string().min(1).max(500).optional(),
-    types: z.array(z.enum(conflictTypes)).min(1).optional(),
-    column: z.string().min(1).max(500).optional().describe('A source column that is disputed'),
-    take: z.enum(['source', 'target', 'base']),
-    why,
-    write,
-    dry_run: z.boolean().default(false).describe('Only say what is meant'),
-  })
-  .meta({
-    id: 'ConflictBulkChoice',
-    examples: [{ sync: 'subscriptions', column: 'price', take: 'source', why: 'billing sets prices', dry_run: true }],
-  });
-
 const Resolved = z
   .object({ conflict: Conflict, run: Run.nullable().describe('The run that writes it; null: the next one does') })
   .meta({ id: 'ResolvedConflict' });
@@ -91,7 +48,10 @@ const BulkResolved = z
   .object({
     matched: z.number().int().describe('Pending conflicts that are meant, and can be resolved so'),
     deletes: z.number().int().describe('Of these, rows that would go on both sides'),
-    impossible: z.number().int().describe('Meant, but what is to be taken is not kept'),
+    impossible: z
+      .number()
+      .int()
+      .describe('Meant, but what is to be taken is not kept, or a one-way sync would bring the row back'),
     decided: z.number().int().describe('Less than `matched`: others had chosen, or the row had moved'),
     dry_run: z.boolean(),
     run: Run.nullable(),
@@ -115,43 +75,6 @@ const mustMatch = (request: FastifyRequest, c: Kept): void => {
   const seen = ifMatch(request, hint).map((tag) => /^"(\d{1,9})(\.[\d.m]*)?"$/.exec(tag)?.[1]);
   if (!seen.includes(String(c.version)))
     throw new HttpProblem('PRECONDITION_FAILED', `Conflict ${c.id} has changed since it was read.`, { hint });
-};
-
-/** How the sync settles conflicts now; CONFLICT where it keeps no archive. */
-const rulesOf = (api: Api, request: FastifyRequest, name: string): TwoWayRules => {
-  const sync = syncNamed(api, request, name);
-  const rules = twoWayRulesOf(sync, sync.mode);
-  if (rules !== undefined) return rules;
-  throw new LockstepError('CONFLICT', `Sync ${name} keeps no archive now, so nothing is written for its conflicts.`, {
-    hint: 'Set mode: two_way, or say how its conflicts are settled.',
-  });
-};
-
-/** A run that writes what was decided; one that has not begun yet will do. */
-const writing = async (
-  api: Api,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  /** `decision`: names it, so that the same one asks for one run. */
-  o: Cancel & { readonly sync: string; readonly deletes: number; readonly decision?: string },
-): Promise<z.infer<typeof Run>> => {
-  const { maxDeletes } = api.config().syncs[o.sync]!.guards;
-  const wanted: RunRequest = {
-    kind: 'sync',
-    sync: o.sync,
-    onlyDecided: true,
-    ...(o.deletes > maxDeletes ? { allowDeletes: o.deletes } : {}),
-  };
-  const queued = await api.store.runs.list({ sync: o.sync, kinds: ['sync'], states: ['queued'], limit: 20 }, o);
-  const same = queued.find((run) => {
-    const asked = run.asked?.request as RunRequest | undefined;
-    return asked?.kind === 'sync' && asked.onlyDecided === true && asked.allowDeletes === wanted.allowDeletes;
-  });
-  const { idempotencyKey: _, ...asked } = askedBy(request);
-  const key = o.decision === undefined ? {} : { idempotencyKey: o.decision };
-  const run = same ?? (await api.desk.request(wanted, { ...asked, ...key }, o)).run;
-  reply.code(202).header('location', `/api/v1/runs/${run.id}`);
-  return runOf(request, run);
 };
 
 export const conflicts: Routes = (app, api) => {
@@ -263,7 +186,12 @@ export const conflicts: Routes = (app, api) => {
       // Of one that is decided, whoever repeats the decision has the tag that it had before.
       if (seen.state === 'pending') mustMatch(request, seen);
       else ifMatch(request, `GET /api/v1/conflicts/${seen.id} has it in ETag.`);
-      const decided = await resolveConflict(work(o), seen, choice, chooser(request, text));
+      const decided = await resolveConflict(
+        { ...work(o), writes: mayWrite(rules) },
+        seen,
+        choice,
+        chooser(request, text),
+      );
       const deletes = chosenRow(seen, choice) === null ? 1 : 0;
       const run = now
         ? await writing(api, request, reply, {
@@ -294,14 +222,14 @@ export const conflicts: Routes = (app, api) => {
     async (request, reply) => {
       const o = cancelOf(request, reply, { ms: 60_000 });
       const { sync, pair, types, column, take, why: text, write: now, dry_run } = request.body;
-      rulesOf(api, request, sync);
+      const writes = mayWrite(rulesOf(api, request, sync));
       const filter = {
         sync,
         ...(pair === undefined ? {} : { pair }),
         ...(types === undefined ? {} : { types }),
         ...(column === undefined ? {} : { column }),
       };
-      const { conflicts: meant, impossible } = await pendingOf(api.store, filter, { take }, o);
+      const { conflicts: meant, impossible } = await pendingOf(api.store, filter, { take }, { ...o, writes });
       const counts = {
         matched: meant.length,
         deletes: meant.filter((c) => chosenRow(c, { take }) === null).length,
@@ -315,19 +243,4 @@ export const conflicts: Routes = (app, api) => {
       return { ...counts, decided: done.length, run };
     },
   );
-};
-
-/** Values by hand, checked against both sides as they are now. */
-const byHand = async (
-  api: Api,
-  request: FastifyRequest,
-  conflict: Kept,
-  rules: TwoWayRules,
-  cells: Readonly<Record<string, string | null>>,
-  o: Cancel,
-) => {
-  await using open = await openSync(api, syncNamed(api, request, conflict.sync), o);
-  const pair = open.pairs.find((p) => p.name === conflict.pair) ?? open.pairs.find((p) => means(conflict.pair, p.name));
-  if (pair !== undefined) return cellsByHand(pair, mayWrite(rules), cells);
-  throw new LockstepError('NOT_FOUND', `Sync ${conflict.sync} has no pair ${conflict.pair} any more.`);
 };

@@ -56,7 +56,7 @@ const place = (pair: Pair, name: string): number => {
  */
 export const cellsByHand = (
   pair: Pair,
-  writes: Readonly<Record<TwoWaySide, boolean>>,
+  writes: Writes,
   given: Readonly<Record<string, string | null>>,
 ): Readonly<Record<string, Cell>> => {
   const back = turned(pair);
@@ -134,6 +134,12 @@ export const chosenRow = (conflict: Conflict, choice: Resolution): readonly Cell
   });
 };
 
+type Writes = Readonly<Record<TwoWaySide, boolean>>;
+
+/** A one-way sync inserts what its target lacks: a choice that it stays away would be undone by the next run. */
+const comesBack = (conflict: Conflict, choice: Resolution, writes: Writes): boolean =>
+  !writes.source && conflict.source !== null && chosenRow(conflict, choice) === null;
+
 /** What the audit says of a choice: which values were given by hand is in the conflict. */
 const choiceOf = (choice: Resolution, why: string | null): Readonly<Record<string, Json>> => ({
   take: choice.take,
@@ -150,12 +156,17 @@ const decision = (o: Work, choice: Resolution, { actor, why }: Chooser) => ({
 
 /** One conflict, as it was seen. Nothing is written to a database by this. */
 export const resolveConflict = async (
-  o: Work,
-  conflict: Pick<Conflict, 'id' | 'version'> & Conflict,
+  o: Work & { readonly writes: Writes },
+  conflict: Conflict,
   choice: Resolution,
   by: Chooser,
 ): Promise<Conflict> => {
-  chosenRow(conflict, choice);
+  if (comesBack(conflict, choice, o.writes)) {
+    throw usage(
+      `${conflict.sync} writes one way, and inserts what the target lacks: the next run would bring this row back`,
+      'Take the source’s row, delete it in the source, or leave such rows out by `where` of the pair.',
+    );
+  }
   const { actor, correlation } = by;
   const what = {
     actor,
@@ -172,7 +183,7 @@ export const resolveConflict = async (
 /** What a choice for many would do. */
 export interface BulkPreview {
   readonly conflicts: readonly Conflict[];
-  /** Of these, the values that are to be taken are not kept. */
+  /** Meant, and not to be resolved so: the values are not kept, or a one-way sync would bring the row back. */
   readonly impossible: readonly Conflict[];
 }
 
@@ -185,7 +196,7 @@ export const pendingOf = async (
   store: Pick<Store, 'conflicts'>,
   filter: ConflictFilter,
   choice: Resolution,
-  o: Cancel,
+  o: Cancel & { readonly writes: Writes },
 ): Promise<BulkPreview> => {
   const wanted: ConflictFilter = { ...filter, states: ['pending'] };
   const all = await store.conflicts.count(wanted, o);
@@ -201,7 +212,7 @@ export const pendingOf = async (
     const some = await store.conflicts.list({ ...wanted, limit: page, ...(before === undefined ? {} : { before }) }, o);
     for (const c of some) {
       const lost = choice.take === 'base' && !(c.base?.every(isKept) ?? c.type === 'insert_insert');
-      (lost ? impossible : conflicts).push(c);
+      (lost || comesBack(c, choice, o.writes) ? impossible : conflicts).push(c);
     }
     before = some.at(-1)?.id;
     if (some.length < page) break;
