@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { newId, randomSeed } from '../lib/ids.ts';
@@ -81,6 +82,8 @@ export const createBackup = (
     const sums: TableSum[] = [];
     const native: Archived = o.native ? await archived(dump, (source) => write(archiveFile, source), o) : {};
     if (native.file !== undefined) files.push(native.file);
+    // what it wrote of an archive that is none would stay beside the backup, as large and as readable as that
+    else await rm(join(folder, archiveFile), { force: true });
     for (const [i, table] of contents.tables.entries()) {
       o.onTable?.(table.name);
       if (native.file === undefined) files.push(await write(tableFile(i), dump.rows(table, o)));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -154,6 +154,12 @@ test('where pg_dump cannot, the backup is our own, says why, and is proved as ev
     own.files.map((f) => f.name),
     ['contents.json.zst', 'table-00001.copy.zst', 'table-00002.copy.zst'],
   );
+  assert.deepEqual(readdirSync(join(dir, own.id)).sort(), [
+    'contents.json.zst',
+    'manifest.json',
+    'table-00001.copy.zst',
+    'table-00002.copy.zst',
+  ]);
   await verified(own.id);
 
   // A session that reads what it may not: the words are pg_dump's.
