@@ -20,7 +20,9 @@ export const retentionSchema = z
         )
         .optional(),
       changes: duration
-        .describe('Runs that wrote, with the before-images that `revert` needs. Default false: for ever.')
+        .describe(
+          'Runs that wrote, with the before-images that `revert` needs, and closed conflicts. Default false: for ever.',
+        )
         .optional(),
     },
     { error: 'expected { quiet: 1d, runs: 90d, changes: false }' },

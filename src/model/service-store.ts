@@ -88,6 +88,8 @@ export type Forgettable = 'quiet' | 'runs' | 'changes';
 export interface Forgotten {
   readonly runs: number;
   readonly plans: number;
+  /** Closed conflicts: with `changes`. */
+  readonly conflicts: number;
 }
 
 /** The control store with all that a service needs of it. */

@@ -18,7 +18,7 @@ export const forgetOld = async (
   const { store, retention, clock, log, signal } = o;
   const now = clock.now();
   const told = (what: string, gone: Forgotten): void => {
-    if (gone.runs > 0) log.info('old runs forgotten', { what, ...gone });
+    if (gone.runs + gone.conflicts > 0) log.info('old runs forgotten', { what, ...gone });
   };
   for (const what of ['quiet', 'runs'] as const) {
     const age = retention[what];

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { NewConflict } from '../../src/model/conflicts.ts';
 import type { NewRun, Run, RunKind } from '../../src/model/store.ts';
 import { forgetOld } from '../../src/service/retention.ts';
 import { freshStore } from './fresh-store.ts';
-import { insert, item, newPlan, newRun, o } from './plain.ts';
+import { insert, item, newPlan, newRun, o, row } from './plain.ts';
 
 const { store, database } = await freshStore();
 const day = 86_400_000;
@@ -105,6 +106,24 @@ test('runs are forgotten by what is lost with them, and what revert needs stays 
   );
   await forget({ changes: 200 * day });
   assert.equal((await store.audit.list({ limit: 9 }, o)).length, 2, 'nothing was there to be forgotten');
+});
+
+test('closed conflicts are forgotten with what was written, and those that wait stay', async () => {
+  const met = (id: string, more: Partial<NewConflict> = {}): NewConflict => ({
+    ...{ sync: 'shop', pair: 'p', run: 'r_1', key: row(id), type: 'update_update', columns: [], keyWidth: 1 },
+    ...{ base: null, source: [], target: [], state: 'pending', reason: '' },
+    ...more,
+  });
+  const at = now - 300 * day;
+  const [waits] = await store.conflicts.record([met('1'), met('2', { state: 'ruled', result: null })], at, o);
+  const [young] = await store.conflicts.record([met('3', { state: 'ruled', result: null })], now - day, o);
+  await forget({ quiet: day, runs: day });
+  assert.equal(await store.conflicts.count({ sync: 'shop' }, o), 3);
+  await forget({ changes: 200 * day });
+  const left = await store.conflicts.list({ sync: 'shop' }, o);
+  assert.deepEqual(left.map((c) => c.id).toSorted(), [waits!.id, young!.id].toSorted());
+  const [told] = await store.audit.list({ limit: 1 }, o);
+  assert.deepEqual([told!.action, (told!.after as { conflicts: number }).conflicts], ['runs.forget', 1]);
 });
 
 test('a sync that migrated is a copy: its certificate, and what an interrupted one goes on with, stay', async () => {

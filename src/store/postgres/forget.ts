@@ -62,7 +62,25 @@ const forgetSome = async (
   const plans = gone.flatMap((row) => (row['plan'] === null ? [] : [row['plan'] as string]));
   const dropped =
     plans.length === 0 ? [] : await connection.query(`${unusedPlans} returning p.id`, [[...new Set(plans)]], o);
-  return { runs: gone.length, plans: dropped.length };
+  return { runs: gone.length, plans: dropped.length, conflicts: 0 };
+};
+
+/** What became of conflicts is kept as long as what was written. */
+const someConflicts = (limit: number): string =>
+  `select id from lockstep_control.conflict where closed < $1 order by closed limit ${limit}`;
+
+const forgetConflicts = async (database: Database, before: number, o: Cancel): Promise<number> => {
+  let sum = 0;
+  for (let round = 0; round < rounds; round++) {
+    const gone = await database.query(
+      `delete from lockstep_control.conflict where id in (${someConflicts(atOnce)}) returning id`,
+      [toTime(before)],
+      o,
+    );
+    sum += gone.length;
+    if (gone.length < atOnce) break;
+  }
+  return sum;
 };
 
 export const anyToForget = async (
@@ -73,7 +91,8 @@ export const anyToForget = async (
 ): Promise<boolean> => {
   const text = `select exists (${someRuns(what).replace(' for update of r skip locked', '')}) as some`;
   const [row] = await database.query(text, [toTime(before)], o);
-  return row?.['some'] === true;
+  if (row?.['some'] === true || what !== 'changes') return row?.['some'] === true;
+  return (await database.query(someConflicts(1), [toTime(before)], o)).length > 0;
 };
 
 /** See `ServiceStore.forget`. In short transactions, by one process at a time. */
@@ -83,7 +102,7 @@ export const forgetRuns = async (
   before: number,
   o: Cancel,
 ): Promise<Forgotten> => {
-  const sum = { runs: 0, plans: 0 };
+  const sum = { runs: 0, plans: 0, conflicts: 0 };
   for (let round = 0; round < rounds; round++) {
     const some = await inTransaction(database, o, (connection) => forgetSome(connection, what, before, o));
     if (some === undefined) break;
@@ -91,5 +110,6 @@ export const forgetRuns = async (
     sum.plans += some.plans;
     if (some.runs < atOnce) break;
   }
+  if (what === 'changes') sum.conflicts = await forgetConflicts(database, before, o);
   return sum;
 };

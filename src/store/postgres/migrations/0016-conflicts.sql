@@ -37,3 +37,4 @@ create index conflict_sync on lockstep_control.conflict (sync, id);
 create index conflict_key on lockstep_control.conflict (sync, pair, hash);
 create index conflict_found on lockstep_control.conflict (found);
 create index conflict_waits on lockstep_control.conflict (id) where state in ('pending', 'decided');
+create index conflict_closed on lockstep_control.conflict (closed) where closed is not null;
