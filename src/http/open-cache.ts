@@ -4,6 +4,10 @@ import type { Clock } from '../lib/clock.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import type { Log } from '../telemetry/log.ts';
 
+/** Are answers of any entity to be kept? Then each write is told, also by a server that keeps none until its next start. */
+export const keepsAnswers = ({ records }: Pick<Config, 'records'>): boolean =>
+  Object.values(records).some((entity) => entity.cache !== false);
+
 /**
  * What keeps answers of the API's records, as the configuration says at this moment: where and how much holds until the
  * next start, how long is looked up for each answer. Undefined: no entity wants it.
@@ -17,7 +21,7 @@ export const openCache = (o: {
 }): AnswerCache | undefined => {
   const config = o.config();
   const settings = config.cache();
-  if (Object.values(config.records).every((entity) => entity.cache === false)) return undefined;
+  if (!keepsAnswers(config)) return undefined;
   return openAnswers({
     ...settings,
     generations: o.store.generations,

@@ -177,6 +177,17 @@ test('each write of ours is seen by every instance when it has been answered', a
   for (const text of await names(list)) assert.doesNotMatch(text, /"id":100,/);
 });
 
+test('a server that began without a cache tells of its writes as soon as its configuration has one', async () => {
+  const late = await recordsService(yaml(''), env, [], beside);
+  const path = '/records/items/9';
+  await late.reload(yaml('cache: { ttl: 300s }'));
+  await known(reader, path);
+  assert.equal(said(await reader('GET', path)), 'hit');
+  await rename(9, 'renamed there', late.as(await one.secret('late', { scopes: ['records:read', 'records:write'] })));
+  const seen = await reader('GET', path);
+  assert.deepEqual([seen.json.name, said(seen)], ['renamed there', 'miss']);
+});
+
 test('what was read before a write, and answered after it, is not kept', async () => {
   await known(reader, '/records/slowly?limit=1');
   const path = '/records/slowly/7';

@@ -50,7 +50,7 @@ export const recordsService = async (
   const dir = mkdtempSync(join(tmpdir(), 'lockstep-records-'));
   const file = join(dir, 'lockstep.yaml');
   writeFileSync(file, yaml);
-  const config = await loadConfig(file, { cwd: dir, env });
+  let config = await loadConfig(file, { cwd: dir, env });
   const abort = new AbortController();
   const secrets = redactor();
   const doors = { engines: { names: engineNames, ofUrl: engineOfUrl, load: loadEngine }, redactor: secrets };
@@ -123,5 +123,9 @@ export const recordsService = async (
     (await makeToken(store.tokens, { name, ...wish }, { actor: 'test' }, systemClock, o)).secret;
   /** Asks with a token of its own. */
   const token = async (name: string, wish: object): Promise<Ask> => as(await secret(name, wish));
-  return { url: server.url, store, config, as, secret, token, control: database, endpoints, said };
+  const reload = async (text: string): Promise<void> => {
+    writeFileSync(file, text);
+    config = await loadConfig(file, { cwd: dir, env });
+  };
+  return { url: server.url, store, config, as, secret, token, control: database, endpoints, said, reload };
 };

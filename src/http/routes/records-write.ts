@@ -11,6 +11,7 @@ import { type Desk, prepare, type Writer, writeRecord } from '../../records/writ
 import { answerOf, HttpProblem } from '../errors.ts';
 import { ifMatch } from '../etag.ts';
 import { idempotencyHeaders, keyOf, mustHaveKey } from '../idempotency.ts';
+import { keepsAnswers } from '../open-cache.ts';
 import {
   asHttp,
   entityParams,
@@ -31,7 +32,7 @@ const deskOf = async (x: RecordRoutes): Promise<Desk> => ({
   audit: x.api.store.audit,
   events: x.api.events,
   seal: await x.seal(),
-  ...(x.api.cache === undefined ? {} : { generations: x.api.store.generations }),
+  ...(x.api.cache !== undefined || keepsAnswers(x.api.config()) ? { generations: x.api.store.generations } : {}),
   now: () => x.api.clock.now(),
   warn: (message, error) => process.emitWarning(`${message}: ${String(error)}`),
 });
