@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { serve, tokenFor, until, worker } from '../service.ts';
 import { hurried, insist, lockstep, openStage, say } from '../story.ts';
+import { conflicts } from './conflicts.ts';
 import { startVendor } from './vendor.ts';
 
 const here = dirname(import.meta.filename);
@@ -250,6 +251,13 @@ await stage.query('shop', "update licenses set status = 'inactive', seats = 2 wh
 await run(['plan', 'back'], 2);
 await run(['sync', 'back', '--yes'], 0);
 insist(licence('lic_0042').status === 'inactive' && licence('lic_0042').seats === 2, 'the vendor knows');
+
+const impatient = quick
+  .replaceAll('settle: 1s', 'settle: 0s')
+  .replace('requests_per_second: 50', 'requests_per_second: 500');
+insist(impatient.split('settle: 0s').length === 3, 'lockstep.yaml has two syncs that wait for what moves');
+writeFileSync(join(folder, 'lockstep.yaml'), impatient);
+await conflicts({ stage, vendor, run });
 
 say('How did licence lic_0007 get here?');
 await run(['explain', 'licences/licenses', 'lic_0007'], 0);
