@@ -85,6 +85,7 @@ export const resolve = async (
         written: 0,
         again: 0,
         left: 0,
+        gone: 0,
         impossible: meant.impossible.length,
       });
       return meant.impossible.length > 0 ? exitCodes.conflicts : exitCodes.ok;
@@ -102,6 +103,7 @@ export const resolve = async (
       written: 0,
       again: 0,
       left: decided.length,
+      gone: 0,
       impossible: 0,
     });
     return exitCodes.ok;
@@ -227,11 +229,12 @@ const write = async (
     });
   });
   progress[Symbol.dispose]();
-  const ends = { written: 0, again: 0, left: 0 };
+  const ends = { written: 0, again: 0, left: 0, gone: 0 };
   for (const { id } of decided) {
     const { state } = (await store.conflicts.get(id, { signal: context.now })) ?? { state: 'gone' };
     if (state === 'decided') ends.left++;
     else if (state === 'pending') ends.again++;
+    else if (state === 'gone') ends.gone++;
     else ends.written++;
   }
   await resolvedOut(context, o.format, { decided, run: done.run, ...ends, impossible: 0 });

@@ -127,6 +127,12 @@ test('decisions are written as the guide says, and nothing else', async () => {
   );
   assert.deepEqual([left!.at(-1).note, right!.at(-1).note], ['not decided', null], 'this waits for a run of its own');
   assert.deepEqual(await listed(), []);
+  const { runs } = JSON.parse((await run('runs customers --format json')).stdout);
+  const { id } = runs.find((r: { kind: string }) => r.kind === 'sync');
+  const { report, exit } = JSON.parse((await run(`show ${id} --format json`)).stdout);
+  assert.deepEqual([report.verdict, report.planned.withheld, exit], ['differs', 1, 2], 'no word of agreement');
+  const proved = await control.query('select left_over, verified_at < at as before from lockstep_control.pair_state');
+  assert.deepEqual(proved.rows, [{ left_over: '1', before: true }], 'nor a proof of it');
   const late = await run(`conflicts resolve ${ids['CONFLICT_1']} --take source --yes`);
   assert.equal(late.code, 20);
   assert.match(

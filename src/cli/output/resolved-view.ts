@@ -18,6 +18,8 @@ export interface Resolved {
   readonly again: number;
   /** Decided, and not written yet. */
   readonly left: number;
+  /** Both sides had come to agree by themselves, or the row became another conflict: nothing was to be written. */
+  readonly gone: number;
   /** What was to be taken is not kept, or would not stay. */
   readonly impossible: number;
 }
@@ -32,6 +34,7 @@ export const resolvedJson = (out: Out, r: Resolved): Promise<void> =>
       written: r.written,
       moved: r.again,
       left: r.left,
+      gone: r.gone,
       impossible: r.impossible,
     })}\n`,
   );
@@ -45,6 +48,11 @@ export const resolvedTable = async (out: Out, r: Resolved): Promise<void> => {
     await line(
       style.yellow('?'),
       `${count(r.again, 'conflict')} wait again: the row had moved (lockstep conflicts list)`,
+    );
+  if (r.gone > 0)
+    await line(
+      '·',
+      `${count(r.gone, 'conflict')} gone meanwhile: nothing was written for ${r.gone === 1 ? 'it' : 'them'}`,
     );
   if (r.left > 0) {
     const when = r.run === null ? 'the next run of the sync writes it' : `not written, see lockstep show ${r.run}`;

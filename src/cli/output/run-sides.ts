@@ -29,6 +29,8 @@ export const runSides = async (out: Out, run: Run): Promise<void> => {
   const decided = bag(report['decided']);
   const words = Object.entries(decidedWords).map(([name, word]) => `${grouped(number(decided[name]))} ${word}`);
   if (report['decided'] !== undefined) await line('keys', words.join(' · '));
+  const withheld = number(bag(report['planned'])['withheld']);
+  if (withheld > 0) await line('left', `${count(withheld, 'key')} not written by this run`);
   const rows = (['target', 'source'] as const).flatMap((side) => {
     const of = bag(sides[side]);
     if (sides[side] === undefined) return [];

@@ -34,6 +34,8 @@ export interface TwoWayPlanned {
   readonly pairs: readonly Pair[];
   readonly report: CompareReport;
   readonly counts: DecidedCounts;
+  /** Keys that are not as agreed and that this run leaves to the next one, since it writes decisions only. */
+  readonly later: number;
 }
 
 const hour = 3_600_000;
@@ -119,6 +121,7 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
   await store.twoWayRuns.begin(run.id, o.sync, o.clock.now(), o);
   const counts: DecidedCounts = { agreed: 0, propagated: 0, ruled: 0, resolved: 0, waiting: 0 };
   const reports: PairReport[] = [];
+  let later = 0;
   const invalid = runQuarantine(o, run.id);
 
   for (const [place, detection] of detections.entries()) {
@@ -142,7 +145,11 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
         const name = JSON.stringify(row.key);
         const record = waiting.get(name);
         if (record !== undefined) met.add(record.id);
-        if (o.onlyDecided === true && record?.state !== 'decided') continue;
+        if (o.onlyDecided === true && record?.state !== 'decided') {
+          if (record === undefined) later++;
+          else counts.waiting++;
+          continue;
+        }
         steps.push(stepOf(settings, row, record, turns.get(name) ?? 0));
       }
       await takeSteps(o, run, two, { detection, place }, sides, await withFreeKeys(o, pair, steps, seconds), counts);
@@ -164,7 +171,7 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
     },
     o,
   );
-  return { plans, pairs, report: compareReport(o, reports, notCompared, counts), counts };
+  return { plans, pairs, report: compareReport(o, reports, notCompared, counts, later), counts, later };
 };
 
 /** Where a second row would come under a key that a row has, nothing is written. `used`: keys that this run gave before. */
@@ -245,9 +252,10 @@ const compareReport = (
   pairs: readonly PairReport[],
   more: readonly NotCompared[],
   counts: DecidedCounts,
+  later: number,
 ): CompareReport => {
   const notCompared = [...more, ...pairs.flatMap((p) => p.not_compared)];
-  const unsettled = counts.propagated + counts.ruled + counts.resolved + counts.waiting;
+  const unsettled = counts.propagated + counts.ruled + counts.resolved + counts.waiting + later;
   const open = pairs.reduce((n, p) => n + p.in_flight + p.duplicate_key, 0);
   const side = (s: 'source' | 'target') => ({ name: o[s].name, engine: o[s].engine, version: o[s].version });
   return {

@@ -45,7 +45,8 @@ export const twoWayReport = (x: {
   const { report, counts, plans } = planned;
   const sides: Partial<Record<TwoWaySide, SideReport>> = {};
   const sum = {
-    planned: { ...none, withheld: 0 },
+    // Nobody may read that both sides agree while some of it was not even looked at.
+    planned: { ...none, withheld: planned.later },
     applied: { ...none },
     already: 0,
     moved: 0,
