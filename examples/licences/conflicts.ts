@@ -41,8 +41,10 @@ export const conflicts = async (o: {
   say('What a preset overruled is recorded with its reason; what nobody decided waits, with the rows of both sides');
   await run(['conflicts', 'list', 'decided', '--state', 'all'], 0);
   const listed = await output(stage.folder, ['conflicts', 'list', 'decided', '--format', 'json']);
-  const waiting = (JSON.parse(listed) as { readonly conflicts: readonly { readonly id: string }[] }).conflicts;
-  insist(waiting.length === 1, 'one conflict waits for a person');
+  const { conflicts: waiting } = JSON.parse(listed) as {
+    readonly conflicts: readonly { readonly id: string; readonly resolution: unknown }[];
+  };
+  insist(waiting.length === 1 && waiting[0]!.resolution === 'pending', 'one conflict waits for a person');
   await run(['conflicts', 'show', waiting[0]!.id], 0);
 
   say('A person decides: the vendor is right. It is written at once, and the record says who and why');

@@ -41,7 +41,7 @@ const example = {
   seen: '2026-11-21T12:05:04.120Z',
   closed: null,
   closed_by: null,
-  resolution: null,
+  resolution: 'pending',
 } as const;
 
 export const Conflict = z
@@ -68,7 +68,12 @@ export const Conflict = z
     seen: Time,
     closed: Time.nullable(),
     closed_by: z.string().nullable().describe('The run that wrote what was chosen, or that saw the sides agree'),
-    resolution: Resolution.nullable(),
+    resolution: z
+      .union([Resolution, z.literal('pending')])
+      .nullable()
+      .describe(
+        'What a person chose; pending until then; null where a policy chose, or nothing is to be decided any more',
+      ),
   })
   .meta({ id: 'Conflict', examples: [example] });
 
@@ -89,9 +94,9 @@ export const conflictOf = (request: FastifyRequest, kept: Kept): z.infer<typeof 
             disputed: cell.disputed,
           },
     ),
-    resolution: resolution && {
-      ...resolution,
-      cells: resolution.cells && (shown ? { ...resolution.cells } : {}),
-    },
+    resolution:
+      resolution === null || resolution === 'pending'
+        ? resolution
+        : { ...resolution, cells: resolution.cells && (shown ? { ...resolution.cells } : {}) },
   };
 };

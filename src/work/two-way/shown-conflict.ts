@@ -35,14 +35,18 @@ export interface ShownConflict {
   readonly seen: string;
   readonly closed: string | null;
   readonly closed_by: string | null;
-  readonly resolution: {
-    readonly take: 'source' | 'target' | 'base';
-    /** Given by hand, by source column. */
-    readonly cells: Readonly<Record<string, Cell>> | null;
-    readonly by: string;
-    readonly at: string;
-    readonly why: string | null;
-  } | null;
+  /** What a person chose; `pending` until then; null where a policy chose, or there is nothing to decide any more. */
+  readonly resolution:
+    | {
+        readonly take: 'source' | 'target' | 'base';
+        /** Given by hand, by source column. */
+        readonly cells: Readonly<Record<string, Cell>> | null;
+        readonly by: string;
+        readonly at: string;
+        readonly why: string | null;
+      }
+    | 'pending'
+    | null;
 }
 
 export const timeOf = (ms: number): string => new Date(ms).toISOString();
@@ -93,7 +97,9 @@ export const shownConflict = (c: Conflict): ShownConflict => {
     closed_by: c.closedBy,
     resolution:
       resolution === null
-        ? null
+        ? c.state === 'pending'
+          ? 'pending'
+          : null
         : {
             take: resolution.take,
             cells: 'cells' in resolution ? (resolution.cells as Readonly<Record<string, Cell>>) : null,
