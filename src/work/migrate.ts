@@ -97,6 +97,39 @@ const isBegun = (checkpoint: CopyCheckpoint | undefined, t: PlannedTable): boole
   checkpoint !== undefined &&
   (tableLabel(t.source) in checkpoint.steps || checkpoint.made.includes(tableLabel(t.target)));
 
+/** So many runs are looked through, at most: what is not among them is tried again. */
+const mostLooked = 1000;
+
+const certificateIn = ({ kind, report }: Run): Certificate | undefined =>
+  (kind === 'copy' ? report : (report as { readonly certificate?: unknown } | null)?.certificate) as
+    | Certificate
+    | undefined;
+
+/**
+ * Source tables of which the last copy brought no row: the target takes none, or the pair leaves all out. To copy them again
+ * and again would keep the others from catching up; rows that fit some day come as changes.
+ */
+const copiedInVain = async (o: MigrateInput): Promise<ReadonlySet<string>> => {
+  const { store, sync: name } = o;
+  const last = new Map<string, number>();
+  if (name === null) return new Set();
+  let before: string | undefined;
+  for (let looked = 0; looked < mostLooked; looked += pageRuns) {
+    const from = before === undefined ? {} : { before };
+    const page = await store.runs.list(
+      { kinds: ['copy', 'sync'], states: ['done'], sync: name, limit: pageRuns, ...from },
+      o,
+    );
+    for (const run of page) {
+      if (copyCheckpointOf(run) === undefined || !isBetween(run, o)) continue;
+      for (const t of certificateIn(run)?.tables ?? []) if (!last.has(t.source)) last.set(t.source, t.rows.target);
+    }
+    if (page.length < pageRuns) break;
+    before = page.at(-1)!.id;
+  }
+  return new Set([...last].flatMap(([table, rows]) => (rows === 0 ? [table] : [])));
+};
+
 /** Which tables are to be copied now: those that are missing, empty where the source has rows, or half copied. */
 const toCopy = async (
   o: MigrateInput,
@@ -105,10 +138,14 @@ const toCopy = async (
   checkpoint: CopyCheckpoint | undefined,
 ): Promise<readonly PlannedTable[]> => {
   const found: PlannedTable[] = [];
+  let inVain: ReadonlySet<string> | undefined;
   for (const t of tables) {
     const { existing } = t;
     if (existing === undefined || isBegun(checkpoint, t)) found.push(t);
-    else if (!(await hasRows(target, existing, o)) && (await hasRows(source, t.source, o))) found.push(t);
+    else if (!(await hasRows(target, existing, o)) && (await hasRows(source, t.source, o))) {
+      inVain ??= await copiedInVain(o);
+      if (!inVain.has(tableLabel(t.source))) found.push(t);
+    }
   }
   return found;
 };
