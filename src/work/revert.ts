@@ -98,7 +98,7 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
     return found;
   };
 
-  for await (const batch of store.journal.undo(reverts.id, o)) {
+  for await (const batch of store.journal.undo(reverts.id, { signal })) {
     const now = await rowsNow(batch);
     const add: { group: number; table: number; change: Change }[] = [];
     for (const { item, stored } of batch) {
@@ -147,19 +147,21 @@ const isMeant = ({ only }: RevertInput, pair: string, key: Key): boolean =>
 
 /** `lockstep revert RUN`: takes back what a run wrote, where it still stands. Journaled and revertible itself. */
 export const revert = async (o: RevertInput): Promise<Reverted> => {
+  // The key is for the planning: what is asked below is asked for all of it.
+  const { only: _, ...whole } = o;
   const { store, clock } = o;
-  const reverts = await findRun(store, o.run, o);
-  const plan = reverts.plan === null ? undefined : await store.plans.get(reverts.plan, o);
-  if (plan === undefined || (await store.journal.last(reverts.id, o)) === 0) {
+  const reverts = await findRun(store, o.run, whole);
+  const plan = reverts.plan === null ? undefined : await store.plans.get(reverts.plan, whole);
+  if (plan === undefined || (await store.journal.last(reverts.id, whole)) === 0) {
     throw new LockstepError(
       'NOT_FOUND',
       `Run ${reverts.id} (${reverts.kind}) has written nothing: there is nothing to revert.`,
     );
   }
   // what was there before comes out of the plan
-  await store.plans.verify(plan.header.id, o);
+  await store.plans.verify(plan.header.id, whole);
   checkTarget(plan, o.target);
-  if (reverts.alive || (await store.journal.open(reverts.id, o)).length > 0) {
+  if (reverts.alive || (await store.journal.open(reverts.id, whole)).length > 0) {
     throw new LockstepError('LOCK_HELD', `Run ${reverts.id} has not ended: some of its writes are not settled.`, {
       hint: `Finish it first: lockstep apply ${plan.header.id}`,
     });
@@ -171,13 +173,13 @@ export const revert = async (o: RevertInput): Promise<Reverted> => {
     const resumed = hasBegun(run);
     // What was kept and what was gone was told by the process that planned; the writes are what is left to do.
     const planned = resumed
-      ? { plan: await findPlan(store, run.plan!, o), kept: [], keptCount: 0, gone: 0 }
+      ? { plan: await findPlan(store, run.plan!, whole), kept: [], keptCount: 0, gone: 0 }
       : await inversePlan(o, reverts, plan, run.id);
     const { counts } = planned.plan.header;
     if (!resumed) await store.runs.update(run.id, { plan: planned.plan.header.id }, o);
     const some = counts.insert + counts.update + counts.delete > 0;
     const go = some && ((await o.confirm?.(planned)) ?? true);
-    const result = go ? await underLock(o, planned.plan, run, resumed) : undefined;
+    const result = go ? await underLock(whole, planned.plan, run, resumed) : undefined;
     const clean = planned.keptCount === 0 && (result === undefined ? !some : applyExit(planned.plan, result) === 0);
     return {
       ...planned,

@@ -150,7 +150,8 @@ test('a run that was killed between its sides is finished although a column came
   await both(b.store, ask);
   await p.left.query(`update people set name = 'left' where id = 1`);
   await p.right.query(`update people set name = 'right' where id = 2; insert into people values (4, 'dan', null)`);
-  await killedAt(ask, 'after target.writer.apply');
+  await killedAt(ask, 'before store.journal.settle');
+  assert.deepEqual((await p.right.query('select name from people where id = 1')).rows, [{ name: 'left' }]);
   for (const db of [p.left, p.right]) await db.query(`alter table people add column more text default 'm'`);
   await p.left.query(`update people set more = 'new' where id = 3`);
   const done = await both(b.store, ask);

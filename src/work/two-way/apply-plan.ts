@@ -71,7 +71,7 @@ export const applyTwoWay = (o: TwoWayApplyInput): Promise<TwoWayAppliedPlan> =>
       }
       checkPlanGuards(plan, undefined, 'plan');
     }
-    await finishTwoWay(o, two.pairs, two.keep, open.run);
+    await finishTwoWay(o, two, open.run);
     const begin =
       o.asRun === undefined
         ? { ...newRun('apply', o), plan: o.plan.header.id, parent: open.run }

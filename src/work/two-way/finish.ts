@@ -1,12 +1,11 @@
 import { LockstepError } from '../../model/errors.ts';
-import type { Pair } from '../../model/pair.ts';
 import type { Run, Store } from '../../model/store.ts';
 import type { OpenTwoWayRun } from '../../model/two-way-runs.ts';
 import type { ApplyWork } from '../apply.ts';
 import { finishInterrupted, settleRun } from '../interrupted.ts';
 import { bothSides, type TwoWayInput } from './context.ts';
-import type { Following } from './follow.ts';
 import { followArchive } from './follow-archive.ts';
+import type { OpenTwoWay } from './open.ts';
 
 type Finishing = Pick<TwoWayInput, 'store' | 'clock' | 'random' | 'signal' | 'sync' | 'source' | 'target' | 'asRun'>;
 
@@ -38,8 +37,7 @@ const end = async (o: Finishing, run: Run): Promise<void> => {
  */
 export const finishTwoWay = async (
   o: Finishing,
-  pairs: readonly Pair[],
-  keep: (pair: Pair, rows: readonly Following[], run: string) => Promise<void>,
+  two: Pick<OpenTwoWay, 'pairs' | 'keep' | 'isNew'>,
   /** A run whose plans are about to be applied. */
   except?: string,
 ): Promise<void> => {
@@ -52,7 +50,7 @@ export const finishTwoWay = async (
   }
   for (const run of open) {
     await endChildren(o, run);
-    await followArchive({ store, signal: o.signal, keep, at: o.clock.now() }, run, pairs);
+    await followArchive({ store, signal: o.signal, ...two, at: o.clock.now() }, run, two.pairs);
     const record = await store.runs.get(run.run, o);
     if (record !== undefined && !record.alive) await end(o, record);
   }

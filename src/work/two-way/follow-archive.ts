@@ -36,6 +36,8 @@ export const followArchive = async (
     readonly store: Pick<Store, 'journal' | 'plans' | 'twoWayRuns' | 'conflicts'>;
     /** Keeps what was agreed, with the hashes of the rows as they are. */
     keep(pair: Pair, rows: readonly Following[], run: string): Promise<void>;
+    /** Of a pair that has become another one since the run decided, only what overruled somebody is taken down. */
+    isNew?(pair: Pair): boolean;
     readonly at: number;
   },
   run: OpenTwoWayRun,
@@ -81,11 +83,12 @@ export const followArchive = async (
       }
       // First of all: what overruled somebody's edit is never without its record.
       if (ruled.length > 0) await store.conflicts.record(ruled, o.at, o);
-      if (keep.length > 0) await o.keep(pair, keep, run.run);
+      if (keep.length > 0 && o.isNew?.(pair) !== true) await o.keep(pair, keep, run.run);
       if (closed.length > 0) {
         await store.conflicts.close(closed, { state: 'resolved', run: run.run, at: o.at }, o);
       }
     }
+    if (o.isNew?.(pair) === true) continue;
     found.refused += await record(o, run, pair, refused.get(name) ?? []);
   }
   await store.twoWayRuns.end(run.run, o.at, o);
@@ -103,7 +106,7 @@ const ruledConflict = (
   run: run.run,
   key: row.key,
   type: ruling.type,
-  columns: conflictColumns(pair, ruling.columns),
+  columns: columnsOf(pair, row, ruling.columns),
   keyWidth: pair.keyWidth,
   base: ruling.base,
   source: row.source,
@@ -113,6 +116,16 @@ const ruledConflict = (
   policy: ruling.policy,
   reason: ruling.reason,
 });
+
+/** The columns of a row that was decided when the pair may have had others. */
+const columnsOf = (pair: Pair, row: WrittenRow, disputed: readonly number[]): NewConflict['columns'] => {
+  const columns = conflictColumns(pair, disputed);
+  const width = (row.source ?? row.target)?.length ?? columns.length;
+  return Array.from({ length: width }, (_, i) => {
+    const name = `column ${i + 1}`;
+    return columns[i] ?? { column: name, target: name, disputed: disputed.includes(i) };
+  });
+};
 
 /** The source's row as it was written, with what follows from it by a transformation. */
 const whole = (row: WrittenRow, t: Turned): WrittenRow => {

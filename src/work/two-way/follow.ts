@@ -41,7 +41,9 @@ export const comparedRows = (pair: Pair, planned: PlanTable): ((native: Row) => 
   const places = pair.columns.map((c) => columns.findIndex((s) => s.name === c.target.name));
   return (native) =>
     pair.columns.map(({ as, target }, i): Cell => {
-      const column = columns[places[i]!]!;
+      const column = columns[places[i]!];
+      // It has come since the plan was made.
+      if (column === undefined) return null;
       const cell = native[places[i]!] ?? null;
       const plain = column.exact ? plainCell(column.stored, cell) : cell;
       const rewrite = pair.rewrites?.[i];

@@ -16,7 +16,7 @@ export const makeTwoWayPlan = (o: TwoWayInput): Promise<TwoWayMade> =>
   holdingSync(o, async () => {
     const { store, clock } = o;
     const two = await openTwoWay(o);
-    await finishTwoWay(o, two.pairs, two.keep);
+    await finishTwoWay(o, two);
     return await recorded(store, clock, beginOf('plan', o), o, async (run) => {
       const planned = await planTwoWay(o, run, two);
       const first = planned.plans.target ?? planned.plans.source;

@@ -36,6 +36,8 @@ export interface OpenTwoWay {
   readonly notCompared: readonly NotCompared[];
   /** In the order of the pairs. */
   readonly detections: readonly PairDetection[];
+  /** Nothing was agreed on this pair as it is configured and defined now: all that earlier runs knew was of another one. */
+  isNew(pair: Pair): boolean;
   /** Takes down what both sides agree on. */
   keep(pair: Pair, rows: readonly Following[], run: string): Promise<void>;
 }
@@ -121,6 +123,7 @@ export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
     pairs,
     notCompared,
     detections,
+    isNew: (pair) => archives.get(pair)!.archive.facts.completed === null,
     keep: async (pair, rows, run) => {
       const archive = archives.get(pair)!;
       const random = (): bigint => randomSeed();

@@ -1,20 +1,16 @@
 import { newId } from '../../lib/ids.ts';
-import type { Conflict, NewConflict } from '../../model/conflicts.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Pair } from '../../model/pair.ts';
-import type { Cell, Key, Row } from '../../model/row.ts';
+import type { Key } from '../../model/row.ts';
 import type { EndpointFacts, Json, Plan, Run, Store } from '../../model/store.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
 import type { ApplyWork } from '../apply.ts';
 import { type Asked, recorded } from '../recorded.ts';
 import { type Reverted, type RevertPlan, revert } from '../revert.ts';
 import { bothSides } from './context.ts';
-import { conflictColumns } from './decide.ts';
 import { finishTwoWay, holdingSync } from './finish.ts';
-import { comparedRows } from './follow.ts';
 import type { OpenTwoWay } from './open.ts';
-import { turned, turnedBack } from './turned.ts';
+import { forgetReverted, openAgain, takeDownWritten, writtenRows } from './reverted-rows.ts';
 
 export interface TwoWayRevertInput extends Asked, Omit<ApplyWork, 'target' | 'guards' | 'settings'> {
   readonly run: Run;
@@ -64,110 +60,15 @@ export const childrenOf = async (
 };
 
 /**
- * What both sides last agreed on before a run wrote `result` over `source` and `target`: where the result is the
- * source's, that was what the target showed, and the other way round.
- */
-export const baseBefore = (source: Row | null, target: Row | null, result: Row | null): Row | null => {
-  const same = (a: Row | null, b: Row | null): boolean =>
-    a === null || b === null ? a === b : a.every((cell, i) => cell === b[i]);
-  if (source === null || target === null || result === null) return same(result, source) ? target : source;
-  return result.map((cell, i): Cell => (cell === source[i] ? target[i]! : source[i]!));
-};
-
-interface Written {
-  readonly pair: Pair;
-  readonly key: Key;
-  readonly source: Row | null;
-  readonly target: Row | null;
-  readonly result: Row | null;
-}
-
-/** What a run wrote to its sides, key by key, in batches. */
-async function* writtenRows(
-  o: TwoWayRevertInput,
-  children: Readonly<Partial<Record<TwoWaySide, Run>>>,
-  plans: Readonly<Partial<Record<TwoWaySide, Plan>>>,
-): AsyncGenerator<readonly Written[]> {
-  const { store } = o;
-  const seen = (side: TwoWaySide, name: string): Pair | undefined => {
-    const pair = o.two.pairs.find((p) => p.name === name);
-    return pair === undefined || side === 'target' ? pair : turned(pair).pair;
-  };
-  const shapes = Object.fromEntries(
-    bothSides.map((side) => [
-      side,
-      (plans[side]?.header.tables ?? []).map((planned) => {
-        const pair = seen(side, planned.pair);
-        return pair === undefined ? undefined : { pair, row: comparedRows(pair, planned) };
-      }),
-    ]),
-  ) as unknown as Record<TwoWaySide, readonly ({ pair: Pair; row(native: Row): Row } | undefined)[]>;
-  for (const side of bothSides) {
-    const child = children[side];
-    const other: TwoWaySide = side === 'target' ? 'source' : 'target';
-    if (child === undefined) continue;
-    for await (const batch of store.journal.undo(child.id, o)) {
-      const rows: Written[] = [];
-      for (const { item, stored } of batch) {
-        const shape = shapes[side][item.table];
-        if (shape === undefined) continue;
-        const pair = o.two.pairs.find((p) => p.name === shape.pair.name)!;
-        const before = item.change.before === null ? null : shape.row(item.change.before);
-        const result = stored === null ? null : shape.row(stored);
-        const key = (result ?? before)!.slice(0, shape.pair.keyWidth);
-        const twins =
-          plans[other] === undefined || children[other] === undefined
-            ? []
-            : await store.plans.find(plans[other].header.id, shape.pair.name, item.change.key, o);
-        // Told with the target's write.
-        if (twins.length > 0 && side === 'source') continue;
-        const twin = twins[0];
-        const shapeOfTwin = twin === undefined ? undefined : shapes[other][twin.table];
-        const others =
-          twin === undefined || shapeOfTwin === undefined
-            ? result
-            : twin.change.before === null
-              ? null
-              : turnedBack(shapeOfTwin.row(twin.change.before), result, turned(pair));
-        rows.push(
-          side === 'target'
-            ? { pair, key, source: others, target: before, result }
-            : { pair, key, source: before, target: others, result },
-        );
-      }
-      yield rows.filter((r) => isMeant(o, r));
-    }
-  }
-}
-
-const isMeant = ({ only }: TwoWayRevertInput, row: Written): boolean =>
-  only === undefined ||
-  ((only.pair === undefined || only.pair === row.pair.name) && JSON.stringify(only.key) === JSON.stringify(row.key));
-
-const pinned = (o: TwoWayRevertInput, row: Written): NewConflict => ({
-  sync: o.sync,
-  pair: row.pair.name,
-  run: o.run.id,
-  key: row.key,
-  type: 'pinned',
-  columns: conflictColumns(row.pair, []),
-  keyWidth: row.pair.keyWidth,
-  base: null,
-  source: row.source,
-  target: row.target,
-  state: 'pending',
-  reason: `pinned when run ${o.run.id} was reverted: runs leave it alone until it is resolved`,
-});
-
-/**
- * Takes back what a two-way run wrote, on both sides, cell by cell where it still stands. Before that, the archive goes
- * back to what was agreed before that run: what it had settled is open again, and no value that was restored is taken
- * for an edit that the other side should get.
+ * Takes back what a two-way run wrote, on both sides, cell by cell where it still stands. The archive goes back to what
+ * was agreed before that run where its writes were taken back: what it had settled is open again, and no value that was
+ * restored is taken for an edit that the other side should get. Before the first write nothing is agreed on these keys:
+ * whoever finds them after a crash asks, or goes by the policy, and takes nothing for an edit.
  */
 export const revertTwoWay = (o: TwoWayRevertInput): Promise<TwoWayReverted> =>
   holdingSync(o, async () => {
     const { store, clock, two } = o;
-    await finishTwoWay(o, two.pairs, two.keep);
+    await finishTwoWay(o, two);
     const children = await childrenOf(store, o.run, o.facts, o);
     const plans: Partial<Record<TwoWaySide, Plan>> = {};
     for (const side of bothSides) {
@@ -192,7 +93,13 @@ export const revertTwoWay = (o: TwoWayRevertInput): Promise<TwoWayReverted> =>
     };
     const under = o.asRun === undefined ? begin : { resume: o.asRun, facts: o.facts };
     return await recorded(store, clock, under, o, async (run) => {
-      await openAgain(o, children, plans);
+      const rows = writtenRows(o, children, plans);
+      let begun = false;
+      const begins = async (side: TwoWaySide, plan: Plan): Promise<void> => {
+        if (!begun) await takeDownWritten(o, run.id, rows);
+        begun = true;
+        await forgetReverted(o, side, plan, run.id);
+      };
       const sides: Partial<Record<TwoWaySide, Reverted>> = {};
       const { asRun: _, run: __, two: ___, confirm, source, target, facts, only, ...rest } = o;
       for (const side of bothSides) {
@@ -204,9 +111,14 @@ export const revertTwoWay = (o: TwoWayRevertInput): Promise<TwoWayReverted> =>
           target: side === 'target' ? target : source,
           facts: facts[side],
           ...(only === undefined ? {} : { only }),
-          ...(confirm === undefined ? {} : { confirm: (planned: RevertPlan) => confirm(side, planned) }),
+          confirm: async (planned: RevertPlan) => {
+            if ((await confirm?.(side, planned)) === false) return false;
+            await begins(side, planned.plan);
+            return true;
+          },
         });
       }
+      if (begun) await openAgain(o, run.id, sides);
       const all = Object.values(sides);
       return {
         run: run.id,
@@ -223,40 +135,3 @@ export const revertTwoWay = (o: TwoWayRevertInput): Promise<TwoWayReverted> =>
 
 const reportOf = (side: Reverted): Readonly<Record<string, Json>> =>
   side.report as unknown as Readonly<Record<string, Json>>;
-
-/** What the run settled is open again: the archive goes back, and pinned keys wait. */
-const openAgain = async (
-  o: TwoWayRevertInput,
-  children: Readonly<Partial<Record<TwoWaySide, Run>>>,
-  plans: Readonly<Partial<Record<TwoWaySide, Plan>>>,
-): Promise<void> => {
-  for await (const rows of writtenRows(o, children, plans)) {
-    for (const [pair, some] of Map.groupBy(rows, (r) => r.pair)) {
-      const keys = some.map((r) => r.key);
-      const ruled = await o.store.conflicts.list(
-        { sync: o.sync, pair: pair.name, run: o.run.id, keys, states: ['ruled'], limit: keys.length },
-        o,
-      );
-      const bases = new Map(ruled.map((c: Conflict) => [JSON.stringify(c.key), c.base]));
-      await o.two.keep(
-        pair,
-        some.map((r) => {
-          const kept = bases.get(JSON.stringify(r.key));
-          const plain = kept?.every((cell) => cell === null || typeof cell === 'string') === true;
-          const base = plain ? (kept as Row) : baseBefore(r.source, r.target, r.result);
-          // What a transformation makes is not known of a row that only the source was written: it is decided anew.
-          const known = base?.length === pair.columns.length ? base : null;
-          return { key: r.key, source: known, target: known };
-        }),
-        o.run.id,
-      );
-      if (o.pin === true) {
-        await o.store.conflicts.record(
-          some.map((r) => pinned(o, r)),
-          o.clock.now(),
-          o,
-        );
-      }
-    }
-  }
-};

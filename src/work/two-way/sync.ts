@@ -79,7 +79,7 @@ export const syncTwoWay = (o: TwoWaySyncInput): Promise<TwoWaySynced> =>
   holdingSync(o, async () => {
     const { store, clock } = o;
     const two = await openTwoWay(o);
-    await finishTwoWay(o, two.pairs, two.keep);
+    await finishTwoWay(o, two);
     return await recorded(store, clock, beginOf('sync', o), o, async (run: Run): Promise<TwoWaySynced> => {
       const planned = await planTwoWay(o, run, two);
       const { plans, pairs } = planned;
