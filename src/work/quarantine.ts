@@ -16,7 +16,10 @@ const keyNames = (pair: Pair): readonly string[] => pair.columns.slice(0, pair.k
 /** Keeps the invalid rows of a run, and lets go of those that it no longer finds. */
 export interface RunQuarantine {
   readonly quarantine: NonNullable<DifferenceSink['quarantine']>;
-  /** A pair was compared. What this run did not see of it is valid now, gone, or outside the pair's filter. */
+  /**
+   * A pair was compared. What this run did not see of it is valid now, gone, or outside the pair's filter; of a pair that
+   * was not looked at as a whole, such rows are looked at again.
+   */
   ended(pair: Pair, report: PairReport): Promise<void>;
 }
 
@@ -42,7 +45,8 @@ export const runQuarantine = (
     // A condition of this command alone says nothing of the rows outside it, and rows that moved were not judged.
     if (sync === null || o.defaults?.filter !== undefined || report.in_flight > 0 || report.duplicate_key > 0) return;
     const of = { sync, pair: pair.name };
-    if (report.incremental?.mode !== 'changes') await store.quarantine.drop({ ...of, except: run }, o);
+    const all = report.incremental?.mode !== 'changes' && pair.sample === undefined;
+    if (all) await store.quarantine.drop({ ...of, except: run }, o);
     else await retryQuarantine({ ...o, sync, pair, except: run });
   },
 });

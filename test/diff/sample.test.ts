@@ -4,6 +4,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { LockstepError } from '../../src/model/errors.ts';
 import { type CompareOptions, compare } from '../../src/work/compare.ts';
 import { type Bench, bench, synced } from '../apply/bench.ts';
+import { project } from '../transform/project.ts';
 import { both, policyOf, twoDatabases } from '../two-way/bench.ts';
 import { incrementalRuns, rule } from './incremental-runs.ts';
 import { openSide } from './sides.ts';
@@ -220,4 +221,20 @@ test('two ways: widening meets the new keys as agreed or new, and narrowing forg
   const whole = await run(0.2);
   assert.equal(whole.sync.sides.target!.applied.delete, gone.length);
   assert.equal(whole.sync.sides.source?.applied.insert ?? 0, 0);
+});
+
+test('invalid rows outside the sample stay in quarantine, and those that were mended leave it', async () => {
+  await using p = await project('sqlite', 'sqlite');
+  for (const side of [p.source, p.target]) await side.run('create table t (id integer primary key, n integer) strict');
+  const ids = Array.from({ length: 100 }, (_, i) => i + 1);
+  await p.source.run(`insert into t values ${ids.map((id) => `(${id}, -1)`).join(', ')}`);
+  p.pairs('[{ source: t, validate: { n: { min: 0 } } }]');
+  const quarantined = async (): Promise<number> =>
+    (await p.json('quarantine', 'list', '--limit', '1000')).json.rows.length;
+  await p.run('sync', 's', '--yes');
+  assert.equal(await quarantined(), 100);
+  await p.source.run('update t set n = 1 where id <= 10');
+  const some = await p.run('sync', 's', '--yes', '--sample', '20%');
+  assert.equal(some.code, 25, some.stderr + some.stdout);
+  assert.equal(await quarantined(), 90);
 });
