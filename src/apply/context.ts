@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
+import { hidden } from '../model/canon/concealed.ts';
 import type { Change } from '../model/change.ts';
 import type { Applied, TableChanges, Writer, Written } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
@@ -69,6 +70,12 @@ export interface ApplyContext {
 }
 
 const examplesMost = 100;
+
+/** Words of a database may quote any value of the row that it refuses. */
+const withheld = (ctx: Pick<ApplyContext, 'tables'>, result: Attempt['result']): Attempt['result'] =>
+  result.status === 'rejected' && ctx.tables.some((t) => t.concealed !== undefined)
+    ? { ...result, reason: 'refused by the database, whose words are not kept: they may quote concealed values' }
+    : result;
 
 /** Characters of the cells that a change is written with: what a batch of it weighs in memory and on the wire. */
 export const weightOf = (change: Change): number => {
@@ -182,13 +189,15 @@ export const attemptStep = async (
         const places = changedByTarget(t, change, stored);
         if (places.length > 0) altered++;
         for (const at of places) {
+          const shown = (cell: Cell): Cell =>
+            cell !== null && t.concealed?.includes(t.columns[at]!.name) ? hidden : cell;
           if (examples.length + ctx.altered.length >= examplesMost) break;
           examples.push({
             pair: t.pair,
             key: change.key,
             column: t.columns[at]!.name,
-            written: change.after === null ? null : change.after[at]!,
-            stored: stored === null ? null : stored[at]!,
+            written: change.after === null ? null : shown(change.after[at]!),
+            stored: stored === null ? null : shown(stored[at]!),
           });
         }
       }
@@ -203,7 +212,7 @@ export const attemptStep = async (
       );
     }
     if (result.status === 'done') ctx.altered.push(...examples);
-    return { result, altered: result.status === 'done' ? altered : 0 };
+    return { result: withheld(ctx, result), altered: result.status === 'done' ? altered : 0 };
   };
   let wasAlone = false;
   const attempt = (n: number): Promise<Attempt> =>

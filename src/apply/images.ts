@@ -12,6 +12,8 @@ export interface ApplyTable {
   readonly key: readonly string[];
   /** Columns of a native row, in its order. */
   readonly columns: readonly Column[];
+  /** Names of columns whose values are not shown. */
+  readonly concealed?: readonly string[];
 }
 
 export const applyTable = (planned: PlanTable, table: Table): ApplyTable => ({
@@ -19,6 +21,7 @@ export const applyTable = (planned: PlanTable, table: Table): ApplyTable => ({
   table,
   key: planned.key,
   columns: nativeSelection(table, planned.key).columns.map((s) => table.columns.find((c) => c.name === s.name)!),
+  ...(planned.concealed === undefined ? {} : { concealed: planned.concealed }),
 });
 
 const computed = (t: ApplyTable, at: number): boolean => t.columns[at]!.generated === 'always';

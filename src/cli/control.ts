@@ -9,7 +9,7 @@ import { openStore, storeUrls } from '../work/open-store.ts';
 import { auditKeysOf } from './audit-keys.ts';
 import { configOf } from './config-of.ts';
 import type { Context, Flags } from './context.ts';
-import { storedKeysOf } from './stored-keys.ts';
+import { mustHaveKey, storedKeysOf } from './stored-keys.ts';
 
 const empty = (what: string): LockstepError =>
   new LockstepError('CONFIG', `${what} is empty: it names no control store.`, {
@@ -28,13 +28,9 @@ export const openControl = async (
 ): Promise<ServiceStore> => {
   const known = config ?? (await configOf(context, flags));
   const place = placeOf(context, flags, known);
-  return openStore({
-    ...place,
-    clock: context.clock,
-    signal,
-    auditKeys: auditKeysOf(context, known),
-    storedKeys: storedKeysOf(context, known),
-  });
+  const storedKeys = storedKeysOf(context, known);
+  if (known !== undefined) mustHaveKey(known, storedKeys);
+  return openStore({ ...place, clock: context.clock, signal, auditKeys: auditKeysOf(context, known), storedKeys });
 };
 
 /** Addresses of the control store's server; it must be open. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { readDotenv } from '../config/dotenv.ts';
+import { LockstepError } from '../model/errors.ts';
 import type { Context } from './context.ts';
 
 const variable = 'LOCKSTEP_STORED_KEY';
@@ -20,3 +21,19 @@ export const storedKeysOf =
     if (current !== undefined) context.redactor.add(current);
     return { ...(current === undefined ? {} : { current }), previous: stored?.previous ?? [] };
   };
+
+/** CONFIG where columns shall be concealed and there is no key. */
+export const mustHaveKey = (config: Config, keys: ReturnType<typeof storedKeysOf>): void => {
+  for (const { name, pairs } of Object.values(config.syncs)) {
+    const pair = pairs?.find((p) => p.concealed !== undefined);
+    if (pair === undefined || keys().current !== undefined) continue;
+    const [column, how] = Object.entries(pair.concealed!)[0]!;
+    throw new LockstepError(
+      'CONFIG',
+      `${name}, ${pair.source}: \`store: ${how}\` of ${column} needs a key, and there is none`,
+      {
+        hint: 'Set stored: { key: "${env:LOCKSTEP_STORED_KEY}" } or LOCKSTEP_STORED_KEY; openssl rand -base64 32 makes one.',
+      },
+    );
+  }
+};

@@ -1,3 +1,4 @@
+import type { Concealment } from '../model/canon/concealed.ts';
 import type { IncrementalRule } from '../model/incremental.ts';
 import type { Measure } from '../model/monitoring.ts';
 import type { Tolerance } from '../model/pair.ts';
@@ -147,6 +148,8 @@ export interface PairEntry {
   readonly where?: { readonly source?: string; readonly target?: string };
   /** Share of the keys, in place of the sync's; 0 < share <= 1. */
   readonly sample?: number;
+  /** Source columns whose values are neither shown nor kept in clear. */
+  readonly concealed?: Readonly<Record<string, Concealment>>;
   /** What a copy makes of source columns. */
   readonly types?: Readonly<Record<string, ColumnType>>;
   /** What is done with source rows before they are compared. */

@@ -34,7 +34,8 @@ import { checkWhole, sampleShare } from './sample.ts';
 import { scheduleOf } from './schedule.ts';
 import type { ConfigFile } from './schema.ts';
 import { auditKeysOf, checkpointEvery, serverOf } from './server.ts';
-import { storedOf } from './stored.ts';
+import { concealedOf, storedOf } from './stored.ts';
+import type { WrittenColumnStore } from './stored-schema.ts';
 import { tracesOf } from './telemetry.ts';
 import { transformOf } from './transform-of.ts';
 import { checkBothWritable, checkTwoWayPair } from './two-way.ts';
@@ -178,7 +179,7 @@ const pairOf = (r: Reading, pair: FilePair, path: Path, policy: ConflictPolicy |
     source: string;
     target?: string;
     key?: string[] | Record<string, string>;
-    columns?: Record<string, ({ to?: string; tolerance?: unknown } & ColumnSteps) | null>;
+    columns?: Record<string, ({ to?: string; tolerance?: unknown; store?: WrittenColumnStore } & ColumnSteps) | null>;
     validate?: Validation;
     only?: string[];
     exclude?: string[];
@@ -212,6 +213,7 @@ const pairOf = (r: Reading, pair: FilePair, path: Path, policy: ConflictPolicy |
     ...(where === undefined ? {} : { where }),
     ...(p.sample === undefined ? {} : { sample: sampleShare(p.sample, r.document, [...path, 'sample']) }),
     ...(Object.keys(types).length === 0 ? {} : { types }),
+    ...concealedOf(p.columns),
     ...(transform === undefined ? {} : { transform }),
     ...conflict,
   };

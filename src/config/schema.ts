@@ -21,7 +21,7 @@ import { breakerSchema, limitsSchema, replicasSchema, retrySchema } from './resi
 import { retentionSchema } from './retention-schema.ts';
 import { scheduleSchema } from './schedule-schema.ts';
 import { auditSchema, serverSchema } from './server-schema.ts';
-import { storedSchema } from './stored-schema.ts';
+import { columnStoreSchema, storedSchema } from './stored-schema.ts';
 import { telemetrySchema } from './telemetry-schema.ts';
 import { durationPattern, percentPattern } from './units.ts';
 
@@ -136,6 +136,7 @@ const column = z
     tolerance: tolerance.describe('Differences that do not count. Each one that hid something is printed.').optional(),
     owner: ownerSchema.optional(),
     conflict: columnConflictSchema.optional(),
+    store: columnStoreSchema.optional(),
     ...columnSteps,
   })
   .nullable();

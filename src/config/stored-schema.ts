@@ -4,6 +4,12 @@ import { z } from 'zod';
 
 const text = z.string({ error: 'expected text' }).min(1, { error: 'expected text that is not empty' });
 
+export const columnStoreSchema = z
+  .enum(['plain', 'mask', 'encrypt'], { error: 'expected plain, mask or encrypt' })
+  .describe(
+    'What is kept and shown of its values: plain (default), mask (a keyed hash that equal values share) or encrypt (•••). What must come back is encrypted either way. Needs `stored`.',
+  );
+
 export const storedSchema = z
   .strictObject(
     {
@@ -21,4 +27,5 @@ export const storedSchema = z
   )
   .describe('Encryption of stored values: see docs/guide/security.md.');
 
+export type WrittenColumnStore = z.infer<typeof columnStoreSchema>;
 export type WrittenStored = z.infer<typeof storedSchema>;

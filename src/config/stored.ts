@@ -1,5 +1,6 @@
+import type { Concealment } from '../model/canon/concealed.ts';
 import type { ReadSection } from './server.ts';
-import type { WrittenStored } from './stored-schema.ts';
+import type { WrittenColumnStore, WrittenStored } from './stored-schema.ts';
 
 export interface StoredSettings {
   /** Undefined: the environment's, else nothing is encrypted. */
@@ -17,4 +18,14 @@ export const storedOf = (
   const previous = written?.previous?.map((value, i) => read.text(value, ['previous', i])) ?? [];
   for (const value of [key, ...previous]) if (value !== undefined) secret(value);
   return { key, previous };
+};
+
+/** Columns whose values are neither shown nor kept in clear. */
+export const concealedOf = (
+  columns: Readonly<Record<string, { readonly store?: WrittenColumnStore | undefined } | null>> | undefined,
+): { readonly concealed?: Readonly<Record<string, Concealment>> } => {
+  const concealed = Object.entries(columns ?? {}).flatMap(([name, c]): [string, Concealment][] =>
+    c?.store === undefined || c.store === 'plain' ? [] : [[name, c.store]],
+  );
+  return concealed.length === 0 ? {} : { concealed: Object.fromEntries(concealed) };
 };

@@ -1,5 +1,6 @@
 import { closest } from '../lib/suggest.ts';
 import { commonType } from '../model/canon/common.ts';
+import type { Concealment } from '../model/canon/concealed.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { ColumnPair, NotCompared, Pair, Tolerance } from '../model/pair.ts';
 import { type Column, type ColumnType, type Table, tableLabel } from '../model/schema.ts';
@@ -21,6 +22,8 @@ export interface PairOptions {
   /** Only this share of the keys, 0 < share <= 1; see `model/sample.ts`. */
   readonly sample?: number;
   readonly tolerances?: Readonly<Record<string, Tolerance>>;
+  /** Source columns whose values are neither shown nor kept in clear. None of them may be of the key. */
+  readonly concealed?: Readonly<Record<string, Concealment>>;
   /** What a copy makes of source columns; nothing that is compared. */
   readonly types?: Readonly<Record<string, ColumnType>>;
   /** What is done with source rows before they are compared: `align` is given the table as it is afterwards. */
@@ -89,10 +92,17 @@ export const align = (source: Table, target: Table, options: PairOptions, names:
       continue;
     }
     if (common.warning) warnings.push(`${column.name}: ${common.warning}`);
-    const tolerance = toleranceOf(options, source, column, labels.source);
+    const tolerance = ofColumn(options.tolerances, source, column, labels.source);
+    const concealed = ofColumn(options.concealed, source, column, labels.source);
     columns.push({
       optional,
-      pair: { source: column, target: partner, as: common.as, ...(tolerance ? { tolerance } : {}) },
+      pair: {
+        source: column,
+        target: partner,
+        as: common.as,
+        ...(tolerance ? { tolerance } : {}),
+        ...(concealed ? { concealed } : {}),
+      },
     });
   }
   if (!wanted) {
@@ -104,7 +114,8 @@ export const align = (source: Table, target: Table, options: PairOptions, names:
           onlyIn(name, column.name, names.target, labels.source, `--exclude ${column.name}`, `--map …=${column.name}`),
         );
   }
-  for (const column of Object.keys(options.tolerances ?? {})) findColumn(source, column, labels.source);
+  for (const column of Object.keys({ ...options.tolerances, ...options.concealed }))
+    findColumn(source, column, labels.source);
 
   const chosen = chooseKey(source, target, columns, keyNames, labels);
   warnings.push(...chosen.warnings);
@@ -115,6 +126,12 @@ export const align = (source: Table, target: Table, options: PairOptions, names:
     if (part.tolerance)
       throw new LockstepError('USAGE', `${name}.${part.source.name} is a key column and cannot have a tolerance`, {
         hint: 'Rows are paired by their exact key. Choose another key or drop the tolerance.',
+      });
+  const seen = key.length === 0 ? columns.map((c) => c.pair) : key;
+  for (const part of seen)
+    if (part.concealed)
+      throw new LockstepError('USAGE', `${name}.${part.source.name} is a key column and cannot be concealed`, {
+        hint: 'Rows are found, told and written by their keys. Choose another key, or store the column plain.',
       });
   if (keyNames) warnings.push(...unguarded(target, key, labels.target));
   const rest = columns.filter((c) => !c.optional && !chosen.key.includes(c.pair.source.name)).map((c) => c.pair);
@@ -140,9 +157,15 @@ export const align = (source: Table, target: Table, options: PairOptions, names:
 const isPartOfAnyKey = (table: Table, column: Column): boolean =>
   table.uniques.some((u) => u.total && u.columns.includes(column.name));
 
-const toleranceOf = (options: PairOptions, source: Table, column: Column, label: string): Tolerance | undefined => {
-  for (const [name, tolerance] of Object.entries(options.tolerances ?? {}))
-    if (findColumn(source, name, label).name === column.name) return tolerance;
+/** What is said of a column by its name. */
+const ofColumn = <T>(
+  said: Readonly<Record<string, T>> | undefined,
+  source: Table,
+  column: Column,
+  label: string,
+): T | undefined => {
+  for (const [name, value] of Object.entries(said ?? {}))
+    if (findColumn(source, name, label).name === column.name) return value;
   return undefined;
 };
 

@@ -22,6 +22,8 @@ export interface ConflictCell {
   /** The common type of its cells, and what was tolerated: so that another policy can be asked about them later. */
   readonly as?: ColumnType;
   readonly tolerance?: Tolerance;
+  /** Its values are not shown. */
+  readonly concealed?: true;
 }
 
 /** One key that both sides changed, each in its own way. */

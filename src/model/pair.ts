@@ -1,3 +1,4 @@
+import type { Concealment } from './canon/concealed.ts';
 import type { Sample } from './endpoint.ts';
 import type { Cell } from './row.ts';
 import type { Column, ColumnType, Table } from './schema.ts';
@@ -24,6 +25,8 @@ export interface ColumnPair {
   readonly target: Column;
   readonly as: ColumnType;
   readonly tolerance?: Tolerance;
+  /** Its values are not shown, nor kept in clear. */
+  readonly concealed?: Concealment;
 }
 
 /** Something a run did not compare. A run that has one is never green. */

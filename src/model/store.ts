@@ -211,6 +211,8 @@ export interface PlanTable {
   readonly pair: string;
   readonly table: Table;
   readonly key: readonly string[];
+  /** Columns of the table whose values are not shown. */
+  readonly concealed?: readonly string[];
 }
 
 export interface PlanItem {

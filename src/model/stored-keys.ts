@@ -1,3 +1,4 @@
+import type { Masks } from './canon/concealed.ts';
 import type { Cancel } from './endpoint.ts';
 
 /** A key that the control store encrypts values with; it is kept wrapped by another one that is not in the store. */
@@ -18,6 +19,8 @@ export interface StoredKeyState {
 export interface StoredKeysPort {
   /** Oldest first; none: nothing has been encrypted. */
   list(o: Cancel): Promise<readonly StoredKeyState[]>;
+  /** What values are masked with, the same for as long as the store lives. STORED_KEY. */
+  masks(o: Cancel): Promise<Masks>;
   /**
    * Wraps all of them by the configured key, and makes a new one for what is stored from now on. STORED_KEY when one of
    * them cannot be opened: then nothing is changed.

@@ -1,3 +1,4 @@
+import { hidden } from './canon/concealed.ts';
 import type { Endpoint, Reader } from './endpoint.ts';
 import type { Cell, Key, Row, Text } from './row.ts';
 import type { Column, ColumnType, Table } from './schema.ts';
@@ -101,6 +102,20 @@ export interface Rejection {
   /** Source column -> stored value, of the columns that were read. Long values are cut. */
   readonly row: Readonly<Record<string, Cell>>;
 }
+
+/** The same where values of some columns are not to be seen: a reason may quote any of the row. */
+export const concealedRejection = (rejection: Rejection, concealed: readonly string[]): Rejection =>
+  concealed.length === 0
+    ? rejection
+    : {
+        reasons: ['it breaks a rule, and the reason is not kept: it may quote concealed values'],
+        row: Object.fromEntries(
+          Object.entries(rejection.row).map(([name, cell]) => [
+            name,
+            cell !== null && concealed.includes(name) ? hidden : cell,
+          ]),
+        ),
+      };
 
 export interface Rejected extends Rejection {
   readonly key: Key;

@@ -150,6 +150,7 @@ const requestOf = (pair: PairEntry, sync: Sync): PairRequest => ({
   tolerances: pair.tolerances,
   ...(pair.where === undefined ? {} : { filter: pair.where }),
   ...(pair.types === undefined ? {} : { types: pair.types }),
+  ...(pair.concealed === undefined ? {} : { concealed: pair.concealed }),
   ...(pair.transform === undefined ? {} : { transform: pair.transform }),
 });
 

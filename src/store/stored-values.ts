@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
+import type { Masks } from '../model/canon/concealed.ts';
 import { LockstepError } from '../model/errors.ts';
 
 /**
@@ -139,4 +140,16 @@ export const lockedOf = (value: unknown): Locked | undefined => {
       return typeof value === 'string' ? plain.toString('utf8') : plain;
     },
   };
+};
+
+const maskDigits = 16;
+
+/** Masks by HMAC-SHA256 under a key of its own, derived from a data key: 64 bits of it. */
+export const masksOf = ({ secret }: DataKey): Masks => {
+  const key = createHmac('sha256', secret).update('lockstep masks 1').digest();
+  return (pair, column, value) =>
+    createHmac('sha256', key)
+      .update(JSON.stringify([pair, column, value]))
+      .digest('hex')
+      .slice(0, maskDigits);
 };

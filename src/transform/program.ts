@@ -17,4 +17,6 @@ export interface Program {
   readonly made: readonly MadeColumn[];
   readonly checks: readonly Check[];
   readonly lookups: readonly Lookup[];
+  /** Names of columns whose values are not shown. */
+  readonly concealed: readonly string[];
 }

@@ -6,7 +6,7 @@ import { clip, unbounded } from '../model/ranges.ts';
 import type { Batch, Cell, Row, Text } from '../model/row.ts';
 import { tableLabel } from '../model/schema.ts';
 import { keyTypes } from '../model/selection.ts';
-import { rejectedRow } from '../model/transform.ts';
+import { concealedRejection, rejectedRow } from '../model/transform.ts';
 import { asStored } from './columns.ts';
 import type { Lookup, OpenLookup } from './lookup.ts';
 import type { MadeColumn, StoredRow } from './make-column.ts';
@@ -125,10 +125,11 @@ export const transformedReader = (
     };
     if (reasons.length === 0) return columns.map((_, i) => cellAt(i));
     const key = columns.slice(0, keyWidth).map((_, i) => cellAt(i));
-    return rejectedRow(key, columns.length, {
+    const rejection = {
       reasons: reasons.slice(0, mostReasons),
       row: Object.fromEntries(plan.stored.columns.map((c, i) => [c.name, short(cells[i]!)])),
-    });
+    };
+    return rejectedRow(key, columns.length, concealedRejection(rejection, program.concealed));
   };
 
   const rowsOf = async (

@@ -26,6 +26,8 @@ interface Options {
   readonly map: Readonly<Record<string, string>>;
   /** Source columns of the key, if it is given. */
   readonly key: readonly string[];
+  /** Source columns whose values are not shown. */
+  readonly concealed?: readonly string[];
   /** Finds the table of a look-up; throws TABLE_NOT_FOUND. */
   lookupTable(endpoint: 'source' | 'target', name: string): Table;
 }
@@ -66,6 +68,7 @@ export const transformed = (o: Options): Transformed | undefined => {
     made,
     checks,
     lookups: made.flatMap((m) => (m.lookup ? [m.lookup] : [])),
+    concealed: (o.concealed ?? []).map((name) => findColumn(source, name)?.name ?? name),
   };
   return { table: tableAfter(o, made), transform: transformOf(program, settings) };
 };

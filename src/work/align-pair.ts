@@ -29,6 +29,7 @@ export const alignPair = async (
       target,
       settings,
       map: { ...options.map, ...keyMap(options.key) },
+      concealed: Object.keys(options.concealed ?? {}),
       key: (options.key ?? []).map((part) => (typeof part === 'string' ? part : part[0])),
       lookupTable: (side, name) => findTable(schemas[side], name, names[side]),
     });

@@ -1,4 +1,5 @@
 import { canonical } from '../model/canon/canonical.ts';
+import { concealedRow, conceals, hidden } from '../model/canon/concealed.ts';
 import type { Cancel, Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { judge } from '../model/judge.ts';
@@ -9,6 +10,7 @@ import type { Column } from '../model/schema.ts';
 import { pairSelection } from '../model/selection.ts';
 import type { Store, Trace } from '../model/store.ts';
 import { rejectionOf, sourceOf } from '../model/transform.ts';
+import type { BaseRow } from '../model/two-way.ts';
 import type { TwoWayRules } from './two-way/context.ts';
 import { type ExplainedTwoWay, explainTwoWay } from './two-way/explain.ts';
 
@@ -93,6 +95,29 @@ const keptRow = async (
   return undefined;
 };
 
+/** What is known of a row besides, as it may be shown. Reasons may quote any value. */
+const concealedTwoWay = (pair: Pair, t: ExplainedTwoWay): ExplainedTwoWay => {
+  const { base, next } = t;
+  const cells = (row: BaseRow['source']): BaseRow['source'] =>
+    row.map((cell, i) => (cell !== null && pair.columns[i]!.concealed ? hidden : cell));
+  const reason = 'not shown: it may quote concealed values';
+  return {
+    ...t,
+    base: base && { ...base, source: cells(base.source), target: cells(base.target) },
+    next:
+      next === undefined || next.kind === 'agreed'
+        ? next
+        : next.kind === 'ask'
+          ? { ...next, reason }
+          : ({
+              ...next,
+              result: concealedRow(pair, next.result),
+              ...('other' in next ? { other: concealedRow(pair, next.other) } : {}),
+              ...(next.ruling === undefined ? {} : { ruling: { ...next.ruling, reason } }),
+            } as typeof next),
+  };
+};
+
 /** `lockstep explain SYNC/PAIR KEY`. Without a store: only what both sides show. */
 export const explain = async (
   o: Cancel & {
@@ -126,17 +151,25 @@ export const explain = async (
   const judged =
     source !== null && target !== null ? judge(pair.columns, source, target) : { columns: [], tolerated: [] };
   const name = (i: number): string => pair.columns[i]!.source.name;
+  const secret = new Set(pair.columns.flatMap((c) => (c.concealed ? [c.source.name] : [])));
   return {
     pair,
     key,
-    source,
-    target,
+    source: concealedRow(pair, source),
+    target: concealedRow(pair, target),
     columns: judged.columns.map(name),
     tolerated: judged.tolerated.map(name),
-    ...(stored ? { stored } : {}),
+    ...(stored
+      ? {
+          stored: stored.map(({ column, cell }) => ({
+            column,
+            cell: cell !== null && secret.has(column) ? hidden : cell,
+          })),
+        }
+      : {}),
     ...(rejection ? { quarantined: rejection.reasons } : {}),
     ...(kept ? { kept } : {}),
-    ...(twoWay ? { twoWay } : {}),
+    ...(twoWay ? { twoWay: conceals(pair) ? concealedTwoWay(pair, twoWay) : twoWay } : {}),
     trace: (await o.store?.trace(pair.name, key, o)) ?? { differences: [], planned: [], written: [] },
   };
 };

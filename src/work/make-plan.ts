@@ -13,6 +13,7 @@ import { type PlanSummary, sealPlan } from '../plan/seal.ts';
 import { byMode, type WritingMode } from '../resolve/decide.ts';
 import { asConfigured } from './as-configured.ts';
 import { alignAll, type CompareOptions, compare } from './compare.ts';
+import { planTable } from './plan-table.ts';
 import { runQuarantine } from './quarantine.ts';
 import { type Asked, beginOf, type Ended, recorded } from './recorded.ts';
 import { type Incremental, runStandings } from './standings.ts';
@@ -92,7 +93,7 @@ export const comparedPlan = async (o: PlanInput, { id: run, started }: Run): Pro
     temporary: o.temporary ?? tmpdir(),
   });
   const created = clock.now();
-  const tables = planner.shapes.map((s) => ({ pair: s.pair.name, table: s.pair.target, key: s.key }));
+  const tables = planner.shapes.map(planTable);
   const { hashing } = o.target.writer;
   await using writer = await store.plans.create(
     {

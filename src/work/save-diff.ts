@@ -1,3 +1,4 @@
+import { concealedRow, conceals, type Masks } from '../model/canon/concealed.ts';
 import type { Difference } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { NotCompared, Pair } from '../model/pair.ts';
@@ -75,6 +76,13 @@ const publish = (
     o,
   );
 
+const concealedDifference = (pair: Pair, d: Difference, masks: Masks): Difference =>
+  ({
+    ...d,
+    source: concealedRow(pair, d.source, masks),
+    target: concealedRow(pair, d.target, masks),
+  }) as Difference;
+
 const differencePair = (pair: Pair): DifferencePair => ({
   name: pair.name,
   target: tableLabel(pair.target),
@@ -144,6 +152,11 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
     };
     const reports: PairReport[] = [];
     let count = 0;
+    const concealing = pairs.some(conceals) ? await store.storedKeys.masks(o) : undefined;
+    const concealed = (pair: Pair, differences: readonly Difference[]): readonly Difference[] =>
+      concealing === undefined || !conceals(pair)
+        ? differences
+        : differences.map((d) => concealedDifference(pair, d, concealing));
     const keep = (pair: Pair, differences: readonly Difference[]): Promise<void> =>
       inTurn(async () => {
         const some = differences.slice(0, Math.max(0, keptMost - count));
@@ -162,8 +175,9 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
       sink: {
         wanted: (pair) => Math.max(o.sink.wanted(pair), keptMost - count),
         write: async (pair, differences) => {
-          await keep(pair, differences);
-          await o.sink.write(pair, differences);
+          const shown = concealed(pair, differences);
+          await keep(pair, shown);
+          await o.sink.write(pair, shown);
         },
         quarantine: invalid.quarantine,
       },

@@ -1,3 +1,4 @@
+import { hidden } from '../model/canon/concealed.ts';
 import { shownCell } from '../model/canon/show.ts';
 import { plainCell, shownSpellings } from '../model/canon/spelling.ts';
 import type { ChangeOp } from '../model/change.ts';
@@ -18,11 +19,12 @@ export interface ShownChange {
 }
 
 export const shownChange = (header: PlanHeader, item: PlanItem): ShownChange => {
-  const { table, key, pair } = header.tables[item.table]!;
+  const { table, key, pair, concealed } = header.tables[item.table]!;
   const native = nativeSelection(table, key).columns;
   const columns = native.map((c) => c.name);
   const { change } = item;
-  const shown = (cell: Cell, i: number): Cell => shownCell(cell, native[i]!.as);
+  const shown = (cell: Cell, i: number): Cell =>
+    shownCell(cell !== null && concealed?.includes(columns[i]!) ? hidden : cell, native[i]!.as);
   const cell = (row: Row, i: number): Cell => shown(plainCell(native[i]!.as, row[i] ?? null), i);
   const cells =
     change.op === 'delete'

@@ -1,10 +1,11 @@
 import { grouped } from '../../lib/grouped.ts';
+import { hidden } from '../../model/canon/concealed.ts';
 import { visibleCell, visiblePair, visibleText } from '../../model/canon/show.ts';
 import type { Conflict } from '../../model/conflicts.ts';
 import type { Cell } from '../../model/row.ts';
 import { csvLine } from '../../work/csv-line.ts';
 import { chosenRow } from '../../work/two-way/resolve.ts';
-import { conflictKey, type ShownConflictCell, shownConflict } from '../../work/two-way/shown-conflict.ts';
+import { conflictKey, type ShownConflictCell, shownConflict, shownReason } from '../../work/two-way/shown-conflict.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
@@ -135,7 +136,8 @@ export const conflictCells = async (
       source === undefined || target === undefined
         ? [cellText(c, cell, 'source'), cellText(c, cell, 'target')]
         : cutPair(...visiblePair(source, target), width);
-    const value = result?.[i];
+    const kept = result?.[i];
+    const value = kept != null && c.columns[i]?.concealed ? hidden : kept;
     return [
       `${cell.disputed ? style.yellow('?') : ' '} ${visibleText(cell.column)}`,
       cellText(c, cell, 'base'),
@@ -167,7 +169,7 @@ export const conflictTable = async (out: Out, c: Conflict, names: SideNames): Pr
   await out.write(
     `  found     ${utc(c.found)} by run ${c.run}${c.seen > c.found ? `, seen again until ${utc(c.seen)}` : ''}\n`,
   );
-  await out.write(`  ${c.state === 'pending' ? 'waits  ' : 'because'}   ${inert(c.reason)}\n`);
+  await out.write(`  ${c.state === 'pending' ? 'waits  ' : 'because'}   ${inert(shownReason(c))}\n`);
   if (r !== null) {
     await out.write(
       `  decided   ${r.take}${'cells' in r ? ' with values by hand' : ''}, ${utc(r.at)} by ${inert(r.by)}${r.why === null ? '' : `: ${inert(r.why)}`}\n`,

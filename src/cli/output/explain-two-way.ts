@@ -3,7 +3,7 @@ import type { Conflict } from '../../model/conflicts.ts';
 import type { Cell, Row } from '../../model/row.ts';
 import type { TwoWayDecision } from '../../model/two-way.ts';
 import type { Explained } from '../../work/explain.ts';
-import { shownConflict } from '../../work/two-way/shown-conflict.ts';
+import { shownConflict, shownReason } from '../../work/two-way/shown-conflict.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import type { Style } from '../style.ts';
@@ -104,10 +104,10 @@ const toldConflict = (c: Conflict): string => {
   const columns = c.columns.filter((x) => x.disputed).map((x) => visibleText(x.column));
   const about = columns.length === 0 ? 'the row' : columns.join(', ');
   const { resolution: r } = c;
-  if (c.state === 'ruled') return `${about} ruled: ${inert(c.reason)}`;
+  if (c.state === 'ruled') return `${about} ruled: ${inert(shownReason(c))}`;
   if (r !== null)
     return `${about} ${c.state}: ${r.take}, by ${inert(r.by)}${r.why === null ? '' : ` (${inert(r.why)})`}`;
-  return `${about} ${c.state}: ${inert(c.reason)}`;
+  return `${about} ${c.state}: ${inert(shownReason(c))}`;
 };
 
 /** Base, what decided, what waits, and what the next run would do. */

@@ -41,6 +41,7 @@ const unseenStart = new RegExp(`^(?:[nrtxu]|${unseen.source})`, 'u');
 export const show = (cell: Text): string => {
   if (!isMisfit(cell)) return visible(cell);
   const { stored, content } = misfitContent(cell);
+  if (stored === 'c') return content;
   if (stored === 't') return `‹text "${visible(content)}"›`;
   return `‹${stored === 'n' ? 'number' : 'blob'} ${visible(content)}›`;
 };
@@ -67,9 +68,16 @@ export const visiblePair = (source: Cell, target: Cell): readonly [string, strin
   return a === b ? [a, b] : [spelled(a), spelled(b)];
 };
 
+/** What stands for a value that is not to be seen. */
+const isConcealed = (cell: Cell): cell is Text => isMisfit(cell) && misfitContent(cell).stored === 'c';
+
 /**
  * The cell that every output writes, for people and for programs: a 32-bit float as the shortest decimal of its own
  * width (11.61, not 11.609999656677246: one decimal per float, and it reads back as the same one), all else as it is.
  */
 export const shownCell = (cell: Cell, type: ColumnType): Cell =>
-  cell === null || type.kind !== 'float' || type.bits !== 32 || isMisfit(cell) ? cell : (floatAsText(cell, 32) as Text);
+  isConcealed(cell)
+    ? (show(cell) as Text)
+    : cell === null || type.kind !== 'float' || type.bits !== 32 || isMisfit(cell)
+      ? cell
+      : (floatAsText(cell, 32) as Text);

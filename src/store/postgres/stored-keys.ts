@@ -1,6 +1,6 @@
 import { LockstepError } from '../../model/errors.ts';
 import type { StoredKeyState, StoredKeysPort } from '../../model/stored-keys.ts';
-import { newDataKey, type StoredKeys, wrapKey } from '../stored-values.ts';
+import { masksOf, newDataKey, type StoredKeys, wrapKey } from '../stored-values.ts';
 import type { Database, Rows } from './database.ts';
 import { inTransaction } from './transaction.ts';
 import { fromTime } from './values.ts';
@@ -19,6 +19,7 @@ const statesOf = (rows: Rows, { current, previous }: StoredKeys): readonly Store
 
 export const storedKeysOf = (database: Database, keys: () => StoredKeys): StoredKeysPort => ({
   list: async (o) => statesOf(await database.query(selectKeys, [], o), keys()),
+  masks: async () => masksOf(await database.vault.firstKey()),
   rekey: (o) =>
     inTransaction(database, o, async (connection) => {
       const configured = keys();

@@ -37,6 +37,8 @@ export interface Vault {
   unlock(rows: readonly Row[], place: PlaceOf | undefined): Promise<void>;
   /** What a file is locked with, and the key that it carries for that; undefined where no key is configured. */
   carried(): Promise<{ readonly lock: Lock; readonly key: CarriedKey } | undefined>;
+  /** The first data key of the store, which stays the first. STORED_KEY. */
+  firstKey(): Promise<DataKey>;
   /** The key that a file carries. STORED_KEY. */
   dataKey(key: CarriedKey): Promise<DataKey>;
 }
@@ -70,6 +72,8 @@ interface Ring {
   /** Those that cannot be opened, by what wraps them. */
   readonly closed: ReadonlyMap<string, string>;
   readonly current: CarriedKey | undefined;
+  /** The id of the oldest one. */
+  readonly first: string | undefined;
 }
 
 const byId = ({ current, previous }: StoredKeys): ReadonlyMap<string, StoredKey> =>
@@ -91,7 +95,7 @@ export const ringOf = (rows: readonly Row[], configured: StoredKeys): Ring => {
     wrapped_by: now['wrapped_by'] as string,
     wrapped: (now['wrapped'] as Buffer).toString('base64'),
   };
-  return { keys, closed, current: current };
+  return { keys, closed, current, first: rows[0]?.['id'] as string | undefined };
 };
 
 export const selectKeys =
@@ -162,6 +166,14 @@ export const vaultOf = (connector: Connector, keys: () => StoredKeys): Vault => 
     carried: async () => {
       const { current } = keysNow();
       return current && currentKey(current);
+    },
+    firstKey: async () => {
+      const { current } = keysNow();
+      if (current === undefined) throw noKey();
+      await currentKey(current);
+      const key = ring!.keys.get(ring!.first!);
+      if (key === undefined) throw keyMissing(ring!.closed.get(ring!.first!)!);
+      return key;
     },
     dataKey: async ({ id, wrapped_by, wrapped }) => {
       const there = (ring ?? (await load())).keys.get(id);

@@ -78,6 +78,7 @@ export const conflictColumns = (pair: Pair, disputed: readonly number[]): NewCon
     disputed: disputed.includes(i),
     as: c.as,
     ...(c.tolerance === undefined ? {} : { tolerance: c.tolerance }),
+    ...(c.concealed === undefined ? {} : { concealed: true as const }),
   }));
 
 const conflictOf = (

@@ -1,6 +1,7 @@
-import { shownCell } from '../../model/canon/show.ts';
+import { hidden } from '../../model/canon/concealed.ts';
+import { show, shownCell } from '../../model/canon/show.ts';
 import type { Conflict } from '../../model/conflicts.ts';
-import type { Cell } from '../../model/row.ts';
+import type { Cell, Text } from '../../model/row.ts';
 import type { BaseCell } from '../../model/two-way.ts';
 
 /** One column of a conflict side by side. A member is left out where there is no such row, or no value is kept. */
@@ -61,10 +62,25 @@ export const conflictKey = (c: Conflict): Readonly<Record<string, Cell>> =>
       .map(({ column, as }, i) => [column, as === undefined ? (c.key[i] ?? null) : shownCell(c.key[i] ?? null, as)]),
   );
 
+const isConcealed = (c: Conflict, column: string): boolean => c.columns.some((x) => x.column === column && x.concealed);
+
+/** A reason may quote any value of the row. */
+export const shownReason = (c: Conflict): string =>
+  c.columns.some((x) => x.concealed) ? 'not shown: it may quote concealed values' : c.reason;
+
+const givenCells = (c: Conflict, cells: Readonly<Record<string, string | null>>): Readonly<Record<string, Cell>> =>
+  Object.fromEntries(
+    Object.entries(cells).map(([column, cell]) => [
+      column,
+      (cell !== null && isConcealed(c, column) ? show(hidden) : cell) as Cell,
+    ]),
+  );
+
 export const shownConflict = (c: Conflict): ShownConflict => {
   const { resolution } = c;
   const shown = (i: number, cell: Cell): Cell => {
-    const type = c.columns[i]!.as;
+    const { as: type, concealed } = c.columns[i]!;
+    if (concealed && cell !== null) return show(hidden) as Text;
     return type === undefined ? cell : shownCell(cell, type);
   };
   return {
@@ -75,7 +91,7 @@ export const shownConflict = (c: Conflict): ShownConflict => {
     key: conflictKey(c),
     type: c.type,
     state: c.state,
-    reason: c.reason,
+    reason: shownReason(c),
     policy: c.policy ?? null,
     rows: { base: c.base !== null, source: c.source !== null, target: c.target !== null },
     cells: c.columns.map((column, i): ShownConflictCell => {
@@ -102,7 +118,7 @@ export const shownConflict = (c: Conflict): ShownConflict => {
           : null
         : {
             take: resolution.take,
-            cells: 'cells' in resolution ? (resolution.cells as Readonly<Record<string, Cell>>) : null,
+            cells: 'cells' in resolution ? givenCells(c, resolution.cells) : null,
             by: resolution.by,
             at: timeOf(resolution.at),
             why: resolution.why,

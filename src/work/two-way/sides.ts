@@ -10,6 +10,7 @@ import { type ImageHashes, imageHashes, planHash } from '../../plan/image-hashes
 import { openPlanner, type Planner } from '../../plan/planner.ts';
 import { sealPlan } from '../../plan/seal.ts';
 import type { Resolver } from '../../resolve/decide.ts';
+import { planTable } from '../plan-table.ts';
 
 /** The side of a two-way run that is to be written: its pairs as seen from the other side, and its plan in the making. */
 export interface OpenSide extends AsyncDisposable {
@@ -62,7 +63,7 @@ export const openSide = async (o: SideInput): Promise<OpenSide> => {
   const schema = await endpoint.inspect({ signal, ...(o.schemas === undefined ? {} : { schemas: o.schemas }) });
   const planner = openPlanner({ pairs, schema, target: endpoint, resolver: o.resolver, temporary: o.temporary });
   const { hashing } = endpoint.writer;
-  const tables = planner.shapes.map((s) => ({ pair: s.pair.name, table: s.pair.target, key: s.key }));
+  const tables = planner.shapes.map(planTable);
   let writer: PlanWriter;
   let hashes: ImageHashes;
   try {
