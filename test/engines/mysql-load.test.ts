@@ -182,6 +182,16 @@ if (!isMariadbMissing) {
     for (const [, reason] of refused) assert.match(reason, /Duplicate entry/);
   });
 
+  test('a table that takes nothing back is not loaded: what was refused would stay', async () => {
+    await using db = await mariadbDatabase();
+    await db.query('create table t (id int, v varchar(2)) engine = MyISAM');
+    await using endpoint = await connect(db.url, { writable: true });
+    const table = await tableOf(endpoint, 't');
+    const rows = [row('1', 'ok'), row('2', 'long')];
+    await assert.rejects(load(endpoint, table, rows), { code: 'NOT_WRITABLE', hint: /engine = InnoDB/ });
+    assert.deepEqual(await db.query('select * from t'), []);
+  });
+
   test('new rows of a batch that is large are loaded, and guarded as ever', async () => {
     await using db = await mariadbDatabase();
     await db.query(

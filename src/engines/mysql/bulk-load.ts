@@ -10,6 +10,7 @@ import { setMarker } from './own-tables.ts';
 import { id, tableId } from './quote.ts';
 import type { Session, StatementOptions } from './session.ts';
 import type { ServerFacts } from './settings.ts';
+import { refuseUnsafe } from './transactional.ts';
 import { cellLiteral } from './write-sql.ts';
 
 export interface LoaderContext {
@@ -55,6 +56,8 @@ export const openLoader = (x: LoaderContext): Loader => ({
     };
     const session = await x.lend(o);
     try {
+      // what is taken back must be gone: refused rows, and a step that failed
+      await refuseUnsafe(session, table, at);
       const own = table.columns.filter((c) => columns.includes(c.name));
       const facts = await tableFacts(session, table, x.facts.mariadb, at);
       const known = columnsSql(
