@@ -1,8 +1,10 @@
 import { grouped } from '../../lib/grouped.ts';
-import { visibleCell, visibleText } from '../../model/canon/show.ts';
+import { hidden } from '../../model/canon/concealed.ts';
+import { show, visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Conflict } from '../../model/conflicts.ts';
+import type { Cell, Text } from '../../model/row.ts';
 import type { Outcome, ReplayCounts, ReplayedConflict } from '../../work/two-way/replay.ts';
-import { conflictKey } from '../../work/two-way/shown-conflict.ts';
+import { conflictKey, shownReason } from '../../work/two-way/shown-conflict.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
@@ -11,6 +13,15 @@ import { jsonText } from './json-text.ts';
 import { columnsOf, count, cut } from './text.ts';
 
 /** The cells in which a row is not what the source shows, or whose row it is. */
+const cellOf = (c: Conflict, row: readonly Cell[], i: number): Cell => {
+  const cell = row[i] ?? null;
+  return cell !== null && c.columns[i]!.concealed ? (show(hidden) as Text) : cell;
+};
+
+/** What is said of a row may quote values that are not shown. */
+const reasonOf = (c: Conflict, { reason }: Outcome): string =>
+  c.columns.some((x) => x.concealed) ? shownReason(c) : reason;
+
 const rowText = (c: Conflict, outcome: Outcome): string => {
   if (outcome.kind === 'waits') return 'a person';
   const { row } = outcome;
@@ -19,7 +30,7 @@ const rowText = (c: Conflict, outcome: Outcome): string => {
   if (same('source')) return 'the source’s row';
   if (same('target')) return 'the target’s row';
   const told = c.columns.flatMap((column, i) =>
-    column.disputed ? [`${visibleText(column.column)} ${visibleCell(row[i] ?? null)}`] : [],
+    column.disputed ? [`${visibleText(column.column)} ${visibleCell(cellOf(c, row, i))}`] : [],
   );
   return cut(told.length === 0 ? 'columns of both' : told.join(', '), 50);
 };
@@ -28,12 +39,13 @@ const outcomeJson = (c: Conflict, outcome: Outcome | undefined): unknown =>
   outcome === undefined
     ? null
     : outcome.kind === 'waits'
-      ? { waits: true, reason: outcome.reason }
+      ? { waits: true, reason: reasonOf(c, outcome) }
       : {
           waits: false,
           by: outcome.by,
-          reason: outcome.reason,
-          row: outcome.row && Object.fromEntries(c.columns.map(({ column }, i) => [column, outcome.row![i] ?? null])),
+          reason: reasonOf(c, outcome),
+          row:
+            outcome.row && Object.fromEntries(c.columns.map(({ column }, i) => [column, cellOf(c, outcome.row!, i)])),
         };
 
 const oneJson = ({ conflict: c, was, would }: ReplayedConflict): string =>
@@ -68,7 +80,7 @@ export const openReplay = (out: Out, format: 'table' | 'json' | 'jsonl', limit: 
           c.type,
           rowText(c, was),
           would === undefined ? 'not known' : rowText(c, would),
-          would === undefined ? 'recorded without its types' : cut(inert(would.reason), 70),
+          would === undefined ? 'recorded without its types' : cut(inert(reasonOf(c, would)), 70),
         ]);
     },
     end: async (counts: ReplayCounts): Promise<void> => {
