@@ -41,19 +41,19 @@ const bound = (statement: string, values: Cells): Buffer => {
  * each time: who sends it knows.
  */
 export class RowQuery implements pg.Submittable {
-  readonly rows: Promise<Cells[]>;
   /** The server keeps it under this name; empty: it is parsed each time. Read by the driver. */
   readonly name: string;
   readonly text: string;
   readonly #values: Cells;
   readonly #rows: Cells[] = [];
-  readonly #done: PromiseWithResolvers<Cells[]> = Promise.withResolvers();
+  #end: ((error: unknown, rows: Cells[]) => void) | undefined;
 
-  constructor(name: string | undefined, text: string, values: Cells) {
+  /** `end`: told once, of the rows or of what the server or the driver threw; must not throw. */
+  constructor(name: string | undefined, text: string, values: Cells, end: (error: unknown, rows: Cells[]) => void) {
     this.name = name ?? '';
     this.text = text;
     this.#values = values;
-    this.rows = this.#done.promise;
+    this.#end = end;
   }
 
   // --- called by the driver ---
@@ -72,10 +72,15 @@ export class RowQuery implements pg.Submittable {
     this.#rows.push(fields);
   }
   handleError(error: unknown): void {
-    this.#done.reject(error);
+    this.#tell(error);
   }
   handleReadyForQuery(): void {
-    this.#done.resolve(this.#rows);
+    this.#tell(undefined);
+  }
+  #tell(error: unknown): void {
+    const end = this.#end;
+    this.#end = undefined;
+    end?.(error, this.#rows);
   }
   handleRowDescription(): void {}
   handleCommandComplete(): void {}

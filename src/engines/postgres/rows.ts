@@ -40,6 +40,22 @@ export const rowAccess = (x: RowsContext): RowAccess => {
     work: (session: Session) => Promise<T>,
   ): Promise<T> => {
     const session = await x.room.lendInTurn(at);
+    return await withSession(session, mode, at, work);
+  };
+
+  const giveBack = async (session: Session): Promise<void> => {
+    // of what ends at once nobody waits for the end
+    if (!session.idle) await session.rollback();
+    const kept = x.room.keep(session);
+    if (session.broken) await kept;
+  };
+
+  const withSession = async <T>(
+    session: Session,
+    mode: 'read' | 'write',
+    at: StatementOptions,
+    work: (session: Session) => Promise<T>,
+  ): Promise<T> => {
     try {
       if (!pooled.has(session)) {
         const behind = await behindPooler(session, at);
@@ -49,10 +65,7 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       if (mode === 'read' && pooled.get(session)) await session.begin('read', at);
       return await work(session);
     } finally {
-      // of what ends at once nobody waits for the end
-      if (!session.idle) await session.rollback();
-      const kept = x.room.keep(session);
-      if (session.broken) await kept;
+      await giveBack(session);
     }
   };
 
@@ -77,6 +90,7 @@ export const rowAccess = (x: RowsContext): RowAccess => {
     const prefix = `lockstep_${generation}_`;
     const tag = tagSql(all);
     const label = tableLabel(table);
+    const reading = `reading ${label}`;
     const place = (n: number): string => `$${n}`;
 
     const names = new Map<string, string>();
@@ -108,18 +122,44 @@ export const rowAccess = (x: RowsContext): RowAccess => {
     const from = tableId(table);
     const statement = (doing: string, privilege: string, signal: AbortSignal): StatementOptions => ({
       signal,
-      doing: `${doing} ${label}`,
+      doing,
       table: from,
       privilege,
     });
 
-    const ask = (sql: string, values: readonly (string | null)[], at: StatementOptions): Promise<RawRow[]> =>
-      within('read', at, async (session) => {
-        try {
-          return await raw(session, sql, values, at);
-        } catch (error) {
-          throw explained(session, error, at);
-        }
+    /** What is asked is made when a session is there for it: those that wait hold little. */
+    const ask = (
+      make: () => { readonly sql: string; readonly values: readonly (string | null)[] },
+      at: StatementOptions,
+    ): Promise<RawRow[]> =>
+      new Promise((resolve, reject) => {
+        const use = (session: Session): void => {
+          if (pooled.get(session) !== false) return void slowly(session).then(resolve, reject);
+          let asked: ReturnType<typeof make>;
+          try {
+            asked = make();
+          } catch (error) {
+            return void giveBack(session).then(() => reject(error), reject);
+          }
+          const { sql, values } = asked;
+          session.ask(nameOf(sql), sql, values, at, (error, rows) => {
+            if (error !== undefined)
+              return void giveBack(session).then(() => reject(explained(session, error, at)), reject);
+            // its statement was a transaction of its own
+            const kept = x.room.keep(session);
+            return void (session.broken ? kept.then(() => resolve(rows), reject) : resolve(rows));
+          });
+        };
+        const slowly = (lent: Session): Promise<RawRow[]> =>
+          withSession(lent, 'read', at, async (session) => {
+            const { sql, values } = make();
+            try {
+              return await raw(session, sql, values, at);
+            } catch (error) {
+              throw explained(session, error, at);
+            }
+          });
+        x.room.useInTurn(at, use, reject);
       });
 
     const readers = new WeakMap<readonly string[], (row: RawRow) => Row>();
@@ -222,7 +262,7 @@ export const rowAccess = (x: RowsContext): RowAccess => {
     };
 
     const write: NonNullable<TableRows['write']> = (writes, { columns, atomic }, { signal }) => {
-      const at = statement('writing to', 'select, insert, update, delete', signal);
+      const at = statement(`writing to ${label}`, 'select, insert, update, delete', signal);
       if (!atomic && writes.length > 1) return eachAlone(writes, columns, signal);
       return within('write', at, async (session) => {
         const [only] = writes;
@@ -268,30 +308,31 @@ export const rowAccess = (x: RowsContext): RowAccess => {
 
     return {
       sortable: (column) => dialect.order(dialect.column(column)) !== undefined,
-      list: async (page, { signal }) => {
-        const { bind, values } = binder<string>(place);
-        const sql = pageSql(dialect, key, page, bind);
-        const rows = await ask(sql, values, statement('reading', 'select', signal));
-        return rows.map(readerOf(page.columns));
-      },
+      list: (page, { signal }) =>
+        ask(
+          () => {
+            const { bind, values } = binder<string>(place);
+            return { sql: pageSql(dialect, key, page, bind), values };
+          },
+          statement(reading, 'select', signal),
+        ).then((rows) => rows.map(readerOf(page.columns))),
       count: async (where, how, { signal }) => {
         const { bind, values } = binder<string>(place);
         const condition = whereSql(dialect, where, bind);
         const from = `from ${dialect.from}${condition === undefined ? '' : ` where ${condition}`}`;
-        const at = statement('counting', 'select', signal);
+        const at = statement(`counting ${label}`, 'select', signal);
         if (how === 'exact') {
-          const rows = await ask(`select pg_catalog.count(*)::pg_catalog.text ${from}`, values, at);
+          const rows = await ask(() => ({ sql: `select pg_catalog.count(*)::pg_catalog.text ${from}`, values }), at);
           return Number(rows[0]![0]);
         }
-        const rows = await ask(`explain (format json) select ${from}`, values, at);
+        const rows = await ask(() => ({ sql: `explain (format json) select ${from}`, values }), at);
         const [plan] = JSON.parse(rows[0]![0]!) as [{ Plan: { 'Plan Rows': number } }];
         return plan.Plan['Plan Rows'];
       },
-      get: async (cells, q, { signal }) => {
-        const { sql, values } = rowSql(cells, q.columns, q.where);
-        const rows = await ask(sql, values, statement('reading', 'select', signal));
-        return rows[0] === undefined ? undefined : stored(q.columns, rows[0]);
-      },
+      get: (cells, q, { signal }) =>
+        ask(() => rowSql(cells, q.columns, q.where), statement(reading, 'select', signal)).then(([row]) =>
+          row === undefined ? undefined : stored(q.columns, row),
+        ),
       ...(writable ? { write } : {}),
     };
   }

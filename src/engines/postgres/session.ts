@@ -135,11 +135,43 @@ export class Session implements AsyncDisposable {
     values: readonly (string | null)[],
     o: StatementOptions,
   ): Promise<RawRow[]> {
-    return this.#cancelled(o, () => {
-      const query = new RowQuery(name, sql, values);
-      this.client.query(query);
-      return query.rows;
+    return new Promise((resolve, reject) => {
+      this.ask(name, sql, values, o, (error, rows) => (error === undefined ? resolve(rows) : reject(error)));
     });
+  }
+
+  /**
+   * The same, telling `end` once the session is free for the next statement: a thousand of them that wait have no promises
+   * then. `end` must not throw.
+   */
+  ask(
+    name: string | undefined,
+    sql: string,
+    values: readonly (string | null)[],
+    o: StatementOptions,
+    end: (error: unknown, rows: RawRow[]) => void,
+  ): void {
+    const { signal } = o;
+    if (signal.aborted) {
+      end(this.#stopped(o), []);
+      return;
+    }
+    let ended: AbortController | undefined;
+    let cancelling: Promise<void> | undefined;
+    const stop = (): void => {
+      ended = new AbortController();
+      cancelling = this.#cancel(ended.signal);
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    const query = new RowQuery(name, sql, values, (error, rows) => {
+      signal.removeEventListener('abort', stop);
+      if (cancelling === undefined) return end(error, rows);
+      ended?.abort();
+      // a cancel that arrives late would hit the session's next statement
+      const after = (): void => end(error, rows);
+      return void cancelling.then(after, after);
+    });
+    this.client.query(query);
   }
 
   /** Makes the session one whose statements, each a transaction of its own, give every value one text. */
@@ -175,10 +207,14 @@ export class Session implements AsyncDisposable {
     });
   }
 
+  #stopped({ doing }: StatementOptions): LockstepError {
+    const { name } = this.context;
+    return new LockstepError('ABORTED', `${name}: ${doing} was stopped`, { side: name });
+  }
+
   /** Aborting cancels the statement at the server and waits for its answer. */
   async #cancelled<T>(o: StatementOptions, work: () => Promise<T>): Promise<T> {
-    if (o.signal.aborted)
-      throw new LockstepError('ABORTED', `${this.context.name}: ${o.doing} was stopped`, { side: this.context.name });
+    if (o.signal.aborted) throw this.#stopped(o);
     let ended: AbortController | undefined;
     let cancelling: Promise<void> | undefined;
     const stop = (): void => {

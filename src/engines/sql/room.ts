@@ -7,6 +7,8 @@ export interface Room<S> {
   lend(o: Cancel): Promise<S>;
   /** The same, but while others of `turns` are at work, waits for one of them to come back. */
   lendInTurn(o: Cancel): Promise<S>;
+  /** The same without a promise: one that is free is used at once, or as soon as it comes back. One of both is called, once. */
+  useInTurn(o: Cancel, use: (session: S) => void, fail: (error: unknown) => void): void;
   release(session: S): Promise<void>;
   /** Keeps one that is not needed now; `lendInTurn` takes it first. */
   keep(session: S): Promise<void>;
@@ -73,46 +75,47 @@ export const room = <S extends { readonly broken: boolean }>(x: {
     }
     return open(o);
   };
-  const turn = (o: Cancel): Promise<void> =>
-    new Promise((resolve) => {
+  const useInTurn: Room<S>['useInTurn'] = (o, use, fail) => {
+    const { signal } = o;
+    if (signal.aborted) return fail(signal.reason);
+    const again = (): void => useInTurn(o, use, fail);
+    const session = kept.pop();
+    if (session?.broken) return void release(session).then(again, fail);
+    if (session === undefined && full() && atWork > 0) {
       const woken = (): void => {
-        o.signal.removeEventListener('abort', stopped);
-        resolve();
+        signal.removeEventListener('abort', stopped);
+        again();
       };
       const stopped = (): void => {
         waiting.splice(waiting.indexOf(woken), 1);
-        resolve();
+        fail(signal.reason);
       };
       waiting.push(woken);
-      o.signal.addEventListener('abort', stopped, { once: true });
-    });
+      return signal.addEventListener('abort', stopped, { once: true });
+    }
+    atWork++;
+    if (session !== undefined) {
+      turns.add(session);
+      return use(session);
+    }
+    lend(o).then(
+      (mine) => {
+        turns.add(mine);
+        use(mine);
+      },
+      (error) => {
+        atWork--;
+        // who waits for this one would wait for ever
+        waiting.shift()?.();
+        fail(error);
+      },
+    );
+    return undefined;
+  };
   return {
     lend,
-    lendInTurn: async (o) => {
-      for (;;) {
-        o.signal.throwIfAborted();
-        const session = kept.pop();
-        if (session?.broken) {
-          await release(session);
-          continue;
-        }
-        if (session === undefined && full() && atWork > 0) {
-          await turn(o);
-          continue;
-        }
-        atWork++;
-        try {
-          const mine = session ?? (await lend(o));
-          turns.add(mine);
-          return mine;
-        } catch (error) {
-          atWork--;
-          // who waits for this one would wait for ever
-          waiting.shift()?.();
-          throw error;
-        }
-      }
-    },
+    lendInTurn: (o) => new Promise((resolve, reject) => useInTurn(o, resolve, reject)),
+    useInTurn,
     release,
     keep: async (session) => {
       if (session.broken) return release(session);
