@@ -13,6 +13,8 @@ export interface RecordRoutes {
   readonly api: Api;
   readonly entities: Entities;
   seal(): Promise<Seal>;
+  /** The same once it is there. */
+  sealed(): Seal | undefined;
 }
 
 export const entityParams = z.object({

@@ -14,7 +14,7 @@ export interface Entities {
   known(name: string): Entity | undefined;
   /**
    * Runs `work` with the entity; once more with its table read anew when that has been altered meanwhile, and once more
-   * from a replica when it only `reads` and the primary has just gone.
+   * from a replica when it only `reads` and the primary has just gone. What `work` throws at once is thrown at once.
    */
   within<T>(name: string, o: Cancel & { readonly reads?: true }, work: (entity: Entity) => Promise<T>): Promise<T>;
 }
@@ -78,16 +78,17 @@ export const entitiesOf = (x: {
       const found = known.get(name);
       return found?.settled !== undefined && found.config === x.config().records[name] ? found.settled : undefined;
     },
-    within: async (name, o, work) => {
-      const entity = atOnce(name) ?? (await of(name, o));
-      try {
-        return await work(entity);
-      } catch (error) {
-        const { endpoint } = entity.config;
-        if (altered(error)) known.delete(name);
-        else if (!o.reads || !gone(error) || x.config().endpoints[endpoint]?.replicas().length === 0) throw error;
-        return await work(await of(name, o));
-      }
+    within: (name, o, work) => {
+      // without a promise more than it takes: there are as many as there are requests in hand
+      const by = <T>(entity: Entity, w: (entity: Entity) => Promise<T>): Promise<T> =>
+        w(entity).catch(async (error: unknown) => {
+          const { endpoint } = entity.config;
+          if (altered(error)) known.delete(name);
+          else if (!o.reads || !gone(error) || x.config().endpoints[endpoint]?.replicas().length === 0) throw error;
+          return await w(await of(name, o));
+        });
+      const there = atOnce(name);
+      return there === undefined ? of(name, o).then((entity) => by(entity, work)) : by(there, work);
     },
   };
 };

@@ -88,7 +88,7 @@ export const listRecords = async (
 };
 
 /** One record as JSON, with its ETag. NOT_FOUND also for what the caller's row filter hides. */
-export const readRecord = async (
+export const readRecord = (
   entity: Entity,
   principal: Principal,
   key: Key,
@@ -97,7 +97,8 @@ export const readRecord = async (
   o: Cancel,
 ): Promise<{ readonly json: string; readonly etag: string }> => {
   const view = viewOf(principal, fields, besides(entity));
-  const row = await entity.rows.get(key, { columns: view.columns, where: rowFilterFor(entity, principal) }, o);
-  if (row === undefined) throw noRecord(entity.config.name, keySegment(entity, key));
-  return { json: view.json(row.cells), etag: etagOf(entity, seal, row, view) };
+  return entity.rows.get(key, { columns: view.columns, where: rowFilterFor(entity, principal) }, o).then((row) => {
+    if (row === undefined) throw noRecord(entity.config.name, keySegment(entity, key));
+    return { json: view.json(row.cells), etag: etagOf(entity, seal, row, view) };
+  });
 };

@@ -103,18 +103,20 @@ export const watched = (endpoint: Endpoint, watch: Watch): Watched => {
     });
 
   /** `path`: of what it gives. */
-  const settled = async (promise: Promise<unknown>, call: string, path: string, began: number): Promise<unknown> => {
+  const settled = (promise: Promise<unknown>, call: string, path: string, began: number): Promise<unknown> => {
     busy++;
-    try {
-      const result = await promise;
-      ended(call, began, undefined);
-      return given(result, path);
-    } catch (error) {
-      ended(call, began, error);
-      throw error;
-    } finally {
-      busy--;
-    }
+    return promise.then(
+      (result) => {
+        busy--;
+        ended(call, began, undefined);
+        return given(result, path);
+      },
+      (error) => {
+        busy--;
+        ended(call, began, error);
+        throw error;
+      },
+    );
   };
 
   const given = (value: unknown, path: string): unknown => {

@@ -44,18 +44,32 @@ const fixedBy = (entity: Entity, request: FastifyRequest): readonly RowCondition
     return value === undefined ? { column, op: 'in', values: [] } : { column, op: 'eq', value };
   });
 
+interface Making {
+  kept(entity: Entity, o: Cancel): Promise<Omit<Answer, 'at'>>;
+  plain(entity: Entity, o: Cancel): Promise<FastifyReply>;
+}
+
 /** Answers from what is kept, so that it is kept, or just so. */
-const answer = async (
+const answer = (
   x: RecordRoutes,
   name: string,
   request: FastifyRequest,
   reply: FastifyReply,
-  make: {
-    kept(entity: Entity, o: Cancel): Promise<Omit<Answer, 'at'>>;
-    plain(entity: Entity, o: Cancel): Promise<FastifyReply>;
-  },
+  make: Making,
 ): Promise<FastifyReply> => {
   const o = cancelOf(request, reply);
+  if (request.place !== undefined) return answerInPlace(x, name, request, reply, make, o);
+  return x.entities.within(name, { ...o, reads: true }, (entity) => make.plain(entity, o));
+};
+
+const answerInPlace = async (
+  x: RecordRoutes,
+  name: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  make: Making,
+  o: Cancel,
+): Promise<FastifyReply> => {
   const { place } = request;
   if (place !== undefined && place !== 'bypass') {
     try {
@@ -69,18 +83,31 @@ const answer = async (
       if (!(error instanceof AnotherEntity)) throw error;
     }
   }
-  if (place !== undefined) bypassed(reply);
+  bypassed(reply);
   return await x.entities.within(name, { ...o, reads: true }, (entity) => make.plain(entity, o));
 };
 
-const sendList = async (
+const sendList = (
   x: RecordRoutes,
   name: string,
   request: FastifyRequest,
   reply: FastifyReply,
   alias: boolean,
 ): Promise<FastifyReply> => {
-  const seal = await x.seal();
+  const known = x.sealed();
+  return known === undefined
+    ? x.seal().then((seal) => sendSealedList(x, seal, name, request, reply, alias))
+    : sendSealedList(x, known, name, request, reply, alias);
+};
+
+const sendSealedList = (
+  x: RecordRoutes,
+  seal: Seal,
+  name: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  alias: boolean,
+): Promise<FastifyReply> => {
   const count = countOf(request);
   const list = (entity: Entity, o: Cancel): Promise<KnownPage> =>
     listRecords(
@@ -96,12 +123,12 @@ const sendList = async (
       const body = Buffer.from(json);
       return { body, etag: tagOf(body), next };
     },
-    plain: async (entity, o) => {
-      const { json, next } = await list(entity, o);
-      if (next !== undefined) reply.header('link', nextLink(request.url, next));
-      if (count !== undefined) reply.header('preference-applied', `count=${count}`);
-      return sent(reply, json);
-    },
+    plain: (entity, o) =>
+      list(entity, o).then(({ json, next }) => {
+        if (next !== undefined) reply.header('link', nextLink(request.url, next));
+        if (count !== undefined) reply.header('preference-applied', `count=${count}`);
+        return sent(reply, json);
+      }),
   });
 };
 
@@ -168,30 +195,39 @@ const addReads = (app: FastifyInstance, x: RecordRoutes): void => {
         response: { 200: Record },
       },
     },
-    async (request, reply) => {
+    (request, reply) => {
       const name = nameOf(request, (request.params as { entity: string }).entity);
-      const seal = await x.seal();
-      const get = (entity: Entity, o: Cancel): Promise<{ readonly json: string; readonly etag: string }> =>
-        readRecord(
-          entity,
-          request.principal,
-          readKey(entity, lastStep(request)),
-          readFields(entity, request.query as Parameters),
-          seal,
-          o,
-        );
-      return answer(x, name, request, reply, {
-        kept: async (entity, o) => {
-          const { json, etag } = await get(entity, o);
-          return { body: Buffer.from(json), etag, next: undefined };
-        },
-        plain: async (entity, o) => {
-          const { json, etag } = await get(entity, o);
-          return sent(reply.header('etag', etag), json);
-        },
-      });
+      const known = x.sealed();
+      return known === undefined
+        ? x.seal().then((seal) => sendRecord(x, seal, name, request, reply))
+        : sendRecord(x, known, name, request, reply);
     },
   );
+};
+
+const sendRecord = (
+  x: RecordRoutes,
+  seal: Seal,
+  name: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> => {
+  const get = (entity: Entity, o: Cancel): Promise<{ readonly json: string; readonly etag: string }> =>
+    readRecord(
+      entity,
+      request.principal,
+      readKey(entity, lastStep(request)),
+      readFields(entity, request.query as Parameters),
+      seal,
+      o,
+    );
+  return answer(x, name, request, reply, {
+    kept: async (entity, o) => {
+      const { json, etag } = await get(entity, o);
+      return { body: Buffer.from(json), etag, next: undefined };
+    },
+    plain: (entity, o) => get(entity, o).then(({ json, etag }) => sent(reply.header('etag', etag), json)),
+  });
 };
 
 /** The paths that the configuration gives lists besides their own. Those of a reloaded one wait for a restart. */
@@ -227,12 +263,14 @@ const addAliases = (app: FastifyInstance, x: RecordRoutes): void => {
 
 export const records: Routes = (app, api) => {
   let seal: Promise<Seal> | undefined;
+  let sealed: Seal | undefined;
   const x: RecordRoutes = {
     api,
     entities: entitiesOf({ config: () => api.config(), endpoints: api.endpoints, signal: api.signal }),
+    sealed: () => sealed,
     seal: () => {
       if (seal !== undefined) return seal;
-      seal = api.store.sharedSecret('records', { signal: api.signal }).then(sealOf);
+      seal = api.store.sharedSecret('records', { signal: api.signal }).then((secret) => (sealed = sealOf(secret)));
       seal.catch(() => {
         seal = undefined;
       });
