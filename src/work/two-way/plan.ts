@@ -3,6 +3,8 @@ import type { Conflict, NewConflict } from '../../model/conflicts.ts';
 import type { NotCompared, Pair } from '../../model/pair.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
 import type { Batch, Key } from '../../model/row.ts';
+import { inSample } from '../../model/sample.ts';
+import { pairSelection } from '../../model/selection.ts';
 import type { Json, Run } from '../../model/store.ts';
 import type { ThreeWay } from '../../model/two-way.ts';
 import { byMode } from '../../resolve/decide.ts';
@@ -237,11 +239,14 @@ const takeSteps = async (
   }
 };
 
-/** Records of keys that are as agreed again, or gone on both sides. */
+/** Records of keys that are as agreed again, or gone on both sides: not of those that were not looked at. */
 const closeOthers = async (o: TwoWayInput, run: Run, pair: Pair, met: ReadonlySet<string>): Promise<void> => {
+  // a condition of this command alone says nothing of the rows outside it
+  if (o.defaults?.filter !== undefined) return;
   const gone: string[] = [];
+  const isSeen = pair.sample === undefined ? () => true : inSample(pairSelection(pair, 'source'), pair.sample);
   for await (const batch of o.store.conflicts.waiting(o.sync, pair.name, o)) {
-    for (const { id, run: of } of batch) if (!met.has(id) && of !== run.id) gone.push(id);
+    for (const { id, key, run: of } of batch) if (!met.has(id) && of !== run.id && isSeen(key)) gone.push(id);
   }
   if (gone.length === 0) return;
   await o.store.conflicts.close(gone, { state: 'gone', run: run.id, at: o.clock.now() }, o);
