@@ -2,7 +2,9 @@
  * `npm run soak [-- --rows 5000000 --compares 100 --seconds 600]`: a large table compared again and again while the
  * same writes reach both sides, a thousand a second. Fails on a confirmed difference that nobody planted, on a planted
  * one that is not found, and on memory that grows. `--scenario segments`: see `segments.ts`; `--scenario service`: a
- * server with three schedules that is killed at random for so many `--seconds`, then how late a change comes.
+ * server with three schedules that is killed at random for so many `--seconds`, then how late a change comes;
+ * `--scenario two-way [--seed 1]`: users of two databases, faults and people for so many `--seconds`, one history after
+ * another, PostgreSQL with PostgreSQL and with Firebird in turn.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -11,6 +13,7 @@ import { killedServe } from '../test/service/killed-serve.ts';
 import { lockstepDiff, prepareTables } from './diff.ts';
 import { soakSegments } from './segments.ts';
 import { startBenchServer, withClients } from './servers.ts';
+import { soakTwoWay } from './soak-two-way.ts';
 
 const { values } = parseArgs({
   options: {
@@ -19,6 +22,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     scenario: { type: 'string', default: 'live' },
     delay: { type: 'string', default: '25' },
+    seed: { type: 'string' },
   },
 });
 const rows = Number(values.rows);
@@ -35,6 +39,10 @@ if (values.scenario === 'service') {
     console.log(await killedServe({ ...o, seconds }));
     console.log(await killedServe({ ...o, seconds: Math.min(seconds, 60), calm: true }));
   }
+  process.exit();
+}
+if (values.scenario === 'two-way') {
+  await soakTwoWay(Number(values.seconds ?? 600), Number(values.seed ?? Date.now() % 1_000_000));
   process.exit();
 }
 const compares = Number(values.compares);
