@@ -1,31 +1,13 @@
 import { newId } from '../../lib/ids.ts';
-import type { Endpoint } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Key } from '../../model/row.ts';
-import type { EndpointFacts, Json, Plan, Run, Store } from '../../model/store.ts';
+import type { Json, Plan, Run, Store } from '../../model/store.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
-import type { ApplyWork } from '../apply.ts';
-import { type Asked, recorded } from '../recorded.ts';
+import { recorded } from '../recorded.ts';
 import { type Reverted, type RevertPlan, revert } from '../revert.ts';
 import { bothSides } from './context.ts';
 import { finishTwoWay, holdingSync } from './finish.ts';
-import type { OpenTwoWay } from './open.ts';
+import type { TwoWayRevertInput } from './revert-input.ts';
 import { forgetReverted, openAgain, takeDownWritten, writtenRows } from './reverted-rows.ts';
-
-export interface TwoWayRevertInput extends Asked, Omit<ApplyWork, 'target' | 'guards' | 'settings'> {
-  readonly run: Run;
-  readonly sync: string;
-  readonly source: Endpoint;
-  readonly target: Endpoint;
-  readonly facts: { readonly source: EndpointFacts; readonly target: EndpointFacts };
-  readonly two: OpenTwoWay;
-  /** Only this key, as its pair compares it. */
-  readonly only?: { readonly pair?: string; readonly key: Key };
-  /** The keys that are taken back wait for a person from now on: the next run leaves them alone. */
-  readonly pin?: boolean;
-  /** Asked for each side with its sealed inverse plan before anything is written to it; false: it stays as it is. */
-  confirm?(side: TwoWaySide, planned: RevertPlan): Promise<boolean>;
-}
 
 export interface TwoWayReverted {
   readonly run: string;

@@ -8,7 +8,7 @@ import type { Reverted } from '../revert.ts';
 import { bothSides } from './context.ts';
 import { conflictColumns } from './decide.ts';
 import { comparedRows, type Following } from './follow.ts';
-import type { TwoWayRevertInput } from './revert.ts';
+import type { TwoWayRevertInput } from './revert-input.ts';
 import { turned, turnedBack } from './turned.ts';
 
 /**
