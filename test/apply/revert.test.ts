@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import type { memoryEndpoint } from '../../src/engines/memory/endpoint.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import type { Key, Text } from '../../src/model/row.ts';
 import { explain } from '../../src/work/explain.ts';
 import { factsOf } from '../../src/work/recorded.ts';
 import { revert } from '../../src/work/revert.ts';
@@ -21,8 +22,9 @@ const { signal } = new AbortController();
 const sorted = (found: readonly (readonly (string | null)[])[]): unknown =>
   found.toSorted((x, y) => Number(x[0]) - Number(y[0]));
 
-const undo = (run: string, target: ReturnType<typeof memoryEndpoint>) =>
+const undo = (run: string, target: ReturnType<typeof memoryEndpoint>, only?: Key) =>
   revert({
+    ...(only === undefined ? {} : { only: { key: only } }),
     store: b.store,
     run,
     target,
@@ -50,6 +52,17 @@ test('revert restores every row exactly, columns outside the comparison included
   const again = await undo(back.run, p.target);
   assert.equal(again.exit, 0, 'a revert can be reverted');
   assert.deepEqual(sorted(p.right.state.rows.get('things')!), rows('1,x,y,keep; 2,x,-,-; 4,n,n,-'));
+});
+
+test('one row of a run is taken back alone', async () => {
+  const p = memoryPair(
+    [memoryTable(table('things', 'id! a? b?'), '1,x,y; 2,x,-')],
+    [memoryTable(things, '1,o,y,keep; 2,o,p,-')],
+  );
+  const done = await synced(b.store, p);
+  const back = await undo(done.run, p.target, ['2' as Text]);
+  assert.equal(back.exit, 0);
+  assert.deepEqual(sorted(p.right.state.rows.get('things')!), rows('1,x,y,keep; 2,o,p,-'));
 });
 
 test('random foreign edits after the run are kept cell by cell, everything else goes back', async () => {

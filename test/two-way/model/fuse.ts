@@ -72,8 +72,14 @@ export const fused = <T extends object>(port: T, name: string, f: Fuse): T =>
           const result: unknown = value.apply(port, args);
           if (isStream(result)) return streamed(result, place, f);
           if (!(result instanceof Promise)) return result;
-          return result.then((x: unknown) => {
-            f.at(`after ${place}`);
+          return result.then(async (x: unknown) => {
+            try {
+              f.at(`after ${place}`);
+            } catch (error) {
+              // Nobody lets go of what nobody was given.
+              await (x as Partial<AsyncDisposable> | undefined)?.[Symbol.asyncDispose]?.();
+              throw error;
+            }
             return property === 'snapshot' ? fused(x as object, 'reader', f) : x;
           });
         };
