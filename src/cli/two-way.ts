@@ -56,6 +56,7 @@ const inputOf = async (context: Context, job: Job, x: Omit<Open, 'format'>): Pro
     ...scope,
     sync: job.sync,
     rules: job.twoWay,
+    ...(job.partial ? { partial: true } : {}),
     guards: job.guards,
     settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) },
     facts: { source: factsOf(x.sides.source, source), target: factsOf(x.sides.target, target) },

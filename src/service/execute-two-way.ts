@@ -28,6 +28,7 @@ export const twoWayInput = (w: RunWorld, x: RunWork, job: Job, sides: OpenSides)
   ...sides,
   sync: job.sync!,
   rules: job.twoWay!,
+  ...(job.partial ? { partial: true } : {}),
   guards: job.guards,
   settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) },
   settleMs: job.settleMs,

@@ -50,6 +50,8 @@ export interface Job {
   readonly types: ReadonlyMap<string, ColumnType>;
   /** With `pairs`: are tables in none of them told as not compared? */
   readonly otherTables: 'report' | 'ignore';
+  /** Only some of the sync's tables were named. */
+  readonly partial: boolean;
 }
 
 /** What whoever asks says otherwise than the configuration. Everything may be left out. */
@@ -223,6 +225,7 @@ export const jobOfSync = (config: Config, sync: Sync, o: Overrides, writes: bool
     types: sync.types,
     // Of tables that were named, nothing else is meant.
     otherTables: only.length ? 'ignore' : sync.otherTables,
+    partial: only.length > 0,
   };
 };
 
@@ -271,4 +274,5 @@ export const jobOfSides = (
   excludeTables: o.excludeTables ?? [],
   types: new Map(),
   otherTables: 'ignore',
+  partial: false,
 });

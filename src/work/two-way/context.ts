@@ -38,6 +38,8 @@ export interface TwoWayInput
   readonly lifetimeMs?: number;
   /** A folder for temporary files; default: the system's. */
   readonly temporary?: string;
+  /** Only some of the sync's pairs are looked at. */
+  readonly partial?: boolean;
   /** Only keys with a conflict that a person has decided: the rest waits for the next run. */
   readonly onlyDecided?: boolean;
 }

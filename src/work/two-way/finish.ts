@@ -7,7 +7,10 @@ import { bothSides, type TwoWayInput } from './context.ts';
 import { followArchive } from './follow-archive.ts';
 import type { OpenTwoWay } from './open.ts';
 
-type Finishing = Pick<TwoWayInput, 'store' | 'clock' | 'random' | 'signal' | 'sync' | 'source' | 'target' | 'asRun'>;
+type Finishing = Pick<
+  TwoWayInput,
+  'store' | 'clock' | 'random' | 'signal' | 'sync' | 'source' | 'target' | 'asRun' | 'partial'
+>;
 
 /** Ends the record of a run whose process is gone. */
 const finishChild = (o: Finishing, run: Run): Promise<void> =>
@@ -49,11 +52,25 @@ export const finishTwoWay = async (
     await finishInterrupted({ ...work, ...(asRun === undefined ? {} : { except: asRun }) });
   }
   for (const run of open) {
+    await refusePart(o, run, two.pairs);
     await endChildren(o, run);
     await followArchive({ store, signal: o.signal, ...two, at: o.clock.now() }, run, two.pairs);
     const record = await store.runs.get(run.run, o);
     if (record !== undefined && !record.alive) await end(o, record);
   }
+};
+
+/** What an interrupted run has written is settled for all its pairs, or not yet. */
+const refusePart = async (o: Finishing, run: OpenTwoWayRun, pairs: OpenTwoWay['pairs']): Promise<void> => {
+  if (o.partial !== true || bothSides.every((side) => run.children[side] === null)) return;
+  const known = new Set(pairs.map((p) => p.name));
+  const other = (await o.store.twoWayRuns.pairs(run.run, o)).find((name) => !known.has(name));
+  if (other === undefined) return;
+  throw new LockstepError(
+    'USAGE',
+    `Run ${run.run} was interrupted after it had begun to write ${other}, which is not among the tables named here. Nothing was written now.`,
+    { hint: `Run the whole sync once, which settles it: lockstep sync ${o.sync}` },
+  );
 };
 
 const endChildren = async (o: Finishing & { readonly store: Store }, run: OpenTwoWayRun): Promise<void> => {
