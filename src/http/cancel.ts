@@ -5,39 +5,47 @@ import { HttpProblem } from './errors.ts';
 /** How long an ordinary request may work, milliseconds. */
 const longest = 30_000;
 
-/** What a handler passes on: aborted when the client is gone, after `ms` (30 s; none when infinite), or when the server ends. */
+/** What a handler passes on: aborted when the client is gone, after `ms` (30 s; none when infinite) or within a second more, or when the server ends. */
 export const cancelOf = (request: FastifyRequest, reply: FastifyReply, o: { readonly ms?: number } = {}): Cancel => {
   const gone = new AbortController();
   const ms = o.ms ?? longest;
-  const late = Number.isFinite(ms)
-    ? setTimeout(
-        () => gone.abort(new HttpProblem('TIMEOUT', `It took longer than ${ms / 1000} s, and was stopped.`)),
-        ms,
-      )
-    : undefined;
-  const others = waitingFor(request.server.ending);
-  reply.raw.once('close', () => {
-    clearTimeout(late);
-    others.delete(gone);
+  const { ending } = request.server;
+  const waiting = waitingFor(ending);
+  const { raw } = reply;
+  raw.on('close', () => {
+    waiting.delete(gone);
     // closed because it has been answered: an error for nobody would cost as much as the answer
-    if (!reply.raw.writableFinished) gone.abort(new HttpProblem('UNAVAILABLE', 'The client went away.'));
+    if (!raw.writableFinished) gone.abort(new HttpProblem('UNAVAILABLE', 'The client went away.'));
   });
-  others.add(gone);
-  if (request.server.ending.aborted) gone.abort(request.server.ending.reason);
+  waiting.set(gone, { until: performance.now() + ms, ms });
+  if (ending.aborted) gone.abort(ending.reason);
   return { signal: gone.signal };
 };
 
-/** Requests in hand, by what ends them all. One listener for all of them: a signal of signals for each costs more than the answer. */
-const inHand = new WeakMap<AbortSignal, Set<AbortController>>();
+type InHand = Map<AbortController, { readonly until: number; readonly ms: number }>;
 
-const waitingFor = (ending: AbortSignal): Set<AbortController> => {
+/** Requests in hand, by what ends them all. One listener and one timer for all of them: those of each would cost more than the answer. */
+const inHand = new WeakMap<AbortSignal, InHand>();
+
+const stopLate = (waiting: InHand): void => {
+  const now = performance.now();
+  for (const [gone, { until, ms }] of waiting)
+    if (until <= now) {
+      waiting.delete(gone);
+      gone.abort(new HttpProblem('TIMEOUT', `It took longer than ${ms / 1000} s, and was stopped.`));
+    }
+};
+
+const waitingFor = (ending: AbortSignal): InHand => {
   const known = inHand.get(ending);
   if (known) return known;
-  const made = new Set<AbortController>();
+  const made: InHand = new Map();
+  const timer = setInterval(() => stopLate(made), 1000).unref();
   ending.addEventListener(
     'abort',
     () => {
-      for (const gone of made) gone.abort(ending.reason);
+      clearInterval(timer);
+      for (const gone of made.keys()) gone.abort(ending.reason);
     },
     { once: true },
   );

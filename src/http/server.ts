@@ -25,9 +25,13 @@ export interface HttpServer {
 export const startHttp = async (api: Api, o: HttpOptions): Promise<HttpServer> => {
   const { app } = await buildApp(api, o);
   let busy = 0;
+  const ended = (): void => {
+    busy--;
+  };
   app.server.on('request', (_request, response) => {
     busy++;
-    response.once('close', () => busy--);
+    // closed once; `once` would make a function for each
+    response.on('close', ended);
   });
   try {
     await app.listen({ host: o.host, port: o.port });
