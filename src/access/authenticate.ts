@@ -4,7 +4,7 @@ import { LockstepError } from '../model/errors.ts';
 import type { Token, Tokens } from '../model/tokens.ts';
 import { isScope } from './roles.ts';
 import type { Principal } from './scopes.ts';
-import { looksLikeToken, tokenHash } from './token-secret.ts';
+import { looksLikeToken, tokenHash, tokenHashText } from './token-secret.ts';
 
 /** A token that was found good is good so long without a look: a revoked one is refused everywhere after it. */
 const freshMs = 1000;
@@ -93,13 +93,13 @@ export const authenticator = (o: {
 
   return {
     fresh: (bearer) => {
-      const last = looksLikeToken(bearer) ? kept.get(tokenHash(bearer).toString('base64')) : undefined;
+      const last = looksLikeToken(bearer) ? kept.get(tokenHashText(bearer)) : undefined;
       if (last === undefined || o.clock.elapsed() - last.at >= freshMs) return undefined;
       const { expires } = last.token;
       return expires === null || expires > o.clock.now() ? last.principal : undefined;
     },
     knows: (bearer) => {
-      const last = looksLikeToken(bearer) ? kept.get(tokenHash(bearer).toString('base64')) : undefined;
+      const last = looksLikeToken(bearer) ? kept.get(tokenHashText(bearer)) : undefined;
       return last !== undefined && o.clock.elapsed() - last.at < staleMs;
     },
     principal: async (bearer, c) => {

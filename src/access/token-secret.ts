@@ -21,3 +21,6 @@ export const looksLikeToken = (text: string): boolean => pattern.test(text);
  * token.
  */
 export const tokenHash = (secret: string): Buffer => hash('sha256', secret, 'buffer');
+
+/** The same as text (base64). */
+export const tokenHashText = (secret: string): string => hash('sha256', secret, 'base64');

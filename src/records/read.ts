@@ -1,6 +1,6 @@
 import type { Principal } from '../access/scopes.ts';
 import type { Cancel } from '../model/endpoint.ts';
-import type { Cell, Key } from '../model/row.ts';
+import type { Cell, Key, Row } from '../model/row.ts';
 import type { RowCondition, StoredRow } from '../model/rows.ts';
 import { rowFilterFor } from './caller.ts';
 import type { Entity, Field } from './entity.ts';
@@ -44,7 +44,7 @@ const afterOf = (seal: Seal, sealed: string, about: string): readonly Cell[] => 
 };
 
 /** One page of records. `count`: how many there are in all, exactly or about. */
-export const listRecords = async (
+export const listRecords = (
   entity: Entity,
   principal: Principal,
   parameters: Parameters,
@@ -68,23 +68,26 @@ export const listRecords = async (
   const how = x.count === 'estimated' && filter.length > 0 ? 'exact' : x.count;
   const counting = how === undefined ? undefined : entity.rows.count(where, how, o);
   counting?.catch(() => {});
-  const rows = await entity.rows.list(
+  const reading = entity.rows.list(
     { columns: view.columns, where, order: q.order, limit: q.limit + 1, ...(after === undefined ? {} : { after }) },
     o,
   );
-  const more = rows.length > q.limit;
-  let data = '';
-  for (let i = 0; i < Math.min(rows.length, q.limit); i++) data += `${i > 0 ? ',' : ''}${view.json(rows[i]!)}`;
-  const last = rows[q.limit - 1];
-  const next =
-    more && last !== undefined
-      ? x.seal.cursor(JSON.stringify(ordering.map((name) => view.cell(last, name))), about)
-      : undefined;
-  const total = counting === undefined ? '' : `,"count":${await counting},"count_is":"${how}"`;
-  return {
-    json: `{"data":[${data}],"page":{"next_cursor":${next === undefined ? 'null' : `"${next}"`},"has_more":${more}${total}}}`,
-    next,
+  const page = (rows: readonly Row[], total: string): Page => {
+    const more = rows.length > q.limit;
+    let data = '';
+    for (let i = 0; i < Math.min(rows.length, q.limit); i++) data += `${i > 0 ? ',' : ''}${view.json(rows[i]!)}`;
+    const last = rows[q.limit - 1];
+    const next =
+      more && last !== undefined
+        ? x.seal.cursor(JSON.stringify(ordering.map((name) => view.cell(last, name))), about)
+        : undefined;
+    return {
+      json: `{"data":[${data}],"page":{"next_cursor":${next === undefined ? 'null' : `"${next}"`},"has_more":${more}${total}}}`,
+      next,
+    };
   };
+  if (counting === undefined) return reading.then((rows) => page(rows, ''));
+  return reading.then(async (rows) => page(rows, `,"count":${await counting},"count_is":"${how}"`));
 };
 
 /** One record as JSON, with its ETag. NOT_FOUND also for what the caller's row filter hides. */
