@@ -34,7 +34,7 @@ test('without a word about it every rule holds and nothing is sent', () => {
   const { alerts, measures, log, publicMetrics } = read('');
   assert.deepEqual(alerts.channels, {});
   assert.equal(alerts.everyMs, 15_000);
-  assert.equal(Object.keys(alerts.rules).length, 12);
+  assert.equal(Object.keys(alerts.rules).length, 13);
   assert.equal(alerts.rules.drift!.above, 0.01);
   assert.deepEqual([measures, log, publicMetrics()], [[], { level: 'info' }, false]);
 });
