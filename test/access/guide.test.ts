@@ -20,19 +20,23 @@ const page = readFileSync(new URL('../../docs/guide/security.md', import.meta.ur
 const blocks = (kind: string): readonly string[] =>
   [...page.matchAll(new RegExp(`\`\`\`${kind}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(([, block]) => block!);
 const { store, database } = await freshStore();
+const { database: keyed } = await freshStore();
 const dir = mkdtempSync(join(tmpdir(), 'lockstep-security-'));
 after(() => rmSync(dir, { recursive: true }));
 const key = 'the key of a test store';
+const storedKey = 'c2VjcmV0IG9mIHRoZSBzdG9yZWQgdmFsdWVzIG9mIHRlc3Q=';
 
 test('every command of the page does what it says', async () => {
   const commands = blocks('console').flatMap((block) => [...block.matchAll(/^\$ lockstep (.*)$/gm)].map(([, c]) => c!));
   assert.ok(commands.length >= 12, `saw only ${commands.length}`);
   for (const command of commands) {
     const [line, file] = command.split(' > ') as [string, string?];
-    const { code, stdout, stderr } = await inProcess([...line.split(' '), '--control', database.url], {
-      cwd: dir,
-      env: { LOCKSTEP_AUDIT_KEY: key },
-    });
+    // A store with a key is closed to who has none: those commands have one of their own.
+    const withKey = line.startsWith('stored ');
+    const { code, stdout, stderr } = await inProcess(
+      [...line.split(' '), '--control', withKey ? keyed.url : database.url],
+      { cwd: dir, env: { LOCKSTEP_AUDIT_KEY: key, ...(withKey ? { LOCKSTEP_STORED_KEY: storedKey } : {}) } },
+    );
     assert.equal(code, 0, `${command}: ${stderr}`);
     if (file !== undefined) writeFileSync(join(dir, file), stdout);
     if (line.startsWith('token create')) assert.match(stdout, /lsk_/);
@@ -43,15 +47,14 @@ test('every command of the page does what it says', async () => {
 
 test('every piece of configuration is one, and means what is said', async () => {
   const pieces = blocks('yaml');
+  const endpoints = `{ billing: { url: "sqlite:a.db" }, crm: { url: "sqlite:b.db", writable: true } }`;
   assert.ok(pieces.length >= 5);
   for (const name of ['tls.crt', 'tls.key', 'audit-2025.key']) writeFileSync(join(dir, name), `the content of ${name}`);
   for (const piece of pieces) {
     const file = join(dir, 'lockstep.yaml');
-    writeFileSync(
-      file,
-      `version: 1\nendpoints: { a: { url: "sqlite:a.db" } }\n${piece.replaceAll('/etc/lockstep/', `${dir}/`)}`,
-    );
-    const config = await loadConfig(file, { cwd: dir, env: { LOCKSTEP_AUDIT_KEY: key } });
+    writeFileSync(file, `version: 1\nendpoints: ${endpoints}\n${piece.replaceAll('/etc/lockstep/', `${dir}/`)}`);
+    const env = { LOCKSTEP_AUDIT_KEY: key, LOCKSTEP_STORED_KEY: storedKey, LOCKSTEP_STORED_KEY_2025: storedKey };
+    const config = await loadConfig(file, { cwd: dir, env });
     const server = config.server();
     server.tls?.();
     config.audit();
