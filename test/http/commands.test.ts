@@ -32,6 +32,7 @@ const overHttp: Readonly<Record<string, readonly string[] | string>> = {
   demo: 'makes databases of its own',
   serve: 'is the API',
   worker: 'is a process',
+  stored: 'exchanges a secret of the machine, which never goes over the API',
 };
 
 test('whatever a command can do can be done over HTTP', () => {
