@@ -220,7 +220,7 @@ test('an edited file is refused, whatever was edited, and leaves nothing', async
   );
   assert.deepEqual(rows, [{ plans: 0, chunks: 0 }]);
   await assert.rejects(
-    other.plans.import(bytesOf(text.replace('"lockstep_plan":1', '"lockstep_plan":2')), o),
+    other.plans.import(bytesOf(text.replace('"lockstep_plan":1', '"lockstep_plan":3')), o),
     code('PLAN_STALE'),
   );
 });
