@@ -17,7 +17,7 @@ after(async () => {
   rmSync(home, { recursive: true, force: true });
   for (const db of [control, a, b]) await db[Symbol.asyncDispose]();
 });
-const env = { LOCKSTEP_CONTROL_URL: control.url };
+const env = { LOCKSTEP_CONTROL_URL: control.url, LOCKSTEP_AUDIT_KEY: 'the key of a test store' };
 const two = [a.url, b.url];
 const run = (...args: string[]) => inProcess(args, { cwd: home, env });
 
@@ -194,7 +194,8 @@ test('SQLite: spellings of one value are equal and stay, and what is written is 
   const files = ['sqlite:a.db', 'sqlite:b.db', '--settle', '0'];
   const found = JSON.parse((await f.run('diff', ...files, '--format', 'json')).stdout);
   assert.deepEqual(found.pairs[0].columns, { v: 1 });
-  assert.equal((await f.run('sync', ...files, '--yes')).code, 0);
+  const synced = await f.run('sync', ...files, '--yes');
+  assert.equal(synced.code, 0, synced.stderr);
   using db = new DatabaseSync(join(f.dir, 'b.db'));
   const untouched = ['2024-01-01 00:00:00.000', '2024-01-01 00:00:00', '{550e8400e29b41d4a716446655440000}', 1];
   assert.deepEqual(
