@@ -3,6 +3,7 @@ import type { Change } from '../../model/change.ts';
 import type { TableChanges } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Row, Text } from '../../model/row.ts';
+import { sameRow } from '../../model/same-row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
 import { tableId } from '../sql/quote.ts';
@@ -22,9 +23,6 @@ export type BatchResult =
       readonly rows: readonly { readonly change: Change; readonly found: Row | null; readonly reason?: string }[];
     }
   | { readonly status: 'rejected'; readonly change?: Change; readonly reason: string; readonly sqlState?: string };
-
-const sameRow = (a: Row | null, b: Row | null): boolean =>
-  a === null || b === null ? a === b : a.length === b.length && a.every((cell, i) => cell === b[i]);
 
 /** A written cell that reads back as another was changed on its way: that is not what was planned. */
 const checkStored = (w: Work, change: Change, stored: Row | undefined): void => {

@@ -3,6 +3,7 @@ import type { Change } from '../../model/change.ts';
 import type { Applied, StepMark, TableChanges, Writer, Written } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell, Row } from '../../model/row.ts';
+import { sameRow } from '../../model/same-row.ts';
 import { type TableName, tableLabel } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
 import { bodyFor, columnsOf } from './body.ts';
@@ -50,9 +51,6 @@ type Outcome = Exclude<Applied, { status: 'done' | 'already' }>;
 
 const named = (columns: readonly HttpColumn[], row: Row): Map<string, Cell> =>
   new Map(columns.map((c, i) => [c.name, row[i] ?? null]));
-
-const sameRow = (a: Row | null, b: Row | null): boolean =>
-  a === null || b === null ? a === b : a.length === b.length && a.every((cell, i) => cell === b[i]);
 
 /** A strong entity tag: only such one may stand in If-Match (RFC 9110, section 13.1.1). */
 const strong = (etag: string | undefined): string | undefined => (etag?.startsWith('"') ? etag : undefined);

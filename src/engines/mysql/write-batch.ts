@@ -2,6 +2,7 @@ import { holds } from '../../model/canon/spelling.ts';
 import type { Change } from '../../model/change.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Key, Row } from '../../model/row.ts';
+import { sameRow } from '../../model/same-row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { nativeSelection, plainKey } from '../../model/selection.ts';
 import { errorNumber, errorNumbers, isRefusal, type ServerFailure } from './failures.ts';
@@ -92,9 +93,6 @@ export const writeBatch = async (x: BatchContext, signal: AbortSignal): Promise<
   }
   return work.write(first.op);
 };
-
-const sameRow = (a: Row | null, b: Row | null): boolean =>
-  a === null || b === null ? a === b : a.length === b.length && a.every((cell, i) => cell === b[i]);
 
 /** What the steps of one batch share. */
 class BatchWork {

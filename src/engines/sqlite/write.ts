@@ -1,6 +1,7 @@
 import { holds } from '../../model/canon/spelling.ts';
 import type { Change } from '../../model/change.ts';
 import type { Cell, Row } from '../../model/row.ts';
+import { sameRow } from '../../model/same-row.ts';
 import type { Table } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
 import { id } from '../sql/quote.ts';
@@ -235,9 +236,6 @@ export const writeBatch = (s: Snapshot, { table, key, changes }: BatchArgs): Bat
     };
   }
 };
-
-const sameRow = (a: Row | null, b: Row | null): boolean =>
-  a === null || b === null ? a === b : a.length === b.length && a.every((cell, i) => cell === b[i]);
 
 /** Commits; a foreign key that is broken now is a refusal, named by the table and row that break it. */
 export const commit = (

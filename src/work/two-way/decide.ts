@@ -3,6 +3,7 @@ import type { Conflict, NewConflict } from '../../model/conflicts.ts';
 import { judge } from '../../model/judge.ts';
 import type { Pair } from '../../model/pair.ts';
 import type { Cell, Key, Row } from '../../model/row.ts';
+import { sameRow } from '../../model/same-row.ts';
 import type { Ruling, ThreeWay, TwoWayDecision, TwoWayResolver } from '../../model/two-way.ts';
 import type { DecidedRow, TwoWaySide } from '../../model/two-way-runs.ts';
 
@@ -25,9 +26,6 @@ export interface Step {
   /** A key that a second row is to be written under, and what becomes of this one where that is not free. */
   readonly second?: { readonly key: Key; readonly ifTaken: Step };
 }
-
-const sameRow = (a: Row | null, b: Row | null): boolean =>
-  a === null || b === null ? a === b : a.length === b.length && a.every((cell, i) => cell === b[i]);
 
 /** The write that makes a side show the result; undefined: it does, within the declared tolerances. */
 const differenceTo = (pair: Pair, key: Row, result: Row | null, shown: Row | null): Difference | undefined => {

@@ -1,6 +1,7 @@
 import type { Conflict, NewConflict } from '../../model/conflicts.ts';
 import type { Pair } from '../../model/pair.ts';
 import type { Batch, Cell, Key, Row } from '../../model/row.ts';
+import { sameRow } from '../../model/same-row.ts';
 import type { Plan, PlanItem, Run } from '../../model/store.ts';
 import type { BaseCell } from '../../model/two-way.ts';
 import type { TwoWaySide, WrittenRow } from '../../model/two-way-runs.ts';
@@ -16,9 +17,7 @@ import { turned, turnedBack } from './turned.ts';
  * source's, that was what the target showed, and the other way round.
  */
 const baseBefore = (source: Row | null, target: Row | null, result: Row | null): Row | null => {
-  const same = (a: Row | null, b: Row | null): boolean =>
-    a === null || b === null ? a === b : a.every((cell, i) => cell === b[i]);
-  if (source === null || target === null || result === null) return same(result, source) ? target : source;
+  if (source === null || target === null || result === null) return sameRow(result, source) ? target : source;
   return result.map((cell, i): Cell => (cell === source[i] ? target[i]! : source[i]!));
 };
 
