@@ -1,9 +1,10 @@
 import type { Conflict, Conflicts, NewConflict } from '../../model/conflicts.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import type { Event } from '../../model/service.ts';
-import { addConflicts, hashOf, toConflict } from './conflict-rows.ts';
+import { addConflicts, toConflict } from './conflict-rows.ts';
 import type { Connection } from './database.ts';
 import { addEvents } from './events.ts';
+import { hashOf } from './key-hash.ts';
 import { plainText, toJson, toTime } from './values.ts';
 
 /** Rows per statement. */

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { newId } from '../../lib/ids.ts';
 import type { Conflict, ConflictFilter, NewConflict, Resolution } from '../../model/conflicts.ts';
 import type { Cancel } from '../../model/endpoint.ts';
@@ -7,9 +6,8 @@ import { policyTypes } from '../../model/policy.ts';
 import type { Key } from '../../model/row.ts';
 import type { Lock } from '../stored-values.ts';
 import type { Connection, Rows } from './database.ts';
+import { hashOf } from './key-hash.ts';
 import { fromJson, fromTime, plainOrNull, plainText, toJson, toTime } from './values.ts';
-
-export const hashOf = (key: Key): Buffer => createHash('sha256').update(JSON.stringify(key)).digest();
 
 /** What a column of a conflict is encrypted for; a resolution may be of many. */
 export const conflictPlace = (row: Rows[number], column: string): string | undefined =>

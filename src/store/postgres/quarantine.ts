@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto';
 import type { Quarantine, QuarantinedRow, QuarantineFilter } from '../../model/quarantine.ts';
 import type { Key } from '../../model/row.ts';
 import type { Rejected } from '../../model/transform.ts';
 import type { Lock } from '../stored-values.ts';
 import type { Database, Rows } from './database.ts';
+import { hashOf } from './key-hash.ts';
 import { fromJson, fromTime, plainText, toTime } from './values.ts';
-
-const hashOf = (key: Key): Buffer => createHash('sha256').update(JSON.stringify(key)).digest();
 
 /** What a column of a row is encrypted for. */
 export const quarantinePlace = (row: Rows[number], column: string): string =>

@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { Key, Row } from '../../model/row.ts';
 import type { OpenTwoWayRun, SideWrite, TwoWayRuns, TwoWaySide, WrittenRow } from '../../model/two-way-runs.ts';
 import type { Lock } from '../stored-values.ts';
 import type { Database, Rows } from './database.ts';
+import { hashOf } from './key-hash.ts';
 import { fromJson, plainText, toJson, toTime } from './values.ts';
-
-const hashOf = (key: Key): Buffer => createHash('sha256').update(JSON.stringify(key)).digest();
 
 const placed = (run: string, pair: string, key: Key): Rows[number] => ({
   run,
