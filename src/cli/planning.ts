@@ -2,7 +2,7 @@ import { randomSeed } from '../lib/ids.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Json, Store } from '../model/store.ts';
 import { type ConnectedSides, describeSide } from '../service/connect.ts';
-import { approvalsOfJob, type Job, scopeOf } from '../service/job.ts';
+import { applySettingsOf, approvalsOfJob, type Job, scopeOf } from '../service/job.ts';
 import type { PlanInput } from '../work/make-plan.ts';
 import { factsOf } from '../work/recorded.ts';
 import type { Context } from './context.ts';
@@ -38,7 +38,7 @@ export const planInput = async (
     mode: mode === 'migrate' ? 'upsert' : mode,
     guards: job.guards,
     ...approvalsOfJob(job),
-    settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) } as Json,
+    settings: applySettingsOf(job) as Json,
     facts: { source: factsOf(open.sides.source, source), target: factsOf(open.sides.target, target) },
     settleMs: job.settleMs,
     ...(job.incremental === undefined ? {} : { incremental: job.incremental }),

@@ -3,7 +3,7 @@ import { LockstepError } from '../model/errors.ts';
 import type { Key } from '../model/row.ts';
 import type { Plan, Run, Store } from '../model/store.ts';
 import { type ConnectedSides, connectBoth, describeSide } from '../service/connect.ts';
-import { type Job, jobOfSync, scopeOf } from '../service/job.ts';
+import { applySettingsOf, type Job, jobOfSync, scopeOf } from '../service/job.ts';
 import { factsOf } from '../work/recorded.ts';
 import { applyTwoWay, plansTogether } from '../work/two-way/apply-plan.ts';
 import { anyChange } from '../work/two-way/apply-sides.ts';
@@ -47,18 +47,17 @@ const inputOf = async (context: Context, job: Job, x: Omit<Open, 'format'>): Pro
     });
   }
   const [source, target] = await Promise.all([describeSide(context, job.source), describeSide(context, job.target)]);
-  const { schemas: _, ...scope } = { schemas: undefined, ...scopeOf(job) };
   return {
     ...askedBy(context),
     store: x.store,
     source: x.sides.source,
     target: x.sides.target,
-    ...scope,
+    ...scopeOf(job),
     sync: job.sync,
     rules: job.twoWay,
     ...(job.partial ? { partial: true } : {}),
     guards: job.guards,
-    settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) },
+    settings: applySettingsOf(job),
     facts: { source: factsOf(x.sides.source, source), target: factsOf(x.sides.target, target) },
     settleMs: job.settleMs,
     ...(job.config === undefined ? {} : { measures: job.config.measures }),

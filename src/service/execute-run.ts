@@ -21,7 +21,7 @@ import { syncTwoWay } from '../work/two-way/sync.ts';
 import { approvalRuleOf } from './approvals.ts';
 import { madeReport, makeBackups } from './backups.ts';
 import { appliedBoth, twoWayInput } from './execute-two-way.ts';
-import { approvalsOfJob, type Job, jobOfSync, refuseSample, scopeOf, watermarkOf } from './job.ts';
+import { applySettingsOf, approvalsOfJob, type Job, jobOfSync, refuseSample, scopeOf, watermarkOf } from './job.ts';
 import { basics, measuresOf, missing, opened, type RunWork, type RunWorld, syncNamed } from './run-world.ts';
 import { type SpreadOptions, spreadOver } from './segments.ts';
 
@@ -161,7 +161,7 @@ const compared = async (w: RunWorld, x: RunWork, request: SyncRequest): Promise<
   }
   if (job.mode === 'compare' || job.mode === 'two_way')
     throw new LockstepError('USAGE', `mode ${job.mode} plans nothing`);
-  const settings = { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) };
+  const settings = applySettingsOf(job);
   // what a migration writes once its tables are there
   const mode = job.mode === 'migrate' ? 'upsert' : job.mode;
   const planned = { mode, guards: job.guards, settings: settings as Json };

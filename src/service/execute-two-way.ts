@@ -8,7 +8,7 @@ import { applyTwoWay } from '../work/two-way/apply-plan.ts';
 import type { TwoWayInput } from '../work/two-way/context.ts';
 import { openTwoWay } from '../work/two-way/open.ts';
 import { revertTwoWay, wroteToSides } from '../work/two-way/revert.ts';
-import { type Job, jobOfSync, scopeOf } from './job.ts';
+import { applySettingsOf, type Job, jobOfSync, scopeOf } from './job.ts';
 import { basics, measuresOf, opened, type RunWork, type RunWorld, syncNamed } from './run-world.ts';
 
 type Kind<K extends RunRequest['kind']> = Extract<RunRequest, { readonly kind: K }>;
@@ -30,7 +30,7 @@ export const twoWayInput = (w: RunWorld, x: RunWork, job: Job, sides: OpenSides)
   rules: job.twoWay!,
   ...(job.partial ? { partial: true } : {}),
   guards: job.guards,
-  settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: { ...job.retry } }) },
+  settings: applySettingsOf(job),
   settleMs: job.settleMs,
   seed: randomSeed(),
   random: w.random,

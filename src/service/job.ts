@@ -81,6 +81,12 @@ interface Limits {
   readonly statementTimeoutMs?: number;
 }
 
+/** How a job writes, as the use cases are told and plans keep it. */
+export const applySettingsOf = (job: Job): ApplySettings & { readonly retry?: Retry } => ({
+  ...job.apply,
+  ...(job.retry === undefined ? {} : { retry: { ...job.retry } }),
+});
+
 /** What a job looks at, as the use cases are told. */
 export const scopeOf = (job: Job): Pick<CompareOptions, 'pairs' | 'defaults' | 'excludeTables' | 'otherTables'> => ({
   ...(job.pairs === undefined ? {} : { pairs: job.pairs }),

@@ -1,6 +1,7 @@
 import { LockstepError } from '../../model/errors.ts';
 import type { Store } from '../../model/store.ts';
 import { connectBoth } from '../../service/connect.ts';
+import { applySettingsOf } from '../../service/job.ts';
 import type { Planned } from '../../work/make-plan.ts';
 import { type SyncInput, sync as syncWork } from '../../work/sync.ts';
 import { confirm } from '../confirm.ts';
@@ -39,7 +40,7 @@ export const sync: Command = async (context, args, flags) => {
   let declined = false;
   const request: SyncInput = {
     ...input,
-    settings: { ...job.apply, ...(job.retry === undefined ? {} : { retry: job.retry }) },
+    settings: applySettingsOf(job),
     ...(job.config === undefined ? {} : { measures: job.config.measures }),
     random: Math.random,
     stop: context.stop,
