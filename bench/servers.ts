@@ -27,6 +27,7 @@ export const withClients = async <T>(
   work: (clients: readonly pg.Client[]) => Promise<T>,
 ): Promise<T> => {
   const clients = urls.map((url) => new pg.Client({ connectionString: url }));
+  for (const c of clients) c.on('error', () => {}); // else a server that ends hides the error that ended it
   try {
     await Promise.all(clients.map((c) => c.connect()));
     return await work(clients);
