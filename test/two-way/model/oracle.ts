@@ -11,6 +11,13 @@ const isRecord = (c: Conflict): boolean =>
   c.state === 'decided' ||
   (c.state === 'resolved' && c.resolution !== null);
 
+/** Where a column stands in a record, however the engine of the source spells its name. */
+const placeOf = (c: Conflict, what: string): number => {
+  const at = c.columns.findIndex(({ column }) => column.toLowerCase() === what);
+  if (at < 0) throw new Error(`a conflict of ${c.pair} has no column ${what}`);
+  return at;
+};
+
 /** Where this is not empty a write was lost, or the sides do not agree. Both sides at rest, no fault under way. */
 export const complaints = (
   { source, target }: { readonly source: Shown; readonly target: Shown },
@@ -54,7 +61,7 @@ export const complaints = (
   for (const [value, { table, key, what }] of deeds.written) {
     if (finals.has(value)) continue;
     const kept = of(table, key).some((c) => {
-      const at = c.columns.findIndex((column) => column.column === what);
+      const at = placeOf(c, what);
       const whole = c.columns.every((column) => !column.disputed);
       const told = c.state !== 'ruled' || whole || c.columns[at]?.disputed === true;
       return told && (c.source?.[at] === value || c.target?.[at] === value);
@@ -72,7 +79,7 @@ export const complaints = (
     for (const row of rows) {
       if (!deeds.ended.has(row.born)) continue;
       const told = of(table, row.id).some((c) => {
-        const at = c.columns.findIndex((column) => column.column === 'born');
+        const at = placeOf(c, 'born');
         return c.source?.[at] !== row.born || c.target?.[at] !== row.born;
       });
       if (!told) wrong.push(`${table} ${row.id} is back, though a user had deleted ${row.born}`);
