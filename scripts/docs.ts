@@ -37,7 +37,7 @@ const exits: readonly (readonly [number, string])[] = [
   [23, 'plan stale, expired, edited or already used'],
   [24, 'another run holds the lock'],
   [25, 'finished, no confirmed difference, but something was not compared or never settled'],
-  [26, 'reserved: conflicts wait for a person (two-way sync is not there yet)'],
+  [26, 'finished; conflicts wait for a person (`lockstep conflicts list`)'],
   [27, 'schema drift'],
   [29, 'the audit log is not what was written (`audit verify`)'],
   [130, 'stopped by Ctrl-C'],
