@@ -5,7 +5,10 @@ import { LockstepError } from '../model/errors.ts';
 export interface Guards {
   /** Most changes of one apply. */
   readonly maxChanges: number;
-  /** Most changes as a share of the rows compared, 0..1; looked at above 100 changes. Null: no such limit. */
+  /**
+   * Most changes as a share of the rows that either side has, 0..1; looked at above 100 changes. 1 therefore allows any
+   * plan: no row is changed twice. Null: no such limit.
+   */
   readonly maxChangeRatio: number | null;
   readonly maxDeletes: number;
   /** `stop`: a source table without rows stops the apply where rows of the target would be deleted. `keep`: go on, still deleting nothing there. */
@@ -92,7 +95,7 @@ export const checkGuards = (pairs: readonly PairPlanned[], guards: Guards): read
       flag: `--max-changes ${changes}`,
     });
   }
-  const rows = sum(pairs, (p) => Math.max(p.rows.source, p.rows.target));
+  const rows = sum(pairs, (p) => Math.max(p.rows.source, p.rows.target + p.counts.insert));
   if (guards.maxChangeRatio !== null && changes > ratioFrom && changes > rows * guards.maxChangeRatio) {
     found.push({
       guard: 'max_change_ratio',
