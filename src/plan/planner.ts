@@ -42,7 +42,16 @@ export interface Planner extends AsyncDisposable {
   readonly spool: Spool;
   readonly tallies: readonly PairTally[];
   readonly unfit: readonly Unfit[];
+  /** What is written in one transaction or not at all, in its order. */
+  readonly bound: readonly Bound[];
   add(pair: number, differences: Batch<Difference>, o: Cancel): Promise<void>;
+  /** Differences that are nothing by halves: where one cannot be written, none is. */
+  addBound(pair: number, differences: Batch<Difference>, o: Cancel): Promise<void>;
+}
+
+export interface Bound {
+  readonly pair: number;
+  readonly changes: readonly Change[];
 }
 
 /** Lane of a table's changes of one stage. `unset` and `set`: the two halves of writes that close a cycle. */
@@ -99,6 +108,7 @@ export const openPlanner = (o: {
     (): PairTally => ({ planned: zero(), withheld: zero(), unfit: zero(), columns: {}, moved: 0 }),
   );
   const unfit: Unfit[] = [];
+  const bound: Bound[] = [];
   const spool = openSpool(o.temporary);
 
   const refuse = (pair: number, op: ChangeOp, key: Key, reason: string): void => {
@@ -142,9 +152,18 @@ export const openPlanner = (o: {
     }
   };
 
-  const add = async (pair: number, differences: Batch<Difference>, c: Cancel): Promise<void> => {
+  /** The changes that can be planned; what becomes of the others is told. */
+  const changesOf = async (
+    pair: number,
+    differences: Batch<Difference>,
+    c: Cancel,
+    tell: {
+      withheld(op: ChangeOp): void;
+      moved(): void;
+      refuse(op: ChangeOp, key: Key, reason: string): void;
+    },
+  ): Promise<readonly Change[]> => {
     const shape = shapes[pair]!;
-    const tally = tallies[pair]!;
     const wanted: { readonly difference: Difference; readonly op: ChangeOp; readonly key: string }[] = [];
     const keys: Key[] = [];
     for (const difference of differences) {
@@ -152,20 +171,20 @@ export const openPlanner = (o: {
       if (decision === undefined) continue;
       const { op } = decision;
       if (decision.kind === 'withheld') {
-        tally.withheld[op]++;
+        tell.withheld(op);
         continue;
       }
       if (shape.pair.keyWidth === 0) {
-        refuse(pair, op, [], 'the table has no key: its rows can be compared, not written');
+        tell.refuse(op, [], 'the table has no key: its rows can be compared, not written');
         continue;
       }
       if (op === 'delete' && noDelete[pair] !== undefined) {
-        refuse(pair, op, difference.key, noDelete[pair]);
+        tell.refuse(op, difference.key, noDelete[pair]);
         continue;
       }
       const keyed = nativeKey(shape, difference.key);
       if ('reason' in keyed) {
-        refuse(pair, op, difference.key, keyed.reason);
+        tell.refuse(op, difference.key, keyed.reason);
         continue;
       }
       wanted.push({ difference, op, key: JSON.stringify(keyed.key) });
@@ -176,8 +195,8 @@ export const openPlanner = (o: {
     for (const { difference, op, key } of wanted) {
       const read = difference.target !== null && shape.whole ? nativeRow(shape, difference.target) : rows.get(key);
       const built = buildChange(shape, difference, op, read);
-      if (built.kind === 'unfit') refuse(pair, op, difference.key, built.reason);
-      else if (built.kind === 'moved') tally.moved++;
+      if (built.kind === 'unfit') tell.refuse(op, difference.key, built.reason);
+      else if (built.kind === 'moved') tell.moved();
       else changes.push({ change: built.change, difference });
     }
     const absent = await withoutParent(
@@ -185,20 +204,61 @@ export const openPlanner = (o: {
       changes.map((x) => x.change),
       c,
     );
-    for (const { change, difference } of changes) {
+    return changes.flatMap(({ change, difference }) => {
       const reason = absent.get(change);
-      if (reason !== undefined) {
-        refuse(pair, change.op, difference.key, reason);
-        continue;
-      }
-      tally.planned[change.op]++;
-      if (change.op === 'update') {
-        for (const at of change.columns) {
-          const name = shape.columns[at]!.name;
-          tally.columns[name] = (tally.columns[name] ?? 0) + 1;
-        }
-      }
+      if (reason === undefined) return change;
+      tell.refuse(change.op, difference.key, reason);
+      return [];
+    });
+  };
+
+  const planned = (pair: number, change: Change): void => {
+    const tally = tallies[pair]!;
+    tally.planned[change.op]++;
+    if (change.op !== 'update') return;
+    for (const at of change.columns) {
+      const name = shapes[pair]!.columns[at]!.name;
+      tally.columns[name] = (tally.columns[name] ?? 0) + 1;
+    }
+  };
+
+  const add = async (pair: number, differences: Batch<Difference>, c: Cancel): Promise<void> => {
+    const tally = tallies[pair]!;
+    const changes = await changesOf(pair, differences, c, {
+      withheld: (op) => void tally.withheld[op]++,
+      moved: () => void tally.moved++,
+      refuse: (op, key, reason) => refuse(pair, op, key, reason),
+    });
+    for (const change of changes) {
+      planned(pair, change);
       await spread(pair, change);
+    }
+  };
+
+  const addBound = async (pair: number, differences: Batch<Difference>, c: Cancel): Promise<void> => {
+    const tally = tallies[pair]!;
+    let moved = 0;
+    let why: string | undefined;
+    const withheld: ChangeOp[] = [];
+    const changes = await changesOf(pair, differences, c, {
+      withheld: (op) => void withheld.push(op),
+      moved: () => void moved++,
+      refuse: (op, key, reason) => {
+        why ??= `it goes together with ${key.join(', ')}: ${reason}`;
+        refuse(pair, op, key, reason);
+      },
+    });
+    if (changes.length === differences.length) {
+      for (const change of changes) planned(pair, change);
+      bound.push({ pair, changes });
+      return;
+    }
+    tally.moved += moved;
+    for (const op of withheld) tally.withheld[op]++;
+    for (const { key, op } of changes) {
+      if (why !== undefined) refuse(pair, op, key, why);
+      else if (moved > 0) tally.moved++;
+      else tally.withheld[op]++;
     }
   };
 
@@ -209,7 +269,9 @@ export const openPlanner = (o: {
     spool,
     tallies,
     unfit,
+    bound,
     add,
+    addBound,
     [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose](),
   };
 };

@@ -165,6 +165,11 @@ export const sealPlan = async (
     groups[String(group)] = 'linked';
     await add(items.map(({ pair, change }) => ({ group, table: pair, change })));
   }
+  for (const { pair, changes } of planner.bound) {
+    group++;
+    groups[String(group)] = 'linked';
+    await add(changes.map((change) => ({ group, table: pair, change })));
+  }
   for (const stage of stages(planner, dropped)) {
     group++;
     if (stage.kind !== 'parallel') groups[String(group)] = stage.kind;
