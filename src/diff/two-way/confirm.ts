@@ -74,7 +74,7 @@ export const startConfirming = (
     }
     moved.detectedAt = clock.elapsed();
     if (round < rounds) await confirm(moved, false, round + 1);
-    else for (const c of moved.entries()) inFlight(c);
+    else await inFlight(moved);
   };
 
   /** Hands on what is as it was, and notes the others with what they are now. */
@@ -129,11 +129,16 @@ export const startConfirming = (
     };
   };
 
-  const inFlight = (c: Candidate): void => {
-    if (c.sides === 0) return;
-    tally.inFlight++;
-    if (c.sides & inSource) tally.apart.source++;
-    if (c.sides & inTarget) tally.apart.target++;
+  const inFlight = async (moved: Candidates): Promise<void> => {
+    for (const { entries, keys } of keyBatches(moved, valueKeys, width)) {
+      for (const c of entries) {
+        if (c.sides === 0) continue;
+        tally.inFlight++;
+        if (c.sides & inSource) tally.apart.source++;
+        if (c.sides & inTarget) tally.apart.target++;
+      }
+      await work.two.unsettled?.(keys);
+    }
   };
 
   const flush = async (): Promise<void> => {

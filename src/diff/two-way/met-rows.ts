@@ -123,11 +123,13 @@ export const metRows = (work: TwoWayWork): MetRows => {
       const keep: Agreed[] = [];
       const met: Met[] = [];
       const invalid: Rejected[] = [];
+      const unsettled: Key[] = [];
       for (const row of rows) {
         const { key, source, target, seen } = row;
         const base = bases.get(nameOf(key)) ?? null;
         if (outside.has(row)) {
-          if (base !== null) keep.push(forget(key));
+          if (base !== null && two.passing !== true) keep.push(forget(key));
+          unsettled.push(key);
           counts.leftFilter++;
           tally.outsideFilter++;
           tally.apart[source === null ? 'target' : 'source']++;
@@ -136,8 +138,11 @@ export const metRows = (work: TwoWayWork): MetRows => {
         const why = rejected(row);
         if (why !== undefined) {
           invalid.push(why);
+          unsettled.push(key);
           continue;
         }
+        // gone on both sides, or hidden there, or the one here and the other there
+        if (two.passing === true && source === null && target === null) continue;
         // it came and went
         if (base === null && source === null && target === null) continue;
         const equal = compared(row);
@@ -164,6 +169,7 @@ export const metRows = (work: TwoWayWork): MetRows => {
       }
       if (keep.length > 0) await archive.keep(keep, { signal });
       if (invalid.length > 0) await two.quarantine?.(invalid);
+      if (unsettled.length > 0) await two.unsettled?.(unsettled);
       if (met.length > 0) await two.sink(met);
     },
   };

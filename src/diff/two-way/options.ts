@@ -1,5 +1,6 @@
 import type { StoredHash } from '../../model/archive.ts';
 import type { PairReport } from '../../model/report.ts';
+import type { Key } from '../../model/row.ts';
 import type { Rejected } from '../../model/transform.ts';
 import type { ThreeWay } from '../../model/two-way.ts';
 import type { DiffOptions, Sides, Work } from '../context.ts';
@@ -26,6 +27,10 @@ export interface TwoWayOptions
   sink(rows: readonly Met[]): Promise<void>;
   /** Source rows that are invalid by the pair's rules: all of them, once each, and never to the sink. */
   quarantine?(rows: readonly Rejected[]): Promise<void>;
+  /** Keys of which this run cannot say whether they are as agreed: in motion, invalid, or hidden by a filter. */
+  unsettled?(keys: readonly Key[]): Promise<void>;
+  /** The filter is of this run alone: what it hides is not looked at, and what was agreed of it stays. */
+  passing?: boolean;
   /** Takes this way, whatever the probe says: for measurements and tests. */
   readonly force?: 'digest' | 'merge';
 }

@@ -62,7 +62,8 @@ const chosen = (
   if (start === null) return { row: null };
   const cells: Cell[] = [...start];
   for (const [column, value] of Object.entries(resolution.cells)) {
-    const at = pair.columns.findIndex((c) => c.source.name === column || c.target.name === column);
+    // by the source's names: a target may call another column so
+    const at = pair.columns.findIndex((c) => c.source.name === column);
     if (at >= 0) cells[at] = value as Cell;
   }
   return { row: cells };

@@ -4,8 +4,10 @@ import { keepAgreed } from '../../diff/two-way/keep.ts';
 import type { TwoWayFound } from '../../diff/two-way/options.ts';
 import { openPairArchive, type PairArchive } from '../../diff/two-way/pair-archive.ts';
 import { randomSeed } from '../../lib/ids.ts';
+import { LockstepError } from '../../model/errors.ts';
 import type { NotCompared, Pair } from '../../model/pair.ts';
 import { type ConflictPolicy, type PolicyStep, policyTypes } from '../../model/policy.ts';
+import type { Key } from '../../model/row.ts';
 import { type Rejected, sourceOf } from '../../model/transform.ts';
 import type { ThreeWay, TwoWayResolver } from '../../model/two-way.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
@@ -27,6 +29,8 @@ export interface PairDetection {
     run: string,
     sink: (rows: readonly ThreeWay[]) => Promise<void>,
     quarantine: (rows: readonly Rejected[]) => Promise<void>,
+    /** Keys that may be as agreed or not. */
+    unsettled: (keys: readonly Key[]) => Promise<void>,
   ): Promise<TwoWayFound>;
 }
 
@@ -71,8 +75,23 @@ const preferring = (policy: ConflictPolicy, side: TwoWaySide): ConflictPolicy =>
   return { ...policy, steps: [step], on, columns: Object.fromEntries(owned) };
 };
 
+/** What decides what a row of an archive means. */
+const lasting = ['key', 'columns', 'exclude', 'map', 'tolerances'] as const;
+
+/** Of other columns nothing was agreed: a run of its own would forget what was, and bring back what one side deleted. */
+const refuseOtherColumns = ({ defaults, sync }: TwoWayInput): void => {
+  const said = lasting.filter((option) => defaults?.[option] !== undefined);
+  if (said.length === 0) return;
+  throw new LockstepError(
+    'USAGE',
+    `sync ${sync} keeps what both sides agreed on, which is of its columns, key and tolerances as they are configured: ${said.join(', ')} cannot be others for one run. Nothing was compared.`,
+    { hint: 'Set them in the configuration, for good. lockstep diff compares with any, and writes nothing.' },
+  );
+};
+
 export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
   const { store, signal, rules } = o;
+  refuseOtherColumns(o);
   const { pairs, notCompared } = await alignAll(o);
   const endpointsOf = (pair: Pair) => readingSides(pair, o.source, o.target);
   const secret = await store.sharedSecret('archive', o);
@@ -102,7 +121,7 @@ export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
         source: twoWayResolver({ pair, policy: preferring(policy, 'source'), writes, same: archive.cells.same }),
         target: twoWayResolver({ pair, policy: preferring(policy, 'target'), writes, same: archive.cells.same }),
       },
-      detect: (run, sink, quarantine) =>
+      detect: (run, sink, quarantine, unsettled) =>
         detectTwoWay({
           pair,
           endpoints,
@@ -113,6 +132,8 @@ export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
           run,
           sink,
           quarantine,
+          unsettled,
+          passing: o.defaults?.filter !== undefined,
           // A side that is not written keeps its row.
           mayDiffer: !writes.source,
           ...(onProgress === undefined ? {} : { onProgress }),

@@ -1,4 +1,5 @@
 import { tmpdir } from 'node:os';
+import type { Difference } from '../../model/change.ts';
 import type { Conflict, NewConflict } from '../../model/conflicts.ts';
 import type { NotCompared, Pair } from '../../model/pair.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
@@ -156,9 +157,12 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
       }
       await takeSteps(o, run, two, { detection, place }, sides, await withFreeKeys(o, pair, steps, seconds), counts);
     };
-    const found = await detection.detect(run.id, sink, (rows) => invalid.quarantine!(pair, rows));
+    const unsettled = async (keys: readonly Key[]): Promise<void> => {
+      for (const { id } of (await waitingOf(o, pair, keys)).values()) met.add(id);
+    };
+    const found = await detection.detect(run.id, sink, (rows) => invalid.quarantine!(pair, rows), unsettled);
     await invalid.ended(pair, found.report);
-    if (o.onlyDecided !== true) await closeOthers(o, run, pair, met);
+    if (o.onlyDecided !== true && found.report.duplicate_key === 0) await closeOthers(o, run, pair, met);
     reports.push(found.report);
   }
 
@@ -232,10 +236,18 @@ const takeSteps = async (
     await store.conflicts.reopen(id, { source, target, reason, run: run.id }, now, o);
   }
   for (const side of sides) {
-    const all = steps.flatMap((s) => s.differences[side.side]);
     const t = turned(detection.pair);
-    const differences = side.side === 'target' ? all : all.flatMap((d) => turnedDifference(d, t) ?? []);
+    const of = (some: readonly Step[]): readonly Difference[] => {
+      const all = some.flatMap((s) => s.differences[side.side]);
+      return side.side === 'target' ? all : all.flatMap((d) => turnedDifference(d, t) ?? []);
+    };
+    const differences = of(steps.filter((s) => s.second === undefined));
     if (differences.length > 0) await side.planner.add(place, differences, o);
+    for (const step of steps) {
+      // Its row is replaced only where it goes on under its new key.
+      const two = step.second === undefined ? [] : of([step]);
+      if (two.length > 0) await side.planner.addBound(place, two, o);
+    }
   }
 };
 

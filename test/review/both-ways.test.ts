@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { systemClock } from '../../src/lib/clock.ts';
+import type { Text } from '../../src/model/row.ts';
+import { syncTwoWay } from '../../src/work/two-way/sync.ts';
+import { type Bench, bench } from '../apply/bench.ts';
+import { both, type Pair, policyOf, twoDatabases, twoWayInput } from '../two-way/bench.ts';
+
+let b: Bench;
+before(async () => {
+  b = await bench();
+});
+after(() => b[Symbol.asyncDispose]());
+const { signal } = new AbortController();
+const o = { signal };
+
+const people = `create table people (id int primary key, name text, phone text);
+  insert into people values (1, 'ann', '11'), (2, 'bob', '22'), (3, 'cid', '33'), (4, 'dan', '44')`;
+
+const rows = async (p: Pair, table = 'people'): Promise<readonly [unknown, unknown]> => {
+  const sql = `select * from ${table} order by id`;
+  return [(await p.left.query(sql)).rows, (await p.right.query(sql)).rows];
+};
+
+const how = { by: 'me', at: 1, why: null };
+
+test('a condition of one run makes nobody forget what was agreed of other rows', async () => {
+  await using p = await twoDatabases(people);
+  const ask = { ...p, sync: 'where' };
+  await both(b.store, ask);
+  await p.left.query(`delete from people where id = 4; update people set name = 'Cid' where id = 3`);
+  await p.right.query(`delete from people where id = 2`);
+  const filter = { source: 'id = 1', target: 'id = 1' };
+  const some = await syncTwoWay({ ...twoWayInput(b.store, ask), defaults: { filter } });
+  assert.deepEqual(some.sync.decided, { agreed: 0, propagated: 0, ruled: 0, resolved: 0, waiting: 0 });
+  const whole = await both(b.store, ask);
+  assert.equal(whole.exit, 0);
+  assert.equal(whole.sync.decided.propagated, 3);
+  const [left, right] = await rows(p);
+  assert.deepEqual(left, right);
+  assert.deepEqual(left, [
+    { id: 1, name: 'ann', phone: '11' },
+    { id: 3, name: 'Cid', phone: '33' },
+  ]);
+});
+
+test('columns of one run alone are refused: they would be a first contact, which brings back what was deleted', async () => {
+  await using p = await twoDatabases(people);
+  const ask = { ...p, sync: 'columns' };
+  await both(b.store, ask);
+  const input = twoWayInput(b.store, ask);
+  for (const [name, defaults] of Object.entries({
+    exclude: { exclude: ['phone'] },
+    columns: { columns: ['id', 'name'] },
+    key: { key: ['id'] },
+    map: { map: { name: 'name' } },
+    tolerances: { tolerances: { id: { any: true as const } } },
+  })) {
+    await assert.rejects(syncTwoWay({ ...input, defaults }), { code: 'USAGE', message: new RegExp(name) });
+  }
+});
+
+test('a conflict whose row is in motion, invalid or outside the filter stays as it is', async () => {
+  await using p = await twoDatabases(people);
+  const ask = { ...p, sync: 'motion', pairs: [{ source: 'people', filter: { source: `phone <> 'x'` } }] };
+  await both(b.store, ask);
+  await p.left.query(`update people set name = 'left' where id < 3`);
+  await p.right.query(`update people set name = 'right' where id < 3`);
+  await both(b.store, ask);
+  const [two, one] = await b.store.conflicts.list({ sync: 'motion', states: ['pending'] }, o);
+  await b.store.conflicts.decide(one!.id, { take: 'source', ...how }, o);
+  // 2 leaves the filter, and 1 moves whenever it is looked at
+  await p.left.query(`update people set phone = 'x' where id = 2`);
+  let turn = 0;
+  let now = systemClock.elapsed();
+  const sleep = async (ms: number): Promise<void> => {
+    now += ms;
+    await p.left.query(`update people set phone = $1 where id = 1`, [`moved ${turn++}`]);
+  };
+  const clock = { ...systemClock, elapsed: () => now, sleep };
+  const moving = await syncTwoWay({ ...twoWayInput(b.store, ask), clock, settleMs: 1 });
+  assert.equal(moving.sync.in_flight, 1);
+  assert.equal(moving.exit, 26);
+  assert.equal((await b.store.conflicts.get(one!.id, o))!.state, 'decided');
+  assert.equal((await b.store.conflicts.get(two!.id, o))!.state, 'pending');
+});
+
+test('a value by hand goes to the column that was named, where sides call columns crosswise', async () => {
+  await using p = await twoDatabases('select 1');
+  await p.left.query(`create table people (id int primary key, name text, title text);
+    insert into people values (1, 'n', 't')`);
+  await p.right.query(`create table people (id int primary key, title text, headline text);
+    insert into people values (1, 'n', 't')`);
+  const pairs = [{ source: 'people', map: { name: 'title', title: 'headline' } }];
+  const ask = { ...p, sync: 'crosswise', pairs };
+  await both(b.store, ask);
+  await p.left.query(`update people set title = 'left'`);
+  await p.right.query(`update people set headline = 'right'`);
+  await both(b.store, ask);
+  const [c] = await b.store.conflicts.list({ sync: 'crosswise' }, o);
+  await b.store.conflicts.decide(c!.id, { take: 'source', cells: { title: 'by hand' as Text }, ...how }, o);
+  assert.equal((await both(b.store, ask)).exit, 0);
+  assert.deepEqual(await rows(p), [
+    [{ id: 1, name: 'n', title: 'by hand' }],
+    [{ id: 1, title: 'n', headline: 'by hand' }],
+  ]);
+});
+
+test('a row is not replaced where it cannot go on under its new key', async () => {
+  const keepBoth = (add: string) => policyOf({ kind: 'keep_both', newKey: { add }, where: 'test' });
+  await using p = await twoDatabases('create table people (id int primary key check (id < 1000), name text unique)');
+  const ask = { ...p, sync: 'both-kept' };
+  await both(b.store, ask);
+  await p.left.query(`insert into people values (1, 'left')`);
+  await p.right.query(`insert into people values (1, 'right')`);
+  // one that the columns cannot hold, and one that the table refuses
+  for (const add of ['2147483647', '1000']) {
+    const refused = await both(b.store, { ...ask, policy: keepBoth(add) });
+    assert.notEqual(refused.exit, 0);
+    assert.deepEqual(await rows(p), [[{ id: 1, name: 'left' }], [{ id: 1, name: 'right' }]], add);
+    assert.equal(await b.store.conflicts.count({ sync: 'both-kept', states: ['ruled'] }, o), 0);
+  }
+  // the unique name is free for the second row, once the first one has given it up
+  const kept = await both(b.store, { ...ask, policy: keepBoth('500') });
+  assert.equal(kept.exit, 0);
+  const all = [
+    { id: 1, name: 'left' },
+    { id: 501, name: 'right' },
+  ];
+  assert.deepEqual(await rows(p), [all, all]);
+  assert.equal((await both(b.store, { ...ask, policy: keepBoth('500') })).sync.verdict, 'agrees');
+});
