@@ -24,7 +24,7 @@ export const findTable = (schema: Schema, name: string, endpoint: string): Table
       ? `Did you mean ${near}?`
       : labels.length === 0
         ? 'No table is visible to this user.'
-        : 'These tables are there:',
+        : 'Name one of these tables.',
     details: labels.slice(0, 30).concat(labels.length > 30 ? [`… and ${labels.length - 30} more`] : []),
   });
 };

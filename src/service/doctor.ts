@@ -18,14 +18,17 @@ const count = (n: number, noun: string): string => `${grouped(n)} ${noun}${n ===
 
 const ok = (about: string, code: string, message: string): Diagnosis => ({ about, level: 'ok', code, message });
 
-export const diagnosisOf = (about: string, error: unknown): Diagnosis => {
+const diagnosable = (error: unknown): LockstepError => {
   if (!(error instanceof LockstepError)) throw error;
-  const { code, message, hint, details, exit } = error;
+  return error;
+};
+
+export const diagnosisOf = (about: string, error: unknown): Diagnosis => {
+  const { code, message, hint, details, exit } = diagnosable(error);
   const fix = [...details.map((d) => d.trim()), ...(hint === undefined ? [] : [hint])].join(' · ');
   return { about, level: 'error', code: code.toLowerCase(), message, exit, ...(fix === '' ? {} : { fix }) };
 };
 
-/** What the config file itself shows, without connecting anywhere. */
 /** What `lockstep serve` would say of its settings. What is only not set here may be set where it runs. */
 const examineServer = (config: Config): readonly Diagnosis[] => {
   try {
@@ -45,6 +48,7 @@ const examineServer = (config: Config): readonly Diagnosis[] => {
   }
 };
 
+/** What the config file itself shows, without connecting anywhere. */
 export const examineConfig = (config: Config): readonly Diagnosis[] => {
   const at = (line: number | undefined): string => `${config.file}${line === undefined ? '' : `:${line}`}`;
   const counts = `${count(Object.keys(config.endpoints).length, 'endpoint')}, ${count(Object.keys(config.syncs).length, 'sync')}`;
@@ -89,8 +93,10 @@ export const examineEndpoint = async (
   // PostgreSQL's begins with the number that survives a rename.
   const database = endpoint.fingerprint.database.replace(/^\d+\//, '');
   const where = address.includes(database) ? address : `${database} at ${address}`;
+  // What a sync does not write to is still writable where the configuration says so.
+  const may = writable || config?.endpoints[endpoint.name]?.writable === true;
   return [
-    ok(endpoint.name, 'connected', `${endpoint.version}, ${where}, ${writable ? 'writable' : 'read-only'}`),
+    ok(endpoint.name, 'connected', `${endpoint.version}, ${where}, ${may ? 'writable' : 'read-only'}`),
     ...findings.map((f): Diagnosis => ({ ...f, about: endpoint.name, ...(f.level === 'error' ? { exit: 21 } : {}) })),
   ];
 };
@@ -182,7 +188,8 @@ export const examineJob = async (
       signal,
     });
   } catch (error) {
-    return [...found, diagnosisOf(about, error)];
+    const both = [source.endpoint, target.endpoint] as const;
+    return [...found, ...(await examineUnmade(job, both, error, signal, config))];
   }
   const { pairs, notCompared } = aligned;
   found.push(
@@ -220,6 +227,30 @@ export const examineJob = async (
       ...(n.fix === undefined ? {} : { fix: n.fix }),
     });
   return found;
+};
+
+/** No pairs could be made. A migration's first run makes the tables that are missing: that is no mistake. */
+const examineUnmade = async (
+  job: Job,
+  [source, target]: readonly [Endpoint, Endpoint],
+  error: unknown,
+  signal: AbortSignal,
+  config?: Config,
+): Promise<readonly Diagnosis[]> => {
+  const about = job.sync ?? 'pairs';
+  const { code, side, message } = diagnosable(error);
+  if (job.mode !== 'migrate' || code !== 'TABLE_NOT_FOUND' || side !== target.name) return [diagnosisOf(about, error)];
+  return [
+    ...(await examineEndpoint(source, [], job.source.writable, signal, config)),
+    ...(await examineEndpoint(target, [], job.target.writable, signal, config)),
+    {
+      about,
+      level: 'advice',
+      code: 'not_made_yet',
+      message: `${message}: the first run of a migration makes it`,
+      fix: `lockstep assess ${about} says what that would meet; then: lockstep sync ${about}`,
+    },
+  ];
 };
 
 const reach = async (

@@ -41,7 +41,7 @@ const noSuchTable = (source: Schema, target: Schema, name: string, names: Names)
     'TABLE_NOT_FOUND',
     `there is no table ${name} to leave out, in ${names.source} or ${names.target}`,
     {
-      hint: near === undefined ? 'These tables are there:' : `Did you mean ${near}?`,
+      hint: near === undefined ? 'Name one of these tables.' : `Did you mean ${near}?`,
       details: near === undefined ? labels.slice(0, 30) : [],
     },
   );

@@ -1,6 +1,7 @@
 import type { Config, EndpointEntry } from '../../config/config.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import { openEntity } from '../../records/entity.ts';
 import { connectSide } from '../../service/connect.ts';
 import type { Diagnosis } from '../../service/diagnosis.ts';
 import { diagnosisOf, examineConfig, examineEndpoint, examineJob } from '../../service/doctor.ts';
@@ -9,26 +10,29 @@ import { addressed } from '../../service/endpoints-open.ts';
 import { type Job, sideOfEntry } from '../../service/job.ts';
 import { configOf } from '../config-of.ts';
 import type { Command, Context, Flags } from '../context.ts';
-import { jobOf } from '../job.ts';
+import { isAddress, jobOf } from '../job.ts';
 import { limitsOf } from '../job-flags.ts';
 import { jsonText } from '../output/json-text.ts';
 import { count, displayWidth, labelled, padEnd } from '../output/text.ts';
 import { progressView } from '../progress.ts';
 import { formatOf } from '../read-flags.ts';
 import { inert } from '../report-error.ts';
+import { mustHaveKey, storedKeysOf } from '../stored-keys.ts';
 import { type Style, styleOf } from '../style.ts';
 
 export const check: Command = async (context, args, flags) => {
   const format = formatOf(flags, ['table', 'json'] as const, 'check');
   const signal = AbortSignal.any([context.stop, context.now]);
-  const config = args.length > 1 && flags.config === undefined ? undefined : await configOf(context, flags);
+  // Two URLs need no configuration: one that happens to lie here, or is broken, changes nothing.
+  const plain = isAddress(args[0]) && isAddress(args[1]) && flags.config === undefined;
+  const config = plain ? undefined : await configOf(context, flags);
   if (!config && args.length < 2) {
     throw new LockstepError('USAGE', 'there is no config file here to check', {
       hint: 'Give two URLs, or write a config: lockstep init SOURCE TARGET.',
     });
   }
   using progress = progressView(context);
-  const found: Diagnosis[] = config ? [...examineConfig(config)] : [];
+  const found: Diagnosis[] = config ? [...examineConfig(config), ...examineStored(context, config)] : [];
   for (const job of await jobsOf(context, config, args, flags)) {
     progress.tick({ pair: job.sync ?? '', phase: 'inspect', rows: 0 });
     for (const d of await examineJob((side, stop) => connectSide(context, side, stop), job, signal, config)) {
@@ -50,18 +54,30 @@ export const check: Command = async (context, args, flags) => {
   return redacted.find((d) => d.exit !== undefined)?.exit ?? 0;
 };
 
+/** Columns that shall be concealed, and no key to do it with: every command with a control store would refuse that. */
+const examineStored = (context: Context, config: Config): readonly Diagnosis[] => {
+  try {
+    mustHaveKey(config, storedKeysOf(context, config));
+    return [];
+  } catch (error) {
+    return [diagnosisOf('config', error)];
+  }
+};
+
 const jobsOf = async (
   context: Context,
   config: Config | undefined,
   args: readonly string[],
   flags: Flags,
 ): Promise<readonly Job[]> => {
-  if (args.length > 0 || !config) return [await jobOf(context, args, flags, false)];
+  const [first, ...tables] = args;
+  const named = first === undefined ? undefined : config?.syncs[first];
+  if (!config || (first !== undefined && named === undefined)) return [await jobOf(context, args, flags, false)];
   const jobs: Job[] = [];
-  for (const sync of Object.values(config.syncs)) {
+  for (const sync of named === undefined ? Object.values(config.syncs) : [named]) {
     const target = config.endpoints[sync.target]!;
     const writes = target.writable && sync.mode !== 'compare';
-    jobs.push(await jobOf(context, [sync.name], flags, writes));
+    jobs.push(await jobOf(context, [sync.name, ...tables], flags, writes));
   }
   return jobs;
 };
@@ -98,16 +114,23 @@ const examineServed = async (
   signal: AbortSignal,
 ): Promise<readonly Diagnosis[]> => {
   const found: Diagnosis[] = [];
-  const open = (entry: EndpointEntry): Promise<Endpoint> =>
-    connectSide(context, sideOfEntry(config, entry, false, limitsOf(flags)), signal);
+  const open = (entry: EndpointEntry, writable: boolean): Promise<Endpoint> =>
+    connectSide(context, sideOfEntry(config, entry, writable, limitsOf(flags)), signal);
   for (const entry of Object.values(config.endpoints)) {
-    const recorded = Object.values(config.records).some((r) => r.endpoint === entry.name);
+    const recorded = Object.values(config.records).filter((r) => r.endpoint === entry.name);
     try {
       const replicas = entry.replicas().length;
-      if (!recorded && replicas === 0) continue;
-      await using endpoint = await open(entry);
+      if (recorded.length === 0 && replicas === 0) continue;
+      await using endpoint = await open(entry, entry.writable);
+      for (const entity of recorded) {
+        try {
+          await openEntity(entity, endpoint, { signal });
+        } catch (error) {
+          found.push(diagnosisOf(entry.name, error));
+        }
+      }
       found.push(...(await examineRecords(config, endpoint, signal)));
-      found.push(...(await examineReplicas(endpoint, replicas, (i) => open(addressed(entry, i)), signal)));
+      found.push(...(await examineReplicas(endpoint, replicas, (i) => open(addressed(entry, i), false), signal)));
     } catch (error) {
       const failure = diagnosisOf(entry.name, error);
       if (failure.code !== 'connect') found.push(failure);
