@@ -146,9 +146,46 @@ test('rows are held back to the rate that was asked for', async () => {
   );
   const selection = nativeSelection(await tableOf(endpoint, 'a'), ['id']);
   await using reader = await endpoint.snapshot({ signal });
+  const from = now;
   assert.equal((await readAll(reader, selection)).length, 10_000);
-  assert.equal(Math.round(now), 20_000, '10,000 rows at 500 a second are 20 seconds on the clock');
+  assert.equal(Math.round(now - from), 20_000, '10,000 rows at 500 a second are 20 seconds on the clock');
   assert.ok(waits.length > 1);
+});
+
+test('a session that has read is taken for the next one, by one at a time, and is not kept for long', async () => {
+  await using db = await testDatabase();
+  const resting = new Set<() => void>();
+  const clock: Clock = {
+    now: () => 0,
+    elapsed: () => 0,
+    sleep: (_ms, stop) =>
+      new Promise((resolve, reject) => {
+        resting.add(resolve);
+        stop.addEventListener('abort', () => reject(stop.reason), { once: true });
+      }),
+  };
+  const wake = async (): Promise<void> => {
+    for (const resolve of resting) resolve();
+    resting.clear();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  await using endpoint = await connectPostgres(parseConfig(db.url), { name: 'db', writable: false, signal }, clock);
+  const open = (): number => endpoint.connections!().open;
+  await endpoint.inspect({ signal });
+  assert.equal(open(), 1);
+  const reader = await endpoint.snapshot({ signal });
+  assert.equal(open(), 1, 'the session that connected is the one that reads');
+  await wake();
+  assert.equal(open(), 1, 'one that is at work again is not closed');
+  await using second = await endpoint.snapshot({ signal });
+  assert.equal(open(), 2, 'two snapshots are never of one session');
+  await reader[Symbol.asyncDispose]();
+  assert.equal(open(), 2);
+  await wake();
+  while (open() === 2) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(open(), 1);
+  await endpoint.inspect({ signal });
+  await second[Symbol.asyncDispose]();
 });
 
 test('what was asked of the server is reported, with what came back', async () => {

@@ -93,9 +93,13 @@ const readFacts = async (session: Session, config: PostgresConfig, o: StatementO
   };
 };
 
-/** Connects and learns what the server can do. */
 /** Bytes of an application name that PostgreSQL keeps. */
 const longestName = 63;
+/**
+ * So long a session that has read is kept for the next one, ms: connecting, and what a new session reads of the catalogue,
+ * cost 20 ms. Not longer: what lies between may forget a connection that is silent, and tell nobody.
+ */
+const restMs = 2000;
 
 /** The sessions of a run can be told in pg_stat_activity and the server's log. */
 const named = (config: PostgresConfig, correlation: string | undefined): PostgresConfig => {
@@ -104,6 +108,7 @@ const named = (config: PostgresConfig, correlation: string | undefined): Postgre
   return { ...config, applicationName: `${config.applicationName.slice(0, Math.max(0, room))} ${correlation}` };
 };
 
+/** Connects and learns what the server can do. */
 export const connectPostgres = async (
   given: PostgresConfig,
   o: ConnectOptions,
@@ -125,8 +130,9 @@ export const connectPostgres = async (
   let facts: ServerFacts;
   try {
     facts = await readFacts(probe, config, { signal: o.signal, doing: 'asking the server about itself' });
-  } finally {
+  } catch (error) {
     await probe[Symbol.asyncDispose]();
+    throw error;
   }
   const context: SessionContext = {
     ...first,
@@ -146,6 +152,20 @@ export const connectPostgres = async (
     },
   });
   const { lend, release } = connections;
+  const ending = new AbortController();
+  /** Gives back a session that has read. It is kept for a moment: most often the next one is wanted at once. */
+  const rest = async (session: Session): Promise<void> => {
+    await session.rollback();
+    await connections.keep(session);
+    clock.sleep(restMs, ending.signal).then(
+      () => connections.drop(session),
+      () => {},
+    );
+  };
+  const borrow = async (c: Cancel): Promise<Session> => connections.takeKept() ?? (await lend(c));
+  const known = new Session(context, probe.client);
+  connections.adopt(known);
+  await rest(known);
   const within = async <T>(
     doing: string,
     c: Cancel,
@@ -158,7 +178,7 @@ export const connectPostgres = async (
       await session.begin('read', at);
       return await work(session, at);
     } finally {
-      await release(session);
+      await rest(session);
     }
   };
 
@@ -175,7 +195,7 @@ export const connectPostgres = async (
       validUtf8: facts.encoding !== 'SQL_ASCII',
       hashForms: facts.hashForms,
       onQuery: c.onQuery,
-      release: () => release(session),
+      release: () => rest(session),
       share,
     });
   const writer = o.writable
@@ -200,7 +220,7 @@ export const connectPostgres = async (
       );
     },
     snapshot: async (c) => {
-      const session = await lend(c);
+      const session = await borrow(c);
       try {
         const at = { signal: c.signal, doing: 'taking a snapshot' };
         await session.begin('read', at);
@@ -216,7 +236,7 @@ export const connectPostgres = async (
             .query('select pg_catalog.pg_export_snapshot()', undefined, { ...at, signal: again.signal })
             .then((rows) => rows[0]![0]!);
           const snapshot = await exported;
-          const other = await lend(again);
+          const other = await borrow(again);
           try {
             await other.begin('read', { ...at, signal: again.signal }, snapshot);
             return readerOf(other, position, c);
@@ -268,6 +288,7 @@ export const connectPostgres = async (
     connections: () => ({ open: connections.open(), max: config.poolMax }),
     examine: (c) => within('examining', c, (session, at) => examine(session, config, c, at)),
     [Symbol.asyncDispose]: async () => {
+      ending.abort();
       await connections.closeAll();
     },
   };

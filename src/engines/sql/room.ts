@@ -12,6 +12,12 @@ export interface Room<S> {
   release(session: S): Promise<void>;
   /** Keeps one that is not needed now; `lendInTurn` takes it first. */
   keep(session: S): Promise<void>;
+  /** Holds one that was opened elsewhere, as if it had been lent. */
+  adopt(session: S): void;
+  /** One that is kept, if there is any: lent like one that was opened. */
+  takeKept(): S | undefined;
+  /** Closes one if it is still kept. */
+  drop(session: S): Promise<void>;
   closeAll(): Promise<void>;
   /** How many are held now, in use or kept. */
   open(): number;
@@ -122,6 +128,20 @@ export const room = <S extends { readonly broken: boolean }>(x: {
       if (turns.delete(session)) atWork--;
       kept.push(session);
       waiting.shift()?.();
+    },
+    adopt: (session) => void held.add(session),
+    takeKept: () => {
+      for (let session = kept.pop(); session !== undefined; session = kept.pop()) {
+        if (!session.broken) return session;
+        void release(session);
+      }
+      return undefined;
+    },
+    drop: async (session) => {
+      const at = kept.indexOf(session);
+      if (at < 0) return;
+      kept.splice(at, 1);
+      await release(session);
     },
     open: () => held.size,
     closeAll: async () => {
