@@ -218,7 +218,7 @@ export const cut = async (
     if (b.min < min) min = b.min;
     if (b.max > max) max = b.max;
   }
-  const wanted = BigInt(Math.max(1, Math.min(10_000, Math.ceil(rows / 100))));
+  const wanted = BigInt(Math.max(1, Math.min(10_000, Math.ceil(rows / 250))));
   const span = max - min + 1n;
   const width = (span + wanted - 1n) / wanted;
   const ranges: Partition = { by: 'range', origin: min, width, count: Number((span + width - 1n) / width) };

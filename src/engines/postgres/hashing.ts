@@ -1,4 +1,4 @@
-import type { Digest, HashBatch, Hashing, Selection } from '../../model/endpoint.ts';
+import type { HashBatch, Hashing, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { tableLabel } from '../../model/schema.ts';
 import type { ColumnSql } from './columns.ts';
@@ -9,11 +9,9 @@ import { byKeyHash } from './key-hashes.ts';
 import { orderSql } from './key-sql.ts';
 import { render } from './render.ts';
 import { baseSql, rangePartSql, segmentSql } from './select.ts';
-import { grouping, textHashing } from './text-digests.ts';
+import { grouping, partSql, textHashing, withoutHash } from './text-digests.ts';
 
 const batchRows = 8192;
-
-const mask = (1n << 64n) - 1n;
 
 /** Row hashes made in the database. */
 export const hashingOf = (x: HashingContext): Hashing => {
@@ -46,18 +44,10 @@ export const hashingOf = (x: HashingContext): Hashing => {
       const h = rowHashSql(columns, hash);
       // avg shares its state with sum, so that it costs nothing, and leaves out a row without hash, which then shows;
       // count(h) would compute every hash a second time
-      const group = partition === undefined ? '' : ` group by 1`;
-      const sql = `select ${part}, pg_catalog.count(*), pg_catalog.sum(${h}), (pg_catalog.avg(${h}) is not distinct from pg_catalog.sum(${h}) / nullif(pg_catalog.count(*), 0))::pg_catalog.text from ${baseSql(selection, columns)}${group}`;
-      const rows = await grouping(x, sql, selection, partition !== undefined, o);
-      const digests: Digest[] = [];
-      for (const [at, count, sum, complete] of rows) {
-        if (Number(count) === 0) continue;
-        if (complete !== 'true' || sum == null) {
-          throw new LockstepError('INTERNAL', `${side}: a row of ${tableLabel(selection.table)} has no hash`, { side });
-        }
-        digests.push({ part: Number(at), rows: Number(count), sum: BigInt(sum) & mask });
-      }
-      if (partition === undefined && digests.length === 0) return [{ part: 0, rows: 0, sum: 0n }];
+      const complete = `pg_catalog.avg(${h}) is not distinct from pg_catalog.sum(${h}) / nullif(pg_catalog.count(*), 0)`;
+      const sql = `${partSql(part, h, complete)} from ${baseSql(selection, columns)}`;
+      const digests = await grouping(x, sql, selection, partition !== undefined, o);
+      if (digests === undefined) throw withoutHash(selection, side);
       return digests;
     },
     hashes: (selection, segment, hash, o) => {

@@ -1,11 +1,18 @@
 import type { Cancel, Digest, Selection, TextHashing } from '../../model/endpoint.ts';
+import { LockstepError } from '../../model/errors.ts';
+import { tableLabel } from '../../model/schema.ts';
 import type { HashingContext } from './hashing-context.ts';
 import { baseSql, rangePartSql } from './select.ts';
 import { textHashSql, textPartSql, textSupport, textVector } from './text-sql.ts';
 
+/** What a digest's query gives for each part: three integers, and whether every row of it has a hash. */
+export const partSql = (part: string, sum: string, complete: string): string =>
+  `select ${part} as p, pg_catalog.count(*) as n, pg_catalog.sum(${sum}) as s, ${complete} as c`;
+
 /**
- * Runs a digest's query. Grouped by part: the planner takes each row for a part of its own, and would sort whole rows on
- * disk to group them.
+ * Runs a digest's query (see `partSql`). Grouped by part: the planner takes each row for a part of its own, and would sort
+ * whole rows on disk to group them. All parts come as one text: ten thousand rows cost the driver more than the server.
+ * Undefined: a row has no hash.
  */
 export const grouping = async (
   { session, statement }: Pick<HashingContext, 'session' | 'statement'>,
@@ -13,14 +20,25 @@ export const grouping = async (
   selection: Selection,
   isGrouped: boolean,
   o: Cancel,
-): Promise<readonly (readonly (string | null)[])[]> => {
+): Promise<readonly Digest[] | undefined> => {
   const at = statement(selection, 'digesting', o);
   const plainly = { signal: o.signal, doing: at.doing };
   if (isGrouped) await session.query('set local enable_sort to off', undefined, plainly);
-  const rows = await session.query(sql, undefined, at);
+  const whole = `select pg_catalog.string_agg(pg_catalog.concat_ws(' ', x.p, x.n, x.s), ',')::pg_catalog.text, pg_catalog.bool_and(x.c and x.s is not null)::pg_catalog.text from (${sql}${isGrouped ? ' group by 1' : ''}) as x where x.n > 0`;
+  const [row] = await session.query(whole, undefined, at);
   if (isGrouped) await session.query('set local enable_sort to default', undefined, plainly);
-  return rows;
+  const [parts, complete] = row!;
+  if (parts == null) return isGrouped ? [] : [{ part: 0, rows: 0, sum: 0n }];
+  if (complete !== 'true') return undefined;
+  return parts.split(',').map((text) => {
+    const [part, rows, sum] = text.split(' ');
+    return { part: Number(part), rows: Number(rows), sum: BigInt.asUintN(64, BigInt(sum!)) };
+  });
 };
+
+/** A row without a hash is a row that no digest shows. */
+export const withoutHash = (selection: Selection, side: string): LockstepError =>
+  new LockstepError('INTERNAL', `${side}: a row of ${tableLabel(selection.table)} has no hash`, { side });
 
 /** Digests by the text hash, made in the database. */
 export const textHashing = (x: HashingContext): TextHashing => ({
@@ -48,11 +66,9 @@ export const textHashing = (x: HashingContext): TextHashing => ({
         : partition.by === 'range'
           ? rangePartSql(keys[0]!.value, partition)
           : textPartSql(keys, partition);
-    const sql = `select ${part}, pg_catalog.count(*), pg_catalog.sum(${textHashSql(columns, seed)}) from ${baseSql(selection, columns)}${partition === undefined ? '' : ' group by 1'}`;
-    const rows = await grouping(x, sql, selection, partition !== undefined, o);
-    const digests = rows.flatMap(([at, count, sum]): Digest[] =>
-      Number(count) === 0 ? [] : [{ part: Number(at), rows: Number(count), sum: BigInt.asUintN(64, BigInt(sum!)) }],
-    );
-    return partition === undefined && digests.length === 0 ? [{ part: 0, rows: 0, sum: 0n }] : digests;
+    const sql = `${partSql(part, textHashSql(columns, seed), 'true')} from ${baseSql(selection, columns)}`;
+    const digests = await grouping(x, sql, selection, partition !== undefined, o);
+    if (digests === undefined) throw withoutHash(selection, x.session.context.name);
+    return digests;
   },
 });
