@@ -1,5 +1,5 @@
 /** What the stories of the examples share: saying what happens, typing commands, and a PostgreSQL of their own. */
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
@@ -68,9 +68,10 @@ export const openFolder = (name: string): AsyncDisposable & { readonly folder: s
   return {
     folder,
     [Symbol.asyncDispose]: async () => {
-      // The embedded control store ends some seconds after its last user; it would write into the folder until then.
+      // The embedded control store would end by itself, some seconds after its last user, and write into the folder until then.
       const running = join(folder, '.lockstep/store/data/postmaster.pid');
-      for (let n = 0; n < 100 && existsSync(running); n++) await new Promise((resolve) => setTimeout(resolve, 100));
+      if (existsSync(running)) process.kill(Number(readFileSync(running, 'utf8').split('\n')[0]), 'SIGINT');
+      for (let n = 0; n < 500 && existsSync(running); n++) await new Promise((resolve) => setTimeout(resolve, 20));
       rmSync(folder, { recursive: true, force: true });
     },
   };
