@@ -7,7 +7,7 @@ import { findRun } from '../work/runs.ts';
 import { applyTwoWay } from '../work/two-way/apply-plan.ts';
 import type { TwoWayInput } from '../work/two-way/context.ts';
 import { openTwoWay } from '../work/two-way/open.ts';
-import { revertTwoWay, wroteToSides } from '../work/two-way/revert.ts';
+import { refusePart, revertTwoWay, wroteToSides } from '../work/two-way/revert.ts';
 import { applySettingsOf, type Job, jobOfSync, scopeOf } from './job.ts';
 import { basics, measuresOf, opened, type RunWork, type RunWorld, syncNamed } from './run-world.ts';
 
@@ -69,6 +69,7 @@ export const appliedBoth = async (
     return true;
   }
   const run = await findRun(x.store, request.run, x);
+  await refusePart(x.store, run, x);
   if (run.sync === null || !(await wroteToSides(x.store, run, x))) return false;
   await withBothSides(w, x, run.sync, async (input) => {
     const { settings: _, guards: __, rules: ___, ...rest } = input;

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { Text } from '../../src/model/row.ts';
+import { openTwoWay } from '../../src/work/two-way/open.ts';
+import { refusePart, revertTwoWay } from '../../src/work/two-way/revert.ts';
 import { syncTwoWay } from '../../src/work/two-way/sync.ts';
 import { type Bench, bench } from '../apply/bench.ts';
 import { both, type Pair, policyOf, twoDatabases, twoWayInput } from '../two-way/bench.ts';
@@ -129,4 +131,27 @@ test('a row is not replaced where it cannot go on under its new key', async () =
   ];
   assert.deepEqual(await rows(p), [all, all]);
   assert.equal((await both(b.store, { ...ask, policy: keepBoth('500') })).sync.verdict, 'agrees');
+});
+
+test('what a run wrote to one side alone is not taken back: the other one would get it as an edit', async () => {
+  await using p = await twoDatabases(people);
+  const ask = { ...p, sync: 'halves' };
+  await both(b.store, ask);
+  await p.left.query(`update people set name = 'left' where id = 1`);
+  await p.right.query(`update people set name = 'right' where id = 2`);
+  const run = await both(b.store, ask);
+  const { store } = b;
+  for (const side of Object.values(run.sync.sides)) {
+    const part = (await store.runs.get(side.run!, o))!;
+    await assert.rejects(refusePart(store, part, o), { code: 'CONFLICT', message: new RegExp(run.run) });
+  }
+  await refusePart(store, (await store.runs.get(run.run, o))!, o);
+  // and so is what took it back, whose undoing would count sums twice
+  const input = twoWayInput(store, ask);
+  const { settings: _, guards: __, rules: ___, ...rest } = input;
+  const whole = (await store.runs.get(run.run, o))!;
+  const back = await revertTwoWay({ ...rest, run: whole, two: await openTwoWay(input), confirm: async () => true });
+  for (const { run: id } of Object.values(back.sides)) {
+    await assert.rejects(refusePart(store, (await store.runs.get(id, o))!, o), { code: 'CONFLICT' });
+  }
 });

@@ -191,6 +191,11 @@ test('a row and a run tell their whole story', async () => {
   const shown = (await run(`show ${resolved}`)).stdout;
   assert.match(shown, /keys +0 one-sided · 0 ruled · 1 resolved/);
   assert.match(shown, /crm +\+ 0 +~ 1 +- 0 +of 1 change/);
+  const { runs } = JSON.parse((await run('runs customers --format json')).stdout);
+  const part = runs.find((r: { kind: string; parent: string }) => r.kind === 'apply' && r.parent === resolved);
+  const half = await run(`revert ${part.id} --yes`);
+  assert.equal(half.code, 20);
+  assert.match(half.stderr, /wrote to one side for r_\w+: both sides are taken back together/);
 });
 
 test('of a one-way sync nothing is chosen that its next run would undo', async () => {

@@ -7,6 +7,7 @@ import { connectSide, describeSide } from '../../service/connect.ts';
 import { factsOf } from '../../work/recorded.ts';
 import { type Reverted, type RevertPlan, revert as revertWork } from '../../work/revert.ts';
 import { findRun } from '../../work/runs.ts';
+import { refusePart } from '../../work/two-way/revert.ts';
 import { configOf } from '../config-of.ts';
 import { confirm } from '../confirm.ts';
 import { type Command, type Context, tell } from '../context.ts';
@@ -39,6 +40,7 @@ export const revert: Command = async (context, [id, address], flags) => {
     using _stopping = announceStop(context, progress);
     return await revertBoth(context, flags, run, { store, progress, format, ...only });
   }
+  await refusePart(store, run, { signal });
   if (run.target === null) throw new LockstepError('NOT_FOUND', `Run ${run.id} (${run.kind}) has written nothing.`);
   const side = targetSide(context, config, run.target, address, flags, run.sync);
   await using target = await connectSide(context, side, signal).catch((error: unknown) => {

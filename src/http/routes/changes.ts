@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Plan, Settled } from '../../model/store.ts';
+import { refusePart } from '../../work/two-way/revert.ts';
 import type { Api, Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';
 import { cursorsOf } from '../cursors.ts';
@@ -138,6 +139,7 @@ export const changes: Routes = (app, api) => {
     async (request, reply) => {
       const o = cancelOf(request, reply);
       const run = await visibleRun(api, request, request.body.run, o);
+      await refusePart(api.store, run, o);
       return startRun(api, request, reply, {
         ...o,
         run: { kind: 'revert', run: run.id },

@@ -3,7 +3,7 @@ import { LockstepError } from '../../model/errors.ts';
 import type { Json, Plan, Run, Store } from '../../model/store.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
 import { recorded } from '../recorded.ts';
-import { type Reverted, type RevertPlan, revert } from '../revert.ts';
+import { type Reverted, type RevertPlan, refuseUnwritten, revert } from '../revert.ts';
 import { bothSides } from './context.ts';
 import { finishTwoWay, holdingSync } from './finish.ts';
 import type { TwoWayRevertInput } from './revert-input.ts';
@@ -25,6 +25,35 @@ export const wroteToSides = async (
   if (run.kind !== 'sync' && run.kind !== 'apply') return false;
   const found = await store.runs.list({ correlation: run.correlation, kinds: ['apply'], limit: 1000 }, o);
   return found.some((r) => r.parent === run.id);
+};
+
+/**
+ * Throws CONFLICT for a run that wrote to one side on behalf of another one: taken back alone it would read as an edit of
+ * that side, which the next run gives to the other.
+ */
+export const refusePart = async (
+  store: Pick<Store, 'runs'>,
+  run: Run,
+  o: { readonly signal: AbortSignal },
+): Promise<void> => {
+  const above = async ({ parent }: Run): Promise<Run | undefined> =>
+    parent === null ? undefined : store.runs.get(parent, o);
+  const taken = run.kind === 'revert' ? await above(run) : run;
+  const whole = taken?.kind === 'apply' ? await above(taken) : undefined;
+  // A one-way sync has a plan of its own, which can be applied afterwards.
+  if (whole === undefined || !(whole.kind === 'apply' || (whole.kind === 'sync' && whole.plan === null))) return;
+  throw new LockstepError(
+    'CONFLICT',
+    run === taken
+      ? `Run ${run.id} wrote to one side for ${whole.id}: both sides are taken back together. Nothing was written.`
+      : `Run ${run.id} took back one side of ${whole.id}: that is not undone by itself. Nothing was written.`,
+    {
+      hint:
+        run === taken
+          ? `lockstep revert ${whole.id}, or one row of it: lockstep revert ${whole.id}/KEY`
+          : `The next run of ${whole.sync} settles these keys again as configured.`,
+    },
+  );
 };
 
 /** The runs that wrote to each side for a two-way run; none: it was no such run, or wrote nothing. */
@@ -92,7 +121,7 @@ export const revertTwoWay = (o: TwoWayRevertInput): Promise<TwoWayReverted> =>
           run: child.id,
           target: side === 'target' ? target : source,
           facts: facts[side],
-          ...(only === undefined ? {} : { only }),
+          ...(only === undefined ? {} : { only, elsewhere: true }),
           confirm: async (planned: RevertPlan) => {
             if ((await confirm?.(side, planned)) === false) return false;
             await begins(side, planned.plan);
@@ -102,6 +131,13 @@ export const revertTwoWay = (o: TwoWayRevertInput): Promise<TwoWayReverted> =>
       }
       if (begun) await openAgain(o, run.id, sides);
       const all = Object.values(sides);
+      if (all.every((s) => s.looked === 0 && s.result === undefined)) {
+        refuseUnwritten(
+          only,
+          o.run,
+          o.two.pairs.map((p) => ({ pair: p.name })),
+        );
+      }
       return {
         run: run.id,
         reverts: o.run.id,
