@@ -270,7 +270,15 @@ export interface PlanWriter extends AsyncDisposable {
   /** Items in the order of application; resolves when there is room for more. Numbers follow from 1. */
   add(items: Batch<Omit<PlanItem, 'seq'>>, o: Cancel): Promise<void>;
   /** Makes it durable, immutable and visible. Facts known only at the end may replace those given at the start. */
-  seal(o: Cancel & { readonly summary?: Json; readonly settings?: Json; readonly guards?: Json }): Promise<Plan>;
+  seal(
+    o: Cancel & {
+      readonly summary?: Json;
+      /** The summary without any value of a row, where values are encrypted: plans are found by what stands in clear. */
+      readonly unquoted?: Json;
+      readonly settings?: Json;
+      readonly guards?: Json;
+    },
+  ): Promise<Plan>;
 }
 
 /** Sealed plans. A plan that is not sealed does not exist for anybody. */

@@ -17,6 +17,8 @@ export interface Unfit {
   readonly op: ChangeOp;
   readonly key: Key;
   readonly reason: string;
+  /** The same without a value of the row. */
+  readonly unquoted: string;
 }
 
 const examplesMost = 100;
@@ -111,9 +113,9 @@ export const openPlanner = (o: {
   const bound: Bound[] = [];
   const spool = openSpool(o.temporary);
 
-  const refuse = (pair: number, op: ChangeOp, key: Key, reason: string): void => {
+  const refuse = (pair: number, op: ChangeOp, key: Key, reason: string, unquoted = reason): void => {
     tallies[pair]!.unfit[op]++;
-    if (unfit.length < examplesMost) unfit.push({ pair: o.pairs[pair]!.name, op, key, reason });
+    if (unfit.length < examplesMost) unfit.push({ pair: o.pairs[pair]!.name, op, key, reason, unquoted });
   };
 
   /** Rows of the target as they are now, by key. A snapshot of its own: newer than the differences. */
@@ -160,7 +162,7 @@ export const openPlanner = (o: {
     tell: {
       withheld(op: ChangeOp): void;
       moved(): void;
-      refuse(op: ChangeOp, key: Key, reason: string): void;
+      refuse(op: ChangeOp, key: Key, reason: string, unquoted?: string): void;
     },
   ): Promise<readonly Change[]> => {
     const shape = shapes[pair]!;
@@ -195,7 +197,7 @@ export const openPlanner = (o: {
     for (const { difference, op, key } of wanted) {
       const read = difference.target !== null && shape.whole ? nativeRow(shape, difference.target) : rows.get(key);
       const built = buildChange(shape, difference, op, read);
-      if (built.kind === 'unfit') tell.refuse(op, difference.key, built.reason);
+      if (built.kind === 'unfit') tell.refuse(op, difference.key, built.reason, built.unquoted);
       else if (built.kind === 'moved') tell.moved();
       else changes.push({ change: built.change, difference });
     }
@@ -227,7 +229,7 @@ export const openPlanner = (o: {
     const changes = await changesOf(pair, differences, c, {
       withheld: (op) => void tally.withheld[op]++,
       moved: () => void tally.moved++,
-      refuse: (op, key, reason) => refuse(pair, op, key, reason),
+      refuse: (op, key, reason, unquoted) => refuse(pair, op, key, reason, unquoted),
     });
     for (const change of changes) {
       planned(pair, change);
@@ -243,9 +245,9 @@ export const openPlanner = (o: {
     const changes = await changesOf(pair, differences, c, {
       withheld: (op) => void withheld.push(op),
       moved: () => void moved++,
-      refuse: (op, key, reason) => {
-        why ??= `it goes together with ${key.join(', ')}: ${reason}`;
-        refuse(pair, op, key, reason);
+      refuse: (op, key, reason, unquoted = reason) => {
+        why ??= `it goes together with ${key.join(', ')}: ${unquoted}`;
+        refuse(pair, op, key, reason, unquoted);
       },
     });
     if (changes.length === differences.length) {

@@ -214,11 +214,17 @@ export const sealPlan = async (
     pairs,
     withheld,
     unfit: sum(planner.tallies.map((t) => t.unfit)),
-    unfit_examples: planner.unfit,
+    unfit_examples: planner.unfit.map(({ unquoted: _, ...e }) => e),
     moved: planner.tallies.reduce((n, t) => n + t.moved, 0),
     groups,
     warnings,
     stopped_by: checkGuards(pairs, o.guards).map((v) => `${v.message}; to allow it, plan with ${v.flag}`),
   };
-  return writer.seal({ signal: o.signal, summary: summary as unknown as Json, guards: o.guards as unknown as Json });
+  const unquoted = planner.unfit.map(({ unquoted: reason, ...e }) => ({ ...e, reason }));
+  return writer.seal({
+    signal: o.signal,
+    summary: summary as unknown as Json,
+    unquoted: { ...summary, unfit_examples: unquoted } as unknown as Json,
+    guards: o.guards as unknown as Json,
+  });
 };

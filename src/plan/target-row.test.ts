@@ -46,6 +46,11 @@ test('what the target cannot hold is refused with a reason, never rounded', () =
   const built = buildChange(shape, difference, 'insert', undefined);
   assert.equal(built.kind, 'unfit');
   assert.match((built as { reason: string }).reason, /^price: .*19\.9949.*numeric\(10,2\)/);
+  const concealed: ColumnPair = { ...both(price, wide), concealed: 'encrypt' };
+  const secret = targetShape(pairOf(tableOf([price, id]), [both(id), concealed]));
+  const told = buildChange(secret, difference, 'insert', undefined) as { reason: string };
+  assert.match(told.reason, /^price: its value .*numeric\(10,2\)/);
+  assert.doesNotMatch(told.reason, /19/);
   const fits = buildChange(shape, { ...difference, source: row('1', '19.99') }, 'insert', undefined);
   assert.deepEqual(fits, {
     kind: 'change',

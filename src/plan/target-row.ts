@@ -83,7 +83,8 @@ const asStored = (pair: Pair, i: number, cell: Cell): ReturnType<typeof fit> => 
   try {
     return { ok: true, cell: rewrite.back(cell) };
   } catch (error) {
-    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+    const reason = error instanceof Error ? error.message : String(error);
+    return { ok: false, reason, unquoted: 'its value cannot be told backwards' };
   }
 };
 
@@ -102,7 +103,7 @@ export const nativeKey = (shape: TargetShape, key: Key): { readonly key: Key } |
 export type Built =
   | { readonly kind: 'change'; readonly change: Change }
   /** It cannot be written: what the target cannot hold is never rounded. */
-  | { readonly kind: 'unfit'; readonly reason: string }
+  | { readonly kind: 'unfit'; readonly reason: string; readonly unquoted?: string }
   /** The target's row is not what was compared any more. */
   | { readonly kind: 'moved' };
 
@@ -149,7 +150,11 @@ export const buildChange = (shape: TargetShape, difference: Difference, op: Chan
       continue;
     }
     const fitted = asStored(pair, i, source[i]!);
-    if (!fitted.ok) return { kind: 'unfit', reason: `${target.name}: ${fitted.reason}` };
+    if (!fitted.ok) {
+      const unquoted = `${target.name}: ${fitted.unquoted}`;
+      const reason = pair.columns[i]!.concealed === undefined ? `${target.name}: ${fitted.reason}` : unquoted;
+      return { kind: 'unfit', reason, unquoted };
+    }
     after[place[i]!] = fitted.cell;
     written.push(place[i]!);
   }

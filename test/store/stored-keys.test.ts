@@ -112,6 +112,22 @@ test('a value that is moved to another row, or changed, is told and never taken'
   ]);
 });
 
+test('what does not fit is told in a plan without its value, where values are encrypted', async () => {
+  await using database = await storeDatabase();
+  const summary = { unfit_examples: [{ reason: 'iban: DE02 does not fit character varying(3)' }] };
+  const unquoted = { unfit_examples: [{ reason: 'iban: its value does not fit character varying(3)' }] };
+  for (const [key, told] of [
+    [undefined, summary],
+    [now, unquoted],
+  ] as const) {
+    await using store = await opened(database.url, key);
+    await using writer = await store.plans.create(newPlan(), o);
+    assert.deepEqual((await writer.seal({ ...o, summary, unquoted })).header.summary, told);
+  }
+  const { rows } = await database.query(`select from lockstep_control.plan where header like '%DE02%'`);
+  assert.equal(rows.length, 1);
+});
+
 test('the file of a plan is read where its key is known, and nowhere else', async () => {
   await using here = await storeDatabase();
   await using there = await storeDatabase();

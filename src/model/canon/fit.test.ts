@@ -31,6 +31,11 @@ const refuses = (from: ColumnType, raw: string, into: Column, reason: RegExp): v
   const result = fit(canonical(from, raw), from, into);
   assert.ok(!result.ok, `${raw} fits ${into.native}`);
   assert.match(result.reason, reason);
+  // the same for those who may not see values
+  assert.ok(
+    !result.ok &&
+      result.unquoted === `its value${result.reason.slice(result.reason.search(/ (does not fit|cannot be read) /))}`,
+  );
 };
 
 test('a number that would be rounded is refused, with both named', () => {

@@ -11,8 +11,11 @@ import { characters } from './text.ts';
 
 export type Fit =
   | { readonly ok: true; readonly cell: Cell }
-  /** e.g. `19.9949 does not fit numeric(10,2)`: says why, never rounds. Long values are cut in the message. */
-  | { readonly ok: false; readonly reason: string };
+  /**
+   * e.g. `19.9949 does not fit numeric(10,2)`: says why, never rounds. Long values are cut in the message. `unquoted`: the
+   * same without the value.
+   */
+  | { readonly ok: false; readonly reason: string; readonly unquoted: string };
 
 const cut = 60;
 
@@ -24,7 +27,14 @@ const named = (cell: Text): string => {
     : `${text.slice(0, cut).replace(/[\ud800-\udbff]$/, '')}… (${characters(cell)} characters)`;
 };
 
-const refuse = (reason: string): Fit => ({ ok: false, reason });
+/** `reason` begins with the cell as it is named. */
+const refuse = (reason: string, cell: Text): Fit => ({
+  ok: false,
+  reason,
+  unquoted: `its value${reason.slice(named(cell).length)}`,
+});
+
+const notNull = (reason: string): Fit => ({ ok: false, reason, unquoted: reason });
 
 /**
  * Turns a cell rendered as `from` (a pair's common type) into the canonical text of `column`'s own type, exactly:
@@ -35,16 +45,17 @@ const refuse = (reason: string): Fit => ({ ok: false, reason });
  */
 export const fit = (cell: Cell, from: ColumnType, column: Column): Fit => {
   if (cell === null)
-    return column.nullable ? { ok: true, cell } : refuse(`NULL does not fit ${column.name}: it is not null`);
+    return column.nullable ? { ok: true, cell } : notNull(`NULL does not fit ${column.name}: it is not null`);
   const own = column.loose ? kept(cell, from, column.type) : (convert(cell, from, column.type) as Text);
   const back = column.loose ? storedAgain(from, column.type, own) : convert(own, column.type, from);
   const exact = back === cell;
   if (isMisfit(own))
     return column.loose && exact
       ? { ok: true, cell: own }
-      : refuse(`${named(cell)} cannot be read as ${column.native}`);
-  const reason = limit(own, column) ?? (exact ? undefined : `${named(cell)} does not fit ${column.native} exactly`);
-  return reason === undefined ? { ok: true, cell: own } : refuse(reason);
+      : refuse(`${named(cell)} cannot be read as ${column.native}`, cell);
+  const reason = limit(own, column);
+  if (reason !== undefined) return refuse(reason, own);
+  return exact ? { ok: true, cell: own } : refuse(`${named(cell)} does not fit ${column.native} exactly`, cell);
 };
 
 const isNumeric = (kind: Kind): boolean => kind === 'int' || kind === 'decimal' || kind === 'float';

@@ -58,7 +58,7 @@ export const planWriter = async (database: Database, plan: NewPlan, o: Cancel): 
       settings: c.settings ?? plan.settings,
       guards: c.guards ?? plan.guards,
       counts,
-      summary: c.summary ?? null,
+      summary: (c.unquoted !== undefined && (await database.vault.carried()) ? c.unquoted : c.summary) ?? null,
     };
     const text = JSON.stringify(header);
     const ends = sums.end(text);
