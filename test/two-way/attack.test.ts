@@ -144,6 +144,33 @@ test('a row that is to be kept under a key that is taken waits', async () => {
   );
 });
 
+test('two rows that share a unique value are not both kept: they wait, and both are there', async () => {
+  await using p = await twoDatabases(people);
+  const policy = policyOf({ kind: 'keep_both', newKey: { add: '10' }, where: 'test' });
+  const ask = { ...p, sync: 'shared', policy };
+  await both(b.store, ask);
+  await p.left.query(`insert into people values (4, 'left', '44'), (5, 'left five', null)`);
+  await p.right.query(`insert into people values (4, 'right', '44'), (5, 'right five', null)`);
+  const done = await both(b.store, ask);
+  assert.equal(done.exit, 26);
+  const [waits] = await open('shared');
+  assert.deepEqual([waits!.key, waits!.type, waits!.state], [['4'], 'insert_insert', 'pending']);
+  assert.match(waits!.reason, /both rows have the same phone, which is unique/);
+  const [left, right] = (await rows(p)) as unknown as readonly { id: number; name: string }[][];
+  const names = (all: readonly { id: number; name: string }[] | undefined) => all!.slice(3).map((r) => [r.id, r.name]);
+  const fives = [
+    [5, 'left five'],
+    [15, 'right five'],
+  ];
+  assert.deepEqual(
+    [names(left), names(right)],
+    [
+      [[4, 'left'], ...fives],
+      [[4, 'right'], ...fives],
+    ],
+  );
+});
+
 test('a run that was killed between its sides is finished although a column came meanwhile', async () => {
   await using p = await twoDatabases(people);
   const ask = { ...p, sync: 'grown' };

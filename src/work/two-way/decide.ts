@@ -97,6 +97,18 @@ const conflictOf = (
   state: 'pending',
 });
 
+/** Columns of which no two rows of a side may have the same values, as these have; by their names in the source. */
+const sharedUnique = (pair: Pair, one: Row, other: Row): readonly string[] | undefined => {
+  for (const side of ['source', 'target'] as const) {
+    for (const { columns } of pair[side].uniques) {
+      const places = columns.map((name) => pair.columns.findIndex((c) => c[side].name === name));
+      const isShared = (at: number): boolean => at >= 0 && one[at] !== null && one[at] === other[at];
+      if (places.length > 0 && places.every(isShared)) return places.map((at) => pair.columns[at]!.source.name);
+    }
+  }
+  return undefined;
+};
+
 /** Settles one key: what shall stand on both sides, or who is to be asked. `waiting`: its open record, `turns`: how it flapped. */
 export const stepOf = (
   o: {
@@ -186,6 +198,8 @@ export const stepOf = (
   if (decision.kind !== 'both') return settle(decision);
   const key = decision.other.slice(0, pair.keyWidth);
   const { type, columns, reason } = decision.ruling;
-  const why = `${reason}, but ${key.join(', ')} is taken`;
-  return { ...settle(decision), second: { key, ifTaken: ask({ type, columns, reason: why }) } };
+  const waits = (why: string): Step => ask({ type, columns, reason: `${reason}, but ${why}` });
+  const shared = sharedUnique(pair, decision.result, decision.other);
+  if (shared !== undefined) return waits(`both rows have the same ${shared.join(', ')}, which is unique`);
+  return { ...settle(decision), second: { key, ifTaken: waits(`${key.join(', ')} is taken`) } };
 };
