@@ -245,6 +245,8 @@ export interface NewPlan {
   readonly expires: number;
   /** The run this plan undoes. */
   readonly reverts?: string;
+  /** Decided by what both sides had agreed on: applied only as that is brought up to date, with the plan of the other side. */
+  readonly archive?: true;
   /** What the hashes of its changes are made with: the seed as a decimal. Absent: they have none. */
   readonly hash?: { readonly seed: string; readonly form: HashSpec['form'] };
 }

@@ -1,11 +1,13 @@
 import { randomSeed } from '../lib/ids.ts';
 import type { Endpoint } from '../model/endpoint.ts';
+import { LockstepError } from '../model/errors.ts';
 import type { RunRequest } from '../model/service.ts';
 import type { EndpointFacts } from '../model/store.ts';
 import { findPlan } from '../work/apply.ts';
 import { findRun } from '../work/runs.ts';
 import { applyTwoWay } from '../work/two-way/apply-plan.ts';
 import type { TwoWayInput } from '../work/two-way/context.ts';
+import { goesByArchive } from '../work/two-way/goes-by-archive.ts';
 import { openTwoWay } from '../work/two-way/open.ts';
 import { refusePart, revertTwoWay, wroteToSides } from '../work/two-way/revert.ts';
 import { applySettingsOf, type Job, jobOfSync, scopeOf } from './job.ts';
@@ -46,6 +48,10 @@ const withBothSides = async (
 ): Promise<void> => {
   const sync = syncNamed(w.config, name);
   const job = jobOfSync(w.config, sync, {}, true);
+  if (job.twoWay === undefined)
+    throw new LockstepError('USAGE', `sync \`${name}\` keeps no archive any more: nothing was written`, {
+      hint: 'What it had planned or written went by what both sides had agreed on. Set mode: two_way, or make a new plan.',
+    });
   const [source, sourceFacts] = await opened(w, sync.source, job.mode === 'two_way', x);
   await using _source = source;
   const [target, targetFacts] = await opened(w, sync.target, true, x);
@@ -61,8 +67,7 @@ export const appliedBoth = async (
 ): Promise<boolean> => {
   if (request.kind === 'apply') {
     const plan = await findPlan(x.store, request.plan, x);
-    const together = await x.store.twoWayRuns.ofPlan(plan.header.id, x);
-    if (plan.header.sync === null || (plan.header.mode !== 'two_way' && together === undefined)) return false;
+    if (plan.header.sync === null || !goesByArchive(plan)) return false;
     await withBothSides(w, x, plan.header.sync, async (input) => {
       await applyTwoWay({ ...input, plan, two: await openTwoWay(input) });
     });

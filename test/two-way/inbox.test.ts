@@ -215,3 +215,20 @@ test('of a one-way sync nothing is chosen that its next run would undo', async (
   assert.equal((await ask(`conflicts resolve ${id} --take source --yes`)).code, 0);
   assert.equal((await crm.query('select from subscription where id = 6')).rowCount, 1);
 });
+
+test('a plan of a one-way sync that knows conflicts is not applied once it was compared again', async () => {
+  const ask = (line: string) => run(`${line} --config one.yaml`);
+  assert.equal((await ask('sync billed --yes')).code, 0);
+  await billing.query('update subscription set price = 77 where id = 1');
+  const made = await ask('plan billed --format json');
+  const plan: string = JSON.parse(made.stdout).sides.target.plan;
+  // The run that comes between meets an edit of the target, which the old plan knows nothing of.
+  await crm.query(`update subscription set status = 'paused' where id = 1`);
+  assert.equal((await ask('sync billed --yes')).code, 26);
+  await crm.query(`update subscription set status = 'active' where id = 1`);
+  const late = await ask(`apply ${plan} --yes`);
+  assert.equal(late.code, 23, late.stderr);
+  assert.match(late.stderr, /compared again since/);
+  assert.equal((await ask('sync billed --yes')).code, 0);
+  assert.deepEqual((await crm.query('select price from subscription where id = 1')).rows, [{ price: '77.00' }]);
+});

@@ -4,6 +4,7 @@ import { apply as applyWork, findPlan } from '../../work/apply.ts';
 import { mustBeApproved } from '../../work/approvals.ts';
 import { summaryOf } from '../../work/make-plan.ts';
 import { factsOf } from '../../work/recorded.ts';
+import { goesByArchive } from '../../work/two-way/goes-by-archive.ts';
 import { configOf } from '../config-of.ts';
 import { confirm } from '../confirm.ts';
 import { type Command, tell } from '../context.ts';
@@ -24,7 +25,7 @@ export const apply: Command = async (context, [name, address], flags) => {
   await using store = await openControl(context, flags, config, signal);
   const plan = await findPlan(store, name!, { signal });
   const { header } = plan;
-  if (header.mode === 'two_way' || (await store.twoWayRuns.ofPlan(header.id, { signal })) !== undefined) {
+  if (goesByArchive(plan)) {
     const { applyBoth } = await import('../two-way.ts');
     using progress = progressView(context);
     using _stopping = announceStop(context, progress);

@@ -82,6 +82,7 @@ export const openSide = async (o: SideInput): Promise<OpenSide> => {
         guards: o.guards as unknown as Json,
         created: o.created,
         expires: o.created + o.lifetimeMs,
+        archive: true,
         ...planHash(hashing),
       },
       o,
