@@ -1,5 +1,6 @@
 import type { ApplyResult } from '../apply/apply-plan.ts';
 import { newId } from '../lib/ids.ts';
+import { visibleCell } from '../model/canon/show.ts';
 import type { Change, ChangeOp } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Key, Row } from '../model/row.ts';
@@ -19,6 +20,8 @@ export interface RevertInput extends Asked, ApplyWork {
   readonly facts: EndpointFacts;
   /** Only this key, as the target has it; and, where several tables have it, of this pair. */
   readonly only?: { readonly pair?: string; readonly key: Key };
+  /** The run may have written the key elsewhere: that it is not among these writes is no mistake. */
+  readonly elsewhere?: boolean;
   /** Asked with the sealed inverse plan before anything is written; false: end without writing. */
   confirm?(planned: RevertPlan): Promise<boolean>;
 }
@@ -35,6 +38,8 @@ export interface RevertPlan {
   readonly keptCount: number;
   /** Writes that need no taking back any more. */
   readonly gone: number;
+  /** Writes of the run that were asked to be taken back. */
+  readonly looked: number;
 }
 
 export interface Reverted extends Ended, RevertPlan {
@@ -78,6 +83,7 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
   const kept: KeptEdit[] = [];
   let keptCount = 0;
   let gone = 0;
+  let looked = 0;
   let group = 0;
   let last: { group: number; op: ChangeOp } | undefined;
   /** Rows as earlier items of the inverse plan leave them. */
@@ -103,6 +109,7 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
     const add: { group: number; table: number; change: Change }[] = [];
     for (const { item, stored } of batch) {
       if (!isMeant(o, tables[item.table]!.pair, item.change.key)) continue;
+      looked++;
       const at = id(item.table, item.change.key);
       const before = overlay.has(at) ? overlay.get(at)! : (now.get(at) ?? null);
       const t = tables[item.table]!;
@@ -127,6 +134,7 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
     }
     if (add.length > 0) await writer.add(await hashes.add(add, o), o);
   }
+  if (looked === 0 && o.elsewhere !== true) refuseUnwritten(o.only, reverts, tables);
   const none = { insert: 0, update: 0, delete: 0 };
   const summary: PlanSummary = {
     pairs: [],
@@ -138,12 +146,34 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
     warnings: [],
     stopped_by: [],
   };
-  return { plan: await writer.seal({ signal, summary: summary as unknown as Json }), kept, keptCount, gone };
+  return { plan: await writer.seal({ signal, summary: summary as unknown as Json }), kept, keptCount, gone, looked };
+};
+
+/** A key that the run never wrote is most likely mistyped: to say that nothing was left to do would be no answer. */
+export const refuseUnwritten = (
+  only: RevertInput['only'],
+  reverts: Run,
+  tables: readonly { readonly pair: string }[] = [],
+): void => {
+  if (only === undefined) return;
+  const key = only.key.map((cell) => visibleCell(cell)).join(', ');
+  const names = tables.map((t) => t.pair).join(', ');
+  throw new LockstepError(
+    'NOT_FOUND',
+    `Run ${reverts.id} wrote no row with the key ${key}${only.pair === undefined ? '' : ` of ${only.pair}`}: there is nothing to take back.`,
+    {
+      hint: `Check the key and the table: ${reverts.id}/TABLE/KEY${names === '' ? '' : `. The run wrote to: ${names}`}.`,
+    },
+  );
 };
 
 const isMeant = ({ only }: RevertInput, pair: string, key: Key): boolean =>
   only === undefined ||
   ((only.pair === undefined || only.pair === pair) && JSON.stringify(only.key) === JSON.stringify(key));
+
+/** A copy's run, or the run of a migration that copied: its report has a certificate of tables. */
+const hasCopied = ({ kind, report }: Run): boolean =>
+  kind === 'copy' || (report !== null && typeof report === 'object' && 'certificate' in report);
 
 /** `lockstep revert RUN`: takes back what a run wrote, where it still stands. Journaled and revertible itself. */
 export const revert = async (o: RevertInput): Promise<Reverted> => {
@@ -155,7 +185,10 @@ export const revert = async (o: RevertInput): Promise<Reverted> => {
   if (plan === undefined || (await store.journal.last(reverts.id, whole)) === 0) {
     throw new LockstepError(
       'NOT_FOUND',
-      `Run ${reverts.id} (${reverts.kind}) has written nothing: there is nothing to revert.`,
+      `Run ${reverts.id} (${reverts.kind}) has written nothing that could be taken back.`,
+      hasCopied(reverts)
+        ? { hint: 'It copied tables, and a copy is not reverted: drop the tables that it made, or empty them.' }
+        : {},
     );
   }
   // what was there before comes out of the plan
@@ -173,7 +206,7 @@ export const revert = async (o: RevertInput): Promise<Reverted> => {
     const resumed = hasBegun(run);
     // What was kept and what was gone was told by the process that planned; the writes are what is left to do.
     const planned = resumed
-      ? { plan: await findPlan(store, run.plan!, whole), kept: [], keptCount: 0, gone: 0 }
+      ? { plan: await findPlan(store, run.plan!, whole), kept: [], keptCount: 0, gone: 0, looked: 0 }
       : await inversePlan(o, reverts, plan, run.id);
     const { counts } = planned.plan.header;
     if (!resumed) await store.runs.update(run.id, { plan: planned.plan.header.id }, o);

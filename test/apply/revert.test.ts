@@ -65,6 +65,26 @@ test('one row of a run is taken back alone', async () => {
   assert.deepEqual(sorted(p.right.state.rows.get('things')!), rows('1,x,y,keep; 2,o,p,-'));
 });
 
+test('a key that the run never wrote is a mistake, and not a revert with nothing to do', async () => {
+  const p = memoryPair(
+    [memoryTable(table('things', 'id! a? b?'), '1,x,y; 2,x,-')],
+    [memoryTable(things, '1,x,y,keep; 2,o,p,-')],
+  );
+  const done = await synced(b.store, p);
+  for (const key of ['1', '02', '9']) {
+    await assert.rejects(undo(done.run, p.target, [key as Text]), {
+      code: 'NOT_FOUND',
+      message: `Run ${done.run} wrote no row with the key ${key}: there is nothing to take back.`,
+      hint: /The run wrote to: things/,
+    });
+  }
+  assert.deepEqual(sorted(p.right.state.rows.get('things')!), rows('1,x,y,keep; 2,x,-,-'));
+  // What was written and needs no taking back any more is another matter.
+  await undo(done.run, p.target, ['2' as Text]);
+  const again = await undo(done.run, p.target, ['2' as Text]);
+  assert.deepEqual([again.exit, again.gone], [0, 1]);
+});
+
 test('random foreign edits after the run are kept cell by cell, everything else goes back', async () => {
   const cell = fc.constantFrom('p', 'q', 'r', null);
   const row = fc.tuple(cell, cell, cell);

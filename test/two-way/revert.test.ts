@@ -210,6 +210,8 @@ test('what was pinned is left alone, and the rest is done again', async () => {
   await both(b.store, ask);
   await p.left.query(`update people set name = 'left' || id`);
   const run = await both(b.store, ask);
+  const wrong = taken(ask, run.run, { pin: true, only: { key: ['4' as Text] } });
+  await assert.rejects(wrong, { code: 'NOT_FOUND', message: /wrote no row with the key 4:/ });
   const reverted = await taken(ask, run.run, { pin: true, only: { key: ['2' as Text] } });
   assert.deepEqual(Object.keys(reverted.sides), ['target'], 'only one side was written');
   const names = async () => [...(await rowsOf(p)).target.values()].map((r) => r['name']);
