@@ -154,7 +154,11 @@ const choiceOf = (flags: Flags): Resolution => {
   for (const name of flags.setNull ?? []) given[name] = null;
   const cells = Object.keys(given).length > 0;
   const { take } = flags;
-  if (take === undefined) throw usage('whose row counts?', `${example}.`);
+  if (take === undefined) {
+    throw cells
+      ? usage('values by hand replace cells of a row: of whose?', 'Say it beside them: --take source or --take target.')
+      : usage('whose row counts?', `${example}.`);
+  }
   if (take !== 'source' && take !== 'target') {
     if (cells) throw usage('values by hand go with --take source or --take target', 'They replace cells of that row.');
     return { take: 'base' };

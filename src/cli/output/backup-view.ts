@@ -1,8 +1,7 @@
 import type { Shelved } from '../../backup/shelf.ts';
 import { grouped } from '../../lib/grouped.ts';
 import type { Out } from '../io.ts';
-import { styleOf } from '../style.ts';
-import { columnsOf } from './text.ts';
+import { writeList } from './list.ts';
 
 const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
@@ -27,12 +26,12 @@ export const backupsTable = async (out: Out, backups: readonly Shelved[], direct
     await out.write(`  no backups in ${directory} yet: lockstep backup create\n`);
     return;
   }
-  const head = ['  ID', 'DATABASE', 'MADE', 'TABLES', 'ROWS', 'BYTES', 'STATE'];
+  const head = ['ID', 'DATABASE', 'MADE', 'TABLES', 'ROWS', 'BYTES', 'STATE'];
   const rows = backups.map(({ id, manifest: m, verified, problem }) =>
     m === undefined
-      ? [`  ${id}`, '', '', '', '', '', `damaged: ${problem}`]
+      ? [id, '', '', '', '', '', `damaged: ${problem}`]
       : [
-          `  ${id}`,
+          id,
           m.database,
           utc(m.made),
           grouped(m.tables),
@@ -41,7 +40,5 @@ export const backupsTable = async (out: Out, backups: readonly Shelved[], direct
           verified === undefined ? 'not verified' : `verified ${utc(verified)}`,
         ],
   );
-  const style = styleOf(out.color);
-  const lines = columnsOf([head, ...rows], (at) => at >= 3 && at <= 5);
-  await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
+  await writeList(out, head, rows, (at) => at >= 3 && at <= 5);
 };

@@ -10,7 +10,8 @@ import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { jsonText } from './json-text.ts';
-import { columnsOf, cut, cutPair } from './text.ts';
+import { flowed, roomOf, writeList } from './list.ts';
+import { columnsOf, cut, cutPair, displayWidth, labelled } from './text.ts';
 
 export const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
@@ -69,7 +70,7 @@ export const conflictList = (out: Out, format: 'table' | 'json' | 'jsonl' | 'csv
       case 'table':
         for (const c of conflicts)
           rows.push([
-            `  ${c.id}`,
+            c.id,
             `${visibleText(c.sync)}/${visibleText(c.pair)}`,
             cut(keyText(c), 40),
             c.type,
@@ -90,10 +91,8 @@ export const conflictList = (out: Out, format: 'table' | 'json' | 'jsonl' | 'csv
         return out.write(`${jsonText({ summary: { conflicts: total, truncated: shown < total } })}\n`);
       if (format === 'json') return out.write(`],"total":${total},"truncated":${shown < total}}\n`);
       if (format === 'csv') return;
-      const style = styleOf(out.color);
       if (total === 0) return out.write('  no conflicts\n');
-      const lines = columnsOf([['  ID', 'PAIR', 'KEY', 'TYPE', 'IN DISPUTE', 'SINCE', 'STATE'], ...rows], () => false);
-      await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
+      await writeList(out, ['ID', 'PAIR', 'KEY', 'TYPE', 'IN DISPUTE', 'SINCE', 'STATE'], rows);
       if (shown < total) await out.write(`\n  ${grouped(total - shown)} more: --limit all\n`);
     },
   };
@@ -104,9 +103,16 @@ export interface SideNames {
   readonly target: string;
 }
 
-const width = 40;
+/** Of a value, where the terminal has the room. */
+const mostWidth = 40;
+const leastWidth = 6;
 
-const cellText = (c: Conflict, cell: ShownConflictCell, of: 'base' | 'source' | 'target' | 'result'): string => {
+const cellText = (
+  c: Conflict,
+  cell: ShownConflictCell,
+  of: 'base' | 'source' | 'target' | 'result',
+  width: number,
+): string => {
   const value = cell[of];
   if (value !== undefined) return cut(visibleCell(value), width);
   return of === 'base' && c.base !== null ? '(not kept)' : '';
@@ -130,23 +136,30 @@ export const conflictCells = async (
     visibleText(names.target),
     ...(withResult ? ['chosen'] : []),
   ];
-  const rows = cells.map((cell, i) => {
-    const { source, target } = cell;
-    const [a, b] =
-      source === undefined || target === undefined
-        ? [cellText(c, cell, 'source'), cellText(c, cell, 'target')]
-        : cutPair(...visiblePair(source, target), width);
-    const kept = result?.[i];
-    const value = kept != null && c.columns[i]?.concealed ? hidden : kept;
-    return [
-      `${cell.disputed ? style.yellow('?') : ' '} ${visibleText(cell.column)}`,
-      cellText(c, cell, 'base'),
-      a,
-      b,
-      ...(withResult ? [value === undefined ? '' : cut(visibleCell(value), width)] : []),
-    ];
-  });
-  const lines = columnsOf([head, ...rows], () => false);
+  const rowsOf = (width: number): readonly string[][] =>
+    cells.map((cell, i) => {
+      const { source, target } = cell;
+      const [a, b] =
+        source === undefined || target === undefined
+          ? [cellText(c, cell, 'source', width), cellText(c, cell, 'target', width)]
+          : cutPair(...visiblePair(source, target), width);
+      const kept = result?.[i];
+      const value = kept != null && c.columns[i]?.concealed ? hidden : kept;
+      return [
+        `${cell.disputed ? style.yellow('?') : ' '} ${visibleText(cell.column)}`,
+        cellText(c, cell, 'base', width),
+        a,
+        b,
+        ...(withResult ? [value === undefined ? '' : cut(visibleCell(value), width)] : []),
+      ];
+    });
+  const whole = columnsOf([head, ...rowsOf(mostWidth)], () => false);
+  const room = roomOf(out);
+  const named = Math.max(...[head, ...rowsOf(leastWidth)].map(([name]) => displayWidth(name!)));
+  const share = Math.floor((room - named) / (head.length - 1)) - 3;
+  const lines = whole.every((line) => displayWidth(line) <= room)
+    ? whole
+    : columnsOf([head, ...rowsOf(Math.max(leastWidth, Math.min(mostWidth, share)))], () => false);
   await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
   const none = [
     c.base === null ? 'nothing was agreed before' : '',
@@ -163,25 +176,31 @@ export const conflictJson = (out: Out, c: Conflict, names: SideNames): Promise<v
 export const conflictTable = async (out: Out, c: Conflict, names: SideNames): Promise<void> => {
   const style = styleOf(out.color);
   const { resolution: r } = c;
-  await out.write(
-    `  ${style.bold(c.id)}   ${visibleText(c.sync)}/${visibleText(c.pair)} ${style.bold(keyText(c))}   ${c.type}   ${standing(c)}\n`,
-  );
-  await out.write(
-    `  found     ${utc(c.found)} by run ${c.run}${c.seen > c.found ? `, seen again until ${utc(c.seen)}` : ''}\n`,
-  );
-  await out.write(`  ${c.state === 'pending' ? 'waits  ' : 'because'}   ${inert(shownReason(c))}\n`);
+  const room = roomOf(out);
+  const line = (name: string, text: string): Promise<void> => out.write(`${labelled(`  ${name}`, text, 12, room)}\n`);
+  const head = [
+    style.bold(c.id),
+    `${visibleText(c.sync)}/${visibleText(c.pair)} ${style.bold(keyText(c))}`,
+    c.type,
+    standing(c),
+  ];
+  await out.write(`  ${flowed(head, '   ', room - 2).join('\n  ')}\n`);
+  await line('found', `${utc(c.found)} by run ${c.run}${c.seen > c.found ? `, seen again until ${utc(c.seen)}` : ''}`);
+  await line(c.state === 'pending' ? 'waits' : 'because', inert(shownReason(c)));
   if (r !== null) {
-    await out.write(
-      `  decided   ${r.take}${'cells' in r ? ' with values by hand' : ''}, ${utc(r.at)} by ${inert(r.by)}${r.why === null ? '' : `: ${inert(r.why)}`}\n`,
+    await line(
+      'decided',
+      `${r.take}${'cells' in r ? ' with values by hand' : ''}, ${utc(r.at)} by ${inert(r.by)}${r.why === null ? '' : `: ${inert(r.why)}`}`,
     );
   }
-  if (c.closedBy !== null && c.closed !== null) await out.write(`  closed    ${utc(c.closed)} by run ${c.closedBy}\n`);
+  if (c.closedBy !== null && c.closed !== null) await line('closed', `${utc(c.closed)} by run ${c.closedBy}`);
   await out.write('\n');
   await conflictCells(out, c, names, r === null ? undefined : chosenRow(c, r));
   if (c.state === 'pending') {
     const base = c.base === null ? '' : '|base';
-    await out.write(
-      `\n  next      ${style.bold(`lockstep conflicts resolve ${c.id} --take source|target${base} --why "…"`)}   or --set COLUMN=VALUE\n`,
-    );
+    const command = `lockstep conflicts resolve ${c.id} --take source|target${base} --why "…"`;
+    const beside = 12 + displayWidth(command) <= room ? ' '.repeat(6) : '\n    ';
+    await out.write(`\n  next${beside}${style.bold(command)}\n`);
+    await line('', '--set COLUMN=VALUE, with --take source or target, replaces single values of that row');
   }
 };

@@ -8,7 +8,8 @@ import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import type { Style } from '../style.ts';
 import { utc } from './conflict-view.ts';
-import { padEnd } from './text.ts';
+import { roomOf } from './list.ts';
+import { labelled } from './text.ts';
 
 type BothWays = NonNullable<Explained['twoWay']>;
 
@@ -115,7 +116,8 @@ export const explainedBothTable = async (out: Out, e: Explained, names: Names, s
   const { twoWay } = e;
   if (twoWay === undefined) return;
   const { base, conflicts, next } = twoWay;
-  const line = (label: string, text: string): Promise<void> => out.write(`  ${padEnd(label, 12)}${text}\n`);
+  const line = (label: string, text: string): Promise<void> =>
+    out.write(`${labelled(`  ${label}`, text, 14, roomOf(out))}\n`);
   await out.write('\n');
   if (base === undefined) await line('agreed', 'nothing yet: the sync has not run, or its pair has changed since');
   else if (base === null) await line('agreed', 'nothing: both sides never agreed on this row, or that it is gone');

@@ -9,7 +9,8 @@ import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { explainedBothJson, explainedBothTable } from './explain-two-way.ts';
 import { jsonText } from './json-text.ts';
-import { columnsOf, cut, cutPair, padEnd } from './text.ts';
+import { flowed, roomOf } from './list.ts';
+import { columnsOf, cut, cutPair, displayWidth, padEnd, wrapped } from './text.ts';
 
 interface Names {
   readonly source: string;
@@ -137,29 +138,54 @@ const transformLines = async (out: Out, e: Explained, names: Names): Promise<voi
     await out.write(`  ${style.dim(`one way only: ${visibleText(column)}, ${inert(why)}`)}\n`);
 };
 
+/** Of a value. */
+const mostWidth = 44;
+const leastWidth = 8;
+
+/** The values of both sides: shorter where the terminal is narrower, and there without the types. */
+const fitting = (
+  head: readonly string[],
+  rowsOf: (width: number) => readonly string[][],
+  room: number,
+): readonly string[] => {
+  const untyped = (width: number): readonly string[][] =>
+    [head.map((cell, i) => (i === 1 || i === 2 ? cut(cell, width) : cell)), ...rowsOf(width)].map((row) =>
+      row.slice(0, 4),
+    );
+  const least = untyped(leastWidth);
+  const taken = [0, 3].map((i) => Math.max(...least.map((row) => displayWidth(row[i]!))));
+  const width = Math.max(leastWidth, Math.floor((room - taken[0]! - taken[1]! - 9) / 2));
+  const tried = [[head, ...rowsOf(mostWidth)], untyped(mostWidth), untyped(Math.min(mostWidth, width))].map((rows) =>
+    columnsOf(rows, () => false),
+  );
+  return tried.find((lines) => lines.every((line) => displayWidth(line) <= room)) ?? tried.at(-1)!;
+};
+
 export const explainedTable = async (out: Out, e: Explained, names: Names): Promise<void> => {
   const style = styleOf(out.color);
   const key = e.key.map((cell, i) => visibleCell(shownCell(cell, e.pair.columns[i]!.as))).join(', ');
   await out.write(`  ${visibleText(e.pair.name)} ${style.bold(key)} ${stateOf(e)}\n\n`);
   if (e.source !== null || e.target !== null) {
-    const rows = e.pair.columns.map((c, i) => {
-      const [a, b] = [shownCell(e.source?.[i] ?? null, c.as), shownCell(e.target?.[i] ?? null, c.as)];
-      const [shownA, shownB] = cutPair(
-        ...(e.source && e.target ? visiblePair(a, b) : ([visibleCell(a), visibleCell(b)] as const)),
-        44,
-      );
-      const name = c.source.name;
-      const mark = e.columns.includes(name)
-        ? '≠'
-        : e.tolerated.includes(name)
-          ? '≈ tolerated'
-          : e.source && e.target
-            ? '='
-            : '';
-      const warning = c.source.native === c.target.native ? c.source.native : `${c.source.native} | ${c.target.native}`;
-      return [`  ${visibleText(name)}`, e.source ? shownA : '', e.target ? shownB : '', mark, style.dim(warning)];
-    });
-    const lines = columnsOf([['  column', names.source, names.target, '', 'type'], ...rows], () => false);
+    const rowsOf = (width: number): readonly string[][] =>
+      e.pair.columns.map((c, i) => {
+        const [a, b] = [shownCell(e.source?.[i] ?? null, c.as), shownCell(e.target?.[i] ?? null, c.as)];
+        const [shownA, shownB] = cutPair(
+          ...(e.source && e.target ? visiblePair(a, b) : ([visibleCell(a), visibleCell(b)] as const)),
+          width,
+        );
+        const name = c.source.name;
+        const mark = e.columns.includes(name)
+          ? '≠'
+          : e.tolerated.includes(name)
+            ? '≈ tolerated'
+            : e.source && e.target
+              ? '='
+              : '';
+        const warning =
+          c.source.native === c.target.native ? c.source.native : `${c.source.native} | ${c.target.native}`;
+        return [`  ${visibleText(name)}`, e.source ? shownA : '', e.target ? shownB : '', mark, style.dim(warning)];
+      });
+    const lines = fitting(['  column', names.source, names.target, '', 'type'], rowsOf, roomOf(out));
     await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
   }
   await transformLines(out, e, names);
@@ -168,6 +194,11 @@ export const explainedTable = async (out: Out, e: Explained, names: Names): Prom
   await out.write(`\n  ${style.bold('history')}${history.length === 0 ? '   nothing is recorded of this row' : ''}\n`);
   for (const x of history) {
     const line = `  ${utc(x.at)}  ${x.run}  ${padEnd(x.what, 24)}  ${x.cells}`;
-    await out.write(`${out.isTTY ? cut(line, Math.max(80, out.columns)) : line}\n`);
+    const room = roomOf(out);
+    if (displayWidth(line) <= room) await out.write(`${line.trimEnd()}\n`);
+    else {
+      const below = x.cells === '' ? [] : wrapped(cut(x.cells, 3 * (room - 6)), room - 6).map((l) => `    ${l}`);
+      await out.write(`  ${[...flowed([utc(x.at), x.run, x.what], '  ', room - 2), ...below].join('\n  ')}\n`);
+    }
   }
 };

@@ -4,9 +4,9 @@ import type { QuarantinedRow } from '../../model/quarantine.ts';
 import type { Retried } from '../../work/quarantine.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
-import { styleOf } from '../style.ts';
 import { jsonText } from './json-text.ts';
-import { columnsOf, count } from './text.ts';
+import { writeList } from './list.ts';
+import { count } from './text.ts';
 
 const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
@@ -32,25 +32,22 @@ export const quarantineJson = (out: Out, rows: readonly QuarantinedRow[], total:
   );
 
 export const quarantineTable = async (out: Out, rows: readonly QuarantinedRow[], total: number): Promise<void> => {
-  const style = styleOf(out.color);
   if (total === 0) {
     await out.write('  no row is quarantined\n');
     return;
   }
-  const lines = columnsOf(
-    [
-      ['  PAIR', 'KEY', 'SINCE', 'SEEN', 'REASON'],
-      ...rows.map((row) => [
-        `  ${visibleText(row.sync)}/${visibleText(row.pair)}`,
-        row.key.map(visibleCell).join(' '),
-        utc(row.firstSeen),
-        `${grouped(row.attempts)}×`,
-        inert(row.reasons.join('; ')),
-      ]),
-    ],
+  await writeList(
+    out,
+    ['PAIR', 'KEY', 'SINCE', 'SEEN', 'REASON'],
+    rows.map((row) => [
+      `${visibleText(row.sync)}/${visibleText(row.pair)}`,
+      row.key.map(visibleCell).join(' '),
+      utc(row.firstSeen),
+      `${grouped(row.attempts)}×`,
+      inert(row.reasons.join('; ')),
+    ]),
     (i) => i === 3,
   );
-  await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
   if (rows.length < total) await out.write(`\n  ${grouped(total - rows.length)} more: --limit all\n`);
 };
 

@@ -7,10 +7,10 @@ import type { Outcome, ReplayCounts, ReplayedConflict } from '../../work/two-way
 import { conflictKey, shownReason } from '../../work/two-way/shown-conflict.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
-import { styleOf } from '../style.ts';
 import { keyText } from './conflict-view.ts';
 import { jsonText } from './json-text.ts';
-import { columnsOf, count, cut } from './text.ts';
+import { writeList } from './list.ts';
+import { count, cut } from './text.ts';
 
 /** The cells in which a row is not what the source shows, or whose row it is. */
 const cellOf = (c: Conflict, row: readonly Cell[], i: number): Cell => {
@@ -75,7 +75,7 @@ export const openReplay = (out: Out, format: 'table' | 'json' | 'jsonl', limit: 
         await out.write(`${shown === 1 ? '{"schema_version":1,"conflicts":[' : ','}\n${oneJson(one)}`);
       else
         rows.push([
-          `  ${c.id}`,
+          c.id,
           `${visibleText(c.pair)} ${cut(keyText(c), 30)}`,
           c.type,
           rowText(c, was),
@@ -90,10 +90,8 @@ export const openReplay = (out: Out, format: 'table' | 'json' | 'jsonl', limit: 
         return out.write(
           `${shown === 0 ? '{"schema_version":1,"conflicts":[' : ''}],"counts":${jsonText(counts)},"truncated":${shown < found}}\n`,
         );
-      const style = styleOf(out.color);
       if (rows.length > 0) {
-        const lines = columnsOf([['  ID', 'KEY', 'TYPE', 'WAS', 'WOULD BE', 'BECAUSE'], ...rows], () => false);
-        await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
+        await writeList(out, ['ID', 'KEY', 'TYPE', 'WAS', 'WOULD BE', 'BECAUSE'], rows);
         if (shown < found) await out.write(`  ${grouped(found - shown)} more: --limit all\n`);
         await out.write('\n');
       }

@@ -3,6 +3,7 @@ import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { jsonText } from './json-text.ts';
+import { writeList } from './list.ts';
 import { columnsOf, duration } from './text.ts';
 
 const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
@@ -43,13 +44,12 @@ export const runsJson = (out: Out, runs: readonly Run[]): Promise<void> =>
   out.write(`${jsonText({ schema_version: 1, runs: runs.map(runJson) })}\n`);
 
 export const runsTable = async (out: Out, runs: readonly Run[]): Promise<void> => {
-  const style = styleOf(out.color);
   if (runs.length === 0) {
     await out.write('  no runs yet\n');
     return;
   }
   const rows = runs.map((run) => [
-    `  ${run.id}`,
+    run.id,
     run.kind,
     run.sync ?? `${run.source?.name ?? ''}${run.source ? ' → ' : ''}${run.target?.name ?? ''}`,
     utc(run.started),
@@ -58,9 +58,8 @@ export const runsTable = async (out: Out, runs: readonly Run[]): Promise<void> =
     run.exit === null ? '' : String(run.exit),
     inert(resultOf(run)).slice(0, 80),
   ]);
-  const head = ['  RUN', 'KIND', 'WHAT', 'STARTED', 'TOOK', 'STATE', 'EXIT', 'RESULT'];
-  const lines = columnsOf([head, ...rows], (i) => i === 4 || i === 6);
-  await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
+  const head = ['RUN', 'KIND', 'WHAT', 'STARTED', 'TOOK', 'STATE', 'EXIT', 'RESULT'];
+  await writeList(out, head, rows, (i) => i === 4 || i === 6);
 };
 
 const phaseText = (phase: Phase): string =>

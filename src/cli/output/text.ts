@@ -51,7 +51,10 @@ export const wrapped = (text: string, width: number): readonly string[] => {
 
 /** A label and a text beside it, wrapped under itself where the terminal is `width` columns wide. */
 export const labelled = (label: string, text: string, room: number, width: number): string => {
-  if (width - room < 30) return [label.trimEnd(), ...wrapped(text, width - 4).map((l) => `    ${l}`)].join('\n');
+  if (width - room < 30) {
+    const below = wrapped(text, width - 4).map((l) => `    ${l}`);
+    return (label.trim() === '' ? below : [label.trimEnd(), ...below]).join('\n');
+  }
   const [first, ...rest] = wrapped(text, width - room);
   return [padEnd(label, room) + first, ...rest.map((l) => ' '.repeat(room) + l)].join('\n');
 };

@@ -1,7 +1,6 @@
 import type { Token } from '../../model/tokens.ts';
 import type { Out } from '../io.ts';
-import { styleOf } from '../style.ts';
-import { columnsOf } from './text.ts';
+import { writeList } from './list.ts';
 
 const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 const utcOrNull = (ms: number | null): string | null => (ms === null ? null : utc(ms));
@@ -33,22 +32,20 @@ const state = (token: Token, now: number): string => {
 };
 
 export const tokensTable = async (out: Out, tokens: readonly Token[], now: number): Promise<void> => {
-  const style = styleOf(out.color);
   if (tokens.length === 0) {
     await out.write('  no tokens yet: lockstep token create NAME --role viewer\n');
     return;
   }
-  const head = ['  NAME', 'ID', 'MAY', 'FOR', 'LAST USED', 'STATE'];
+  const head = ['NAME', 'ID', 'MAY', 'FOR', 'LAST USED', 'STATE'];
   const rows = tokens.map((token) => [
-    `  ${token.name}`,
+    token.name,
     token.id,
     token.role ?? token.scopes.join(' '),
     reach(token),
     token.lastUsed === null ? 'never' : utc(token.lastUsed),
     state(token, now),
   ]);
-  const lines = columnsOf([head, ...rows], () => false);
-  await out.write(`${[style.dim(lines[0]!), ...lines.slice(1)].join('\n')}\n`);
+  await writeList(out, head, rows);
 };
 
 /** The one time that the secret is shown. */
