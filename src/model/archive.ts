@@ -63,6 +63,11 @@ export interface Archive {
   hashes(of: ArchivePlaces | undefined, o: Cancel): AsyncIterable<ArchiveHashes>;
   /** By key, in any order; keys that are not there are left out. */
   find(keys: readonly Key[], o: Cancel): Promise<readonly { readonly key: Key; readonly base: BaseRow }[]>;
+  /**
+   * Of these keys, those that both sides agreed on by an archive of the same place under other settings, as JSON: asked
+   * until this one is complete.
+   */
+  earlier(keys: readonly Key[], o: Cancel): Promise<ReadonlySet<string>>;
   /** All of them or none. Of keys that come twice the last one counts. FENCED: the archive was forgotten meanwhile. */
   keep(agreed: Batch<Agreed>, o: Cancel): Promise<void>;
   /** Says that the first comparison was taken in. */
@@ -78,6 +83,8 @@ export interface Archives {
   open(
     of: Pick<ArchiveFacts, 'sync' | 'pair' | 'settings' | 'integerKey'> & {
       readonly form: HashSpec['form'];
+      /** Stands for the databases, tables and key. */
+      readonly place?: string;
       /** What the key's cells are: so that keys can be put in order. */
       readonly keyTypes: readonly ColumnType[];
     },

@@ -155,3 +155,43 @@ test('what a run wrote to one side alone is not taken back: the other one would 
     await assert.rejects(refusePart(store, (await store.runs.get(id, o))!, o), { code: 'CONFLICT' });
   }
 });
+
+test('what was deleted stays deleted until somebody has looked, where the columns have become others', async () => {
+  for (const table of ['id int', 'id text collate "C"']) {
+    await using p = await twoDatabases(`create table people (${table} primary key, name text);
+      insert into people values ('1', 'ann'), ('2', 'bob'), ('3', 'cid')`);
+    const ask = { ...p, sync: `others ${table}` };
+    await both(b.store, ask);
+    await p.left.query(`delete from people where id = '1'; insert into people values ('4', 'new')`);
+    await p.right.query(`delete from people where id = '2'`);
+    for (const side of [p.left, p.right]) await side.query('alter table people add column phone text');
+    // also where the first run that sees it is killed, or only plans
+    for (let turn = 0; turn < 2; turn++) {
+      const run = await both(b.store, ask);
+      assert.equal(run.exit, 26);
+      const waiting = await b.store.conflicts.list({ sync: ask.sync, states: ['pending'] }, o);
+      assert.deepEqual(waiting.map((c) => [c.key[0], c.type]).toSorted(), [
+        ['1', 'delete_update'],
+        ['2', 'update_delete'],
+      ]);
+    }
+    const names = async () =>
+      Promise.all(
+        [p.left, p.right].map(async (d) =>
+          (await d.query('select name from people order by id')).rows.map((r) => r.name),
+        ),
+      );
+    assert.deepEqual(await names(), [
+      ['bob', 'cid', 'new'],
+      ['ann', 'cid', 'new'],
+    ]);
+    for (const c of await b.store.conflicts.list({ sync: ask.sync, states: ['pending'] }, o))
+      await b.store.conflicts.decide(c.id, { take: c.source === null ? 'source' : 'target', ...how }, o);
+    assert.equal((await both(b.store, ask)).exit, 0);
+    assert.deepEqual(await names(), [
+      ['cid', 'new'],
+      ['cid', 'new'],
+    ]);
+    assert.equal((await both(b.store, ask)).sync.verdict, 'agrees');
+  }
+});

@@ -5,7 +5,7 @@ import { judge } from '../../model/judge.ts';
 import type { Key, Row } from '../../model/row.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { type Rejected, rejectionOf } from '../../model/transform.ts';
-import type { BaseRow } from '../../model/two-way.ts';
+import type { BaseCell, BaseRow } from '../../model/two-way.ts';
 import { otherSide, type Side, type Sides } from '../context.ts';
 import { lookUp } from '../reread.ts';
 import { invalidShown } from '../tally.ts';
@@ -40,6 +40,25 @@ export const metRows = (work: TwoWayWork): MetRows => {
   const hasher = keyHasher(work);
   const reading = { form: { kind: 'rows' }, types: keyTypes(selections.source) } as const;
   let soughtUnkeyed = false;
+
+  /**
+   * Rows that only one side shows, and of which both had agreed before their columns, types or tolerances were others: no
+   * new ones, but deleted by the other side. What they were is not known any more, so that counts as changed.
+   */
+  const deleted = async (rows: readonly Steady[]): Promise<ReadonlySet<string>> => {
+    if (archive.facts.completed !== null) return new Set();
+    const alone = rows.filter((r) => (r.source === null) !== (r.target === null));
+    return alone.length === 0
+      ? new Set()
+      : archive.earlier(
+          alone.map((r) => r.key),
+          { signal },
+        );
+  };
+  const unknown = (key: Key): BaseRow => {
+    const cells = pair.columns.map((_, i): BaseCell => (i < pair.keyWidth ? key[i]! : { hash: '' }));
+    return { source: cells, target: cells, at: work.clock.now(), run: two.run };
+  };
 
   const forget = (key: Key): Agreed => ({ key, keyHash: hasher.key(key), base: null, source: null, target: null });
 
@@ -120,13 +139,16 @@ export const metRows = (work: TwoWayWork): MetRows => {
         ).map(({ key, base }) => [nameOf(key), base]),
       );
       const outside = await hidden(rows, readers);
+      const gone = await deleted(rows.filter((r) => !bases.has(nameOf(r.key)) && !outside.has(r)));
       const keep: Agreed[] = [];
       const met: Met[] = [];
       const invalid: Rejected[] = [];
       const unsettled: Key[] = [];
       for (const row of rows) {
         const { key, source, target, seen } = row;
-        const base = bases.get(nameOf(key)) ?? null;
+        const was = gone.has(nameOf(key)) ? unknown(key) : undefined;
+        if (was !== undefined) keep.push({ key, keyHash: hasher.key(key), base: was, source: 0n, target: 0n });
+        const base = was ?? bases.get(nameOf(key)) ?? null;
         if (outside.has(row)) {
           if (base !== null && two.passing !== true) keep.push(forget(key));
           unsettled.push(key);

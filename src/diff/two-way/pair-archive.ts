@@ -32,18 +32,30 @@ const typeWord = (type: ColumnType): string => {
   }
 };
 
+const databasesOf = (endpoints: Sides<Endpoint>): readonly (readonly string[])[] =>
+  [endpoints.source, endpoints.target].map(({ fingerprint: { server, database } }) => [server, database]);
+
+const hashed = (what: unknown): string => createHash('sha256').update(JSON.stringify(what)).digest('hex');
+
+/** Stands for where rows are: by this, keys of an archive are known that was made of other columns. */
+const placeOf = (pair: Pair, endpoints: Sides<Endpoint>): string =>
+  hashed({
+    databases: databasesOf(endpoints),
+    tables: [tableLabel(pair.source), tableLabel(pair.target)],
+    key: pair.columns.slice(0, pair.keyWidth).map((c) => [c.source.name, c.target.name, typeWord(c.as)]),
+  });
+
 /** Stands for all that decides what a row of the archive means. How rows are hashed is no part of it: see `HashWay`. */
 const settingsOf = (pair: Pair, endpoints: Sides<Endpoint>): string => {
-  const database = ({ fingerprint: { server, database: name } }: Endpoint): readonly string[] => [server, name];
   const what = {
     version: 1,
-    databases: [database(endpoints.source), database(endpoints.target)],
+    databases: databasesOf(endpoints),
     tables: [tableLabel(pair.source), tableLabel(pair.target)],
     keyWidth: pair.keyWidth,
     columns: pair.columns.map((c) => [c.source.name, c.target.name, typeWord(c.as), c.tolerance ?? null]),
     transform: pair.transform?.signature ?? null,
   };
-  return createHash('sha256').update(JSON.stringify(what)).digest('hex');
+  return hashed(what);
 };
 
 /** A two-way pair needs a key: throws KEY_MISSING. */
@@ -83,6 +95,7 @@ export const openPairArchive = async (
       sync: o.sync,
       pair: pair.name,
       settings: settingsOf(pair, endpoints),
+      place: placeOf(pair, endpoints),
       integerKey: types.length === 1 && types[0]!.kind === 'int',
       keyTypes: types,
       form: waysOf(pair, { source, target }).form,

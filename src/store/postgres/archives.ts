@@ -4,6 +4,8 @@ import type { Archive, ArchiveFacts, Archives } from '../../model/archive.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import { keyOfBytes } from '../../model/key-bytes.ts';
+import type { Key } from '../../model/row.ts';
 import type { ColumnType } from '../../model/schema.ts';
 import { archiveDigest } from './archive-digest.ts';
 import { type ArchiveTable, archiveHashes } from './archive-hashes.ts';
@@ -36,6 +38,24 @@ const drop = async (connection: Connection, rows: Rows, o: Cancel): Promise<void
     await connection.query(`drop table if exists ${tableOf(row['n'] as number)}`, [], o);
     await connection.query('delete from lockstep_control.archive where n = $1', [row['n']], o);
   }
+};
+
+/** Of these keys, those that an archive has; as JSON. */
+const knownKeys = async (
+  connection: Pick<Connection, 'query'>,
+  table: ArchiveTable,
+  keys: readonly Key[],
+  o: Cancel,
+): Promise<readonly string[]> => {
+  const { integers, bytes } = archiveKeys(table, keys);
+  const rows = await connection.query(
+    `select k, key from ${table.name} where k = any ($1::bigint[])
+     union all select k, key from ${table.name}
+       where k is null and substring(key, 1, 1000) = any ($2::bytea[]) and key = any ($3::bytea[])`,
+    [integers, bytes.map((b) => b.subarray(0, 1000)), bytes],
+    o,
+  );
+  return rows.map(({ k, key }) => JSON.stringify(k === null ? keyOfBytes(table.keyTypes, key as Buffer) : [k]));
 };
 
 const archiveOf = (database: Database, n: number, facts: ArchiveFacts, keyTypes: readonly ColumnType[]): Archive => {
@@ -76,6 +96,23 @@ const archiveOf = (database: Database, n: number, facts: ArchiveFacts, keyTypes:
           );
         return rows.map((row) => baseOf(table, row));
       }),
+    earlier: (keys, o) =>
+      inTransaction(database, o, async (connection) => {
+        const others = await connection.query(
+          `select b.n, b.integer_key from lockstep_control.archive a
+             join lockstep_control.archive b on b.sync = a.sync and b.pair = a.pair and b.place = a.place and b.n <> a.n
+           where a.n = $1 for share of b`,
+          [n],
+          o,
+        );
+        await byIndex(connection, o);
+        const found = new Set<string>();
+        for (const other of others) {
+          const of = { name: tableOf(other['n'] as number), keyTypes, integerKey: other['integer_key'] as boolean };
+          for (const key of await knownKeys(connection, of, keys, o)) found.add(key);
+        }
+        return found;
+      }),
     keep: (agreed, o) =>
       agreed.length === 0
         ? Promise.resolve()
@@ -103,11 +140,13 @@ export const archivesOf = (database: Database, clock: Pick<Clock, 'now'>): Archi
     const known = async (connection: Pick<Connection, 'query'>): Promise<Rows> =>
       connection.query('select * from lockstep_control.archive where sync = $1 and pair = $2 and settings = $3', at, o);
     let [row] = await known(database);
+    if (row !== undefined && row['place'] === null && of.place !== undefined)
+      await database.query('update lockstep_control.archive set place = $2 where n = $1', [row['n'], of.place], o);
     row ??= await inTransaction(database, o, async (connection) => {
       const made = await connection.query(
-        `insert into lockstep_control.archive (id, sync, pair, settings, seed, form, integer_key)
-         values ($4, $1, $2, $3, $5, $6, $7) on conflict (sync, pair, settings) do nothing returning *`,
-        [...at, newId('a', clock.now()), String(randomSeed()), of.form, of.integerKey],
+        `insert into lockstep_control.archive (id, sync, pair, settings, seed, form, integer_key, place)
+         values ($4, $1, $2, $3, $5, $6, $7, $8) on conflict (sync, pair, settings) do nothing returning *`,
+        [...at, newId('a', clock.now()), String(randomSeed()), of.form, of.integerKey, of.place ?? null],
         o,
       );
       if (made.length === 0) return (await known(connection))[0]!;
