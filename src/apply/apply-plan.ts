@@ -91,7 +91,10 @@ const collect = async (items: AsyncIterable<readonly PlanItem[]>): Promise<reado
   return all;
 };
 
-/** Everything that is not final yet, in order: batches of one table and kind, or a whole group where it must be. */
+/**
+ * Everything that is not final yet, in order: batches of one table and kind, or a whole group where it must be. Where
+ * transactions run beside each other one batch more is at hand: its intent is journaled while it waits for its turn.
+ */
 const writeRest = async (i: ApplyInput, ctx: ApplyContext, work: Batches): Promise<void> => {
   const { settings } = i;
   const final = merged([
@@ -102,7 +105,7 @@ const writeRest = async (i: ApplyInput, ctx: ApplyContext, work: Batches): Promi
   const only = without([1, total], final);
   if (only.length === 0) return;
   const size = Math.max(1, Math.min(settings.batchSize, i.writer.maxBatch));
-  const workers = pool(Math.max(1, settings.concurrency));
+  const workers = pool(settings.concurrency > 1 ? settings.concurrency + 1 : 1);
   let done = 0;
   let held: PlanItem[] = [];
   let weight = 0;
@@ -171,7 +174,7 @@ export const applyPlan = async (
     token: o.token,
     guardedBy: o.guardedBy,
     settings: i.settings,
-    abreast: abreast(i.settings.atomic === 'batch' && i.settings.concurrency > 1),
+    abreast: abreast(i.settings.atomic === 'batch' ? Math.max(1, i.settings.concurrency) : 1),
     clock: i.clock,
     random: i.random,
     signal,

@@ -116,3 +116,36 @@ test('bytes that are not whole are no items', () => {
   assert.equal(items(Buffer.from(plain.toString('latin1').replace('["1","2"]', '["1"]'), 'latin1')), undefined);
   assert.equal(items(Buffer.from('{"columns":1')), undefined);
 });
+
+test('cells that look like the marks between cells are themselves', () => {
+  for (const key of [
+    ['a","b', 'c'],
+    ['a\\', 'b'],
+    ['"', ','],
+    [',null,', '"]'],
+    ['', ''],
+    ['\u2028', '\n'],
+  ] as const) {
+    const items = ['1', '2'].map((n, i): PlanItem => {
+      const row = [...key, n];
+      const change = {
+        op: 'update',
+        key: row,
+        hashes: [1, 2, 3, -4],
+        before: [...row, 'x'],
+        after: [...row, null],
+        columns: [3],
+      };
+      return { seq: 7 + i, group: 0, table: 0, change: change as never };
+    });
+    const read = columnItems(columnBytes(items)!, { first: 7, count: 2 }, () => []);
+    assert.deepEqual(
+      read?.map(({ change }) => change.key),
+      items.map(({ change }) => change.key),
+    );
+    assert.deepEqual(
+      read?.map(({ change }) => (change as { readonly cells: unknown }).cells),
+      [[null], [null]],
+    );
+  }
+});

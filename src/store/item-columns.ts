@@ -1,3 +1,4 @@
+import { endianness } from 'node:os';
 import type { Cell, Key, Row } from '../model/row.ts';
 import type { PlanItem } from '../model/store.ts';
 import { type ImageLines, imagesOf } from './item-line.ts';
@@ -65,6 +66,23 @@ export const columnBytes = (items: readonly PlanItem[]): Buffer | undefined => {
 
 export const areColumns = (plain: Buffer): boolean => plain.subarray(0, begin.length).equals(begin);
 
+/** Little-endian integers: as this machine keeps them, but for their place in memory. */
+const int32sOf = (bytes: Buffer): Int32Array => {
+  if (endianness() === 'LE')
+    return new Int32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+  return Int32Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readInt32LE(4 * i));
+};
+
+/**
+ * A list of so many strings, as JSON; undefined: it has to be parsed. Where no string is escaped a quote is never part of
+ * one, and cutting at them takes a sixth of the time, for the parser looks up whether it has seen each short string before.
+ */
+const stringsOf = (json: string, count: number): Key | undefined => {
+  if (json.includes('\\') || !json.startsWith('["') || !json.endsWith('"]')) return undefined;
+  const strings = json.slice(2, -2).split('","');
+  return strings.length === count ? (strings as readonly string[] as Key) : undefined;
+};
+
 /** What the items of a chunk share. */
 class Block {
   readonly head: Head;
@@ -75,17 +93,19 @@ class Block {
 
   constructor(plain: Buffer, images: ImageLines) {
     let from = 0;
-    const line = (): unknown => {
+    const line = (): string => {
       const end = plain.indexOf(10, from);
-      const value: unknown = JSON.parse(plain.toString('utf8', from, end));
+      const text = plain.toString('utf8', from, end);
       from = end + 1;
-      return value;
+      return text;
     };
-    this.head = line() as Head;
-    this.keys = line() as Key;
-    this.cells = this.head.op === 'update' ? (line() as Row) : [];
-    const bytes = plain.subarray(from);
-    this.hashes = Int32Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readInt32LE(4 * i));
+    this.head = JSON.parse(line()) as Head;
+    const { op, width, written } = this.head;
+    const keys = line();
+    const cells = op === 'update' ? line() : '[]';
+    this.hashes = int32sOf(plain.subarray(from));
+    this.keys = stringsOf(keys, this.count * width) ?? (JSON.parse(keys) as Key);
+    this.cells = stringsOf(cells, this.count * (written?.length ?? 0)) ?? (JSON.parse(cells) as Row);
     this.images = images;
   }
   get count(): number {
@@ -193,12 +213,12 @@ export const columnItems = (
     return undefined;
   }
   const { group, table, op } = block.head;
-  return Array.from({ length: count }, (_, at) => ({
-    seq: first + at,
-    group,
-    table,
-    change: op === 'delete' ? new BlockDelete(block, at) : new BlockUpdate(block, at),
-  }));
+  const items: PlanItem[] = [];
+  for (let at = 0; at < count; at++) {
+    const change = op === 'delete' ? new BlockDelete(block, at) : new BlockUpdate(block, at);
+    items.push({ seq: first + at, group, table, change });
+  }
+  return items;
 };
 
 /** The beginnings of the lines that these items have elsewhere: up to their images. */

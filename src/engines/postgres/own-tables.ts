@@ -1,5 +1,6 @@
 import { type Holder, lockTtlMs, type Taken } from '../sql/step-lock.ts';
 import { ownSchema } from './inspect.ts';
+import { preparedHere } from './pooler.ts';
 import type { Session, StatementOptions } from './session.ts';
 
 /**
@@ -59,12 +60,14 @@ export const setMarker = async (
   mark: { readonly run: string; readonly step: number; readonly token: bigint },
   o: StatementOptions,
 ): Promise<Marked> => {
-  const [row] = await session.query(
+  const [row] = await preparedHere(
+    session,
+    'lockstep_mark',
     `with held as (select 1 from ${ownSchema}.locks where token = $3::int8 for share),
           later as (select 1 where exists (select from ${ownSchema}.locks where token > $3::int8) or exists (select from ${ownSchema}.steps where token > $3::int8)),
           marker as (insert into ${ownSchema}.steps (run, step, token) values ($1, $2::int8, $3::int8) on conflict do nothing returning 1)
      select (select count(*) from marker), (select count(*) from held), (select count(*) from later)`,
-    [mark.run, mark.step, String(mark.token)],
+    [mark.run, String(mark.step), String(mark.token)],
     o,
   );
   const [marker, held, later] = row!;

@@ -3,6 +3,7 @@ import { type Table, tableLabel } from '../../model/schema.ts';
 import { id, tableId } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import { matchSql } from './key-sql.ts';
+import { preparedHere } from './pooler.ts';
 import { rowsOf } from './rows-of.ts';
 import { textArray } from './select.ts';
 import type { Session, StatementOptions } from './session.ts';
@@ -24,7 +25,9 @@ export const referrersOf = async (
   table: Table,
   at: StatementOptions,
 ): Promise<readonly Referrer[]> => {
-  const rows = await session.query(
+  const rows = await preparedHere(
+    session,
+    'lockstep_referrers',
     `select c.conname, n.nspname, r.relname, ${named('c.conrelid', 'c.conkey')}, ${named('c.confrelid', 'c.confkey')}
      from pg_catalog.pg_constraint c
      join pg_catalog.pg_class r on r.oid = c.conrelid

@@ -223,7 +223,8 @@ export async function* planItems(
   const parse = itemParser();
   for await (const chunk of keptOr(database, plan, o, kept)) {
     const all = chunkItemsOf(plan, chunk, parse);
-    const items = after === 0 && !only ? all : all.filter(({ seq }) => seq > after && (!only || inRanges(only, seq)));
+    const whole = after < chunk.first && (!only || only.some(([from, to]) => from <= chunk.first && chunk.last <= to));
+    const items = whole ? all : all.filter(({ seq }) => seq > after && (!only || inRanges(only, seq)));
     if (o.backwards) items.reverse();
     if (items.length > 0) yield items;
   }
