@@ -65,7 +65,13 @@ export interface Walk {
   readonly after: string;
 }
 
-/** Reads a piece chunk by chunk, yielding after each with its number of rows. */
+/**
+ * Takes a chunk to be read elsewhere; false: it is not taken. `again` reads its rows one by one into the sink, should it
+ * not hold what its frames should.
+ */
+export type Hand = (blob: Uint8Array, rows: number, again: () => void) => boolean;
+
+/** Reads a piece chunk by chunk, yielding after each with its number of rows, also of those that were handed on. */
 export function* walk(
   s: Snapshot,
   selection: Selection,
@@ -74,6 +80,7 @@ export function* walk(
   piece: Condition,
   sink: Sink,
   meter: Meter,
+  hand?: Hand,
 ): Generator<number> {
   const number = w.number ?? 'null';
   const select = `select ${chunkExpressions}, max(n) from (select ${number} as n, ${frameExpression(f.frames, f.token)} as f`;
@@ -86,21 +93,24 @@ export function* walk(
     const where = whereOf(selection, piece, after === undefined ? '' : `(${w.after})`);
     const tail = ` from ${id(selection.table.name)}${where} order by ${w.order} limit ${limit}`;
     const values = [...piece.values, ...(after ?? [])];
+    const rowByRow = (): Read => {
+      sink.start();
+      return readRows(s, selection, `select ${raw}${tail}`, values, sink);
+    };
     let read: Read | undefined;
     if (given < patience) {
       const sql = `${select}${tail})`;
       meter.sql ||= sql;
       sink.start();
-      read = readFrames(s, sql, values, c, sink);
+      read = readFrames(s, sql, values, c, sink, hand === undefined ? undefined : (b, n) => hand(b, n, rowByRow));
     }
     const wasFramed = read !== undefined;
     if (read === undefined) {
       given++;
-      sink.start();
-      read = readRows(s, selection, `select ${raw}${tail}`, values, sink);
+      read = rowByRow();
     } else {
       given = 0;
-      meter.bytes += c.bytes.length;
+      meter.bytes += read.bytes;
     }
     const { rows, greatest } = read;
     meter.rows += rows;
@@ -108,13 +118,15 @@ export function* walk(
     if (rows > 0) yield rows;
     if (rows < limit) return;
     after = sink.last(greatest);
-    limit = wasFramed ? Math.max(1, Math.min(mostRows, Math.ceil((targetBytes * rows) / c.bytes.length))) : 100;
+    limit = wasFramed ? Math.max(1, Math.min(mostRows, Math.ceil((targetBytes * rows) / read.bytes))) : 100;
   }
 }
 
 interface Read {
   readonly rows: number;
   readonly greatest: Value;
+  /** Of frames. */
+  readonly bytes: number;
 }
 
 /** Undefined when the chunk is too large for one value. */
@@ -127,20 +139,34 @@ export const readChunk = (s: Snapshot, sql: string, values: readonly Bind[]): re
   }
 };
 
-/** Reads a chunk as frames; undefined when it does not hold all its rows, or not what its frames should. */
-const readFrames = (s: Snapshot, sql: string, values: readonly Bind[], c: Cursor, sink: Sink): Read | undefined => {
-  const chunk = readChunk(s, sql, values);
-  if (chunk === undefined) return undefined;
-  const [blob, rows, greatest] = chunk as [Uint8Array | null, bigint, Value];
-  load(c, blob ?? new Uint8Array());
-  const wanted = Number(rows);
+/** Reads the frames of a chunk; false when they are not all, or not what they should be. */
+export const readBlob = (c: Cursor, blob: Uint8Array, rows: number, sink: Sink): boolean => {
+  load(c, blob);
   try {
-    for (let i = 0; i < wanted; i++) sink.frame(c);
+    for (let i = 0; i < rows; i++) sink.frame(c);
   } catch (error) {
-    if (error instanceof BrokenFrame) return undefined;
+    if (error instanceof BrokenFrame) return false;
     throw error;
   }
-  return c.at === c.bytes.length ? { rows: wanted, greatest } : undefined;
+  return c.at === c.bytes.length;
+};
+
+/** Reads a chunk as frames, or hands it on; undefined when it does not hold all its rows, or not what its frames should. */
+const readFrames = (
+  s: Snapshot,
+  sql: string,
+  values: readonly Bind[],
+  c: Cursor,
+  sink: Sink,
+  hand: ((blob: Uint8Array, rows: number) => boolean) | undefined,
+): Read | undefined => {
+  const chunk = readChunk(s, sql, values);
+  if (chunk === undefined) return undefined;
+  const [found, count, greatest] = chunk as [Uint8Array | null, bigint, Value];
+  const blob = found ?? new Uint8Array();
+  const read: Read = { rows: Number(count), greatest, bytes: blob.length };
+  if (hand?.(blob, read.rows) === true) return read;
+  return readBlob(c, blob, read.rows, sink) ? read : undefined;
 };
 
 const readRows = (s: Snapshot, selection: Selection, sql: string, values: readonly Bind[], sink: Sink): Read => {
@@ -153,5 +179,5 @@ const readRows = (s: Snapshot, selection: Selection, sql: string, values: readon
     sink.row(selection.columns.map((c, i) => rawCell(c, v[1 + 2 * i]!, v[2 + 2 * i]!, s.db.encoding)));
     rows++;
   }
-  return { rows, greatest };
+  return { rows, greatest, bytes: 0 };
 };

@@ -9,6 +9,8 @@ import { type Meter, scanRows } from './scan.ts';
 export interface Sums {
   add(part: number, high: number, low: number): void;
   addTimes(part: number, high: number, low: number, times: number): void;
+  /** Adds the sum of so many rows. */
+  addSum(part: number, rows: number, sum: bigint): void;
   digests(): readonly Digest[];
 }
 
@@ -41,6 +43,10 @@ export const sums = (partition: Partition | undefined): Sums => {
     addTimes: (part, high, low, times) => {
       rows[part] = rows[part]! + times;
       folded[part] = folded[part]! + ((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)) * BigInt(times);
+    },
+    addSum: (part, count, sum) => {
+      rows[part] = rows[part]! + count;
+      folded[part] = folded[part]! + sum;
     },
     digests: () => {
       fold();

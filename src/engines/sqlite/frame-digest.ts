@@ -7,10 +7,11 @@ import type { HashSpec } from '../../model/hash/spec.ts';
 import { readInteger } from '../sql/read-bytes.ts';
 import { findTable, rowidName } from './catalogue.ts';
 import { type Framed, framed, mostRows, type Sink, walk } from './chunks.ts';
-import { sums } from './digest.ts';
+import { type Sums, sums } from './digest.ts';
 import { separator } from './frame.ts';
 import { type Cursor, cellAt, locate } from './frame-cursor.ts';
 import { frameHashing, hashFrame } from './frame-hash.ts';
+import type { Helper, HelperTask } from './hash-helper.ts';
 import type { Snapshot } from './reading.ts';
 import type { Meter } from './scan.ts';
 
@@ -60,50 +61,89 @@ const framePart = (
   };
 };
 
-/** One pass in rowid order; undefined when this selection cannot be read as frames. */
-export const digestOfFrames = (
-  s: Snapshot,
+/** What hashes the rows of a selection, chunk by chunk. */
+export interface Digesting {
+  readonly sink: Sink;
+  /** The chunk was read to its end: its rows count. */
+  keep(): void;
+  readonly total: Sums;
+}
+
+/** Sums of the hashes of a selection's rows. What it takes can be sent to another thread. */
+export const digesting = (
   selection: Selection,
+  f: Framed,
   partition: Partition | undefined,
   hash: HashSpec,
-  meter: Meter,
-): readonly Digest[] | undefined => {
-  const rowid = rowidName(findTable(s.db, selection.table.name));
-  const f = framed(s, selection, hash);
-  if (rowid === undefined || f === undefined) return undefined;
+): Digesting => {
   const hashing = frameHashing(f.columns, f.frames, 'row', hash);
   const part = framePart(selection, f, partition);
   const slowHash = rowHasher(f.columns, selection.keyWidth, hash);
   const slowPart = partOf(selection, partition);
   const hashes = new Int32Array(2 * mostRows);
   const parts = new Int32Array(mostRows);
+  const total = sums(partition);
   let rows = 0;
-  const keep = (p: number, high: number, low: number): void => {
+  const add = (p: number, high: number, low: number): void => {
     parts[rows] = p;
     hashes[2 * rows] = high;
     hashes[2 * rows + 1] = low;
     rows++;
   };
-  const sink: Sink = {
-    start: () => {
+  return {
+    total,
+    keep: () => {
+      for (let i = 0; i < rows; i++) total.add(parts[i]!, hashes[2 * i]!, hashes[2 * i + 1]!);
       rows = 0;
     },
-    frame: (c) => {
-      const p = part(c);
-      hashFrame(c, hashing);
-      keep(p, hashed[0]!, hashed[1]!);
+    sink: {
+      start: () => {
+        rows = 0;
+      },
+      frame: (c) => {
+        const p = part(c);
+        hashFrame(c, hashing);
+        add(p, hashed[0]!, hashed[1]!);
+      },
+      row: (row) => {
+        const p = slowPart(row);
+        slowHash.hash(row);
+        add(p, slowHash.out[0]!, slowHash.out[1]!);
+      },
+      last: (greatest) => [greatest as bigint],
     },
-    row: (row) => {
-      const p = slowPart(row);
-      slowHash.hash(row);
-      keep(p, slowHash.out[0]!, slowHash.out[1]!);
-    },
-    last: (greatest) => [greatest as bigint],
   };
-  const total = sums(partition);
+};
+
+/**
+ * One pass in rowid order; undefined when this selection cannot be read as frames. `beside`: a second thread that hashes
+ * some of what this one reads.
+ */
+export const digestOfFrames = (
+  s: Snapshot,
+  selection: Selection,
+  partition: Partition | undefined,
+  hash: HashSpec,
+  meter: Meter,
+  beside?: (given: HelperTask) => Helper | undefined,
+): readonly Digest[] | undefined => {
+  const rowid = rowidName(findTable(s.db, selection.table.name));
+  const f = framed(s, selection, hash);
+  if (rowid === undefined || f === undefined) return undefined;
+  const d = digesting(selection, f, partition, hash);
+  using helper = beside?.({ selection, framed: f, partition, hash });
+  const mend = (): void => {
+    for (const again of helper?.broken() ?? []) {
+      again();
+      d.keep();
+    }
+  };
   const order = { number: rowid, order: rowid, after: `${rowid} > ?` };
-  for (const count of walk(s, selection, f, order, { sql: '', values: [] }, sink, meter)) {
-    for (let i = 0; i < count; i++) total.add(parts[i]!, hashes[2 * i]!, hashes[2 * i + 1]!);
+  for (const _ of walk(s, selection, f, order, { sql: '', values: [] }, d.sink, meter, helper?.hand)) {
+    d.keep();
+    mend();
   }
-  return total.digests();
+  helper?.finish(d.total);
+  mend();
+  return d.total.digests();
 };

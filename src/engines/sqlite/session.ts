@@ -11,6 +11,7 @@ import { examineDatabase } from './examine.ts';
 import { isSqliteFailure, resultCode, resultCodes } from './failures.ts';
 import { digestOfFrames } from './frame-digest.ts';
 import { hashesOfFrames } from './frame-stream.ts';
+import { helperFor } from './hash-helper.ts';
 import { loadRows } from './load-rows.ts';
 import type { Chunk, OpenArgs, Operations, StreamArgs, Work } from './operations.ts';
 import type { Orders } from './read-plan.ts';
@@ -233,7 +234,12 @@ export const openSession = (): Session => {
           blamingFilter(selection.filter, () => {
             const s = snapshot();
             const inside = within(s, selection);
-            return digestOfFrames(s, inside, partition, hash, meter) ?? digestOfRows(s, inside, partition, hash, meter);
+            // Where rows are held back, one thread is fast enough.
+            const beside = args!.rowsPerSecond === undefined ? helperFor : undefined;
+            return (
+              digestOfFrames(s, inside, partition, hash, meter, beside) ??
+              digestOfRows(s, inside, partition, hash, meter)
+            );
           }),
         );
         return { digests: value, work: { ...work, sql: meter.sql } };
