@@ -165,7 +165,9 @@ test('what was deleted stays deleted until somebody has looked, where the column
     await p.left.query(`delete from people where id = '1'; insert into people values ('4', 'new')`);
     await p.right.query(`delete from people where id = '2'`);
     for (const side of [p.left, p.right]) await side.query('alter table people add column phone text');
-    // also where the first run that sees it is killed, or only plans
+    const filter = { source: `name = 'cid'`, target: `name = 'cid'` };
+    const some = await syncTwoWay({ ...twoWayInput(b.store, ask), defaults: { filter } });
+    assert.deepEqual([some.exit, some.sync.waiting], [0, 0], 'it looked at one row, and knows of no other');
     for (let turn = 0; turn < 2; turn++) {
       const run = await both(b.store, ask);
       assert.equal(run.exit, 26);
