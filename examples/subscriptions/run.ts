@@ -27,7 +27,7 @@ await crm.query(
   `create role writer login password ${literal(password.db2)}; grant select, insert, update, delete on subscriptions to writer;
    create schema lockstep authorization writer`,
 );
-const times = { 'every: 5s': 'every: 1s', 'reset_after: 5s': 'reset_after: 2s' };
+const times = { 'every: 5s': 'every: 1s', 'settle: 1s': 'settle: 0s', 'reset_after: 5s': 'reset_after: 2s' };
 writeFileSync(join(folder, 'lockstep.yaml'), hurried(readFileSync(join(here, 'lockstep.yaml'), 'utf8'), times));
 writeFileSync(
   join(folder, '.env'),
