@@ -1,4 +1,7 @@
-/** `npm run build`: compiles src to dist (the npm package is plain JavaScript) and copies what is not TypeScript. */
+/**
+ * `npm run build`: compiles src to dist (the npm package is plain JavaScript) and copies what is not TypeScript.
+ * LOCKSTEP_BUILD=unchecked leaves the types to `npm run check`: the same files in half the time.
+ */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -6,7 +9,11 @@ import { dirname, join } from 'node:path';
 const root = join(dirname(import.meta.filename), '..');
 const dist = join(root, 'dist');
 rmSync(dist, { recursive: true, force: true });
-execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+const unchecked = process.env['LOCKSTEP_BUILD'] === 'unchecked' ? ['--noCheck'] : [];
+execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json', ...unchecked], {
+  cwd: root,
+  stdio: 'inherit',
+});
 for (const file of globSync('**/*.{sql,sh,json}', { cwd: join(root, 'src') }))
   cpSync(join(root, 'src', file), join(dist, file));
 for (const file of globSync('**/*.test.{js,d.ts}', { cwd: dist })) rmSync(join(dist, file));
