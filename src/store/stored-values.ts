@@ -117,8 +117,8 @@ export type Kept = (lock: Lock) => unknown;
 export interface Locked {
   /** The id of the data key. */
   readonly key: string;
-  /** STORED_VALUE when it was changed or moved; `place` undefined: wherever it is. */
-  open(key: DataKey, place: string | undefined): string | Buffer;
+  /** STORED_VALUE when it was changed or moved; `place` undefined: wherever it is; several: any of these. */
+  open(key: DataKey, place: string | readonly string[] | undefined): string | Buffer;
 }
 
 /** Undefined: the value is not locked. */
@@ -133,10 +133,11 @@ export const lockedOf = (value: unknown): Locked | undefined => {
   return {
     key: bytes.toString('hex', mark.length, mark.length + idBytes),
     open: (key, place) => {
-      const moved = place !== undefined && !bytes.subarray(mark.length + idBytes, headBytes).equals(placeOf(place));
+      const was = bytes.subarray(mark.length + idBytes, headBytes);
+      const moved = place !== undefined && ![place].flat().some((one) => was.equals(placeOf(one)));
       const plain = moved ? undefined : decrypt(key.secret, bytes, headBytes);
       if (plain === undefined)
-        throw changed(place === undefined ? 'an encrypted value' : `an encrypted value (${place})`);
+        throw changed(place === undefined ? 'an encrypted value' : `an encrypted value (${[place].flat()[0]})`);
       return typeof value === 'string' ? plain.toString('utf8') : plain;
     },
   };

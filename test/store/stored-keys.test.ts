@@ -112,6 +112,43 @@ test('a value that is moved to another row, or changed, is told and never taken'
   ]);
 });
 
+test('what one person chose is not taken for what another did', async () => {
+  await using database = await storeDatabase();
+  await using store = await opened(database.url, old);
+  const found = await store.conflicts.record(
+    ['1', '2'].map((key) => ({
+      sync: 's',
+      pair: 'p',
+      run: 'r',
+      key: [key as Text],
+      type: 'update_update' as const,
+      columns: [],
+      keyWidth: 1,
+      base: null,
+      source: [key as Text],
+      target: [key as Text],
+      state: 'pending' as const,
+      reason: 'both',
+    })),
+    1,
+    o,
+  );
+  const how = { by: 'ann', at: 2, why: 'Bob told the colour blue' };
+  await store.conflicts.decide(found[0]!.id, { take: 'source', cells: { colour: 'blue' }, ...how }, o);
+  const [second] = await store.conflicts.decideEach([found[1]!], { take: 'target', ...how }, o);
+  assert.deepEqual(second!.resolution, { take: 'target', ...how });
+  const first = await store.conflicts.get(found[0]!.id, o);
+  assert.deepEqual(first!.resolution, { take: 'source', cells: { colour: 'blue' }, ...how });
+  const { rows } = await database.query('select c::text as text from lockstep_control.conflict c');
+  assert.ok(rows.length === 2 && rows.every(({ text }) => !/blue|Bob/.test(text)));
+  await database.query(
+    `update lockstep_control.conflict set resolution = (select resolution from lockstep_control.conflict where id = $1)
+     where id = $2`,
+    [found[0]!.id, found[1]!.id],
+  );
+  await assert.rejects(store.conflicts.get(found[1]!.id, o), is('STORED_VALUE'));
+});
+
 test('what does not fit is told in a plan without its value, where values are encrypted', async () => {
   await using database = await storeDatabase();
   const summary = { unfit_examples: [{ reason: 'iban: DE02 does not fit character varying(3)' }] };

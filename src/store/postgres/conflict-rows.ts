@@ -9,12 +9,15 @@ import type { Connection, Rows } from './database.ts';
 import { hashOf } from './key-hash.ts';
 import { fromJson, fromTime, plainOrNull, plainText, toJson, toTime } from './values.ts';
 
-/** What a column of a conflict is encrypted for; a resolution may be of many. */
-export const conflictPlace = (row: Rows[number], column: string): string | undefined =>
-  column === 'resolution' ? undefined : `conflict ${row['id']} ${column}`;
+/** What a column of a conflict is encrypted for. Resolutions were once encrypted for any. */
+export const conflictPlace = (row: Rows[number], column: string): string | readonly string[] => {
+  const place = `conflict ${row['id']} ${column}`;
+  return column === 'resolution' ? [place, 'resolution'] : place;
+};
 
 export const toConflict = (row: Rows[number]): Conflict => {
   const decidedAt = fromTime(row['decided_at']);
+  const { why, ...chosen } = fromJson<Resolution & { readonly why?: string | null }>(row['resolution'] ?? '{}');
   const state = row['state'] as Conflict['state'];
   const policy = row['policy'] as string | null;
   return {
@@ -42,10 +45,11 @@ export const toConflict = (row: Rows[number]): Conflict => {
       decidedAt === null
         ? null
         : {
-            ...fromJson<Resolution>(row['resolution']),
+            ...chosen,
             by: row['decided_by'] as string,
             at: decidedAt,
-            why: row['why'] as string | null,
+            // An earlier version kept it apart.
+            why: why ?? (row['why'] as string | null),
           },
   };
 };

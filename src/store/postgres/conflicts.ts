@@ -6,7 +6,7 @@ import { atOnce, endConflicts, inParts, nothing, recordSome, tellAll } from './c
 import { conflictPlace, conflictValues, conflictWhere, disputedNames, seenAnew, toConflict } from './conflict-rows.ts';
 import type { Database } from './database.ts';
 import { inTransaction } from './transaction.ts';
-import { fromTime, plainOrNull, plainText, toJson, toTime } from './values.ts';
+import { fromTime, plainText, toJson, toTime } from './values.ts';
 
 type Choice = Parameters<Conflicts['decide']>[1];
 
@@ -33,12 +33,14 @@ const saidBefore = (c: Conflict, { by, at: _, why: __, ...choice }: Choice): boo
 const missing = (id: string): LockstepError =>
   new LockstepError('NOT_FOUND', `There is no conflict ${id}.`, { hint: 'List them: lockstep conflicts list' });
 
-const chosen = `state = 'decided', version = version + 1, resolution = $2, decided_by = $3, decided_at = $4, why = $5`;
-const chosenValues = ({ by, at, why, ...resolution }: Choice): readonly unknown[] => [
-  (lock: Lock) => lock.text(JSON.stringify(resolution), 'resolution'),
+/** Takes down a choice for the conflicts of these ids, which are `x.id`. The reason may quote a row, as values do. */
+const chosen = `state = 'decided', version = version + 1, resolution = x.resolution, decided_by = $2, decided_at = $3
+  from (select * from unnest($1::text[], $4::text[]) as x (id, resolution)) as x`;
+const chosenValues = (ids: readonly string[], { by, at, ...resolution }: Choice): readonly unknown[] => [
+  ids,
   plainText(by),
   toTime(at),
-  plainOrNull(why),
+  (lock: Lock) => ids.map((id) => lock.text(JSON.stringify(resolution), `conflict ${id} resolution`)),
 ];
 
 export const conflictsOf = (database: Database): Conflicts => ({
@@ -103,9 +105,9 @@ export const conflictsOf = (database: Database): Conflicts => ({
         );
       }
       const [row] = await connection.query(
-        `update lockstep_control.conflict set ${chosen} where id = $1 returning *`,
-        [plainText(id), ...chosenValues(choice)],
-        o,
+        `update lockstep_control.conflict c set ${chosen} where c.id = x.id returning c.*`,
+        chosenValues([now.id], choice),
+        { ...o, place: conflictPlace },
       );
       const decided = toConflict(row!);
       await tellAll(connection, { ...nothing(), decided: [decided] }, choice.at, o);
@@ -117,12 +119,18 @@ export const conflictsOf = (database: Database): Conflicts => ({
       const some = seen.slice(i, i + atOnce);
       await inTransaction(database, o, async (connection) => {
         const rows = await connection.query(
-          `update lockstep_control.conflict set ${chosen}
-           where state = 'pending' and id = any ($1)
-             and (id, version) in (select * from unnest($1::text[], $6::integer[]))
-           returning *`,
-          [some.map((c) => plainText(c.id)), ...chosenValues(choice), some.map((c) => c.version)],
-          o,
+          `update lockstep_control.conflict c set ${chosen}
+           where c.id = x.id and c.state = 'pending'
+             and (c.id, c.version) in (select * from unnest($1::text[], $5::integer[]))
+           returning c.*`,
+          [
+            ...chosenValues(
+              some.map((c) => plainText(c.id)),
+              choice,
+            ),
+            some.map((c) => c.version),
+          ],
+          { ...o, place: conflictPlace },
         );
         const decided = rows.map(toConflict);
         await tellAll(connection, { ...nothing(), decided }, choice.at, o);

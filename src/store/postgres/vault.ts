@@ -26,8 +26,8 @@ const lockable = [
 ] as const;
 type Column = (typeof lockable)[number];
 
-/** Where a value of a row is: what it was locked with. Undefined: not checked. */
-export type PlaceOf = (row: Readonly<Row>, column: Column) => string | undefined;
+/** Where a value of a row is: what it was locked with, or may have been by an earlier version. Undefined: not checked. */
+export type PlaceOf = (row: Readonly<Row>, column: Column) => string | readonly string[] | undefined;
 
 /** Locks values on their way into the control store, and unlocks them on their way out. */
 export interface Vault {
