@@ -92,6 +92,11 @@ export interface Archives {
   ): Promise<Archive>;
   /** Without making one. */
   list(of: { readonly sync: string; readonly pair?: string }, o: Cancel): Promise<readonly ArchiveFacts[]>;
+  /**
+   * Of a store that was restored: what was agreed is out of date, and would make old values of edits that came since. The
+   * next run of each pair compares as if it were the first, and knows the keys that both sides had. Returns how many pairs.
+   */
+  outdate(o: Cancel): Promise<number>;
   /** Forgets what was agreed: the next run compares as if it were the first. Returns how many rows were forgotten. */
   forget(of: { readonly sync: string; readonly pair?: string }, o: Cancel): Promise<number>;
 }

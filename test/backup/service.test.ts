@@ -17,6 +17,11 @@ backups:
   schedule: { every: 1s }
 `);
 await p.source.query('create table t as select generate_series(1, 10) id; alter table t add primary key (id)');
+const form = 'bytes' as const;
+await p.store.archives.open(
+  { sync: 'ab', pair: 't', settings: 'as it was', integerKey: true, form, keyTypes: [{ kind: 'int', bits: 32 }] },
+  o,
+);
 const lockstep = (...args: string[]) => inProcess(args, { cwd: p.dir, env: {} });
 
 test('serve makes them by the schedule and proves them; a restored control store is one', async () => {
@@ -44,6 +49,9 @@ test('serve makes them by the schedule and proves them; a restored control store
   assert.equal(restored.code, 0, restored.stderr);
   await using store = await openPostgresStore(urlConnector(empty.url), o);
   assert.ok((await store.runs.list({}, o)).some((r) => r.kind === 'backup'));
+  assert.match(restored.stderr, /What one pair of two-way syncs agreed on is as old as the backup/);
+  const [archive] = await store.archives.list({ sync: 'ab' }, o);
+  assert.match(archive!.settings, /^outdated \d+ as it was$/);
   const again = await lockstep('backup', 'restore', id, empty.url, '--yes');
   assert.equal(again.code, 20);
   assert.match(again.stderr, /not empty/);

@@ -197,3 +197,22 @@ test('what was deleted stays deleted until somebody has looked, where the column
     assert.equal((await both(b.store, ask)).sync.verdict, 'agrees');
   }
 });
+
+test('in a restored control store nothing is taken for agreed that both sides have gone on from', async () => {
+  await using p = await twoDatabases(people);
+  const ask = { ...p, sync: 'restored' };
+  await both(b.store, ask);
+  // what a backup does not know: both sides agreed on more, and one went back to what they had
+  for (const side of [p.left, p.right])
+    await side.query(`update people set name = 'new' where id = 1; delete from people where id = 3`);
+  await p.right.query(`update people set name = 'ann' where id = 1; delete from people where id = 2`);
+  assert.ok((await b.store.archives.outdate(o)) > 0);
+  const run = await both(b.store, ask);
+  assert.equal(run.exit, 26);
+  const waiting = await b.store.conflicts.list({ sync: 'restored' }, o);
+  assert.deepEqual(waiting.map((c) => [c.key[0], c.type]).toSorted(), [
+    ['1', 'insert_insert'],
+    ['2', 'update_delete'],
+  ]);
+  assert.deepEqual(run.sync.planned, { insert: 0, update: 0, delete: 0, withheld: 0 });
+});

@@ -115,6 +115,23 @@ const restoreAudited = async (w: Work, id: string, into: Endpoint): Promise<Mani
   return await audited(store.audit, what, { signal }, () => restoreBackup(world, id, into, { signal }));
 };
 
+/** What both sides of two-way pairs agreed on is as old as the backup. Says so. */
+const outdateArchives = async ({ context, config, flags, signal }: Work, side: Side): Promise<void> => {
+  const at = side.connection();
+  const url = typeof at === 'string' ? at : at['url'];
+  if (typeof url !== 'string') {
+    await tell(context, 'Before you use it: see docs/guide/backups.md, "Two-way syncs".');
+    return;
+  }
+  await using store = await openControl(context, { ...flags, control: url }, config, signal);
+  const pairs = await store.archives.outdate({ signal });
+  if (pairs > 0)
+    await tell(
+      context,
+      `What ${pairs === 1 ? 'one pair' : `${grouped(pairs)} pairs`} of two-way syncs agreed on is as old as the backup: the next run compares as if it were the first.`,
+    );
+};
+
 const restore = async (w: Work, id: string, target: string | undefined): Promise<number> => {
   const { context, config, signal } = w;
   if (target === undefined)
@@ -136,6 +153,7 @@ const restore = async (w: Work, id: string, target: string | undefined): Promise
   )
     return exitCodes.usage;
   const manifest = await restoreAudited(w, id, into);
+  if (manifest.database === controlBackup) await outdateArchives(w, side);
   await context.out.write(
     w.json
       ? `${jsonText({ schema_version: 1, id: manifest.id, database: manifest.database, tables: manifest.tables, rows: manifest.rows })}\n`

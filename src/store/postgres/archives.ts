@@ -168,6 +168,14 @@ export const archivesOf = (database: Database, clock: Pick<Clock, 'now'>): Archi
     );
     return rows.map(factsOf);
   },
+  outdate: async (o) => {
+    const rows = await database.query(
+      `update lockstep_control.archive set settings = 'outdated ' || n || ' ' || settings returning sync, pair`,
+      [],
+      o,
+    );
+    return new Set(rows.map((row) => JSON.stringify([row['sync'], row['pair']]))).size;
+  },
   forget: ({ sync, pair }, o) =>
     inTransaction(database, o, async (connection) => {
       const rows = await connection.query(
