@@ -198,6 +198,24 @@ test('what was deleted stays deleted until somebody has looked, where the column
   }
 });
 
+test('whoever chooses gets what was shown, also when the archive has been begun anew', async () => {
+  await using p = await twoDatabases(people);
+  const ask = { ...p, sync: 'base' };
+  await both(b.store, ask);
+  await p.left.query(`update people set name = 'left' where id = 1`);
+  await p.right.query(`update people set name = 'right' where id = 1; delete from people where id = 2`);
+  await p.left.query(`update people set name = 'left' where id = 2`);
+  await both(b.store, ask);
+  for (const c of await b.store.conflicts.list({ sync: 'base' }, o))
+    await b.store.conflicts.decide(c.id, { take: c.key[0] === '1' ? 'base' : 'target', ...how }, o);
+  await b.store.archives.forget({ sync: 'base' }, o);
+  assert.equal((await both(b.store, ask)).exit, 0);
+  const [left, right] = await rows(p);
+  assert.deepEqual(left, right);
+  assert.deepEqual((left as unknown[])[0], { id: 1, name: 'ann', phone: '11' });
+  assert.equal((left as unknown[]).length, 3, 'who takes the side that has deleted the row deletes it');
+});
+
 test('in a restored control store nothing is taken for agreed that both sides have gone on from', async () => {
   await using p = await twoDatabases(people);
   const ask = { ...p, sync: 'restored' };

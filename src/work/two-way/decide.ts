@@ -49,14 +49,16 @@ const chosen = (
 ): { readonly row: Row | null } | undefined => {
   const resolution = conflict.resolution!;
   if (resolution.take === 'base') {
-    const cells = row.base?.source;
-    if (cells === undefined) return row.base === null ? { row: null } : undefined;
-    const plain = cells.map((cell) => (typeof cell === 'object' && cell !== null ? undefined : cell));
+    // What the person saw: what is agreed may have been begun anew since.
+    const { base } = conflict;
+    if (base === null) return row.base === null && conflict.type === 'insert_insert' ? { row: null } : undefined;
+    if (base.length !== pair.columns.length) return undefined;
+    const plain = base.map((cell) => (typeof cell === 'object' && cell !== null ? undefined : cell));
     return plain.includes(undefined) ? undefined : { row: plain as Row };
   }
-  // What was not in dispute is merged as it would be without a conflict.
-  const preferred = preferring[resolution.take](row);
-  const taken = preferred.kind === 'settled' ? preferred.result : row[resolution.take];
+  // What was not in dispute is merged as it would be without a conflict; a row that goes, goes.
+  const preferred = row[resolution.take] === null ? undefined : preferring[resolution.take](row);
+  const taken = preferred?.kind === 'settled' ? preferred.result : row[resolution.take];
   if (!('cells' in resolution)) return { row: taken };
   const start = taken ?? row.source ?? row.target;
   if (start === null) return { row: null };
