@@ -5,6 +5,7 @@ import type { Plan, Run, Store } from '../model/store.ts';
 import { type ConnectedSides, connectBoth, describeSide } from '../service/connect.ts';
 import { applySettingsOf, type Job, jobOfSync, scopeOf } from '../service/job.ts';
 import { factsOf } from '../work/recorded.ts';
+import { guardRevert } from '../work/revert-guard.ts';
 import { applyTwoWay, plansTogether } from '../work/two-way/apply-plan.ts';
 import { anyChange } from '../work/two-way/apply-sides.ts';
 import type { TwoWayInput } from '../work/two-way/context.ts';
@@ -30,7 +31,7 @@ import {
   twoWayTable,
 } from './output/two-way-view.ts';
 import type { ProgressView } from './progress.ts';
-import { guardRevert } from './revert-guard.ts';
+import { byFlag, revertLimits } from './revert-limits.ts';
 
 interface Open {
   readonly store: Store;
@@ -169,6 +170,8 @@ export const revertBoth = async (
   const input = await inputOf(context, job, { ...x, sides });
   const { settings: _, guards: __, rules: ___, ...rest } = input;
   let declined = false;
+  /** Sides that are being written to, or have been. */
+  const gone: string[] = [];
   const done = await revertTwoWay({
     ...rest,
     run,
@@ -177,11 +180,12 @@ export const revertBoth = async (
     ...(x.only === undefined ? {} : { only: x.only }),
     confirm: async (side, planned) => {
       x.progress.clear();
-      guardRevert(planned, flags);
+      guardRevert(planned, revertLimits(flags), byFlag, gone);
       const { counts } = planned.plan.header;
       const n = counts.insert + counts.update + counts.delete;
       const go = await confirm(context, flags, `Take back ${count(n, 'change')} of ${run.id} in ${sides[side].name}?`);
       declined ||= !go;
+      if (go) gone.push(sides[side].name);
       return go;
     },
   });

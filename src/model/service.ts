@@ -17,7 +17,13 @@ export type RunRequest =
       readonly onlyDecided?: boolean;
     }
   | { readonly kind: 'apply'; readonly plan: string }
-  | { readonly kind: 'revert'; readonly run: string }
+  | {
+      readonly kind: 'revert';
+      readonly run: string;
+      /** In place of 500 changes, and of no deletes. */
+      readonly maxChanges?: number;
+      readonly allowDeletes?: number;
+    }
   | {
       readonly kind: 'copy' | 'assess';
       readonly source: string;

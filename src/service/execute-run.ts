@@ -12,7 +12,8 @@ import type { CopyInput } from '../work/copy-input.ts';
 import { makePlan, type PlanInput } from '../work/make-plan.ts';
 import { migrate } from '../work/migrate.ts';
 import { recorded } from '../work/recorded.ts';
-import { revert } from '../work/revert.ts';
+import { type RevertPlan, revert } from '../work/revert.ts';
+import { guardRevert, inRequest } from '../work/revert-guard.ts';
 import { findRun } from '../work/runs.ts';
 import { type SaveDiffInput, saveDiff } from '../work/save-diff.ts';
 import { sync as syncWork } from '../work/sync.ts';
@@ -181,7 +182,11 @@ const applied = async (w: RunWorld, x: RunWork, request: Kind<'apply'> | Kind<'r
   await using _target = target;
   const input = applyInput(w, x, target, facts);
   if (request.kind === 'revert') {
-    await revert({ ...input, run: request.run });
+    const confirm = async (planned: RevertPlan): Promise<boolean> => {
+      guardRevert(planned, request, inRequest);
+      return true;
+    };
+    await revert({ ...input, run: request.run, confirm });
     return;
   }
   const { header } = await findPlan(x.store, request.plan, x);

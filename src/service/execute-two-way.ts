@@ -4,6 +4,7 @@ import { LockstepError } from '../model/errors.ts';
 import type { RunRequest } from '../model/service.ts';
 import type { EndpointFacts } from '../model/store.ts';
 import { findPlan } from '../work/apply.ts';
+import { guardRevert, inRequest } from '../work/revert-guard.ts';
 import { findRun } from '../work/runs.ts';
 import { applyTwoWay } from '../work/two-way/apply-plan.ts';
 import type { TwoWayInput } from '../work/two-way/context.ts';
@@ -78,7 +79,17 @@ export const appliedBoth = async (
   if (run.sync === null || !(await wroteToSides(x.store, run, x))) return false;
   await withBothSides(w, x, run.sync, async (input) => {
     const { settings: _, guards: __, rules: ___, ...rest } = input;
-    await revertTwoWay({ ...rest, run, two: await openTwoWay(input) });
+    const gone: string[] = [];
+    await revertTwoWay({
+      ...rest,
+      run,
+      two: await openTwoWay(input),
+      confirm: async (side, planned) => {
+        guardRevert(planned, request, inRequest, gone);
+        gone.push(input[side].name);
+        return true;
+      },
+    });
   });
   return true;
 };

@@ -67,7 +67,17 @@ test('a plan is read, agreed to and applied only as it was seen, once, and undon
     ['written', 'applied', [{ column: 'status', before: 'inactive', after: 'active' }]],
   );
 
-  const undone = await ask('POST', '/api/v1/changes/revert', { json: { run: applied.id }, headers: key('u1') });
+  const undo = (name: string, more: object) =>
+    ask('POST', '/api/v1/changes/revert', { json: { run: applied.id, ...more }, headers: key(name) });
+  for (const [name, more, says] of [
+    ['u-1', {}, /would delete 2 rows, max_deletes is 0\. Nothing was written\./],
+    ['u-2', { allow_deletes: 2, max_changes: 3 }, /has 4 changes, max_changes is 3\. Nothing was written\./],
+  ] as const) {
+    const refused = await ended((await undo(name, more)).body.id);
+    assert.deepEqual([refused.state, refused.exit, refused.error.code], ['failed', 22, 'GUARD']);
+    assert.match(refused.error.message, says);
+  }
+  const undone = await undo('u1', { allow_deletes: 2 });
   assert.equal(undone.status, 202);
   const reverted = await ended(undone.body.id);
   assert.equal(reverted.state, 'done', JSON.stringify(reverted.error));

@@ -6,6 +6,7 @@ import type { Run, Store } from '../../model/store.ts';
 import { connectSide, describeSide } from '../../service/connect.ts';
 import { factsOf } from '../../work/recorded.ts';
 import { type Reverted, type RevertPlan, revert as revertWork } from '../../work/revert.ts';
+import { guardRevert } from '../../work/revert-guard.ts';
 import { findRun } from '../../work/runs.ts';
 import { refusePart } from '../../work/two-way/revert.ts';
 import { configOf } from '../config-of.ts';
@@ -20,7 +21,7 @@ import { count } from '../output/text.ts';
 import { progressView } from '../progress.ts';
 import { formatOf } from '../read-flags.ts';
 import { inert } from '../report-error.ts';
-import { guardRevert } from '../revert-guard.ts';
+import { byFlag, revertLimits } from '../revert-limits.ts';
 import { announceStop } from '../stopping.ts';
 import { styleOf } from '../style.ts';
 import { targetSide, withTargetHint } from '../target-of-plan.ts';
@@ -64,7 +65,7 @@ export const revert: Command = async (context, [id, address], flags) => {
     onProgress: progress.tick,
     confirm: async (planned) => {
       progress.clear();
-      guardRevert(planned, flags);
+      guardRevert(planned, revertLimits(flags), byFlag);
       const { counts } = planned.plan.header;
       const n = counts.insert + counts.update + counts.delete;
       if (!flags.yes) await keptLines(context, planned);

@@ -127,22 +127,32 @@ export const changes: Routes = (app, api) => {
         operationId: 'revertRun',
         summary: 'Undo what a run wrote',
         description:
-          'Starts a run that applies the inverse plan under guards: rows that others have changed since are kept. Needs an Idempotency-Key.',
+          'Starts a run that applies the inverse plan. Cells that others have changed since are kept. It fails (GUARD), and nothing is written, where it would have more than 500 changes, or delete rows that the run had inserted, unless `max_changes` and `allow_deletes` allow it. Needs an Idempotency-Key.',
         tags: ['changes'],
         headers: idempotencyHeaders,
         body: z
-          .strictObject({ run: z.string().min(1).max(200).describe('The run whose changes are undone') })
+          .strictObject({
+            run: z.string().min(1).max(200).describe('The run whose changes are undone'),
+            max_changes: z.number().int().min(0).optional().describe('In place of 500'),
+            allow_deletes: z.number().int().min(0).optional().describe('In place of 0: rows that the run inserted'),
+          })
           .meta({ id: 'RevertRequest', examples: [{ run: 'r_06dq2k8v4m7x3w' }] }),
         response: { 200: Run, 202: Run },
       },
     },
     async (request, reply) => {
       const o = cancelOf(request, reply);
-      const run = await visibleRun(api, request, request.body.run, o);
+      const { run: id, max_changes: maxChanges, allow_deletes: allowDeletes } = request.body;
+      const run = await visibleRun(api, request, id, o);
       await refusePart(api.store, run, o);
       return startRun(api, request, reply, {
         ...o,
-        run: { kind: 'revert', run: run.id },
+        run: {
+          kind: 'revert',
+          run: run.id,
+          ...(maxChanges === undefined ? {} : { maxChanges }),
+          ...(allowDeletes === undefined ? {} : { allowDeletes }),
+        },
         object: `runs/${run.id}`,
         writes: true,
       });
