@@ -82,15 +82,28 @@ const complaints = (document: ConfigDocument, issue: Issue): readonly Complaint[
     ];
   }
   const value = valueAt(document.value, issue.path);
-  const missing = issue.message === 'expected text' && value === undefined;
+  const expected = /^expected (?:one of )?(.+)$/.exec(issue.message)?.[1];
+  const missing = value === undefined && expected !== undefined;
+  const what = missing
+    ? `is missing${expected === 'text' ? '' : `: ${issue.message}`}`
+    : issue.path.length === 0 && issue.code === 'invalid_type'
+      ? 'expected settings by their names, such as version, endpoints and syncs'
+      : issue.message;
   const flag =
     issue.message === 'expected true or false' && typeof value === 'string'
       ? flagWords.get(value.toLowerCase())
       : undefined;
-  const note = flag === undefined ? undefined : `write ${flag}: \`${String(value)}\` is a text in YAML 1.2`;
-  return [
-    complain(document, issue.path, 'value', `${where || 'the file'}: ${missing ? 'is missing' : issue.message}`, note),
-  ];
+  const meant =
+    issue.message.startsWith('expected one of ') && typeof value === 'string'
+      ? closest(value, expected!.split(', '))
+      : undefined;
+  const note =
+    flag !== undefined
+      ? `write ${flag}: \`${String(value)}\` is a text in YAML 1.2`
+      : meant === undefined
+        ? undefined
+        : `did you mean ${meant}?`;
+  return [complain(document, issue.path, 'value', `${where || 'the file'}: ${what}`, note)];
 };
 
 const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown => {

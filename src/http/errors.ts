@@ -135,6 +135,10 @@ const ofFramework: Readonly<Record<string, RequestCode>> = {
 
 const framework = (error: FastifyError): HttpProblem | undefined => {
   const code = ofFramework[error.code];
+  if (code === 'MEDIA_TYPE')
+    return new HttpProblem(code, 'The body is of a media type that is not read here.', {
+      hint: 'Send JSON, and say so: Content-Type: application/json.',
+    });
   if (code !== undefined) return new HttpProblem(code, error.message);
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
     return new HttpProblem('MALFORMED', error.message);

@@ -1,5 +1,6 @@
 import type { FastifySchemaCompiler } from 'fastify';
 import type { z } from 'zod';
+import { wordsOf } from './issue-words.ts';
 
 const brand = Symbol.for('ZodFastifySchemaValidationError');
 
@@ -17,7 +18,7 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema }) 
       keyword: issue.code,
       instancePath: pointerOf(issue.path),
       schemaPath: `#${pointerOf(issue.path)}`,
-      message: issue.message,
+      message: wordsOf(issue, data, schema),
       params: issue.code === 'unrecognized_keys' ? { keys: issue.keys } : {},
     }));
     return { error } as never;

@@ -323,6 +323,24 @@ const cases: readonly Case[] = [
     exit: 20,
     says: [/:4:3: this key is written twice/],
   },
+  {
+    name: 'a mode that does not exist, with the one that was meant',
+    args: () => ['check', ...config(`${base}syncs:\n  s: { source: a, target: b, mode: miror }\n`)],
+    exit: 20,
+    says: [/syncs\.s\.mode: expected one of compare, mirror/, /did you mean mirror\?/],
+  },
+  {
+    name: 'a config without its version',
+    args: () => ['check', ...config('endpoints: {}\n')],
+    exit: 20,
+    says: [/version: is missing: expected 1/],
+  },
+  {
+    name: 'a config that is a list',
+    args: () => ['check', ...config('- a\n')],
+    exit: 20,
+    says: [/the file: expected settings by their names, such as version, endpoints and syncs/],
+  },
   { name: 'an empty config', args: () => ['check', ...config('')], exit: 20, says: [/is empty/] },
   {
     name: 'a condition that is no SQL',
