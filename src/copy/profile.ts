@@ -36,6 +36,15 @@ const shapes = {
   'milliseconds since 1970': /^(?:6[3-9]|[7-9]\d|1\d\d|2\d\d|300)\d{10}$/,
 } as const;
 
+/** Kinds of types that take a column for what it looks like. */
+const becomes: Readonly<Record<keyof typeof shapes, readonly string[]>> = {
+  flags: ['bool'],
+  dates: ['date'],
+  times: ['timestamp', 'instant'],
+  'seconds since 1970': ['instant'],
+  'milliseconds since 1970': ['instant'],
+};
+
 const words: Readonly<Record<string, readonly (keyof typeof shapes)[]>> = {
   int: ['flags', 'seconds since 1970', 'milliseconds since 1970'],
   text: ['dates', 'times'],
@@ -59,11 +68,15 @@ const keptExamples = 3;
  * Looks at the rows of a table as a copy would: what would be refused and why, and what columns hold other things than
  * their types say.
  */
-export const profiler = (source: Table, way: RowWay) => {
+export const profiler = (source: Table, way: RowWay, into: Pick<Table, 'columns'>) => {
   const refused = new Map<string, { count: number; examples: Refused[] }>();
-  const columns = way.selection.columns.map((c) => ({
+  const kinds = new Map(into.columns.map((c) => [c.name, c.type.kind]));
+  const columns = way.selection.columns.map((c, i) => ({
     name: c.name,
-    looks: new Set(words[c.stored.kind] ?? []),
+    // A type that is declared, or there already, needs no word any more.
+    looks: new Set(
+      (words[c.stored.kind] ?? []).filter((shape) => !becomes[shape].includes(kinds.get(way.columns[i]!) ?? '')),
+    ),
     seen: 0,
   }));
   const inKeys = new Set([

@@ -120,7 +120,7 @@ export const assess = async (o: AssessInput): Promise<Assessment> => {
       const into =
         t.existing ?? (o.target?.engine === o.source.engine ? { ...t.source, ...t.target } : draftedTable(t));
       const way = rowWay(t.source, into, key, o.source.engine === target.engine);
-      const profile = profiler(t.source, way);
+      const profile = profiler(t.source, way, into);
       const counter = watermarkCounter(
         t.source,
         o.watermark,

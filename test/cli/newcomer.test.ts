@@ -104,6 +104,15 @@ test('init names a schema for editors only where it is, keeps secrets out of git
   assert.ok(existsSync(join(f.dir, 'deeper', named)), named);
 });
 
+test('init for an empty target says how to fill it, and names nothing that it has not written', async () => {
+  const f = folder('filled', table('t', 'x'), '');
+  const { code, stderr } = await f.run('init', 'sqlite:a.db', 'sqlite:b.db');
+  assert.equal(code, 0);
+  assert.match(stderr, /0 pairs, 1 table without a partner: see the end of it\n/);
+  assert.match(stderr, /to make the tables of a in b and fill them: lockstep copy/);
+  assert.match(f.read('lockstep.yaml'), /t: b has no table of this name/);
+});
+
 test('a guard names what most of its own limit comes from, and a way that the command at hand takes', async () => {
   const rows = Array.from({ length: 30 }, () => 'same');
   await a.query(table('kept', ...rows.map(() => 'new')) + table('lost', 'same') + table('empty'));

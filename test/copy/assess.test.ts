@@ -60,6 +60,13 @@ test('what lies, what would be refused and what looks like something else is tol
       ['view v'],
     );
   }
+  // what is declared needs no hint any more
+  const types = new Map([['t.born', { kind: 'date' } as const]]);
+  const declared = (await assess({ ...o, target: into, types })).tables.find((x) => x.table === 't')!;
+  assert.deepEqual(
+    declared.hints.map((h) => h.column),
+    ['flag', 'seen', 'made'],
+  );
   // nothing was written
   const tables = await database.query(`select 1 from pg_class where relnamespace = 'public'::regnamespace`);
   assert.equal(tables.rowCount, 0);

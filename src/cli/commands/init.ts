@@ -169,8 +169,10 @@ export const init: Command = async (context, args, flags) => {
   writeNew(file, configText(dirname(file), source, target, pairs, notCompared), flags.force === true);
   await tell(
     context,
-    `wrote ${flags.out ?? 'lockstep.yaml'}: ${count(pairs.length, 'pair')}${notCompared.length ? `, ${count(notCompared.length, 'table')} without a partner: see other_tables in it` : ''}`,
+    `wrote ${flags.out ?? 'lockstep.yaml'}: ${count(pairs.length, 'pair')}${notCompared.length ? `, ${count(notCompared.length, 'table')} without a partner: see the end of it` : ''}`,
   );
+  if (pairs.length === 0 && notCompared.length > 0)
+    await tell(context, `  to make the tables of ${source.name} in ${target.name} and fill them: lockstep copy --help`);
   await keepSecrets(context, dirname(file), [source, target]);
   await context.out.write(`next: lockstep check, then lockstep diff ${source.name}-${target.name}\n`);
   return 0;

@@ -116,7 +116,12 @@ const roleFindings = (row: RawRow, x: ExamineRequest): Finding[] => {
     );
   else if (readOnly === 'on')
     found.push(
-      finding('warning', 'READ_ONLY', `sessions of ${role} are read-only by default (default_transaction_read_only)`),
+      finding(
+        'warning',
+        'READ_ONLY',
+        `sessions of ${role} are read-only by default (default_transaction_read_only), which is a default and no right: what writes here asks for a transaction that may, and gets it`,
+        'If nothing is to be written here, take `writable: true` away from the endpoint, or the rights from the role',
+      ),
     );
   if (marker !== 'true') {
     found.push(
