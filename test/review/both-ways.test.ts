@@ -216,6 +216,37 @@ test('whoever chooses gets what was shown, also when the archive has been begun 
   assert.equal((left as unknown[]).length, 3, 'who takes the side that has deleted the row deletes it');
 });
 
+test('a key that goes to and fro waits for a person, however long that takes', async () => {
+  await using p = await twoDatabases(people);
+  const ask = { ...p, sync: 'flaps', flapping: { writes: 3, withinMs: 600_000 } };
+  let later = 0;
+  const run = async () => {
+    later += 1000;
+    const shift = later;
+    const clock = { ...systemClock, now: () => systemClock.now() + shift };
+    return await syncTwoWay({ ...twoWayInput(b.store, ask), clock });
+  };
+  await run();
+  // somebody on either side writes back what the other one wrote
+  let waits = 0;
+  for (let turn = 0; turn < 8 && waits === 0; turn++) {
+    await p[turn % 2 === 0 ? 'left' : 'right'].query('update people set name = $1 where id = 1', [`turn ${turn}`]);
+    waits = (await run()).sync.waiting;
+  }
+  assert.equal(waits, 1, 'nobody was asked');
+  const shown = await rows(p);
+  later += 3_600_000;
+  const next = await run();
+  assert.deepEqual([next.exit, next.sync.waiting], [26, 1]);
+  assert.deepEqual(await rows(p), shown);
+  const [c] = await b.store.conflicts.list({ sync: 'flaps', states: ['pending'] }, o);
+  assert.equal(c!.type, 'flapping');
+  await b.store.conflicts.decide(c!.id, { take: 'source', ...how }, o);
+  assert.equal((await run()).exit, 0);
+  const [left, right] = await rows(p);
+  assert.deepEqual(left, right);
+});
+
 test('in a restored control store nothing is taken for agreed that both sides have gone on from', async () => {
   await using p = await twoDatabases(people);
   const ask = { ...p, sync: 'restored' };

@@ -165,8 +165,10 @@ export const stepOf = (
   });
 
   const decision = o.resolver(row);
-  if (waiting?.state === 'pending' && waiting.type === 'pinned' && decision.kind !== 'agreed') {
-    return ask({ type: 'pinned', columns: [], reason: waiting.reason });
+  if (waiting?.state === 'pending' && decision.kind !== 'agreed') {
+    // Neither ends by itself: a key that flapped has stopped because it waits.
+    const { type, reason } = waiting;
+    if (type === 'pinned' || type === 'flapping') return ask({ type, columns: [], reason });
   }
   if (decision.kind === 'agreed') return { agreed: row, differences: none, ...closing };
   if (waiting?.state === 'decided') {
