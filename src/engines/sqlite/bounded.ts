@@ -3,12 +3,12 @@ import { inRange, unbounded } from '../../model/ranges.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { keyBefore, keyFrom } from '../sql/keyset.ts';
 import { literal } from '../sql/quote.ts';
-import { findTable } from './catalogue.ts';
 import { rawExpressions } from './cells.ts';
 import type { Bind } from './database.ts';
 import { keyBinds } from './key-order.ts';
 import { orderOf } from './read-plan.ts';
 import type { Snapshot } from './reading.ts';
+import { isRowid } from './rowid-key.ts';
 import { keepFunction } from './scan.ts';
 
 const written = (value: Bind): string => {
@@ -24,12 +24,6 @@ const written = (value: Bind): string => {
   }
   return `x'${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}'`;
 };
-
-/** Is the key the rowid, so that a range of it is read alone? */
-export const isRowid = (s: Snapshot, selection: Selection): boolean =>
-  selection.keyWidth === 1 &&
-  selection.columns[0]!.name === findTable(s.db, selection.table.name).rowidAlias &&
-  orderOf(s.db, selection, s.orders).plain;
 
 /** The selection with its range as a part of its condition. `taken` is told a slot that is to be released. */
 export const bounded = (s: Snapshot, selection: Selection, taken: (slot: number) => void): Selection => {

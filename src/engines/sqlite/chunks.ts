@@ -165,8 +165,10 @@ const readFrames = (
   const [found, count, greatest] = chunk as [Uint8Array | null, bigint, Value];
   const blob = found ?? new Uint8Array();
   const read: Read = { rows: Number(count), greatest, bytes: blob.length };
-  if (hand?.(blob, read.rows) === true) return read;
-  return readBlob(c, blob, read.rows, sink) ? read : undefined;
+  const isRead = hand?.(blob, read.rows) === true || readBlob(c, blob, read.rows, sink);
+  // Chunks are freed at once: the collector does not see how much memory hangs on them.
+  (blob.buffer as ArrayBuffer).transfer(0);
+  return isRead ? read : undefined;
 };
 
 const readRows = (s: Snapshot, selection: Selection, sql: string, values: readonly Bind[], sink: Sink): Read => {

@@ -10,8 +10,9 @@ import { separator } from './frame.ts';
 import { BrokenFrame, cellAt, locate } from './frame-cursor.ts';
 import { frameHashing, hashFrame } from './frame-hash.ts';
 import { keyBinds } from './key-order.ts';
-import { planRead, type ReadPlan } from './read-plan.ts';
+import { orderOf, planRead, type ReadPlan } from './read-plan.ts';
 import type { Snapshot } from './reading.ts';
+import { isRowid } from './rowid-key.ts';
 import { type Meter, refuseNullKey } from './scan.ts';
 
 /** `key > bound`, column by column. */
@@ -69,6 +70,16 @@ const cellKeys = (): Keys => {
   };
 };
 
+/** Rows that are looked up by the rowid: all by one statement. */
+const planRowids = (s: Snapshot, selection: Selection, keys: readonly Key[]): ReadPlan | undefined => {
+  if (selection.columns[0]!.as.kind !== 'int' || !isRowid(s, selection)) return undefined;
+  const order = orderOf(s.db, selection, s.orders);
+  const numbers = keys.flatMap((key) => keyBinds(selection, key, s.db)?.map((b) => b.value) ?? []);
+  if (!numbers.every((n) => typeof n === 'bigint')) return undefined;
+  const sql = `${order.expressions[0]} in (select value from json_each(?))`;
+  return { order, pieces: [{ sql, values: [`[${numbers.join(',')}]`] }], lookup: true };
+};
+
 /**
  * Keys and hashes in key order from frames; undefined when this segment cannot be read so: it needs an order that
  * SQLite's own is, and pieces that are ranges of it.
@@ -80,8 +91,10 @@ export const hashesOfFrames = (
   hash: HashSpec,
   meter: Meter,
 ): Generator<HashBatch> | undefined => {
-  if (selection.keyWidth === 0 || segment.kind === 'keys') return undefined;
-  const plan = planRead(s.db, selection, segment, s.orders);
+  if (selection.keyWidth === 0) return undefined;
+  const plan =
+    segment.kind === 'keys' ? planRowids(s, selection, segment.keys) : planRead(s.db, selection, segment, s.orders);
+  if (plan === undefined) return undefined;
   if (!plan.order.plain || plan.keep) return undefined;
   const f = framed(s, selection, hash);
   return f && stream(s, selection, f, plan, hash, meter);
@@ -149,7 +162,9 @@ function* stream(
     },
   };
   const { expressions } = plan.order;
-  const order: Walk = { order: expressions.join(', '), after: keyAfter(expressions, columns) };
+  // Rows that are looked up are found by what is looked for, never by going through all that come after the last one.
+  const after = `${plan.lookup ? '+' : ''}${keyAfter(expressions, columns)}`;
+  const order: Walk = { order: expressions.join(', '), after };
   for (const piece of plan.pieces) {
     for (const count of walk(s, selection, f, order, piece, sink, meter)) {
       yield { count, keys: keys.batch(count), hashes: hashes.slice(0, 2 * count) };

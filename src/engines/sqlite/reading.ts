@@ -2,11 +2,12 @@ import { isMisfit } from '../../model/canon/misfit.ts';
 import type { HashBatch, Segment, Selection } from '../../model/endpoint.ts';
 import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
-import type { Key, Row } from '../../model/row.ts';
+import type { Key, Row, Text } from '../../model/row.ts';
 import { id } from '../sql/quote.ts';
 import { findTable, rowidName } from './catalogue.ts';
 import type { Database } from './database.ts';
 import { type Orders, orderOf } from './read-plan.ts';
+import { isRowid } from './rowid-key.ts';
 import { type Meter, type Slots, scanRows, whereOf } from './scan.ts';
 
 /** What reads share: one connection inside one snapshot. */
@@ -71,6 +72,8 @@ export const sampleKeys = (s: Snapshot, selection: Selection, rows: number): rea
       ? rowidPicks(s.db, selection.table.name, rowid, rows)
       : undefined;
   if (condition?.length === 0) return [];
+  if (condition !== undefined && selection.columns[0]!.as.kind === 'int' && isRowid(s, selection))
+    return condition.map((n): Key => [String(n) as Text]);
   const picked: Selection =
     condition === undefined
       ? { ...key, filter: stride(s, selection, rows) }
@@ -78,19 +81,18 @@ export const sampleKeys = (s: Snapshot, selection: Selection, rows: number): rea
   return [...scanRows(s.db, s.slots, s.orders, picked, all, unmetered())].flat();
 };
 
+/** Rowids at even distances, ascending: each the first at or behind one of the numbers that are looked for. */
 const rowidPicks = (db: Database, table: string, rowid: string, rows: number): bigint[] => {
   const [min] = db.get(`select min(${rowid}) from ${id(table)}`)!;
   const [max] = db.get(`select max(${rowid}) from ${id(table)}`)!;
   if (typeof min !== 'bigint' || typeof max !== 'bigint') return [];
-  const picks = new Set<bigint>();
   const span = max - min + 1n;
   const n = BigInt(Math.min(rows, 5000));
-  for (let i = 0n; i < n; i++) {
-    const at = min + (span * (2n * i + 1n)) / (2n * n);
-    const found = db.get(`select ${rowid} from ${id(table)} where ${rowid} >= ? order by ${rowid} limit 1`, at)?.[0];
-    if (typeof found === 'bigint') picks.add(found);
-  }
-  return [...picks];
+  const wanted = Array.from({ length: Number(n) }, (_, i) => min + (span * (2n * BigInt(i) + 1n)) / (2n * n));
+  const first = `select ${rowid} from ${id(table)} where ${rowid} >= lockstep_wanted.value order by ${rowid} limit 1`;
+  return db
+    .all(`select distinct (${first}) from json_each(?) as lockstep_wanted`, `[${wanted.join(',')}]`)
+    .flatMap(([found]) => (typeof found === 'bigint' ? [found] : []));
 };
 
 /** Keeps one row in so many, by chance: the table has no numbers to aim at. */

@@ -1,7 +1,7 @@
 import type { HashBatch, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Row } from '../../model/row.ts';
-import { bounded, isRowid } from './bounded.ts';
+import { bounded } from './bounded.ts';
 import { type CatalogueTable, inspectDatabase } from './catalogue.ts';
 import { csvFormOf, csvRows } from './csv.ts';
 import { type Database, openDatabase, requireTransaction } from './database.ts';
@@ -18,6 +18,7 @@ import type { Orders } from './read-plan.ts';
 import { countRows, hashesOfRows, keyBounds, type Snapshot, sampleKeys } from './reading.ts';
 import { rowCalls } from './row-calls.ts';
 import type { RowArgs, RowValue } from './row-messages.ts';
+import { isRowid } from './rowid-key.ts';
 import { defineFunctions, type Meter, type Slots, scanRows } from './scan.ts';
 import { advanceSequences } from './sequences.ts';
 import { beginStep, giveLock, isApplied, prepareTarget, renewHeld, renewLock, takeLock } from './steps.ts';
