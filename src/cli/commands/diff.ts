@@ -1,14 +1,14 @@
+import { setImmediate } from 'node:timers/promises';
 import { randomSeed } from '../../lib/ids.ts';
 import type { CompareReport } from '../../model/report.ts';
 import { type ConnectedSides, connectBoth, describeSide } from '../../service/connect.ts';
 import { type Job, scopeOf } from '../../service/job.ts';
-import { type CompareOptions, compare } from '../../work/compare.ts';
+import type { CompareOptions } from '../../work/compare.ts';
 import { compareExit } from '../../work/compare-exit.ts';
 import type { SavedDiff } from '../../work/save-diff.ts';
 import { type Command, type Context, type Flags, tell } from '../context.ts';
 import { jobOf } from '../job.ts';
 import { sharesLimit } from '../output/diff-output.ts';
-import { openDiffOutput } from '../output/open.ts';
 import { type ProgressView, progressView } from '../progress.ts';
 import { formatFlag, limitFlag } from '../read-flags.ts';
 import { differencesFound, limitedSink, shownCount } from '../shown-limit.ts';
@@ -22,7 +22,13 @@ export const diff: Command = async (context, args, flags) => {
   const job = await jobOf(context, args, flags, false);
   const signal = AbortSignal.any([context.stop, context.now]);
   const began = context.clock.elapsed();
-  await using sides = await connectBoth(context, job, signal);
+  const connecting = connectBoth(context, job, signal);
+  connecting.catch(() => {}); // told where it is awaited
+  // The rest is loaded while the databases answer: a process for SQLite takes as long to start.
+  await setImmediate();
+  const { compare } = await import('../../work/compare.ts');
+  const { openDiffOutput } = await import('../output/open.ts');
+  await using sides = await connecting;
   await using output = openDiffOutput(format, context.out, {
     source: sides.source.name,
     target: sides.target.name,
