@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import type { Text } from '../../src/model/row.ts';
 import { openTwoWay } from '../../src/work/two-way/open.ts';
 import { refusePart, revertTwoWay } from '../../src/work/two-way/revert.ts';
@@ -245,6 +246,36 @@ test('a key that goes to and fro waits for a person, however long that takes', a
   assert.equal((await run()).exit, 0);
   const [left, right] = await rows(p);
   assert.deepEqual(left, right);
+});
+
+test('half of a sum is no edit where only some rows have ever been looked at', async () => {
+  await using p = await twoDatabases(
+    'create table people (id int primary key, n int); insert into people values (1, 10)',
+  );
+  const rule = { kind: 'take', take: 'sum', column: 'n', where: 'test' } as const;
+  const ask = { ...p, sync: 'half', policy: policyOf({ kind: 'rules', rules: [rule], where: 'test' }) };
+  const some = (source: Endpoint) =>
+    syncTwoWay({
+      ...twoWayInput(b.store, { ...ask, source }),
+      defaults: { filter: { source: 'id = 1', target: 'id = 1' } },
+    });
+  await some(p.source);
+  await p.left.query('update people set n = 13');
+  await p.right.query('update people set n = 15');
+  const broken = new Proxy(p.source, {
+    get: (of, name) => {
+      if (name === 'writer')
+        return new Proxy(of.writer!, {
+          get: (w, what) => (what === 'lock' ? () => Promise.reject(new Error('gone')) : Reflect.get(w, what)),
+        });
+      const value = Reflect.get(of, name);
+      return typeof value === 'function' ? value.bind(of) : value;
+    },
+  });
+  await assert.rejects(some(broken), /gone/);
+  assert.deepEqual(await rows(p), [[{ id: 1, n: 13 }], [{ id: 1, n: 18 }]]);
+  assert.equal((await both(b.store, ask)).exit, 0);
+  assert.deepEqual(await rows(p), [[{ id: 1, n: 18 }], [{ id: 1, n: 18 }]]);
 });
 
 test('in a restored control store nothing is taken for agreed that both sides have gone on from', async () => {

@@ -96,6 +96,7 @@ export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
   const endpointsOf = (pair: Pair) => readingSides(pair, o.source, o.target);
   const secret = await store.sharedSecret('archive', o);
   const archives = new Map<Pair, PairArchive>();
+  const begun = new Set<Pair>();
   const detections: PairDetection[] = [];
   for (const pair of pairs) {
     const endpoints = endpointsOf(pair);
@@ -113,6 +114,8 @@ export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
       signal,
     });
     archives.set(pair, archive);
+    // Runs of some rows agree on these, and leave it incomplete.
+    if (archive.archive.facts.completed !== null || (await archive.archive.rows({ signal })) > 0) begun.add(pair);
     const { onProgress } = o;
     detections.push({
       pair,
@@ -144,7 +147,7 @@ export const openTwoWay = async (o: TwoWayInput): Promise<OpenTwoWay> => {
     pairs,
     notCompared,
     detections,
-    isNew: (pair) => archives.get(pair)!.archive.facts.completed === null,
+    isNew: (pair) => !begun.has(pair),
     keep: async (pair, rows, run) => {
       const archive = archives.get(pair)!;
       const random = (): bigint => randomSeed();
