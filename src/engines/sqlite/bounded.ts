@@ -6,9 +6,8 @@ import { literal } from '../sql/quote.ts';
 import { rawExpressions } from './cells.ts';
 import type { Bind } from './database.ts';
 import { keyBinds } from './key-order.ts';
-import { orderOf } from './read-plan.ts';
+import { isRowid, orderOf } from './read-plan.ts';
 import type { Snapshot } from './reading.ts';
-import { isRowid } from './rowid-key.ts';
 import { keepFunction } from './scan.ts';
 
 const written = (value: Bind): string => {

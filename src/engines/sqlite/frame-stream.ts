@@ -10,9 +10,8 @@ import { separator } from './frame.ts';
 import { BrokenFrame, cellAt, locate } from './frame-cursor.ts';
 import { frameHashing, hashFrame } from './frame-hash.ts';
 import { keyBinds } from './key-order.ts';
-import { orderOf, planRead, type ReadPlan } from './read-plan.ts';
+import { isRowid, orderOf, planRead, type ReadPlan } from './read-plan.ts';
 import type { Snapshot } from './reading.ts';
-import { isRowid } from './rowid-key.ts';
 import { type Meter, refuseNullKey } from './scan.ts';
 
 /** `key > bound`, column by column. */

@@ -44,6 +44,12 @@ export const orderOf = (db: Database, selection: Selection, orders: Orders): Key
   return order;
 };
 
+/** Is the key the rowid, so that a range of it is read alone? */
+export const isRowid = (s: { readonly db: Database; readonly orders: Orders }, selection: Selection): boolean =>
+  selection.keyWidth === 1 &&
+  selection.columns[0]!.name === findTable(s.db, selection.table.name).rowidAlias &&
+  orderOf(s.db, selection, s.orders).plain;
+
 /** The types that order a selection's keys: all columns where there is no key. */
 export const orderTypes = (selection: Selection): ReturnType<typeof keyTypes> =>
   selection.keyWidth > 0 ? keyTypes(selection) : selection.columns.map((c) => c.as);

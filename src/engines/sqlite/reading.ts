@@ -6,8 +6,7 @@ import type { Key, Row, Text } from '../../model/row.ts';
 import { id } from '../sql/quote.ts';
 import { findTable, rowidName } from './catalogue.ts';
 import type { Database } from './database.ts';
-import { type Orders, orderOf } from './read-plan.ts';
-import { isRowid } from './rowid-key.ts';
+import { isRowid, type Orders, orderOf } from './read-plan.ts';
 import { type Meter, type Slots, scanRows, whereOf } from './scan.ts';
 
 /** What reads share: one connection inside one snapshot. */
