@@ -88,6 +88,15 @@ const asStored = (pair: Pair, i: number, cell: Cell): ReturnType<typeof fit> => 
   }
 };
 
+/** A cell of the target as it is stored, as the pair compares it. Widening is always exact. */
+export const asCompared = (pair: Pair, i: number, cell: Cell): Cell => {
+  const { as, target } = pair.columns[i]!;
+  const rewrite = pair.rewrites?.[i];
+  if (rewrite !== undefined) return rewrite.forth(cell);
+  const fitted = fit(cell, target.type, { ...target, type: as });
+  return fitted.ok ? fitted.cell : cell;
+};
+
 /** Turns a key in the pair's types into the target's own. */
 export const nativeKey = (shape: TargetShape, key: Key): { readonly key: Key } | { readonly reason: string } => {
   const cells: Cell[] = [];

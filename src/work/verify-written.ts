@@ -1,11 +1,11 @@
-import { fit } from '../model/canon/fit.ts';
 import type { Cancel, Endpoint, Reader } from '../model/endpoint.ts';
 import { judge } from '../model/judge.ts';
 import type { Pair } from '../model/pair.ts';
-import type { Cell, Key, Row } from '../model/row.ts';
+import type { Key, Row } from '../model/row.ts';
 import { pairSelection } from '../model/selection.ts';
 import type { Plan, Settled, Store } from '../model/store.ts';
 import { rejectionOf, sourceOf } from '../model/transform.ts';
+import { asCompared } from '../plan/target-row.ts';
 
 /** What both sides show, read fresh, for the keys that a run touched. */
 export interface Verification {
@@ -19,15 +19,8 @@ export interface Verification {
 const examplesMost = 100;
 const keysAtOnce = 1000;
 
-/** The key as the pair compares it, from the target's own. Widening is always exact. */
-export const commonKey = (pair: Pair, key: Key): Key =>
-  key.map((cell, i): Cell => {
-    const { as, target } = pair.columns[i]!;
-    const rewrite = pair.rewrites?.[i];
-    if (rewrite !== undefined) return rewrite.forth(cell);
-    const fitted = fit(cell, target.type, { ...target, type: as });
-    return fitted.ok ? fitted.cell : cell;
-  });
+/** The key as the pair compares it, from the target's own. */
+export const commonKey = (pair: Pair, key: Key): Key => key.map((cell, i) => asCompared(pair, i, cell));
 
 const rowsByKey = async (reader: Reader, pair: Pair, side: 'source' | 'target', keys: readonly Key[], o: Cancel) => {
   const selection = pairSelection(pair, side);

@@ -13,16 +13,12 @@ export interface Step {
   readonly agreed?: ThreeWay;
   /** Rows to be written, and what is to be written to each side. */
   readonly decided?: readonly DecidedRow[];
-  /** A person had chosen. */
-  readonly chosen?: true;
   readonly differences: { readonly source: readonly Difference[]; readonly target: readonly Difference[] };
   /** It waits for a person. */
   readonly conflict?: Omit<NewConflict, 'sync' | 'run'>;
   /** Waiting records that this is the answer to: they are closed, or wait again with the rows as they are now. */
   readonly closes?: string;
   readonly reopens?: { readonly id: string; readonly reason: string } & Pick<ThreeWay, 'source' | 'target'>;
-  /** The waiting record that this key still is. */
-  readonly waits?: string;
   /** A key that a second row is to be written under, and what becomes of this one where that is not free. */
   readonly second?: { readonly key: Key; readonly ifTaken: Step };
 }
@@ -161,7 +157,6 @@ export const stepOf = (
   const ask = (what: Pick<Ruling, 'type' | 'columns' | 'reason'>): Step => ({
     differences: none,
     conflict: conflictOf(pair, row, what),
-    ...(waiting === undefined ? {} : { waits: waiting.id }),
   });
 
   const decision = o.resolver(row);
@@ -172,24 +167,16 @@ export const stepOf = (
   }
   if (decision.kind === 'agreed') return { agreed: row, differences: none, ...closing };
   if (waiting?.state === 'decided') {
-    if (!sameRow(waiting.source as Row | null, row.source) || !sameRow(waiting.target as Row | null, row.target)) {
-      const reason = 'the row moved after a person had decided: look at it again';
-      return {
-        differences: none,
-        reopens: { id: waiting.id, reason, source: row.source, target: row.target },
-        waits: waiting.id,
-      };
-    }
+    const again = (reason: string): Step => ({
+      differences: none,
+      reopens: { id: waiting.id, reason, source: row.source, target: row.target },
+    });
+    if (!sameRow(waiting.source as Row | null, row.source) || !sameRow(waiting.target as Row | null, row.target))
+      return again('the row moved after a person had decided: look at it again');
     const result = chosen(pair, row, waiting, o.preferring);
-    if (result === undefined) {
-      const reason = 'the last agreed values are not kept, so they cannot be taken: choose a side, or give the values';
-      return {
-        differences: none,
-        reopens: { id: waiting.id, reason, source: row.source, target: row.target },
-        waits: waiting.id,
-      };
-    }
-    return { ...settle({ kind: 'settled', result: result.row }), chosen: true };
+    return result === undefined
+      ? again('the last agreed values are not kept, so they cannot be taken: choose a side, or give the values')
+      : settle({ kind: 'settled', result: result.row });
   }
   if (decision.kind === 'ask') return ask(decision);
   if (o.flapping !== undefined && turns >= o.flapping.turns) {

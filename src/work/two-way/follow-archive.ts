@@ -6,8 +6,8 @@ import type { ConflictType } from '../../model/two-way.ts';
 import type { OpenTwoWayRun, WrittenRow } from '../../model/two-way-runs.ts';
 import { bothSides } from './context.ts';
 import { conflictColumns } from './decide.ts';
-import { type Following, followed, type Refused, takeDown } from './follow.ts';
-import { type Turned, turned, turnedBack } from './turned.ts';
+import { type Following, followed, isDone, type Refused, takeDown } from './follow.ts';
+import { seenFrom, type Turned, turned, turnedBack } from './turned.ts';
 
 /** What became of a run's writes. */
 export interface Followed {
@@ -48,17 +48,13 @@ export const followArchive = async (
   const refused = new Map<string, Refused[]>();
   for (const side of bothSides) {
     if (run.children[side] === null) continue;
-    await takeDown(
-      o,
-      { run, side, pairs: side === 'target' ? pairs : pairs.map((pair) => turned(pair).pair) },
-      (rows) => {
-        for (const row of rows) {
-          const list = refused.get(row.pair) ?? [];
-          if (typeOf(row) !== undefined && list.length < mostRefused) list.push(row);
-          refused.set(row.pair, list);
-        }
-      },
-    );
+    await takeDown(o, { run, side, pairs: pairs.map((pair) => seenFrom(side, pair)) }, (rows) => {
+      for (const row of rows) {
+        const list = refused.get(row.pair) ?? [];
+        if (typeOf(row) !== undefined && list.length < mostRefused) list.push(row);
+        refused.set(row.pair, list);
+      }
+    });
   }
   const found = { agreed: 0, left: 0, refused: 0 };
   for (const name of await store.twoWayRuns.pairs(run.run, o)) {
@@ -72,7 +68,7 @@ export const followArchive = async (
       const ruled: NewConflict[] = [];
       for (const row of rows) {
         const following = followed(row);
-        const done = bothSides.every((side) => !row.writes[side] || row.written[side].state === 'stored');
+        const done = bothSides.every((side) => isDone(row, side));
         if (done) found.agreed++;
         else found.left++;
         const written = bothSides.some((side) => row.written[side].state === 'stored');

@@ -1,4 +1,3 @@
-import { fit } from '../../model/canon/fit.ts';
 import { plainCell } from '../../model/canon/spelling.ts';
 import type { Cancel } from '../../model/endpoint.ts';
 import type { Pair } from '../../model/pair.ts';
@@ -6,6 +5,7 @@ import type { Batch, Cell, Key, Row } from '../../model/row.ts';
 import { nativeSelection } from '../../model/selection.ts';
 import type { Journal, Plan, PlanItem, PlanTable, SeqRange, Settled, Store } from '../../model/store.ts';
 import type { OpenTwoWayRun, TwoWaySide, WrittenRow } from '../../model/two-way-runs.ts';
+import { asCompared } from '../../plan/target-row.ts';
 
 /** What both sides are taken to have agreed on for a key; null: that the row is gone. */
 export interface Following {
@@ -13,6 +13,10 @@ export interface Following {
   readonly source: Row | null;
   readonly target: Row | null;
 }
+
+/** Has a side taken what this run was to write to it, if anything? */
+export const isDone = ({ writes, written }: Pick<WrittenRow, 'writes' | 'written'>, side: TwoWaySide): boolean =>
+  !writes[side] || written[side].state === 'stored';
 
 /**
  * What the archive takes down for a key after its writes; undefined: it stays as it was, and the key is decided again.
@@ -24,7 +28,7 @@ export interface Following {
  */
 export const followed = (row: WrittenRow): Following | undefined => {
   const { key, writes, written } = row;
-  const done = (side: TwoWaySide): boolean => !writes[side] || written[side].state === 'stored';
+  const done = (side: TwoWaySide): boolean => isDone(row, side);
   const shown = (side: TwoWaySide): Row | null => {
     const write = written[side];
     return writes[side] && write.state === 'stored' ? write.row : row[side];
@@ -40,16 +44,12 @@ export const comparedRows = (pair: Pair, planned: PlanTable): ((native: Row) => 
   const { columns } = nativeSelection(planned.table, planned.key);
   const places = pair.columns.map((c) => columns.findIndex((s) => s.name === c.target.name));
   return (native) =>
-    pair.columns.map(({ as, target }, i): Cell => {
+    pair.columns.map((_, i): Cell => {
       const column = columns[places[i]!];
       // It has come since the plan was made.
       if (column === undefined) return null;
       const cell = native[places[i]!] ?? null;
-      const plain = column.exact ? plainCell(column.stored, cell) : cell;
-      const rewrite = pair.rewrites?.[i];
-      if (rewrite !== undefined) return rewrite.forth(plain);
-      const fitted = fit(plain, target.type, { ...target, type: as });
-      return fitted.ok ? fitted.cell : plain;
+      return asCompared(pair, i, column.exact ? plainCell(column.stored, cell) : cell);
     });
 };
 

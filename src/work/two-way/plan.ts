@@ -16,7 +16,7 @@ import { type Step, stepOf } from './decide.ts';
 import { takenKeys } from './free-keys.ts';
 import type { OpenTwoWay, PairDetection } from './open.ts';
 import { type OpenSide, openSide } from './sides.ts';
-import { turned, turnedDifference } from './turned.ts';
+import { seenFrom, type Turned, turned, turnedDifference } from './turned.ts';
 
 /** What became of the keys of a run that were not as agreed. */
 export interface DecidedCounts {
@@ -60,7 +60,7 @@ const openSides = async (o: TwoWayInput, run: Pick<Run, 'id'>, pairs: readonly P
         await openSide({
           side,
           endpoint: o[side],
-          pairs: side === 'target' ? pairs : pairs.map((pair) => turned(pair).pair),
+          pairs: pairs.map((pair) => seenFrom(side, pair)),
           ...(schemas === undefined ? {} : { schemas }),
           store: o.store,
           run,
@@ -131,6 +131,7 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
     const { pair, resolver, preferring } = detection;
     const met = new Set<string>();
     const seconds = new Set<string>();
+    const at = { detection, place, back: turned(pair) };
     const flapping = o.rules.flapping;
     const settings = {
       pair,
@@ -155,7 +156,7 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
         }
         steps.push(stepOf(settings, row, record, turns.get(name) ?? 0));
       }
-      await takeSteps(o, run, two, { detection, place }, sides, await withFreeKeys(o, pair, steps, seconds), counts);
+      await takeSteps(o, run, two, at, sides, await withFreeKeys(o, pair, steps, seconds), counts);
     };
     const unsettled = async (keys: readonly Key[]): Promise<void> => {
       for (const { id } of (await waitingOf(o, pair, keys)).values()) met.add(id);
@@ -204,7 +205,7 @@ const takeSteps = async (
   o: TwoWayInput,
   run: Run,
   two: OpenTwoWay,
-  { detection, place }: { readonly detection: PairDetection; readonly place: number },
+  { detection, place, back }: { readonly detection: PairDetection; readonly place: number; readonly back: Turned },
   sides: readonly OpenSide[],
   steps: readonly Step[],
   counts: DecidedCounts,
@@ -236,10 +237,9 @@ const takeSteps = async (
     await store.conflicts.reopen(id, { source, target, reason, run: run.id }, now, o);
   }
   for (const side of sides) {
-    const t = turned(detection.pair);
     const of = (some: readonly Step[]): readonly Difference[] => {
       const all = some.flatMap((s) => s.differences[side.side]);
-      return side.side === 'target' ? all : all.flatMap((d) => turnedDifference(d, t) ?? []);
+      return side.side === 'target' ? all : all.flatMap((d) => turnedDifference(d, back) ?? []);
     };
     const differences = of(steps.filter((s) => s.second === undefined));
     if (differences.length > 0) await side.planner.add(place, differences, o);

@@ -10,7 +10,7 @@ import { bothSides } from './context.ts';
 import { conflictColumns } from './decide.ts';
 import { comparedRows, type Following } from './follow.ts';
 import type { TwoWayRevertInput } from './revert-input.ts';
-import { turned, turnedBack } from './turned.ts';
+import { seenFrom, turned, turnedBack } from './turned.ts';
 
 /**
  * What both sides last agreed on before a run wrote `result` over `source` and `target`: where the result is the
@@ -40,7 +40,7 @@ export async function* writtenRows(
   const { store } = o;
   const seen = (side: TwoWaySide, name: string): Pair | undefined => {
     const pair = o.two.pairs.find((p) => p.name === name);
-    return pair === undefined || side === 'target' ? pair : turned(pair).pair;
+    return pair === undefined ? undefined : seenFrom(side, pair);
   };
   const shapes = Object.fromEntries(
     bothSides.map((side) => [
@@ -149,7 +149,7 @@ const keysOf = (o: TwoWayRevertInput, side: TwoWaySide, plan: Plan) => {
   const shapes = plan.header.tables.map((planned) => {
     const pair = o.two.pairs.find((p) => p.name === planned.pair);
     if (pair === undefined) return undefined;
-    return { pair, row: comparedRows(side === 'target' ? pair : turned(pair).pair, planned) };
+    return { pair, row: comparedRows(seenFrom(side, pair), planned) };
   });
   return (items: readonly PlanItem[]): ReadonlyMap<Pair, readonly Key[]> => {
     const found = items.flatMap(({ table, change }) => {

@@ -12,7 +12,7 @@ import { type Followed, followArchive } from './follow-archive.ts';
 import { openTwoWay } from './open.ts';
 import { planTwoWay, type TwoWayPlanned } from './plan.ts';
 import { type TwoWayReport, twoWayExit, twoWayReport } from './report.ts';
-import { turned } from './turned.ts';
+import { seenFrom } from './turned.ts';
 
 export interface TwoWaySyncInput extends TwoWayInput {
   /** Asked with the sealed plans before anything is written; false: end without writing. */
@@ -47,7 +47,8 @@ const verifySides = async (
     const done = applied[side];
     if (done === undefined) continue;
     const { store, signal, source, target } = o;
-    const keyOf = (pair: Pair, key: Key): Key => commonKey(side === 'target' ? pair : turned(pair).pair, key);
+    const seen = new Map(pairs.map((pair) => [pair, seenFrom(side, pair)]));
+    const keyOf = (pair: Pair, key: Key): Key => commonKey(seen.get(pair)!, key);
     const found = await verifyWritten({
       store,
       signal,

@@ -1,6 +1,7 @@
 import type { Difference } from '../../model/change.ts';
 import type { Pair } from '../../model/pair.ts';
 import type { Row } from '../../model/row.ts';
+import type { TwoWaySide } from '../../model/two-way-runs.ts';
 
 /** A pair seen from its other side: what is planned for its target is written to the source. */
 export interface Turned {
@@ -50,6 +51,9 @@ export const turned = (pair: Pair): Turned => {
     },
   };
 };
+
+/** The pair so that this side is its target. */
+export const seenFrom = (side: TwoWaySide, pair: Pair): Pair => (side === 'target' ? pair : turned(pair).pair);
 
 const project = (row: Row, { columns }: Turned): Row => columns.map((i) => row[i]!);
 
