@@ -15,16 +15,24 @@ const tooEarly = (): void => {
 };
 if (['serve', 'worker'].includes(process.argv[2] ?? '')) process.on('SIGHUP', tooEarly);
 keepCompiledCode(process.env);
-const [{ exitCodes }, { mayColor, outTo }, { runCommandLine }, engines, { systemClock }, { keepYoungHeapSmall }] =
-  await Promise.all([
-    import('./cli/exit.ts'),
-    import('./cli/io.ts'),
-    import('./cli/run.ts'),
-    import('./engines/registry.ts'),
-    import('./lib/clock.ts'),
-    import('./lib/heap.ts'),
-  ]);
-keepYoungHeapSmall();
+const [
+  { exitCodes },
+  { mayColor, outTo },
+  { runCommandLine },
+  engines,
+  { systemClock },
+  { collectGarbage, keepHeapSmall },
+] = await Promise.all([
+  import('./cli/exit.ts'),
+  import('./cli/io.ts'),
+  import('./cli/run.ts'),
+  import('./engines/registry.ts'),
+  import('./lib/clock.ts'),
+  import('./lib/heap.ts'),
+]);
+keepHeapSmall();
+// Once it is all loaded; a command that ends before holds too little to be worth the time.
+setTimeout(collectGarbage, 500).unref();
 
 const stop = new AbortController();
 const now = new AbortController();

@@ -5,12 +5,12 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { loadEngine } from '../../src/engines/registry.ts';
-import { keepYoungHeapSmall } from '../../src/lib/heap.ts';
+import { keepHeapSmall } from '../../src/lib/heap.ts';
 import type { Selection } from '../../src/model/endpoint.ts';
 
 const [engineName, url, total] = process.argv.slice(2) as [string, string, string];
 const { signal } = new AbortController();
-keepYoungHeapSmall();
+keepHeapSmall();
 
 /** Resident memory with pages that processes share (the runtime itself) counted once: the proportional set size. */
 const residentMb = (pid: string): number => {

@@ -4,7 +4,7 @@ import { openCache } from '../../http/open-cache.ts';
 import { prepareAccess } from '../../http/prepare-access.ts';
 import { allRoutes } from '../../http/routes.ts';
 import { type HttpServer, startHttp } from '../../http/server.ts';
-import { letYoungHeapGrow } from '../../lib/heap.ts';
+import { letHeapGrow } from '../../lib/heap.ts';
 import { followApprovals } from '../../service/approvals.ts';
 import { writeCheckpoints } from '../../service/checkpoints.ts';
 import { checkedDesk } from '../../service/desk.ts';
@@ -32,7 +32,7 @@ const renewTls = (http: HttpServer, config: Config, log: Log): void => {
 };
 
 export const serve: Command = async (context: Context, _args, flags) => {
-  letYoungHeapGrow();
+  letHeapGrow();
   const port = flags.port === undefined ? undefined : numberFlag('--port', flags.port);
   if (flags.workers !== undefined) numberFlag('--workers', flags.workers);
   await using service = await openService(context, flags, 'serve');
