@@ -6,13 +6,9 @@ import { id } from '../sql/quote.ts';
 import { refuseSmallPool, room } from '../sql/room.ts';
 import { throttle } from '../sql/throttle.ts';
 import { tableActivity } from './activity.ts';
-import { openLoader } from './bulk-load.ts';
 import type { PostgresConfig } from './config.ts';
 import { openClient } from './connect.ts';
-import { schemaBuilder } from './create-table.ts';
-import { tableDetails } from './details.ts';
 import { dumpingOf } from './dumping.ts';
-import { examine } from './examine.ts';
 import { hashVectors } from './hash-sql.ts';
 import { inspectSchema } from './inspect.ts';
 import { openReader } from './reader.ts';
@@ -20,7 +16,13 @@ import { serverRole } from './role.ts';
 import { rowAccess } from './rows.ts';
 import { Session, type SessionContext, type StatementOptions } from './session.ts';
 import { tlsOptions } from './tls.ts';
-import { openWriter } from './writer.ts';
+
+/** What only an endpoint that is written needs. */
+const writing = async () => ({
+  ...(await import('./writer.ts')),
+  ...(await import('./create-table.ts')),
+  ...(await import('./bulk-load.ts')),
+});
 
 /** What the server says of itself, asked once at connect. */
 interface ServerFacts {
@@ -126,6 +128,7 @@ export const connectPostgres = async (
     searchPath: 'pg_catalog',
     clientEncoding: 'UTF8',
   };
+  const parts = o.writable ? await writing() : undefined;
   const probe = new Session(first, await openClient(config, tls, o.name, o.signal));
   let facts: ServerFacts;
   try {
@@ -198,8 +201,8 @@ export const connectPostgres = async (
       release: () => rest(session),
       share,
     });
-  const writer = o.writable
-    ? openWriter({ room: connections, clock, side: o.name, hash: writingHash(facts.hashForms) })
+  const writer = parts
+    ? parts.openWriter({ room: connections, clock, side: o.name, hash: writingHash(facts.hashForms) })
     : undefined;
 
   return {
@@ -252,13 +255,16 @@ export const connectPostgres = async (
     },
     rows: rowAccess({ side: o.name, room: connections, writable: o.writable }),
     activity: (c) => within('reading the counters', c, (session, at) => tableActivity(session, c.tables, at)),
-    details: (c) => within('reading the catalogue', c, (session, at) => tableDetails(session, c.tables, at)),
-    ...(writer === undefined
+    details: (c) =>
+      within('reading the catalogue', c, async (session, at) =>
+        (await import('./details.ts')).tableDetails(session, c.tables, at),
+      ),
+    ...(parts === undefined || writer === undefined
       ? {}
       : {
           writer,
-          builder: schemaBuilder(connections),
-          loader: openLoader({
+          builder: parts.schemaBuilder(connections),
+          loader: parts.openLoader({
             side: o.name,
             room: connections,
             // one holds the lock, one makes tables and looks up markers
@@ -286,7 +292,8 @@ export const connectPostgres = async (
     }),
     role: (c) => within('asking for the role of the server', c, serverRole),
     connections: () => ({ open: connections.open(), max: config.poolMax }),
-    examine: (c) => within('examining', c, (session, at) => examine(session, config, c, at)),
+    examine: (c) =>
+      within('examining', c, async (session, at) => (await import('./examine.ts')).examine(session, config, c, at)),
     [Symbol.asyncDispose]: async () => {
       ending.abort();
       await connections.closeAll();
