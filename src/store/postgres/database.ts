@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Connector } from './connector.ts';
+import { Copied, type CopiedColumn } from './copied.ts';
 import { storeError } from './errors.ts';
 import { type Patience, usualPatience, watchHost } from './vanished.ts';
 import { type PlaceOf, type Vault, vaultOf } from './vault.ts';
@@ -20,6 +21,8 @@ export interface Connection {
     values: readonly unknown[],
     o: Cancel & { readonly name?: string; readonly place?: PlaceOf },
   ): Promise<Rows>;
+  /** The same for a query without parameters that gives many bytes: they come as they are, not as text. */
+  copied(sql: string, columns: readonly CopiedColumn[], o: Cancel & { readonly place?: PlaceOf }): Promise<Rows>;
 }
 
 /**
@@ -31,6 +34,7 @@ export interface Database extends AsyncDisposable {
   /** What values of rows are encrypted with. */
   readonly vault: Vault;
   query: Connection['query'];
+  copied: Connection['copied'];
   /** Keeps one connection for `use`. */
   lend<T>(o: Cancel, use: (connection: Connection) => Promise<T>): Promise<T>;
   /** Like `lend`, for longer; closed instead of reused when `give` is told that it is spoilt. */
@@ -46,8 +50,8 @@ const maxIdle = 4;
 /** SQL that turns the text parameter into the key of an advisory lock. */
 export const lockKey = (parameter: string): string => `hashtextextended(${parameter}, 7017282394)`;
 
-const wrap = (client: pg.Client, connector: Connector, patience: Patience, vault: Vault): Connection => ({
-  query: async (sql, values, o) => {
+const wrap = (client: pg.Client, connector: Connector, patience: Patience, vault: Vault): Connection => {
+  const watched = async <T>(o: Cancel, ask: () => Promise<T>): Promise<T> => {
     o.signal.throwIfAborted();
     let cancelling: Promise<void> | undefined;
     const cancel = (): void => {
@@ -56,13 +60,7 @@ const wrap = (client: pg.Client, connector: Connector, patience: Patience, vault
     o.signal.addEventListener('abort', cancel, { once: true });
     const answered = watchHost(client, connector, patience);
     try {
-      const sent = await vault.lock(values, async (text, some) => (await client.query(text, [...some])).rows);
-      const result = await client.query({ text: sql, values: [...sent], ...(o.name ? { name: o.name } : {}) });
-      // Several statements at once give several results.
-      const several = result as pg.QueryResult | readonly pg.QueryResult[];
-      const rows = Array.isArray(several) ? several.flatMap((r: pg.QueryResult) => r.rows ?? []) : result.rows;
-      await vault.unlock(rows, o.place);
-      return rows;
+      return await ask();
     } catch (cause) {
       o.signal.throwIfAborted();
       if (cause instanceof LockstepError) throw cause;
@@ -72,8 +70,28 @@ const wrap = (client: pg.Client, connector: Connector, patience: Patience, vault
       o.signal.removeEventListener('abort', cancel);
       await cancelling;
     }
-  },
-});
+  };
+  return {
+    query: (sql, values, o) =>
+      watched(o, async () => {
+        const sent = await vault.lock(values, async (text, some) => (await client.query(text, [...some])).rows);
+        const result = await client.query({ text: sql, values: [...sent], ...(o.name ? { name: o.name } : {}) });
+        // Several statements at once give several results.
+        const several = result as pg.QueryResult | readonly pg.QueryResult[];
+        const rows = Array.isArray(several) ? several.flatMap((r: pg.QueryResult) => r.rows ?? []) : result.rows;
+        await vault.unlock(rows, o.place);
+        return rows;
+      }),
+    copied: (sql, columns, o) =>
+      watched(o, async () => {
+        const copied = new Copied(sql, columns);
+        client.query(copied);
+        const rows = await copied.rows;
+        await vault.unlock(rows, o.place);
+        return rows;
+      }),
+  };
+};
 
 /** Asks the server to stop what the connection is doing. Best effort: the connection may be gone. */
 const cancelBackend = async (client: pg.Client, connector: Connector): Promise<void> => {
@@ -224,6 +242,7 @@ export const openDatabase = (
     description: connector.description,
     vault,
     query: (sql, values, o) => lend(o, (connection) => connection.query(sql, values, o)),
+    copied: (sql, columns, o) => lend(o, (connection) => connection.copied(sql, columns, o)),
     lend,
     take,
     hold: (lock, o) =>

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import pg from 'pg';
 import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { PlanItem, SeqRange } from '../../model/store.ts';
@@ -7,6 +8,7 @@ import { areColumns, columnBytes, columnHeads, columnItems } from '../item-colum
 import { type ImageLines, imagesAt, itemParser } from '../item-line.ts';
 import { inRanges, mergeRanges, toMultirange } from '../ranges.ts';
 import type { Lock } from '../stored-values.ts';
+import type { CopiedColumn } from './copied.ts';
 import type { Connection, Database, Rows } from './database.ts';
 
 export const edited = (id: string): LockstepError =>
@@ -141,6 +143,14 @@ export const itemsOfRow = (plan: string, row: Rows[number]): readonly PlanItem[]
 
 const chunksAtOnce = 8;
 
+const chunkColumns: readonly CopiedColumn[] = [
+  { name: 'first', type: 'bigint' },
+  { name: 'last', type: 'bigint' },
+  { name: 'keys', type: 'bytea' },
+  { name: 'body', type: 'bytea' },
+  { name: 'images', type: 'bytea' },
+];
+
 type Which = Cancel & { readonly only?: readonly SeqRange[]; readonly after?: number; readonly backwards?: boolean };
 
 /**
@@ -155,17 +165,14 @@ export async function* planChunks(database: Database, plan: string, o: Which): A
   let from = low - chunkItems;
   let to = only?.at(-1)?.[1] ?? Number.MAX_SAFE_INTEGER;
   const fetch = (): Promise<Rows> => {
-    const rows = database.query(
-      `select first, last, keys, body, images from lockstep_control.plan_chunk
-       where plan = $1 and first > $2 and first <= $3 and last >= $4
-         and ($5::int8multirange is null or $5 && int8range(first, last, '[]'))
+    const picked =
+      wanted === null ? '' : `and ${pg.escapeLiteral(wanted)}::int8multirange && int8range(first, last, '[]')`;
+    const rows = database.copied(
+      `select ${chunkColumns.map(({ name }) => name).join(', ')} from lockstep_control.plan_chunk
+       where plan = ${pg.escapeLiteral(plan)} and first > ${from} and first <= ${to} and last >= ${low} ${picked}
        order by first ${o.backwards ? 'desc' : ''} limit ${chunksAtOnce}`,
-      [plan, from, to, low, wanted],
-      {
-        signal: o.signal,
-        name: o.backwards ? 'plan_chunks_back' : 'plan_chunks',
-        place: (row, column) => chunkPlace(plan, row, column),
-      },
+      chunkColumns,
+      { signal: o.signal, place: (row, column) => chunkPlace(plan, row, column) },
     );
     // it is awaited later, or by nobody
     rows.catch(() => {});
