@@ -13,46 +13,82 @@ type Cells = readonly (string | null)[];
 /** Execute of the unnamed portal, all its rows, and Sync. */
 const go = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0x53, 0, 0, 0, 4]);
 
-/** Bind of texts to a statement, for an answer in texts, and the order to go, as one write: three would cost three times as much. */
-const bound = (statement: string, values: Cells): Buffer => {
-  let length = 4 + 1 + Buffer.byteLength(statement) + 1 + 2 + 2 + 2;
-  const lengths = values.map((value) => (value === null ? -1 : Buffer.byteLength(value)));
-  for (const one of lengths) length += 4 + Math.max(0, one);
-  const message = Buffer.allocUnsafe(1 + length + go.length);
-  message[0] = 0x42;
-  let at = message.writeInt32BE(length, 1);
-  message[at++] = 0;
-  at += message.write(statement, at);
-  message[at++] = 0;
-  at = message.writeInt16BE(0, at);
-  // unsigned: the protocol counts to 65,535
-  at = message.writeUInt16BE(values.length, at);
-  for (const [i, value] of values.entries()) {
-    at = message.writeInt32BE(lengths[i]!, at);
-    if (value !== null) at += message.write(value, at);
+/** Execute alone: another statement follows before Sync. */
+const executed = go.subarray(0, 10);
+
+/** A statement with its values. `name`: the server keeps it under that; empty: it is parsed each time. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+  readonly values: Cells;
+}
+
+/** Bind of texts to each statement, for answers in texts, and the order to go, as one write: several would cost as many times as much. */
+const bound = (statements: readonly Statement[]): Buffer => {
+  let length = go.length - executed.length;
+  const lengths: number[] = [];
+  for (const { name, values } of statements) {
+    length += 1 + 4 + 1 + Buffer.byteLength(name) + 1 + 2 + 2 + 2 + executed.length;
+    for (const value of values) {
+      const one = value === null ? -1 : Buffer.byteLength(value);
+      lengths.push(one);
+      length += 4 + Math.max(0, one);
+    }
   }
-  at = message.writeInt16BE(0, at);
-  go.copy(message, at);
+  const message = Buffer.allocUnsafe(length);
+  let at = 0;
+  let next = 0;
+  for (const { name, values } of statements) {
+    const begin = at + 1;
+    message[at] = 0x42;
+    at += 5;
+    message[at++] = 0;
+    at += message.write(name, at);
+    message[at++] = 0;
+    at = message.writeInt16BE(0, at);
+    // unsigned: the protocol counts to 65,535
+    at = message.writeUInt16BE(values.length, at);
+    for (const value of values) {
+      at = message.writeInt32BE(lengths[next++]!, at);
+      if (value !== null) at += message.write(value, at);
+    }
+    at = message.writeInt16BE(0, at);
+    message.writeInt32BE(at - begin, begin);
+    at += executed.copy(message, at);
+  }
+  go.copy(message, at, executed.length);
   return message;
 };
 
+/** Has the server parsed the statement on this connection? */
+export const isParsed = (client: pg.Client, { name, text }: Pick<Statement, 'name' | 'text'>): boolean =>
+  name !== '' && (client as unknown as { readonly connection: Wire }).connection.parsedStatements[name] === text;
+
 /**
- * One statement with values, its rows as the server's text. Unlike the driver's own it does not ask what the columns are
- * each time: who sends it knows.
+ * Statements with values, their rows as the server's text. Unlike the driver's own it does not ask what the columns are
+ * each time: who sends it knows. Of several, which the server has parsed all, each is answered for itself; when one
+ * fails nothing is told of the others.
  */
 export class RowQuery implements pg.Submittable {
-  /** The server keeps it under this name; empty: it is parsed each time. Read by the driver. */
+  /** Read by the driver, which keeps in mind what has been parsed. */
   readonly name: string;
   readonly text: string;
-  readonly #values: Cells;
-  readonly #rows: Cells[] = [];
-  #end: ((error: unknown, rows: Cells[]) => void) | undefined;
+  readonly #statements: readonly Statement[];
+  readonly #answers: Cells[][] = [];
+  #rows: Cells[] = [];
+  #bytes = 0;
+  #end: ((error: unknown, answers: Cells[][], bytes: number) => void) | undefined;
 
-  /** `end`: told once, of the rows or of what the server or the driver threw; must not throw. */
-  constructor(name: string | undefined, text: string, values: Cells, end: (error: unknown, rows: Cells[]) => void) {
-    this.name = name ?? '';
-    this.text = text;
-    this.#values = values;
+  /**
+   * `end`: told once, of the rows of each (and of how many bytes they are all together) or of what the server or the
+   * driver threw; must not throw.
+   */
+  constructor(statements: readonly Statement[], end: (error: unknown, answers: Cells[][], bytes: number) => void) {
+    const [first] = statements;
+    const alone = statements.length === 1;
+    this.name = alone ? first!.name : '';
+    this.text = alone ? first!.text : '';
+    this.#statements = statements;
     this.#end = end;
   }
 
@@ -61,15 +97,21 @@ export class RowQuery implements pg.Submittable {
   submit(connection: pg.Connection): void {
     const wire = connection as unknown as Wire;
     const { name, text } = this;
-    const message = bound(name, this.#values);
-    if (name !== '' && wire.parsedStatements[name] === text) return void wire.stream.write(message);
+    const message = bound(this.#statements);
+    if (this.#statements.length > 1 || (name !== '' && wire.parsedStatements[name] === text))
+      return void wire.stream.write(message);
     wire.stream.cork();
     wire.parse({ text, name });
     wire.stream.write(message);
     wire.stream.uncork();
   }
-  handleDataRow({ fields }: { readonly fields: Cells }): void {
+  handleDataRow({ fields, length }: { readonly fields: Cells; readonly length: number }): void {
+    this.#bytes += length;
     this.#rows.push(fields);
+  }
+  handleCommandComplete(): void {
+    this.#answers.push(this.#rows);
+    this.#rows = [];
   }
   handleError(error: unknown): void {
     this.#tell(error);
@@ -80,10 +122,9 @@ export class RowQuery implements pg.Submittable {
   #tell(error: unknown): void {
     const end = this.#end;
     this.#end = undefined;
-    end?.(error, this.#rows);
+    end?.(error, this.#answers, this.#bytes);
   }
   handleRowDescription(): void {}
-  handleCommandComplete(): void {}
   handleEmptyQuery(): void {}
   handlePortalSuspended(): void {}
   handleCopyData(): void {}

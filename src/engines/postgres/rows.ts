@@ -12,6 +12,7 @@ import { behindPooler } from './pooler.ts';
 import { render } from './render.ts';
 import { boundSql, rowDialect, tagSql } from './row-dialect.ts';
 import { altered, refusalOf } from './row-failures.ts';
+import { type Asked, rowQueue } from './row-queue.ts';
 import { rowsOf } from './rows-of.ts';
 import type { RawRow, Session, StatementOptions } from './session.ts';
 
@@ -127,40 +128,22 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       privilege,
     });
 
-    /** What is asked is made when a session is there for it: those that wait hold little. */
-    const ask = (
-      make: () => { readonly sql: string; readonly values: readonly (string | null)[] },
-      at: StatementOptions,
-    ): Promise<RawRow[]> =>
-      new Promise((resolve, reject) => {
-        const use = (session: Session): void => {
-          if (pooled.get(session) !== false) return void slowly(session).then(resolve, reject);
-          let asked: ReturnType<typeof make>;
+    const { ask } = rowQueue({
+      room: x.room,
+      direct: (session) => pooled.get(session) === false,
+      slowly: (lent, { make, at }) =>
+        withSession(lent, 'read', at, async (session) => {
+          const { name, sql, values } = make();
           try {
-            asked = make();
+            return await session.prepared(pooled.get(session) ? undefined : name, sql, values, at);
           } catch (error) {
-            return void giveBack(session).then(() => reject(error), reject);
+            throw explained(session, error, at);
           }
-          const { sql, values } = asked;
-          session.ask(nameOf(sql), sql, values, at, (error, rows) => {
-            if (error !== undefined)
-              return void giveBack(session).then(() => reject(explained(session, error, at)), reject);
-            // its statement was a transaction of its own
-            const kept = x.room.keep(session);
-            return void (session.broken ? kept.then(() => resolve(rows), reject) : resolve(rows));
-          });
-        };
-        const slowly = (lent: Session): Promise<RawRow[]> =>
-          withSession(lent, 'read', at, async (session) => {
-            const { sql, values } = make();
-            try {
-              return await raw(session, sql, values, at);
-            } catch (error) {
-              throw explained(session, error, at);
-            }
-          });
-        x.room.useInTurn(at, use, reject);
-      });
+        }),
+      giveBack,
+      explain: explained,
+    });
+    const asked = (sql: string, values: readonly (string | null)[]): Asked => ({ name: nameOf(sql), sql, values });
 
     const readers = new WeakMap<readonly string[], (row: RawRow) => Row>();
     const readerOf = (columns: readonly string[]): ((row: RawRow) => Row) => {
@@ -312,9 +295,11 @@ export const rowAccess = (x: RowsContext): RowAccess => {
         ask(
           () => {
             const { bind, values } = binder<string>(place);
-            return { sql: pageSql(dialect, key, page, bind), values };
+            return asked(pageSql(dialect, key, page, bind), values);
           },
           statement(reading, 'select', signal),
+          // some are slow, and hold up what is sent with them
+          4,
         ).then((rows) => rows.map(readerOf(page.columns))),
       count: async (where, how, { signal }) => {
         const { bind, values } = binder<string>(place);
@@ -322,17 +307,22 @@ export const rowAccess = (x: RowsContext): RowAccess => {
         const from = `from ${dialect.from}${condition === undefined ? '' : ` where ${condition}`}`;
         const at = statement(`counting ${label}`, 'select', signal);
         if (how === 'exact') {
-          const rows = await ask(() => ({ sql: `select pg_catalog.count(*)::pg_catalog.text ${from}`, values }), at);
+          const rows = await ask(() => asked(`select pg_catalog.count(*)::pg_catalog.text ${from}`, values), at);
           return Number(rows[0]![0]);
         }
-        const rows = await ask(() => ({ sql: `explain (format json) select ${from}`, values }), at);
+        const rows = await ask(() => asked(`explain (format json) select ${from}`, values), at);
         const [plan] = JSON.parse(rows[0]![0]!) as [{ Plan: { 'Plan Rows': number } }];
         return plan.Plan['Plan Rows'];
       },
       get: (cells, q, { signal }) =>
-        ask(() => rowSql(cells, q.columns, q.where), statement(reading, 'select', signal)).then(([row]) =>
-          row === undefined ? undefined : stored(q.columns, row),
-        ),
+        ask(
+          () => {
+            const { sql, values } = rowSql(cells, q.columns, q.where);
+            return asked(sql, values);
+          },
+          statement(reading, 'select', signal),
+          1,
+        ).then(([row]) => (row === undefined ? undefined : stored(q.columns, row))),
       ...(writable ? { write } : {}),
     };
   }

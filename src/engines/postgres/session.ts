@@ -11,7 +11,7 @@ import { CopyIn } from './copy-in.ts';
 import { CopyOut, type RowSink } from './copy-out.ts';
 import type { CopyStream } from './copy-stream.ts';
 import { explainFailure, type FailureContext } from './failures.ts';
-import { RowQuery } from './row-query.ts';
+import { RowQuery, type Statement } from './row-query.ts';
 
 /** Facts that every session of an endpoint shares. */
 export interface SessionContext {
@@ -135,43 +135,44 @@ export class Session implements AsyncDisposable {
     values: readonly (string | null)[],
     o: StatementOptions,
   ): Promise<RawRow[]> {
-    return new Promise((resolve, reject) => {
-      this.ask(name, sql, values, o, (error, rows) => (error === undefined ? resolve(rows) : reject(error)));
-    });
+    return this.#cancelled(
+      o,
+      () =>
+        new Promise((resolve, reject) => {
+          this.client.query(
+            new RowQuery([{ name: name ?? '', text: sql, values }], (error, [rows]) =>
+              error === undefined ? resolve(rows!) : reject(error),
+            ),
+          );
+        }),
+    );
   }
 
   /**
-   * The same, telling `end` once the session is free for the next statement: a thousand of them that wait have no promises
-   * then. `end` must not throw.
+   * One statement, or several that the server has parsed here, as one message: each a statement of its own with a snapshot
+   * of its own (but under an isolation that keeps one), taken after this was called. `end` is told once the session is
+   * free for the next one, and must not throw: of the rows of each, or of what the first that failed met, after which
+   * none of them counts. No promises: a thousand that wait have none then. What comes back cancels them at the server.
    */
-  ask(
-    name: string | undefined,
-    sql: string,
-    values: readonly (string | null)[],
-    o: StatementOptions,
-    end: (error: unknown, rows: RawRow[]) => void,
-  ): void {
-    const { signal } = o;
-    if (signal.aborted) {
-      end(this.#stopped(o), []);
-      return;
-    }
+  ask(statements: readonly Statement[], end: (error: unknown, answers: RawRow[][], bytes: number) => void): () => void {
+    let over = false;
     let ended: AbortController | undefined;
     let cancelling: Promise<void> | undefined;
-    const stop = (): void => {
+    this.client.query(
+      new RowQuery(statements, (error, answers, bytes) => {
+        over = true;
+        if (cancelling === undefined) return end(error, answers, bytes);
+        ended?.abort();
+        // a cancel that arrives late would hit the session's next statement
+        const after = (): void => end(error, answers, bytes);
+        return void cancelling.then(after, after);
+      }),
+    );
+    return () => {
+      if (over || cancelling !== undefined) return;
       ended = new AbortController();
       cancelling = this.#cancel(ended.signal);
     };
-    signal.addEventListener('abort', stop, { once: true });
-    const query = new RowQuery(name, sql, values, (error, rows) => {
-      signal.removeEventListener('abort', stop);
-      if (cancelling === undefined) return end(error, rows);
-      ended?.abort();
-      // a cancel that arrives late would hit the session's next statement
-      const after = (): void => end(error, rows);
-      return void cancelling.then(after, after);
-    });
-    this.client.query(query);
   }
 
   /** Makes the session one whose statements, each a transaction of its own, give every value one text. */
