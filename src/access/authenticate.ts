@@ -8,6 +8,8 @@ import { looksLikeToken, tokenHash, tokenHashText } from './token-secret.ts';
 
 /** A token that was found good is good so long without a look: a revoked one is refused everywhere after it. */
 const freshMs = 1000;
+/** Used after this, it is looked at before its time is over, so that nobody waits for it. */
+const lookAgainMs = 500;
 /** The same while the control store cannot be reached. */
 const staleMs = 60_000;
 const mostKept = 10_000;
@@ -15,8 +17,11 @@ const mostKept = 10_000;
 /** Says who holds a bearer token. UNAUTHENTICATED when nobody does, in words that may be shown to the caller. */
 export interface Authenticator {
   principal(bearer: string, o: Cancel): Promise<Principal>;
-  /** The same when it was found good within the last second, without asking anything; undefined: it must be looked at. */
-  fresh(bearer: string): Principal | undefined;
+  /**
+   * The same when it was found good within the last second, without waiting for anything; undefined: it must be looked
+   * at.
+   */
+  fresh(bearer: string, o: Cancel): Principal | undefined;
   /** Was it found good a moment ago? Without asking anything. */
   knows(bearer: string): boolean;
 }
@@ -91,10 +96,24 @@ export const authenticator = (o: {
     return found;
   };
 
+  /** One look for all who want to know at once. */
+  const lookOnce = (hash: Buffer, key: string, c: Cancel): Promise<Kept> => {
+    const known = asked.get(key);
+    if (known) return known;
+    const mine = look(hash, key, c).finally(() => asked.delete(key));
+    asked.set(key, mine);
+    return mine;
+  };
+
   return {
-    fresh: (bearer) => {
-      const last = looksLikeToken(bearer) ? kept.get(tokenHashText(bearer)) : undefined;
-      if (last === undefined || o.clock.elapsed() - last.at >= freshMs) return undefined;
+    fresh: (bearer, c) => {
+      const key = looksLikeToken(bearer) ? tokenHashText(bearer) : undefined;
+      const last = key === undefined ? undefined : kept.get(key);
+      if (key === undefined || last === undefined) return undefined;
+      const age = o.clock.elapsed() - last.at;
+      if (age >= freshMs) return undefined;
+      // what is wrong with it is told to who asks next
+      if (age >= lookAgainMs && !asked.has(key)) lookOnce(tokenHash(bearer), key, c).catch(() => {});
       const { expires } = last.token;
       return expires === null || expires > o.clock.now() ? last.principal : undefined;
     },
@@ -111,12 +130,7 @@ export const authenticator = (o: {
       const key = hash.toString('base64');
       const last = kept.get(key);
       if (last && o.clock.elapsed() - last.at < freshMs) return judged(last, o.clock.now());
-      let found = asked.get(key);
-      if (!found) {
-        found = look(hash, key, c).finally(() => asked.delete(key));
-        asked.set(key, found);
-      }
-      return judged(await found, o.clock.now());
+      return judged(await lookOnce(hash, key, c), o.clock.now());
     },
   };
 };

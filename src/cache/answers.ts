@@ -22,6 +22,11 @@ export interface AnswerCache extends AsyncDisposable {
   /** What memory has. */
   kept(key: string): Answer | undefined;
   /**
+   * What another process has kept, for all who ask for it meanwhile at once; undefined at once: there is no Redis that
+   * answers.
+   */
+  shared(key: string, ttlMs: number): Promise<Answer | undefined> | undefined;
+  /**
    * What another process has kept, or else what `make` makes, which is kept: once for all who ask meanwhile. `anew`: made
    * in any case. Rejects as `make` does, or when the caller goes.
    */
@@ -75,6 +80,15 @@ export const openAnswers = (o: {
     return answer;
   };
 
+  const looks = new Map<string, Promise<Answer | undefined>>();
+  const look = (key: string, ttlMs: number): Promise<Answer | undefined> => {
+    const known = looks.get(key);
+    if (known !== undefined) return known;
+    const mine = shared(key, ttlMs).finally(() => looks.delete(key));
+    looks.set(key, mine);
+    return mine;
+  };
+
   const fly: AnswerCache['fetch'] = async (key, { ttlMs, anew, make }) => {
     if (!anew) {
       const answer = await shared(key, ttlMs);
@@ -89,6 +103,7 @@ export const openAnswers = (o: {
   return {
     generation: latest((c) => o.generations.read(c), o),
     kept: (key) => memory.get(key),
+    shared: (key, ttlMs) => (shelf?.up() ? look(key, ttlMs) : undefined),
     fetch: async (key, x, c) => {
       let flight = x.anew ? undefined : flights.get(key);
       if (flight === undefined) {

@@ -20,13 +20,21 @@ export const latest = <T>(
 
   const begin = (): Promise<T | undefined> => {
     if (o.clock.elapsed() < pausedUntil) return Promise.resolve(undefined);
-    const signal = AbortSignal.any([o.signal, AbortSignal.timeout(patienceMs)]);
+    // not `AbortSignal.timeout`: each would ring, long after it has been answered
+    const late = new AbortController();
+    const { signal } = late;
+    const stop = (): void => late.abort(o.signal.reason);
+    if (o.signal.aborted) stop();
+    o.signal.addEventListener('abort', stop, { once: true });
+    const timer = setTimeout(() => late.abort(new Error(`no answer within ${patienceMs} ms`)), patienceMs);
     const asked: Promise<T | undefined> = orStopped(ask({ signal }), { signal })
       .catch(() => {
         pausedUntil = o.clock.elapsed() + pauseMs;
         return undefined;
       })
       .finally(() => {
+        clearTimeout(timer);
+        o.signal.removeEventListener('abort', stop);
         if (running === asked) running = undefined;
       });
     running = asked;

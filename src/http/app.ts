@@ -12,6 +12,7 @@ import { accepted } from './accept.ts';
 import type { Api, Routes } from './api.ts';
 import { correlationOf } from './correlation.ts';
 import { addDocs } from './docs.ts';
+import { addEarly } from './early.ts';
 import { answerOf, HttpProblem } from './errors.ts';
 import { addEtags } from './etag.ts';
 import { addGuard, type KnownRoute } from './guard.ts';
@@ -148,6 +149,8 @@ export const buildApp = async (
   app.decorate('ending', ending.signal);
   app.addHook('preClose', async () => closing.abort(new HttpProblem('UNAVAILABLE', 'The server ends.')));
   app.addHook('onClose', async () => ending.abort(new HttpProblem('UNAVAILABLE', 'The server ended.')));
+  app.decorate('lookEarly', undefined);
+  app.decorate('knownEarly', undefined);
   addParsers(app);
   if (api.tracer) addTraces(app, api.tracer);
   addHooks(app, api, o);
@@ -159,5 +162,6 @@ export const buildApp = async (
   addNotFound(app);
   addDocs(app, document, api.clock);
   for (const add of o.routes) add(app, api);
+  addEarly(app, { ...o, ...(api.tracer ? { tracer: api.tracer } : {}), correlation });
   return { app, routes };
 };

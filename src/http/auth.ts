@@ -3,6 +3,7 @@ import { type Authenticator, UnknownToken } from '../access/authenticate.ts';
 import { failedLogins } from '../access/failed-logins.ts';
 import { type Principal, type Scope, scopes } from '../access/scopes.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Cancel } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { refuseForeignPages } from './foreign-page.ts';
 import { addRateLimit } from './rate-limit.ts';
@@ -48,9 +49,13 @@ const authenticateBy = (
 };
 
 /** Who has shown that they are who they are a moment ago: no promise is needed for them. */
-const knownFrom = (authenticator: Authenticator | undefined, request: FastifyRequest): Principal | undefined => {
-  const header = request.headers.authorization;
-  return header?.startsWith('Bearer lsk_') ? authenticator?.fresh(header.slice(7)) : undefined;
+const knownFrom = (
+  authenticator: Authenticator | undefined,
+  headers: FastifyRequest['headers'],
+  o: Cancel,
+): Principal | undefined => {
+  const header = headers.authorization;
+  return header?.startsWith('Bearer lsk_') ? authenticator?.fresh(header.slice(7), o) : undefined;
 };
 
 /** The caller of a request must hold this scope too, beyond the route's own. FORBIDDEN names it. */
@@ -83,6 +88,7 @@ export const addAccess = async (app: FastifyInstance, o: AccessOptions): Promise
       if (!(error instanceof LockstepError)) throw error;
     }
   };
+  app.knownEarly = (headers) => (o.rateLimit() === undefined ? knownFrom(o.authenticator, headers, o) : undefined);
   app.decorateRequest('principal', undefined as unknown as Principal);
   /** May this caller use the route? Throws a Refusal. */
   const admit = (request: FastifyRequest, principal: Principal): void => {
@@ -101,7 +107,7 @@ export const addAccess = async (app: FastifyInstance, o: AccessOptions): Promise
       recognise(request).then(() => done(), done);
       return undefined;
     }
-    const known = knownFrom(o.authenticator, request);
+    const known = knownFrom(o.authenticator, request.headers, o);
     if (known !== undefined) {
       admit(request, known);
       return done();

@@ -5,6 +5,7 @@ import type { Answer } from '../cache/answer.ts';
 import type { Outcome } from '../cache/answers.ts';
 import type { Config } from '../config/config.ts';
 import type { Cancel } from '../model/endpoint.ts';
+import type { Generation } from '../model/generations.ts';
 import { rowFilterFor, sees } from '../records/caller.ts';
 import type { Entity } from '../records/entity.ts';
 import { accepted } from './accept.ts';
@@ -35,7 +36,7 @@ export class AnotherEntity extends Error {}
 const differences = new WeakMap<Entity, WeakMap<Principal, string>>();
 
 /** Throws as `rowFilterFor` does. */
-const differenceOf = (entity: Entity, principal: Principal): string => {
+export const differenceOf = (entity: Entity, principal: Principal): string => {
   const known = differences.get(entity) ?? new WeakMap<Principal, string>();
   differences.set(entity, known);
   const found = known.get(principal);
@@ -59,11 +60,15 @@ const questionOf = (url: string): string => {
     .join('&')}`;
 };
 
+/** Where the answer to a question is kept: of everything that it depends on. */
+export const keyOf = (generation: Generation, entity: Entity, difference: string, count: string, url: string): string =>
+  `${generation.of(entity.server)}\n${entity.shape}\n${difference}\n${count}\n${questionOf(url)}`;
+
 /** Of each configuration that there was: references in it are looked up once. */
 const times = new WeakMap<Config, number>();
 
 /** How long answers of the entity are kept, as the configuration is now; 0: they are not. */
-const ttlOf = (x: RecordRoutes, entity: Entity): number => {
+export const ttlOf = (x: RecordRoutes, entity: Entity): number => {
   const { cache } = entity.config;
   if (cache !== true) return cache === false ? 0 : cache;
   const config = x.api.config();
@@ -72,10 +77,10 @@ const ttlOf = (x: RecordRoutes, entity: Entity): number => {
   return ttl;
 };
 
-const jsonType = 'application/json; charset=utf-8';
+export const jsonType = 'application/json; charset=utf-8';
 
 /** RFC 9211. */
-const statusOf = (outcome: Outcome, left: number): string => {
+export const statusOf = (outcome: Outcome, left: number): string => {
   const ttl = Math.max(0, Math.floor(left / 1000));
   switch (outcome) {
     case 'hit':
@@ -162,13 +167,7 @@ export const lookUp =
         request.place = 'bypass';
         return done();
       }
-      const key = [
-        generation.of(entity.server),
-        entity.shape,
-        difference,
-        (list && countOf(request)) || '',
-        questionOf(request.url),
-      ].join('\n');
+      const key = keyOf(generation, entity, difference, (list && countOf(request)) || '', request.url);
       const anew = wantsAnew(request);
       const place: Place = { key, ttlMs, entity, list, anew };
       const answer = anew ? undefined : cache.kept(key);

@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify';
  * year of TLS is asked of browsers that came by TLS. No CORS: pages of others cannot read what is answered here.
  * Constant texts, set by a hook of our own: a middleware would put them together anew for each request.
  */
-const headers: Readonly<Record<string, string>> = {
+export const safetyHeaders: Readonly<Record<string, string>> = {
   'content-security-policy':
     "default-src 'self'; script-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'",
   'cross-origin-opener-policy': 'same-origin',
@@ -15,13 +15,13 @@ const headers: Readonly<Record<string, string>> = {
   'x-frame-options': 'DENY',
 };
 
-const strict = { ...headers, 'strict-transport-security': 'max-age=31536000' };
+const strict = { ...safetyHeaders, 'strict-transport-security': 'max-age=31536000' };
 
 /** Sets them on every answer; a route may replace one. */
 export const addSafetyHeaders = (app: FastifyInstance): void => {
   app.addHook('onRequest', (request, reply, done) => {
     // By TLS of ours, or by that of a proxy that is believed.
-    reply.headers(request.protocol === 'https' ? strict : headers);
+    reply.headers(request.protocol === 'https' ? strict : safetyHeaders);
     done();
   });
 };

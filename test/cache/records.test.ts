@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
+import type { Routes } from '../../src/http/api.ts';
 import { metrics } from '../../src/http/routes/metrics.ts';
 import { cuttingProxy } from '../faults/proxy.ts';
 import { type Ask, recordsService } from '../records/service.ts';
@@ -17,6 +18,8 @@ await database.query(`
   create function held(value text) returns text language plpgsql volatile as
     $$ begin perform pg_advisory_xact_lock_shared(77); return value; end $$;
   create view slowly as select id, held(name) as name from items offset 0`);
+/** Without a limit answers that are kept go out before the app is asked; where requests are counted, it answers. */
+const unlimited = 'server: { rate_limit: false }';
 const yaml = (cache: string): string => `version: 1
 endpoints: { database: { url: "\${env:DATABASE_URL}", writable: true } }
 ${cache}
@@ -28,17 +31,25 @@ records:
 `;
 const env = { DATABASE_URL: database.url };
 const beside = { control };
-const one = await recordsService(yaml('cache: { ttl: 300s }'), env, [metrics], beside);
+/** Requests that the app of `one` has seen. */
+let seen = 0;
+const seeing: Routes = (app) => {
+  app.addHook('onRequest', (_request, _reply, done) => {
+    seen++;
+    done();
+  });
+};
+const one = await recordsService(yaml(`cache: { ttl: 300s }\n${unlimited}`), env, [metrics, seeing], beside);
 const two = await recordsService(yaml('cache: { ttl: 300s }'), env, [], beside);
 const redis = await startRedis();
 /** Cuts what is sent to Redis once it is told to. */
 let cutting = false;
 const proxy = redis && (await cuttingProxy(redis.url, () => (cutting ? 'cut' : 'pass')));
 const sharing = `cache: { ttl: 300s, max_bytes: 0, redis: "\${env:REDIS_URL}" }`;
-const withRedis = (): ReturnType<typeof recordsService> =>
-  recordsService(yaml(sharing), { ...env, REDIS_URL: proxy!.url }, [], beside);
+const withRedis = (more = ''): ReturnType<typeof recordsService> =>
+  recordsService(yaml(`${sharing}\n${more}`), { ...env, REDIS_URL: proxy!.url }, [], beside);
 const three = redis && (await withRedis());
-const four = redis && (await withRedis());
+const four = redis && (await withRedis(unlimited));
 after(async () => {
   await proxy?.[Symbol.asyncDispose]();
   await redis?.[Symbol.asyncDispose]();
@@ -127,6 +138,38 @@ test('the second answer is the first one, with its ETag and its age, and 304 to 
   assert.equal((await reader('GET', '/records/items/1', { headers: { accept: 'text/html' } })).status, 406);
   assert.equal((await reader('GET', '/records/items/999')).status, 404);
   assert.equal((await reader('GET', '/records/plain/1')).headers.get('cache-status'), null);
+});
+
+test('what is kept goes out without the app, as the app would send it', async () => {
+  const own = (headers: Headers): Record<string, string | undefined> => {
+    const sent = [...headers].filter(([name]) => !/^(date|x-request-id|age|keep-alive|ratelimit.*)$/.test(name));
+    return Object.fromEntries(
+      sent.map(([name, value]) => {
+        // cursors are other ones in each process
+        if (name === 'link') return [name, value.replace(/cursor=[\w-]+/, 'cursor=')];
+        return [name, name === 'etag' && headers.has('link') ? undefined : value.replace(/ttl=\d+/, 'ttl=')];
+      }),
+    );
+  };
+  for (const path of ['/records/items/21', '/records/items?limit=3&sort=-name']) {
+    for (const ask of [reader, other]) await known(ask, path);
+    const before = seen;
+    const early = await reader('GET', path, { headers: { 'x-request-id': 'early.1' } });
+    assert.equal(seen, before, 'the app was asked');
+    assert.equal(early.headers.get('x-request-id'), 'early.1');
+    const late = await other('GET', path);
+    assert.deepEqual(own(early.headers), own(late.headers));
+    assert.equal(early.headers.get('x-frame-options'), 'DENY');
+    assert.deepEqual(early.json.data ?? early.json, late.json.data ?? late.json);
+    // whoever wants something else of it is answered by the app
+    for (const headers of [
+      { 'if-none-match': '"x"' },
+      { 'cache-control': 'no-cache' },
+      { accept: 'text/html' },
+    ] as Record<string, string>[])
+      await reader('GET', path, { headers });
+    assert.equal(seen, before + 3);
+  }
 });
 
 test('nobody is shown what was kept for callers who may see other rows or columns', async () => {
@@ -284,11 +327,11 @@ test('a foreign write is seen when the time is over or by who asks anew, and nev
 
 test('a revoked token is shown nothing that is kept', async () => {
   const leaving = await one.secret('leaving', { scopes: ['records:read'] });
-  const ask = two.as(leaving);
-  await known(ask, '/records/items/13', '/records/items/13');
+  const asks = [one.as(leaving), two.as(leaving)];
+  for (const ask of asks) await known(ask, '/records/items/13', '/records/items/13');
   await one.store.tokens.revoke('leaving', Date.now(), o);
   // another process believes a token for a second
-  for (;;) if ((await ask('GET', '/records/items/13')).status === 401) break;
+  for (const ask of asks) for (;;) if ((await ask('GET', '/records/items/13')).status === 401) break;
 });
 
 test('comparing, planning, writing and proving read past it: nothing of them can reach it', () => {

@@ -17,6 +17,7 @@ import type { Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';
 import { tagOf } from '../etag.ts';
 import { readExactly } from '../exact-json.ts';
+import { keptEarly } from '../kept-early.ts';
 import { AnotherEntity, bypassed, countOf, fetched, lookUp, nextLink } from '../kept-records.ts';
 import { Page } from '../page.ts';
 import { documentRecords } from '../record-document.ts';
@@ -278,6 +279,7 @@ export const records: Routes = (app, api) => {
     },
   };
   app.documented.push(documentRecords(x));
+  app.lookEarly = keptEarly(x);
   app.register(async (scope) => {
     readExactly(scope);
     scope.decorateRequest('place', undefined);
