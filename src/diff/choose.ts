@@ -166,8 +166,11 @@ interface Probe {
   readonly keys: readonly Key[];
 }
 
-const probeSides = async (work: Work, readers: Sides<Reader>, { spec, soft }: CommonHash): Promise<Probe> => {
-  const { selections, signal, onProgress, pair } = work;
+/** About so many keys of each side, in order, each once. */
+export const sampledKeys = async (
+  { selections, signal }: Pick<Work, 'selections' | 'signal'>,
+  readers: Sides<Reader>,
+): Promise<readonly Key[]> => {
   const types = keyTypes(selections.source);
   const [s, t] = await both(
     signal,
@@ -175,7 +178,13 @@ const probeSides = async (work: Work, readers: Sides<Reader>, { spec, soft }: Co
     (x) => readers.target.sample(selections.target, probeKeys, { signal: x }),
   );
   const sorted = [...s.slice(0, 4 * probeKeys), ...t.slice(0, 4 * probeKeys)].sort((a, b) => compareKeys(types, a, b));
-  const keys = sorted.filter((key, i) => i === 0 || compareKeys(types, sorted[i - 1]!, key) !== 0);
+  return sorted.filter((key, i) => i === 0 || compareKeys(types, sorted[i - 1]!, key) !== 0);
+};
+
+const probeSides = async (work: Work, readers: Sides<Reader>, { spec, soft }: CommonHash): Promise<Probe> => {
+  const { selections, signal, onProgress, pair } = work;
+  const types = keyTypes(selections.source);
+  const keys = await sampledKeys(work, readers);
   if (keys.length === 0) return { rows: 0, differing: 0, open: 0, keys };
   const reading: Reading = { form: { kind: 'hash', spec }, types };
   const unequal = async (from: Sides<Selection>): Promise<number> => {

@@ -1,10 +1,8 @@
 import { grouped } from '../../lib/grouped.ts';
 import type { Partition, Reader } from '../../model/endpoint.ts';
-import { compareKeys } from '../../model/order.ts';
 import type { Key } from '../../model/row.ts';
 import { keyTypes } from '../../model/selection.ts';
-import { cut, tableRows } from '../choose.ts';
-import { both } from '../concurrent.ts';
+import { cut, sampledKeys, tableRows } from '../choose.ts';
 import type { Sides } from '../context.ts';
 import { keyIsGuaranteed } from '../key.ts';
 import { type Reading, readRuns } from '../runs.ts';
@@ -13,8 +11,6 @@ import type { TwoWayWork, Ways } from './options.ts';
 
 /** Tables up to this many rows are streamed at once: a probe would cost more than it saves. */
 const smallRows = 20_000;
-/** Keys looked up before choosing, per side. */
-const probeKeys = 1000;
 /** Above this expected share of parts that are not as agreed, streaming everything once is cheaper than drilling down. */
 const touchedShare = 0.3;
 /** Buckets, at most: the sums of more leave the cache of a server. */
@@ -68,13 +64,7 @@ const probeSides = async (
   const { selections, signal, pair, two } = work;
   const { archive } = two.archive;
   const types = keyTypes(selections.source);
-  const [s, t] = await both(
-    signal,
-    (x) => readers.source.sample(selections.source, probeKeys, { signal: x }),
-    (x) => readers.target.sample(selections.target, probeKeys, { signal: x }),
-  );
-  const sorted = [...s.slice(0, 4 * probeKeys), ...t.slice(0, 4 * probeKeys)].sort((a, b) => compareKeys(types, a, b));
-  const keys = sorted.filter((key, i) => i === 0 || compareKeys(types, sorted[i - 1]!, key) !== 0);
+  const keys = await sampledKeys(work, readers);
   if (keys.length === 0) return { keys, changed: 0 };
   const reading: Reading = { form: { kind: 'hash', spec: archive.facts.hash }, types };
   let changed = 0;
