@@ -210,6 +210,7 @@ test('the configuration of the guide means what the page says, and one that nobo
   await assert.rejects(wrong('{ above: {} }'), /says nothing/);
   await assert.rejects(wrong('{ required: 0 }'), /at least 1/);
   await assert.rejects(wrong('{}, mode: migrate'), /mode migrate does not wait/);
+  await assert.rejects(wrong('{}, mode: two_way'), /mode two_way does not wait/);
   for (const settled of [
     'conflict: manual',
     'pairs: [{ source: t, columns: { a: { owner: source } } }]',
