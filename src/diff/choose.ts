@@ -227,7 +227,9 @@ export const cut = async (
     if (b.min < min) min = b.min;
     if (b.max > max) max = b.max;
   }
-  const wanted = BigInt(Math.max(1, Math.min(10_000, Math.ceil(rows / 250))));
+  // A part costs a database about as much as eight rows, and one that differs is read again whole.
+  const parts = Math.max(Math.min(4000, rows / 100), Math.min(10_000, rows / 250));
+  const wanted = BigInt(Math.max(1, Math.ceil(parts)));
   const span = max - min + 1n;
   const width = (span + wanted - 1n) / wanted;
   const ranges: Partition = { by: 'range', origin: min, width, count: Number((span + width - 1n) / width) };
