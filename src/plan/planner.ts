@@ -44,20 +44,18 @@ export interface Planner extends AsyncDisposable {
   readonly spool: Spool;
   readonly tallies: readonly PairTally[];
   readonly unfit: readonly Unfit[];
-  /** What is written in one transaction or not at all, in its order. */
-  readonly bound: readonly Bound[];
+  /** What is written in one transaction or not at all, each in its order. */
+  bound(): AsyncIterable<{ readonly pair: number; readonly changes: Batch<Change> }>;
   add(pair: number, differences: Batch<Difference>, o: Cancel): Promise<void>;
   /** Differences that are nothing by halves: where one cannot be written, none is. */
   addBound(pair: number, differences: Batch<Difference>, o: Cancel): Promise<void>;
 }
 
-export interface Bound {
-  readonly pair: number;
-  readonly changes: readonly Change[];
-}
-
-/** Lane of a table's changes of one stage. `unset` and `set`: the two halves of writes that close a cycle. */
-export const lane = (stage: ChangeOp | 'unset' | 'set', pair: number): string => `${stage} ${pair}`;
+/**
+ * Lane of a table's changes of one stage. `unset` and `set`: the two halves of writes that close a cycle; `bound`: those
+ * that are nothing by halves, one group after another.
+ */
+export const lane = (stage: ChangeOp | 'unset' | 'set' | 'bound', pair: number): string => `${stage} ${pair}`;
 
 /** Why no row of a pair's table may be deleted: the database would change rows that nobody planned. */
 const deleteTouches = (
@@ -110,7 +108,8 @@ export const openPlanner = (o: {
     (): PairTally => ({ planned: zero(), withheld: zero(), unfit: zero(), columns: {}, moved: 0 }),
   );
   const unfit: Unfit[] = [];
-  const bound: Bound[] = [];
+  /** How many changes belong together, one after another. */
+  const together = o.pairs.map((): number[] => []);
   const spool = openSpool(o.temporary);
 
   const refuse = (pair: number, op: ChangeOp, key: Key, reason: string, unquoted = reason): void => {
@@ -251,8 +250,11 @@ export const openPlanner = (o: {
       },
     });
     if (changes.length === differences.length) {
-      for (const change of changes) planned(pair, change);
-      bound.push({ pair, changes });
+      for (const change of changes) {
+        planned(pair, change);
+        await spool.add(lane('bound', pair), change);
+      }
+      together[pair]!.push(changes.length);
       return;
     }
     tally.moved += moved;
@@ -264,6 +266,22 @@ export const openPlanner = (o: {
     }
   };
 
+  async function* boundGroups(): AsyncGenerator<{ readonly pair: number; readonly changes: Batch<Change> }> {
+    for (const [pair, sizes] of together.entries()) {
+      let changes: Change[] = [];
+      let group = 0;
+      for await (const batch of spool.read(lane('bound', pair))) {
+        for (const change of batch) {
+          changes.push(change);
+          if (changes.length < sizes[group]!) continue;
+          yield { pair, changes };
+          changes = [];
+          group++;
+        }
+      }
+    }
+  }
+
   return {
     shapes,
     schema: o.schema,
@@ -271,7 +289,7 @@ export const openPlanner = (o: {
     spool,
     tallies,
     unfit,
-    bound,
+    bound: boundGroups,
     add,
     addBound,
     [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose](),

@@ -165,7 +165,7 @@ export const sealPlan = async (
     groups[String(group)] = 'linked';
     await add(items.map(({ pair, change }) => ({ group, table: pair, change })));
   }
-  for (const { pair, changes } of planner.bound) {
+  for await (const { pair, changes } of planner.bound()) {
     group++;
     groups[String(group)] = 'linked';
     await add(changes.map((change) => ({ group, table: pair, change })));
