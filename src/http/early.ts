@@ -79,7 +79,9 @@ export const addEarly = (
     const send = ({ route, headers, body }: Ready): void => {
       const correlation = o.correlation(request);
       // bytes as a text, one character each: head and body then are one write
-      response.writeHead(200, ['x-request-id', correlation, ...safe, ...headers]).end(body.toString('latin1'), 'latin1');
+      response
+        .writeHead(200, ['x-request-id', correlation, ...safe, ...headers])
+        .end(body.toString('latin1'), 'latin1');
       const ms = Math.round((performance.now() - began) * 100) / 100;
       const done = { method: 'GET', route, status: 200 } as const;
       o.timings?.record({ kind: 'route', ...done }, ms);
