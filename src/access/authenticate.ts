@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Token, Tokens } from '../model/tokens.ts';
 import { isScope } from './roles.ts';

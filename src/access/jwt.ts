@@ -10,7 +10,7 @@ import {
 } from 'jose';
 import type { Clock } from '../lib/clock.ts';
 import { guardedRequest } from '../lib/net/guarded-request.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { JwtSettings } from '../model/jwt.ts';
 import { UnknownToken } from './authenticate.ts';

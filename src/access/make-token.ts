@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import { closest } from '../lib/suggest.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { NewToken, Token, Tokens } from '../model/tokens.ts';
 import { claimAt } from './claims.ts';

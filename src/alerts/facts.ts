@@ -1,8 +1,8 @@
 import type { Slo } from '../config/alerts.ts';
 import type { Config, Sync } from '../config/config.ts';
 import type { PlanWait, Waits } from '../model/approval.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Conflicts } from '../model/conflicts.ts';
-import type { Cancel } from '../model/endpoint.ts';
 import type { EndpointSample, Monitoring, PairState, QueueState, RunFact } from '../model/monitoring.ts';
 import { type ServiceLevel, serviceLevels } from '../telemetry/service-level.ts';
 import { rhythmOf } from './rhythm.ts';

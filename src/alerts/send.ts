@@ -1,7 +1,7 @@
 import type { Channel } from '../config/alerts.ts';
 import { type GuardedReply, guardedRequest, RefusedAddress } from '../lib/net/guarded-request.ts';
 import type { Delivery } from '../model/alerts.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { headline, plainMessage, slackMessage } from './message.ts';
 import { webhookHeaders } from './webhook.ts';
 

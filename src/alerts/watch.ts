@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { Redactor } from '../lib/redact.ts';
 import type { Alert } from '../model/alerts.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Store } from '../model/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { decide } from './decide.ts';

@@ -1,7 +1,9 @@
 import type { Clock } from '../lib/clock.ts';
-import type { Cancel, Writer } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { Journal, Plan, PlanItem, Plans } from '../model/store.ts';
+import type { Journal } from '../model/journal.ts';
+import type { Plan, PlanItem, Plans } from '../model/plans.ts';
+import type { Writer } from '../model/writer.ts';
 import { hashOf } from '../plan/image-hashes.ts';
 import type { GroupKind } from '../plan/seal.ts';
 import { abreast } from './abreast.ts';

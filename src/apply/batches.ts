@@ -1,8 +1,9 @@
-import type { Applied, Written } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Outcome } from '../model/journal.ts';
+import type { PlanItem } from '../model/plans.ts';
 import type { Row } from '../model/row.ts';
 import { tableLabel } from '../model/schema.ts';
-import type { Outcome, PlanItem } from '../model/store.ts';
+import type { Applied, Written } from '../model/writer.ts';
 import { type ApplyContext, attemptStep, itemIndex, seqRanges, tableBatches } from './context.ts';
 import { type Dependants, dependants } from './dependants.ts';
 import { showsAfter } from './images.ts';

@@ -1,12 +1,13 @@
 import type { Clock } from '../lib/clock.ts';
 import { hidden } from '../model/canon/concealed.ts';
 import type { Change } from '../model/change.ts';
-import type { Applied, TableChanges, Writer, Written } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
+import type { Journal, Outcome } from '../model/journal.ts';
+import type { Plan, PlanItem, Plans, SeqRange } from '../model/plans.ts';
 import { defaultRetry, type RetryPolicy, retrying } from '../model/retry.ts';
 import type { Cell, Key } from '../model/row.ts';
-import type { Journal, Outcome, Plan, PlanItem, Plans, SeqRange } from '../model/store.ts';
+import type { Applied, TableChanges, Writer, Written } from '../model/writer.ts';
 import type { GroupKind } from '../plan/seal.ts';
 import type { Abreast } from './abreast.ts';
 import type { ApplyTable } from './images.ts';

@@ -1,7 +1,7 @@
 import { plainCell } from '../model/canon/spelling.ts';
+import type { PlanItem } from '../model/plans.ts';
 import type { Row } from '../model/row.ts';
 import { tableLabel } from '../model/schema.ts';
-import type { PlanItem } from '../model/store.ts';
 import type { ApplyTable } from './images.ts';
 
 interface Reference {

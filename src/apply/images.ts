@@ -1,9 +1,9 @@
 import { holds } from '../model/canon/spelling.ts';
 import type { Change } from '../model/change.ts';
+import type { PlanTable } from '../model/plans.ts';
 import type { Row } from '../model/row.ts';
 import type { Column, Table } from '../model/schema.ts';
 import { nativeSelection } from '../model/selection.ts';
-import type { PlanTable } from '../model/store.ts';
 
 /** A table of a plan as it is now in the target. */
 export interface ApplyTable {

@@ -1,4 +1,4 @@
-import type { SeqRange } from '../model/store.ts';
+import type { SeqRange } from '../model/plans.ts';
 
 /** A range without the parts that others cover. `covered` is merged and ascending. */
 export const without = (whole: SeqRange, covered: readonly SeqRange[]): readonly SeqRange[] => {

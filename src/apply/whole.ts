@@ -1,6 +1,7 @@
 import type { ChangeOp } from '../model/change.ts';
-import type { TableChanges } from '../model/endpoint.ts';
-import type { Outcome, PlanItem, SeqRange } from '../model/store.ts';
+import type { Outcome } from '../model/journal.ts';
+import type { PlanItem, SeqRange } from '../model/plans.ts';
+import type { TableChanges } from '../model/writer.ts';
 import { type ApplyContext, attemptStep, tableBatches } from './context.ts';
 import { showsAfter } from './images.ts';
 import type { StepCounts } from './numbers.ts';

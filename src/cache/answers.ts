@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
 import { orStopped } from '../lib/or-stopped.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Generation, Generations } from '../model/generations.ts';
 import { type Answer, packed, unpacked } from './answer.ts';
 import { latest } from './latest.ts';

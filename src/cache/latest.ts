@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import { orStopped } from '../lib/or-stopped.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 
 /** A store that does not answer is waited for this long, and then not asked for a while. */
 const patienceMs = 1000;

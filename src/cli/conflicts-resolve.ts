@@ -1,8 +1,9 @@
 import type { Conflict, Resolution } from '../model/conflicts.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Cell } from '../model/row.ts';
-import type { Json, Store } from '../model/store.ts';
+import type { Store } from '../model/store.ts';
 import { type ConnectedSides, connectBoth } from '../service/connect.ts';
 import { type Job, scopeOf } from '../service/job.ts';
 import { twoWayRulesOf } from '../service/two-way.ts';
@@ -92,7 +93,7 @@ export const resolve = async (
     }
     const question = `Resolve ${count(meant.conflicts.length, 'conflict')} of ${sync} by taking ${takenText(choice)}${job === undefined ? '' : ', and write it'}?`;
     if (!(await confirm(context, flags, question))) return await declined(context);
-    const told = shownFilter(filter as Readonly<Record<string, Json>>);
+    const told = shownFilter(filter as Readonly<Record<string, JsonValue>>);
     decided.push(...(await resolveConflicts(work, sync, meant.conflicts, choice, { ...by, filter: told })));
   }
   const deletes = one !== undefined && chosenRow(one, decided[0]!.resolution!) === null ? 1 : 0;
@@ -119,7 +120,7 @@ const questionOf = (row: readonly Cell[] | null, job: Job | undefined): string =
 const takenText = (choice: Resolution): string =>
   choice.take === 'base' ? 'what was agreed last' : `the ${choice.take}’s row`;
 
-const shownFilter = ({ states: _, ...filter }: Readonly<Record<string, Json>>) => filter;
+const shownFilter = ({ states: _, ...filter }: Readonly<Record<string, JsonValue>>) => filter;
 
 const declined = async (context: Context): Promise<number> => {
   await tell(context, 'Nothing was decided.');

@@ -1,6 +1,7 @@
 import { randomSeed } from '../lib/ids.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { Json, Store } from '../model/store.ts';
+import type { JsonValue } from '../model/json.ts';
+import type { Store } from '../model/store.ts';
 import { type ConnectedSides, describeSide } from '../service/connect.ts';
 import { applySettingsOf, approvalsOfJob, type Job, scopeOf } from '../service/job.ts';
 import type { PlanInput } from '../work/make-plan.ts';
@@ -38,7 +39,7 @@ export const planInput = async (
     mode: mode === 'migrate' ? 'upsert' : mode,
     guards: job.guards,
     ...approvalsOfJob(job),
-    settings: applySettingsOf(job) as Json,
+    settings: applySettingsOf(job) as JsonValue,
     facts: { source: factsOf(open.sides.source, source), target: factsOf(open.sides.target, target) },
     settleMs: job.settleMs,
     ...(job.incremental === undefined ? {} : { incremental: job.incremental }),

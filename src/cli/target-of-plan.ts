@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { EndpointFacts } from '../model/store.ts';
+import type { EndpointFacts } from '../model/runs.ts';
 import { sideOfEntry } from '../service/job.ts';
 import type { Side } from '../service/side.ts';
 import type { Context, Flags } from './context.ts';

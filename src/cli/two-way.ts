@@ -1,7 +1,9 @@
 import { randomSeed } from '../lib/ids.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Plan } from '../model/plans.ts';
 import type { Key } from '../model/row.ts';
-import type { Plan, Run, Store } from '../model/store.ts';
+import type { Run } from '../model/runs.ts';
+import type { Store } from '../model/store.ts';
 import { type ConnectedSides, connectBoth, describeSide } from '../service/connect.ts';
 import { applySettingsOf, type Job, jobOfSync, scopeOf } from '../service/job.ts';
 import { factsOf } from '../work/recorded.ts';

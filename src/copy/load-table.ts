@@ -1,9 +1,11 @@
 import { ahead } from '../lib/ahead.ts';
 import type { Loader, LoadOptions } from '../model/build.ts';
-import type { Cancel, Reader, Segment } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { compareKeys } from '../model/order.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Key, Row } from '../model/row.ts';
 import type { Table } from '../model/schema.ts';
+import type { Segment } from '../model/selected.ts';
 import { keyTypes } from '../model/selection.ts';
 import { type Refused, type RowWay, refusedRow, turned } from './rows.ts';
 

@@ -1,5 +1,7 @@
-import type { Cancel, Reader, Selection } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Reader } from '../model/reader.ts';
 import type { ColumnType, Table } from '../model/schema.ts';
+import type { Selection } from '../model/selected.ts';
 import type { CopyTable } from './definitions.ts';
 
 const isWide = (type: ColumnType, widest: number): boolean =>

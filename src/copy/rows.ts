@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { fit } from '../model/canon/fit.ts';
 import { isMisfit } from '../model/canon/misfit.ts';
-import type { SelectedColumn, Selection } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Batch, Cell, Row, Text } from '../model/row.ts';
 import { type Column, type ColumnType, type Table, type TableName, tableLabel } from '../model/schema.ts';
+import type { SelectedColumn, Selection } from '../model/selected.ts';
 import { rejectionOf } from '../model/transform.ts';
 
 /** How rows of a source table become rows of its target. */

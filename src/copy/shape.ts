@@ -1,6 +1,9 @@
 import type { IndexDefinition, OtherPart, TableDetails } from '../model/build.ts';
-import type { BulkRows, Cancel, Endpoint, Reader, Selection } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { BulkRows, Reader } from '../model/reader.ts';
 import { type ForeignKey, type Table, type TableName, tableLabel } from '../model/schema.ts';
+import type { Selection } from '../model/selected.ts';
 import type { PairTransform } from '../model/transform.ts';
 
 /** What becomes of a source table that is copied as its pair says. */

@@ -1,8 +1,9 @@
 import { grouped } from '../lib/grouped.ts';
-import type { Partition, Reader, Selection } from '../model/endpoint.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
 import { compareKeys } from '../model/order.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Key } from '../model/row.ts';
+import type { Partition, Selection } from '../model/selected.ts';
 import { keyTypes } from '../model/selection.ts';
 import { both } from './concurrent.ts';
 import type { Sides, Work } from './context.ts';

@@ -1,9 +1,9 @@
 import type { Difference } from '../model/change.ts';
-import type { Reader } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
 import { judge } from '../model/judge.ts';
 import type { Pair } from '../model/pair.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Key, Row } from '../model/row.ts';
 import { type Rejected, rejectionOf } from '../model/transform.ts';
 import { type Candidate, Candidates, inSource, inTarget } from './candidates.ts';

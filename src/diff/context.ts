@@ -1,8 +1,10 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Difference } from '../model/change.ts';
-import type { Endpoint, KeyRange, QueryReport, Reader, Selection } from '../model/endpoint.ts';
+import type { Endpoint, QueryReport } from '../model/endpoint.ts';
 import type { Pair } from '../model/pair.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Progress } from '../model/report.ts';
+import type { KeyRange, Selection } from '../model/selected.ts';
 import type { Rejected } from '../model/transform.ts';
 import { both } from './concurrent.ts';
 import { type OpenKeys, openKeys } from './incremental/open-keys.ts';

@@ -1,7 +1,8 @@
-import type { KeyRange, Reader, Selection } from '../model/endpoint.ts';
 import { compareKeys } from '../model/order.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Key } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
+import type { KeyRange, Selection } from '../model/selected.ts';
 import { keyTypes, pairSelection } from '../model/selection.ts';
 import { choose, tableRows } from './choose.ts';
 import { both } from './concurrent.ts';

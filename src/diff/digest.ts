@@ -1,5 +1,6 @@
-import type { Digest, Partition, Reader } from '../model/endpoint.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
+import type { Digest, Reader } from '../model/reader.ts';
+import type { Partition } from '../model/selected.ts';
 import { both } from './concurrent.ts';
 import type { Side, Sides, Work } from './context.ts';
 

@@ -1,9 +1,10 @@
-import type { Reader, Segment } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { rowHasher } from '../model/hash/row-hash.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Key, Row } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
+import type { Segment } from '../model/selected.ts';
 import { keyTypes } from '../model/selection.ts';
 import type { Candidate, Candidates } from './candidates.ts';
 import type { Sides, Work } from './context.ts';

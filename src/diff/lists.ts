@@ -1,5 +1,5 @@
-import type { Segment } from '../model/endpoint.ts';
 import type { Key } from '../model/row.ts';
+import type { Segment } from '../model/selected.ts';
 import type { Candidate, Candidates } from './candidates.ts';
 import { asKey } from './runs.ts';
 

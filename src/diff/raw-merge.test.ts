@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { RawBatch, Selection } from '../model/endpoint.ts';
+import type { RawBatch } from '../model/reader.ts';
 import type { Row } from '../model/row.ts';
+import type { Selection } from '../model/selected.ts';
 import { mergeRaw } from './raw-merge.ts';
 
 const selection: Selection = {

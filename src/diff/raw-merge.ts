@@ -1,5 +1,5 @@
-import type { RawBatch, Reader } from '../model/endpoint.ts';
 import { compareKeys } from '../model/order.ts';
+import type { RawBatch, Reader } from '../model/reader.ts';
 import type { Row } from '../model/row.ts';
 import { keyTypes } from '../model/selection.ts';
 import { ahead, both } from './concurrent.ts';

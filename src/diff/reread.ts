@@ -1,6 +1,7 @@
-import type { Reader, Segment, Selection } from '../model/endpoint.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Key, Row } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
+import type { Segment, Selection } from '../model/selected.ts';
 import type { Candidate } from './candidates.ts';
 import type { Side, Sides } from './context.ts';
 import { type AnyKey, compareAny, keyAt, type Reading, type Run, readRuns } from './runs.ts';

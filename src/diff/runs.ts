@@ -1,9 +1,10 @@
-import type { Reader, Segment, Selection } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
 import { compareKeys } from '../model/order.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Cell, Key, Row, Text } from '../model/row.ts';
 import { type ColumnType, tableLabel } from '../model/schema.ts';
+import type { Segment, Selection } from '../model/selected.ts';
 import { ahead } from './concurrent.ts';
 
 /** What is read of each row: its hash (by its key, or by the hash of its key), its cells, or (without a key) each distinct row with its count. */

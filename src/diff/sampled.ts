@@ -1,8 +1,10 @@
-import type { Changes, Endpoint, Reader, Segment, Selection } from '../model/endpoint.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import type { Pair } from '../model/pair.ts';
 import { clip } from '../model/ranges.ts';
+import type { Changes, Reader } from '../model/reader.ts';
 import type { Batch, Key, Row } from '../model/row.ts';
 import { inSample, partsOfSample } from '../model/sample.ts';
+import type { Segment, Selection } from '../model/selected.ts';
 import { sourceOf } from '../model/transform.ts';
 import type { Sides } from './context.ts';
 

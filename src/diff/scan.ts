@@ -1,11 +1,12 @@
 import { grouped } from '../lib/grouped.ts';
-import type { Partition, Reader, Segment, TextPartition } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
 import { judge } from '../model/judge.ts';
+import type { Reader } from '../model/reader.ts';
 import type { PairReport } from '../model/report.ts';
 import type { Key, Row } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
+import type { Partition, Segment, TextPartition } from '../model/selected.ts';
 import { keyTypes } from '../model/selection.ts';
 import { keyIsMade, rejectionOf } from '../model/transform.ts';
 import { type Choice, commonHash, tolerant } from './choose.ts';

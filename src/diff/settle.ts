@@ -1,5 +1,6 @@
 import type { Difference } from '../model/change.ts';
-import type { Reader, Segment, Selection } from '../model/endpoint.ts';
+import type { Reader } from '../model/reader.ts';
+import type { Segment, Selection } from '../model/selected.ts';
 import { type Candidate, Candidates, inSource, inTarget } from './candidates.ts';
 import { confirmedReport } from './confirmed.ts';
 import type { Sides, Work } from './context.ts';

@@ -1,7 +1,8 @@
 import { grouped } from '../lib/grouped.ts';
-import type { KeyRange, Partition, Reader, TextPartition } from '../model/endpoint.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Key } from '../model/row.ts';
+import type { KeyRange, Partition, TextPartition } from '../model/selected.ts';
 import { both } from './concurrent.ts';
 import type { Sides, Work } from './context.ts';
 import { compareDigests, compareParts, type PartsCompared } from './digest.ts';

@@ -1,4 +1,4 @@
-import type { Reader } from '../model/endpoint.ts';
+import type { Reader } from '../model/reader.ts';
 import { keyIsMade } from '../model/transform.ts';
 import type { Work } from './context.ts';
 import type { Tally } from './tally.ts';

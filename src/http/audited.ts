@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import type { Cancel } from '../model/endpoint.ts';
-import type { Json } from '../model/store.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { JsonValue } from '../model/json.ts';
 import { audited as auditedBy } from '../work/audited.ts';
 import type { Api } from './api.ts';
 
@@ -11,7 +11,7 @@ import type { Api } from './api.ts';
 export const audited = <T>(
   api: Api,
   request: FastifyRequest,
-  what: { readonly action: string; readonly object: string; readonly before?: Json; readonly after?: Json },
+  what: { readonly action: string; readonly object: string; readonly before?: JsonValue; readonly after?: JsonValue },
   o: Cancel,
   effect: () => Promise<T>,
 ): Promise<T> =>

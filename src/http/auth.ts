@@ -3,7 +3,7 @@ import { type Authenticator, UnknownToken } from '../access/authenticate.ts';
 import { failedLogins } from '../access/failed-logins.ts';
 import { type Principal, type Scope, scopes } from '../access/scopes.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
 import { refuseForeignPages } from './foreign-page.ts';
 import { addRateLimit } from './rate-limit.ts';

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { HttpProblem } from './errors.ts';
 
 /** How long an ordinary request may work, milliseconds. */

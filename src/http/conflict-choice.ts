@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { Cancel } from '../model/cancel.ts';
 import type { Conflict as Kept } from '../model/conflicts.ts';
-import type { Cancel } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { RunRequest } from '../model/service.ts';
 import { conflictTypes } from '../model/two-way.ts';

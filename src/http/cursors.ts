@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import type { Cancel } from '../model/endpoint.ts';
-import type { Json } from '../model/store.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { Api } from './api.ts';
 import { HttpProblem } from './errors.ts';
 
@@ -15,7 +15,7 @@ const parts = z.string().regex(/^[\w-]+\.[\w-]{22}$/);
 
 /** Positions in lists, as texts that callers hand back. `list`: what the list is of, filters included. */
 export interface Cursors {
-  seal(list: string, position: Json): string;
+  seal(list: string, position: JsonValue): string;
   /** The position of a cursor that this list gave; CURSOR for any other. */
   open<T>(list: string, cursor: string, shape: z.ZodType<T>): T;
 }

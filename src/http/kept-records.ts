@@ -4,7 +4,7 @@ import type { Principal } from '../access/scopes.ts';
 import type { Answer } from '../cache/answer.ts';
 import type { Outcome } from '../cache/answers.ts';
 import type { Config } from '../config/config.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Generation } from '../model/generations.ts';
 import { rowFilterFor, sees } from '../records/caller.ts';
 import type { Entity } from '../records/entity.ts';

@@ -1,5 +1,6 @@
 import type { Sync } from '../config/config.ts';
-import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
 import { jobOfSync, scopeOf } from '../service/job.ts';

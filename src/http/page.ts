@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Json } from '../model/store.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { Cursors } from './cursors.ts';
 
 export const maxLimit = 200;
@@ -49,7 +49,7 @@ export const pageOf = <T>(
     readonly items: readonly T[];
     readonly limit: number;
     readonly cursors: Cursors;
-    position(last: T): Json;
+    position(last: T): JsonValue;
   },
 ): { readonly items: readonly T[]; readonly page: z.infer<typeof Page> } => {
   const items = o.items.slice(0, o.limit);

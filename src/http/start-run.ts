@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { RunRequest } from '../model/service.ts';
-import type { Json } from '../model/store.ts';
 import type { Api } from './api.ts';
 import { audited } from './audited.ts';
 import { askedBy, mustHaveKey } from './idempotency.ts';
@@ -21,7 +21,7 @@ export const startRun = async (
   const { run, repeated } = await audited(
     api,
     request,
-    { action: `run.${o.run.kind}`, object: o.object, after: { ...o.run } as Json },
+    { action: `run.${o.run.kind}`, object: o.object, after: { ...o.run } as JsonValue },
     o,
     () => api.desk.request(o.run, askedBy(request), o),
   );

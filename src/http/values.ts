@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Json } from '../model/store.ts';
+import type { JsonValue } from '../model/json.ts';
 
 /** May the caller see what stands in rows, or only which rows and columns? */
 export const seesValues = (request: FastifyRequest): boolean => request.principal.scopes.has('differences:read_values');
@@ -24,7 +24,7 @@ export const shownCells = <T extends { readonly column: string }>(
 /** Members of reports that quote rows: examples, and regularities such as `9 of 9 are exactly 20.00`. */
 const quoting = new Set(['examples', 'unfit_examples', 'patterns', 'altered', 'kept']);
 
-const without = (value: Json): Json => {
+const without = (value: JsonValue): JsonValue => {
   if (Array.isArray(value)) return value.map(without);
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(
@@ -33,5 +33,5 @@ const without = (value: Json): Json => {
 };
 
 /** A report without what it quotes of rows, unless the caller may see that. */
-export const shownReport = (request: FastifyRequest, report: Json): Json =>
+export const shownReport = (request: FastifyRequest, report: JsonValue): JsonValue =>
   seesValues(request) ? report : without(report);

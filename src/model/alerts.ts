@@ -1,4 +1,4 @@
-import type { Cancel } from './endpoint.ts';
+import type { Cancel } from './cancel.ts';
 
 export type Severity = 'info' | 'warning' | 'critical';
 export type AlertState = 'pending' | 'firing' | 'resolved';

@@ -1,4 +1,4 @@
-import type { Cancel } from './endpoint.ts';
+import type { Cancel } from './cancel.ts';
 
 /** Which plans of a sync somebody has to agree to, and who. */
 export interface ApprovalRule {

@@ -1,7 +1,9 @@
-import type { Cancel, KeyBatch, Partition } from './endpoint.ts';
+import type { Cancel } from './cancel.ts';
 import type { HashSpec } from './hash/spec.ts';
+import type { KeyBatch } from './reader.ts';
 import type { Batch, Key } from './row.ts';
 import type { ColumnType } from './schema.ts';
+import type { Partition } from './selected.ts';
 import type { BaseRow } from './two-way.ts';
 
 /** A 64-bit row hash as a signed integer; null: the side has no such row, and only where nothing is agreed. */

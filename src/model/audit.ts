@@ -1,5 +1,5 @@
-import type { Cancel } from './endpoint.ts';
-import type { JsonValue as Json } from './json.ts';
+import type { Cancel } from './cancel.ts';
+import type { JsonValue } from './json.ts';
 
 /** `intended`: before the effect. Then one of the others, under the same correlation and object. */
 export type AuditOutcome = 'intended' | 'done' | 'failed' | 'refused';
@@ -12,8 +12,8 @@ export interface NewAuditEntry {
   readonly action: string;
   /** e.g. `plans/p_…`, `syncs/branches`, `tokens/t_…`, `records/subscriptions/17`. */
   readonly object: string;
-  readonly before?: Json;
-  readonly after?: Json;
+  readonly before?: JsonValue;
+  readonly after?: JsonValue;
   readonly outcome: AuditOutcome;
   /** Ties it to requests, runs and log lines. */
   readonly correlation: string;
@@ -24,8 +24,8 @@ export interface AuditEntry extends NewAuditEntry {
   readonly seq: number;
   /** Milliseconds since 1970. */
   readonly at: number;
-  readonly before: Json;
-  readonly after: Json;
+  readonly before: JsonValue;
+  readonly after: JsonValue;
   /** Which key it is chained with; not the key. */
   readonly key: string;
   /** HMAC-SHA256 over the hash of the entry before and this entry, hexadecimal. */

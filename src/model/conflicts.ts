@@ -1,4 +1,4 @@
-import type { Cancel } from './endpoint.ts';
+import type { Cancel } from './cancel.ts';
 import type { Tolerance } from './pair.ts';
 import type { Batch, Cell, Key } from './row.ts';
 import type { ColumnType } from './schema.ts';

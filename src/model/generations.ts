@@ -1,4 +1,4 @@
-import type { Cancel } from './endpoint.ts';
+import type { Cancel } from './cancel.ts';
 
 /** What is known of our own writes at a moment: answers of a database are kept under it. */
 export interface Generation {

@@ -1,5 +1,5 @@
-import type { Cancel } from './endpoint.ts';
-import type { JsonValue as Json } from './json.ts';
+import type { Cancel } from './cancel.ts';
+import type { JsonValue } from './json.ts';
 import type { QuarantinedRow, QuarantineFilter } from './quarantine.ts';
 import type { Verdict } from './report.ts';
 
@@ -20,8 +20,8 @@ export interface PresentDifference {
   readonly pair: string;
   readonly target: string;
   readonly change: 'new' | 'modified' | 'deleted';
-  readonly key: Readonly<Record<string, Json>>;
-  readonly cells: Readonly<Record<string, { readonly source?: Json; readonly target?: Json }>>;
+  readonly key: Readonly<Record<string, JsonValue>>;
+  readonly cells: Readonly<Record<string, { readonly source?: JsonValue; readonly target?: JsonValue }>>;
   readonly detectedRun: string;
   /** Milliseconds since 1970. */
   readonly detectedAt: number;

@@ -1,4 +1,4 @@
-import type { Cancel } from './endpoint.ts';
+import type { Cancel } from './cancel.ts';
 
 /** Pair counts of a comparison, by what differs. */
 export interface Found {

@@ -1,7 +1,7 @@
 import type { Concealment } from './canon/concealed.ts';
-import type { Sample } from './endpoint.ts';
 import type { Cell } from './row.ts';
 import type { Column, ColumnType, Table } from './schema.ts';
+import type { Sample } from './selected.ts';
 import type { PairTransform } from './transform.ts';
 
 /** Differences that the user declared not to count. Judged on fetched cells, never in a digest, and counted. */

@@ -1,4 +1,4 @@
-import type { Cancel } from './endpoint.ts';
+import type { Cancel } from './cancel.ts';
 import type { Verdict } from './report.ts';
 
 /** A finished comparison of a sync whose differences SQL shall show. */

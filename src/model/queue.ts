@@ -1,10 +1,10 @@
-import type { Cancel } from './endpoint.ts';
-import type { Json } from './store.ts';
+import type { Cancel } from './cancel.ts';
+import type { JsonValue } from './json.ts';
 
 /** A unit of work as a worker has it. It is the worker's until it is done, put back, or the worker is taken for dead. */
 export interface Job {
   readonly id: string;
-  readonly data: Json;
+  readonly data: JsonValue;
   /** Jobs of one lane are not meant to run beside each other; who takes one makes sure by a lock. */
   readonly lane: string;
   /** Rises each time the job is taken: a late `done` of an earlier worker is passed over. */
@@ -23,7 +23,7 @@ export interface QueueDepth {
 
 /** The queue of units of work. Nothing of it is lost with a process. */
 export interface Queue {
-  add(queue: QueueName, jobs: readonly { readonly data: Json; readonly lane: string }[], o: Cancel): Promise<void>;
+  add(queue: QueueName, jobs: readonly { readonly data: JsonValue; readonly lane: string }[], o: Cancel): Promise<void>;
   /** Oldest first, at most `most`; none of the lanes `except`, and none of lanes that have an active job. */
   take(
     queue: QueueName,

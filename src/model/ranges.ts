@@ -1,7 +1,7 @@
-import type { KeyRange, Segment, Selection } from './endpoint.ts';
 import { compareKeys } from './order.ts';
 import type { Key } from './row.ts';
 import type { ColumnType } from './schema.ts';
+import type { KeyRange, Segment, Selection } from './selected.ts';
 import { keyTypes } from './selection.ts';
 
 /** Is the key in the range? A row will do for its key. */

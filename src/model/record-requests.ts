@@ -1,4 +1,4 @@
-import type { Cancel } from './endpoint.ts';
+import type { Cancel } from './cancel.ts';
 
 /** A request to write records that must have one effect however often it is sent, by its key. */
 export interface RecordRequest {

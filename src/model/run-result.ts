@@ -1,4 +1,4 @@
-import type { Json } from './store.ts';
+import type { JsonValue } from './json.ts';
 
 /** What a run came to, in the same numbers for every kind of run. */
 export interface RunResult {
@@ -23,7 +23,7 @@ const number = (value: unknown): number => (typeof value === 'number' && Number.
 const all = (value: unknown): number => Object.values(bag(value)).reduce<number>((sum, n) => sum + number(n), 0);
 
 /** The numbers in a run's report, whatever kind of run it is of; zeros where it says nothing. */
-export const resultOf = (report: Json): RunResult => {
+export const resultOf = (report: JsonValue): RunResult => {
   const r = bag(report);
   const written = bag(r['applied']);
   const pairs = Array.isArray(r['pairs']) ? r['pairs'].map(bag) : [];

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Partition, Sample, Selection } from './endpoint.ts';
 import { LockstepError } from './errors.ts';
 import { rowHasher } from './hash/row-hash.ts';
 import type { Pair } from './pair.ts';
 import type { Key } from './row.ts';
+import type { Partition, Sample, Selection } from './selected.ts';
 
 /** Parts that keys fall into; a sample is the first of them. Its steps are 1/4096: 0.025 %. */
 const parts = 4096;

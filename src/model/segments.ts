@@ -1,7 +1,8 @@
+import type { Cancel } from './cancel.ts';
 import type { Difference } from './change.ts';
-import type { Cancel, KeyRange } from './endpoint.ts';
+import type { JsonValue } from './json.ts';
 import type { Batch } from './row.ts';
-import type { Json } from './store.ts';
+import type { KeyRange } from './selected.ts';
 
 /** A pair of a run that is compared in ranges of its key, each by whoever takes it. */
 export interface NewSegmentSet {
@@ -53,7 +54,7 @@ export interface SegmentWriter {
    * The segment is done: its result and its differences become visible at once. False: another attempt has been begun
    * meanwhile, and nothing of this one counts.
    */
-  end(result: Json, o: Cancel): Promise<boolean>;
+  end(result: JsonValue, o: Cancel): Promise<boolean>;
 }
 
 /** Segments of comparisons that go on now. Nothing of them is lost with a process, and nothing is counted twice. */
@@ -80,7 +81,7 @@ export interface Segments {
   writer(taken: TakenSegment): SegmentWriter;
   counts(set: SetId, o: Cancel & { readonly silentMs: number }): Promise<SegmentCounts>;
   /** Of the segments that are done, in key order. */
-  results(set: SetId, o: Cancel): Promise<readonly Json[]>;
+  results(set: SetId, o: Cancel): Promise<readonly JsonValue[]>;
   /** Of the segments that are done, in key order. */
   differences(set: SetId, o: Cancel): AsyncIterable<Batch<Difference>>;
   /** Forgets the set, unless its run is another process's now. Who is still at work on it finds that out by its next beat. */

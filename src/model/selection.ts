@@ -1,8 +1,8 @@
 import { plainCell } from './canon/spelling.ts';
-import type { SelectedColumn, Selection } from './endpoint.ts';
 import type { Pair } from './pair.ts';
 import type { Key, Row } from './row.ts';
 import type { Column, ColumnType, Table, TableName } from './schema.ts';
+import type { SelectedColumn, Selection } from './selected.ts';
 
 const nameOf = ({ schema, name, only }: Table): TableName => ({
   ...(schema === undefined ? {} : { schema }),

@@ -1,10 +1,11 @@
-import type { Cancel } from './endpoint.ts';
+import type { Cancel } from './cancel.ts';
 import type { Generations } from './generations.ts';
 import type { RunFailures, StatementSamples, StoreState } from './health.ts';
 import type { Queue } from './queue.ts';
+import type { EndState, Run } from './runs.ts';
 import type { Segments } from './segments.ts';
 import type { Asked, Events, RunDesk, RunRequest } from './service.ts';
-import type { EndState, Run, Store } from './store.ts';
+import type { Store } from './store.ts';
 
 /** What a worker learns of a run that it carries out, each time it says that it is alive. */
 export interface Beat {

@@ -1,5 +1,6 @@
-import type { Cancel } from './endpoint.ts';
-import type { Json, Run } from './store.ts';
+import type { Cancel } from './cancel.ts';
+import type { JsonValue } from './json.ts';
+import type { Run } from './runs.ts';
 
 /** What a run is asked to do. Names are those of the configuration; ids those of the control store. */
 export type RunRequest =
@@ -74,7 +75,7 @@ export interface Event {
   readonly sync: string | null;
   readonly correlation: string | null;
   /** Never a secret. */
-  readonly data: Json;
+  readonly data: JsonValue;
 }
 
 export interface Events {

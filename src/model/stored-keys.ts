@@ -1,5 +1,5 @@
+import type { Cancel } from './cancel.ts';
 import type { Masks } from './canon/concealed.ts';
-import type { Cancel } from './endpoint.ts';
 
 /** A key that the control store encrypts values with; it is kept wrapped by another one that is not in the store. */
 export interface StoredKeyState {

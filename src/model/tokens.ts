@@ -1,4 +1,4 @@
-import type { Cancel } from './endpoint.ts';
+import type { Cancel } from './cancel.ts';
 
 /** What an access token may do, without its secret: that is shown once and kept nowhere. */
 export interface Token {

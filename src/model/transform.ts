@@ -1,5 +1,6 @@
 import { hidden } from './canon/concealed.ts';
-import type { Endpoint, Reader } from './endpoint.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Reader } from './reader.ts';
 import type { Cell, Key, Row, Text } from './row.ts';
 import type { Column, ColumnType, Table } from './schema.ts';
 

@@ -1,4 +1,4 @@
-import type { Cancel } from './endpoint.ts';
+import type { Cancel } from './cancel.ts';
 import type { Batch, Key, Row } from './row.ts';
 import type { BaseCell, Ruling } from './two-way.ts';
 

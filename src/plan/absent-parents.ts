@@ -1,7 +1,7 @@
+import type { Cancel } from '../model/cancel.ts';
 import { convert } from '../model/canon/convert.ts';
 import { plainCell } from '../model/canon/spelling.ts';
 import type { Change } from '../model/change.ts';
-import type { Cancel } from '../model/endpoint.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Key } from '../model/row.ts';
 import { inSample } from '../model/sample.ts';

@@ -1,8 +1,9 @@
+import type { Cancel } from '../model/cancel.ts';
 import type { Change } from '../model/change.ts';
-import type { Cancel, ImageHashing } from '../model/endpoint.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
+import type { PlanHeader, PlanItem, PlanTable } from '../model/plans.ts';
 import type { Row } from '../model/row.ts';
-import type { PlanHeader, PlanItem, PlanTable } from '../model/store.ts';
+import type { ImageHashing } from '../model/writer.ts';
 
 /** What a new plan for this target says of its hashes. */
 export const planHash = (hashing: ImageHashing | undefined): Pick<PlanHeader, 'hash'> =>

@@ -1,6 +1,8 @@
+import type { Cancel } from '../model/cancel.ts';
 import type { Change, ChangeOp, Difference } from '../model/change.ts';
-import type { Cancel, Endpoint, Reader } from '../model/endpoint.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import type { Pair } from '../model/pair.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Batch, Key, Row } from '../model/row.ts';
 import type { Schema } from '../model/schema.ts';
 import { tableLabel } from '../model/schema.ts';

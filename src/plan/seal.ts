@@ -1,9 +1,10 @@
+import type { Cancel } from '../model/cancel.ts';
 import { plainCell } from '../model/canon/spelling.ts';
 import type { Change, ChangeOp } from '../model/change.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { JsonValue } from '../model/json.ts';
+import type { Plan, PlanItem, PlanWriter } from '../model/plans.ts';
 import type { PairReport } from '../model/report.ts';
 import type { Batch, Row } from '../model/row.ts';
-import type { Json, Plan, PlanItem, PlanWriter } from '../model/store.ts';
 import { checkGuards, type Guards, type PairPlanned } from './guards.ts';
 import type { ImageHashes } from './image-hashes.ts';
 import { type Linked, linkRows } from './linked.ts';
@@ -223,8 +224,8 @@ export const sealPlan = async (
   const unquoted = planner.unfit.map(({ unquoted: reason, ...e }) => ({ ...e, reason }));
   return writer.seal({
     signal: o.signal,
-    summary: summary as unknown as Json,
-    unquoted: { ...summary, unfit_examples: unquoted } as unknown as Json,
-    guards: o.guards as unknown as Json,
+    summary: summary as unknown as JsonValue,
+    unquoted: { ...summary, unfit_examples: unquoted } as unknown as JsonValue,
+    guards: o.guards as unknown as JsonValue,
   });
 };

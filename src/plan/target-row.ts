@@ -2,11 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { fit } from '../model/canon/fit.ts';
 import { plainCell } from '../model/canon/spelling.ts';
 import type { Change, ChangeOp, Difference } from '../model/change.ts';
-import type { SelectedColumn, Selection } from '../model/endpoint.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Cell, Key, Row } from '../model/row.ts';
 import type { Column } from '../model/schema.ts';
 import { tableLabel } from '../model/schema.ts';
+import type { SelectedColumn, Selection } from '../model/selected.ts';
 import { nativeSelection } from '../model/selection.ts';
 
 /** How a pair's rows become native rows of its target table. Made once per pair. */

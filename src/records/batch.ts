@@ -1,4 +1,4 @@
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Key } from '../model/row.ts';
 import type { Change, Prepared, Result } from './change.ts';

@@ -1,7 +1,8 @@
 import type { Config } from '../config/config.ts';
 import type { RecordEntity } from '../config/records.ts';
 import { orStopped } from '../lib/or-stopped.ts';
-import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Endpoints } from '../service/endpoints.ts';
 import { type Entity, openEntity } from './entity.ts';

@@ -1,4 +1,4 @@
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { rowFilterFor } from './caller.ts';
 import type { Result } from './change.ts';
 import type { Entity } from './entity.ts';

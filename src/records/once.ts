@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { RecordRequest, RecordRequests } from '../model/record-requests.ts';
-import type { Json } from '../model/store.ts';
 import { noEffect } from './effect.ts';
 
 /** After which a request that has not ended is taken for one whose process died, milliseconds. No request works longer. */
@@ -23,14 +23,14 @@ export const once = async (
   requests: RecordRequests,
   request: RecordRequest,
   x: {
-    work(): Promise<Json>;
+    work(): Promise<JsonValue>;
     /** The answer of the first time, from what it left; undefined: nobody can tell. */
-    found(): Promise<Json | undefined>;
+    found(): Promise<JsonValue | undefined>;
   },
   o: Cancel,
-): Promise<{ readonly answer: Json; readonly repeated: boolean }> => {
+): Promise<{ readonly answer: JsonValue; readonly repeated: boolean }> => {
   const claim = await requests.claim(request, o);
-  if (claim.state === 'done') return { answer: JSON.parse(claim.answer) as Json, repeated: true };
+  if (claim.state === 'done') return { answer: JSON.parse(claim.answer) as JsonValue, repeated: true };
   if (claim.state === 'mismatch')
     throw new LockstepError('IDEMPOTENCY_MISMATCH', 'this Idempotency-Key was used for another request', {
       hint: 'A new request takes a new key.',
@@ -52,7 +52,7 @@ export const once = async (
     await requests.settle(request, JSON.stringify(answer), late());
     return { answer, repeated: true };
   }
-  let answer: Json;
+  let answer: JsonValue;
   try {
     answer = await x.work();
   } catch (error) {

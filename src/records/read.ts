@@ -1,5 +1,5 @@
 import type { Principal } from '../access/scopes.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Cell, Key, Row } from '../model/row.ts';
 import type { RowCondition, StoredRow } from '../model/rows.ts';
 import { rowFilterFor } from './caller.ts';

@@ -1,11 +1,11 @@
 import type { Principal } from '../access/scopes.ts';
 import type { Audit, AuditOutcome } from '../model/audit.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Generations } from '../model/generations.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { RowOutcome, StoredRow } from '../model/rows.ts';
 import type { Events } from '../model/service.ts';
-import type { Json } from '../model/store.ts';
 import { rowFilterFor } from './caller.ts';
 import type { Change, Prepared, Result } from './change.ts';
 import { isRefusal, noEffect } from './effect.ts';
@@ -156,7 +156,7 @@ export class Undone extends LockstepError {
 }
 
 /** What is written, for the audit: masked columns by name only. */
-const audited = (entity: Entity, { written }: Prepared): Json =>
+const audited = (entity: Entity, { written }: Prepared): JsonValue =>
   written === undefined
     ? null
     : Object.fromEntries(

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { ApprovalRule, PlanWait } from '../model/approval.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { agreementOf } from '../work/approvals.ts';

@@ -4,8 +4,9 @@ import { dropBackup, findBackup, listBackups, toDrop } from '../backup/shelf.ts'
 import { type BackupSettings, controlBackup } from '../config/backups.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Dumping } from '../model/dump.ts';
-import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Log } from '../telemetry/log.ts';
 import { connectSide, type Doors } from './connect.ts';

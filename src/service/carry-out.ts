@@ -1,8 +1,8 @@
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Run, Runs } from '../model/runs.ts';
 import type { RunRequest } from '../model/service.ts';
 import type { Beat, ServiceStore } from '../model/service-store.ts';
-import type { Run, Runs } from '../model/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { settleRun } from '../work/interrupted.ts';
 import { hasBegun } from '../work/recorded.ts';

@@ -1,7 +1,8 @@
 import type { Config, EndpointEntry } from '../config/config.ts';
 import { defaultBreaker } from '../config/resilience.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Cancel, Endpoint, Fingerprint } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint, Fingerprint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { defaultRetry, type RetryPolicy, retrying } from '../model/retry.ts';
 import type { Timings } from '../telemetry/timings.ts';

@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
-import type { Cancel, Endpoint, Fingerprint, ServerRole } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint, Fingerprint, ServerRole } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { ReplicaHealth } from './endpoints.ts';
 import { type Breaker, verdictOn } from './endpoints-breaker.ts';

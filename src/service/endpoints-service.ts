@@ -1,8 +1,10 @@
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Cancel, Fingerprint } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Fingerprint } from '../model/endpoint.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { ServiceStore } from '../model/service-store.ts';
-import type { Json, Store } from '../model/store.ts';
+import type { Store } from '../model/store.ts';
 import type { Failures } from '../telemetry/failures.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Timings } from '../telemetry/timings.ts';
@@ -25,7 +27,7 @@ const knownFrom =
     return undefined;
   };
 
-const eventData = (name: string, process: string, c: BreakerChange): Json => ({
+const eventData = (name: string, process: string, c: BreakerChange): JsonValue => ({
   endpoint: name,
   process,
   state: c.state,
@@ -107,11 +109,11 @@ export const serviceEndpoints = (x: {
   };
 };
 
-const redacted = (value: Json, redact: (text: string) => string): Json => {
+const redacted = (value: JsonValue, redact: (text: string) => string): JsonValue => {
   if (typeof value === 'string') return redact(value);
-  if (Array.isArray(value)) return value.map((v: Json) => redacted(v, redact));
+  if (Array.isArray(value)) return value.map((v: JsonValue) => redacted(v, redact));
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(
-    Object.entries(value).map(([k, v]) => [k, v === undefined ? v : redacted(v as Json, redact)]),
+    Object.entries(value).map(([k, v]) => [k, v === undefined ? v : redacted(v as JsonValue, redact)]),
   );
 };

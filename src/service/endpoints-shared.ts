@@ -1,8 +1,10 @@
 import type { EndpointEntry } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
 import { orStopped } from '../lib/or-stopped.ts';
-import type { Cancel, Endpoint, Reader } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Breaker } from './endpoints-breaker.ts';
 import type { Chosen, Wanted } from './endpoints-places.ts';
 import type { Turns } from './endpoints-turns.ts';

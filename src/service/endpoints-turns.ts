@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
 
 /** So many at once, the others in their order; nobody waits for ever. */

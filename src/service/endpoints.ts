@@ -1,4 +1,5 @@
-import type { Cancel, Endpoint, ServerRole } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint, ServerRole } from '../model/endpoint.ts';
 import type { Timed } from '../telemetry/timings.ts';
 
 export type BreakerState = 'closed' | 'open' | 'half_open';

@@ -1,9 +1,12 @@
 import type { Config, Sync } from '../config/config.ts';
 import { randomSeed } from '../lib/ids.ts';
-import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
+import type { EndpointFacts } from '../model/runs.ts';
 import type { RunRequest } from '../model/service.ts';
-import type { EndpointFacts, Json, Store } from '../model/store.ts';
+import type { Store } from '../model/store.ts';
 import { type ApplyWork, apply, findPlan } from '../work/apply.ts';
 import { type AssessInput, assess } from '../work/assess.ts';
 import { compareExit } from '../work/compare-exit.ts';
@@ -165,7 +168,7 @@ const compared = async (w: RunWorld, x: RunWork, request: SyncRequest): Promise<
   const settings = applySettingsOf(job);
   // what a migration writes once its tables are there
   const mode = job.mode === 'migrate' ? 'upsert' : job.mode;
-  const planned = { mode, guards: job.guards, settings: settings as Json };
+  const planned = { mode, guards: job.guards, settings: settings as JsonValue };
   const input: PlanInput = { ...common, ...planned, ...approvalsOfJob(job) };
   if (request.kind === 'plan') await makePlan(input);
   else {
@@ -200,7 +203,7 @@ const applied = async (w: RunWorld, x: RunWork, request: Kind<'apply'> | Kind<'r
       state: done.result.stopped === undefined ? 'done' : 'cancelled',
       exit: done.exit,
       finished: w.clock.now(),
-      report: { plan: done.plan.header.id, went_on_with: done.run, ...done.result.numbers } as unknown as Json,
+      report: { plan: done.plan.header.id, went_on_with: done.run, ...done.result.numbers } as unknown as JsonValue,
     },
     x,
   );
@@ -266,7 +269,7 @@ const copied = async (w: RunWorld, x: RunWork, request: Kind<'copy' | 'assess'>)
             },
           }),
     });
-    return { exit: assessment.refused_rows > 0 ? 2 : 0, report: assessment as unknown as Json };
+    return { exit: assessment.refused_rows > 0 ? 2 : 0, report: assessment as unknown as JsonValue };
   });
 };
 const defaultSettleMs = 1000;
@@ -284,7 +287,7 @@ const backedUp = async (w: RunWorld, x: RunWork, request: Kind<'backup'>): Promi
       request.backup,
       x,
     );
-    return { exit: 0, report: madeReport(made) as unknown as Json };
+    return { exit: 0, report: madeReport(made) as unknown as JsonValue };
   });
 };
 

@@ -1,8 +1,8 @@
 import { randomSeed } from '../lib/ids.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { EndpointFacts } from '../model/runs.ts';
 import type { RunRequest } from '../model/service.ts';
-import type { EndpointFacts } from '../model/store.ts';
 import { findPlan } from '../work/apply.ts';
 import { guardRevert, inRequest } from '../work/revert-guard.ts';
 import { findRun } from '../work/runs.ts';

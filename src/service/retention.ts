@@ -1,7 +1,7 @@
 import type { Retention } from '../config/retention.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Forgotten, ServiceStore } from '../model/service-store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { audited } from '../work/audited.ts';

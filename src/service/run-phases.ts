@@ -1,9 +1,9 @@
 import type { Clock } from '../lib/clock.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Progress } from '../model/report.ts';
+import type { Phase, Run } from '../model/runs.ts';
 import type { Event } from '../model/service.ts';
 import type { ServiceStore } from '../model/service-store.ts';
-import type { Phase, Run } from '../model/store.ts';
 import type { Log } from '../telemetry/log.ts';
 
 /** The phases of every run, in this order; a run that writes nothing has no `apply`. */

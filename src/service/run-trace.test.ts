@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Run } from '../model/store.ts';
+import type { Run } from '../model/runs.ts';
 import type { Attributes, Tracer } from '../telemetry/traces.ts';
 import { traceRun } from './run-trace.ts';
 

@@ -1,4 +1,4 @@
-import type { Run } from '../model/store.ts';
+import type { Run } from '../model/runs.ts';
 import { type Timed, withoutValues } from '../telemetry/timings.ts';
 import { parseTraceparent, traceparentOf } from '../telemetry/traceparent.ts';
 import type { Span, Tracer } from '../telemetry/traces.ts';

@@ -1,10 +1,12 @@
 import type { Config, Sync } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Progress } from '../model/report.ts';
+import type { EndpointFacts, Run } from '../model/runs.ts';
 import type { ServiceStore } from '../model/service-store.ts';
-import type { EndpointFacts, Run, Store } from '../model/store.ts';
+import type { Store } from '../model/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Tracer } from '../telemetry/traces.ts';
 import { factsOf } from '../work/recorded.ts';

@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts';
 import { dueAfter, nextDue, type ScheduleRule } from '../config/schedule.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Asked, RunRequest } from '../model/service.ts';
 import type { ScheduleState, ServiceStore } from '../model/service-store.ts';
 import type { Log } from '../telemetry/log.ts';

@@ -2,9 +2,9 @@ import type { DiffOptions } from '../diff/context.ts';
 import { type Detected, detect } from '../diff/diff-table.ts';
 import type { RangeCounted } from '../diff/report.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { Table } from '../model/schema.ts';
 import type { SegmentSet, Segments, TakenSegment } from '../model/segments.ts';
-import type { Json } from '../model/store.ts';
 
 /** Who works on segments. */
 export interface SegmentWorker {
@@ -140,7 +140,7 @@ const begin = async (
         const { positions, confirm } = detected!;
         const { counted } = await confirm();
         const result: RangeCounted = { counted, positions };
-        await writer.end(result as unknown as Json, { signal: held.signal });
+        await writer.end(result as unknown as JsonValue, { signal: held.signal });
         await held.stop();
       });
     },

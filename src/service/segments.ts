@@ -4,13 +4,13 @@ import { type Cut, cutRanges } from '../diff/cut-ranges.ts';
 import type { Detected } from '../diff/diff-table.ts';
 import { type RangeCounted, rangesReport } from '../diff/report.ts';
 import { newId } from '../lib/ids.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Difference } from '../model/change.ts';
-import type { Cancel } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { Queue } from '../model/queue.ts';
 import type { SegmentSet, Segments } from '../model/segments.ts';
 import { pairSelection } from '../model/selection.ts';
-import type { Json } from '../model/store.ts';
 import { type SegmentWorker, usuallySilentMs, workOnSegments } from './segment-work.ts';
 
 /** Differences that the patterns are found in. */
@@ -122,7 +122,7 @@ const callForHelp = async (x: SpreadOptions, set: SegmentSet, o: Cancel): Promis
   const { run, pair } = set;
   const { free } = await segments.counts(set, { ...o, silentMs: x.silentMs ?? usuallySilentMs });
   const jobs = Array.from({ length: Math.max(0, Math.min(mostHelpers, free - 1)) }, () => ({
-    data: { run, pair } satisfies SegmentJob as Json,
+    data: { run, pair } satisfies SegmentJob as JsonValue,
     lane: laneOf(worker),
   }));
   await queue.add('segment', jobs, o);

@@ -1,4 +1,4 @@
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Claims } from '../model/service-store.ts';
 
 /** Places at endpoints that one run has taken. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Job } from '../model/queue.ts';
 import type { RunRequest } from '../model/service.ts';
 import type { ServiceStore } from '../model/service-store.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Change } from '../model/change.ts';
-import type { PlanItem } from '../model/store.ts';
+import type { PlanItem } from '../model/plans.ts';
 import { areColumns, columnBytes, columnHeads, columnItems } from './item-columns.ts';
 import { imagesAt, itemLine } from './item-line.ts';
 

@@ -1,6 +1,6 @@
 import { endianness } from 'node:os';
+import type { PlanItem } from '../model/plans.ts';
 import type { Cell, Key, Row } from '../model/row.ts';
-import type { PlanItem } from '../model/store.ts';
 import { type ImageLines, imagesOf } from './item-line.ts';
 
 /**

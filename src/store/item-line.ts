@@ -1,7 +1,7 @@
 import type { Change } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { PlanItem } from '../model/plans.ts';
 import type { Cell, Key, Row } from '../model/row.ts';
-import type { PlanItem } from '../model/store.ts';
 import { type Cells, changedCells, longKey, patched, type ShortKey, shortKey } from './lines.ts';
 
 /**

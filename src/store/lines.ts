@@ -1,6 +1,6 @@
 import type { Difference } from '../model/change.ts';
+import type { Outcome } from '../model/journal.ts';
 import type { Cell, Key, Row } from '../model/row.ts';
-import type { Outcome } from '../model/store.ts';
 
 /**
  * The one line of JSON of a difference, an outcome (of a plan item: `item-line.ts`). The same difference always gives

@@ -1,4 +1,4 @@
-import type { SeqRange } from '../model/store.ts';
+import type { SeqRange } from '../model/plans.ts';
 
 /** Sorted, joined where they touch or overlap. */
 export const mergeRanges = (ranges: readonly SeqRange[]): SeqRange[] => {

@@ -1,6 +1,6 @@
 import type { Alerts } from '../model/alerts.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { Conflicts } from '../model/conflicts.ts';
-import type { Cancel } from '../model/endpoint.ts';
 import {
   durationBuckets,
   type EndpointSample,

@@ -1,7 +1,7 @@
 import { closest } from '../lib/suggest.ts';
-import type { SelectedColumn } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { type Column, type Table, tableLabel } from '../model/schema.ts';
+import type { SelectedColumn } from '../model/selected.ts';
 
 /** The column of this name: exact, then unique without regard to case; undefined when there is none. */
 export const findColumn = (table: Table, name: string): Column | undefined => {

@@ -1,10 +1,13 @@
+import type { Cancel } from '../model/cancel.ts';
 import { convert } from '../model/canon/convert.ts';
 import { fit } from '../model/canon/fit.ts';
-import type { Cancel, Endpoint, Reader, Selection } from '../model/endpoint.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { compareKeys } from '../model/order.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Cell, Key } from '../model/row.ts';
 import { type ColumnType, type Table, tableLabel } from '../model/schema.ts';
+import type { Selection } from '../model/selected.ts';
 import { keyTypes } from '../model/selection.ts';
 import type { LookupSettings } from '../model/transform.ts';
 import { asStored, columnOf } from './columns.ts';

@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { convert } from '../model/canon/convert.ts';
-import type { Endpoint, Reader, SelectedColumn, Selection } from '../model/endpoint.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { clip, unbounded } from '../model/ranges.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Batch, Cell, Row, Text } from '../model/row.ts';
 import { tableLabel } from '../model/schema.ts';
+import type { SelectedColumn, Selection } from '../model/selected.ts';
 import { keyTypes } from '../model/selection.ts';
 import { concealedRejection, rejectedRow } from '../model/transform.ts';
 import { asStored } from './columns.ts';

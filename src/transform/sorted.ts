@@ -2,11 +2,11 @@ import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Segment } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { compareKeys } from '../model/order.ts';
 import type { Batch, Row } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
+import type { Segment } from '../model/selected.ts';
 
 /** Rows in key order, kept in memory or on disk. May be read several times. */
 export interface SortedRows extends AsyncDisposable {

@@ -8,12 +8,17 @@ import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { ApprovalRule } from '../model/approval.ts';
 import type { NewAuditEntry } from '../model/audit.ts';
-import type { Cancel, Endpoint, Fingerprint, Writer } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint, Fingerprint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { Measure } from '../model/monitoring.ts';
+import type { Plan, PlanTable } from '../model/plans.ts';
 import type { Progress } from '../model/report.ts';
+import type { EndpointFacts, Run } from '../model/runs.ts';
 import { tableLabel } from '../model/schema.ts';
-import type { EndpointFacts, Json, Plan, PlanTable, Run, Store } from '../model/store.ts';
+import type { Store } from '../model/store.ts';
+import type { Writer } from '../model/writer.ts';
 import { defaultGuards, type Guards, guardError } from '../plan/guards.ts';
 import { mustBeApproved } from './approvals.ts';
 import { audited } from './audited.ts';
@@ -216,7 +221,7 @@ export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boo
       () => write(),
       ({ numbers, stopped }) => ({
         run: run.id,
-        ...(numbers as unknown as { readonly [name: string]: Json }),
+        ...(numbers as unknown as { readonly [name: string]: JsonValue }),
         ...(stopped === undefined ? {} : { stopped: stopped.code }),
       }),
     );
@@ -319,7 +324,7 @@ export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
       result,
       resumed,
       exit: applyExit(plan, result),
-      report: { plan: id, ...result.numbers, ...business } as unknown as Json,
+      report: { plan: id, ...result.numbers, ...business } as unknown as JsonValue,
       ...(result.stopped === undefined ? {} : { interrupted: result.stopped }),
     };
   });

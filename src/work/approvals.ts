@@ -1,9 +1,11 @@
 import { totalOf } from '../apply/numbers.ts';
 import type { ApprovalRule } from '../model/approval.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { Approval } from '../model/listings.ts';
-import type { Json, Plan, Store } from '../model/store.ts';
+import type { Plan } from '../model/plans.ts';
+import type { Store } from '../model/store.ts';
 import { audited } from './audited.ts';
 
 /** Is it a plan that somebody has to agree to? */
@@ -103,7 +105,7 @@ export const approve = async (
       });
   }
   const { actor, comment, correlation, at } = by;
-  const after = { hash: plan.hash, comment } as Json;
+  const after = { hash: plan.hash, comment } as JsonValue;
   await audited(store.audit, { actor, action: 'plan.approve', object: `plans/${id}`, after, correlation }, o, () =>
     store.approvals.add({ plan: id, hash: plan.hash, actor, at, comment }, o),
   );

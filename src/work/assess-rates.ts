@@ -1,8 +1,10 @@
 import type { ChangeRate } from '../copy/change-rate.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TableActivity } from '../model/activity.ts';
-import type { Cancel, Endpoint, Reader } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Reader } from '../model/reader.ts';
 import { type Table, tableLabel } from '../model/schema.ts';
 import { nativeSelection } from '../model/selection.ts';
 

@@ -1,7 +1,7 @@
 import type { Audit, NewAuditEntry } from '../model/audit.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { Json } from '../model/store.ts';
+import type { JsonValue } from '../model/json.ts';
 
 /**
  * Does something that changes state, between two entries of the audit log: what is meant, and what became of it. When
@@ -13,7 +13,7 @@ export const audited = async <T>(
   o: Cancel,
   effect: () => Promise<T>,
   /** What the last entry says of the result, in place of what was meant. */
-  told: (result: T) => Json | undefined = () => undefined,
+  told: (result: T) => JsonValue | undefined = () => undefined,
 ): Promise<T> => {
   await audit.append([{ ...what, outcome: 'intended' }], o);
   const late = { signal: new AbortController().signal };

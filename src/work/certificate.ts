@@ -3,8 +3,8 @@ import type { Drift } from '../copy/drift.ts';
 import type { Refused } from '../copy/rows.ts';
 import type { NotCompared } from '../model/pair.ts';
 import type { CompareReport } from '../model/report.ts';
+import type { EndpointFacts } from '../model/runs.ts';
 import { type Table, tableLabel } from '../model/schema.ts';
-import type { EndpointFacts } from '../model/store.ts';
 import type { PlannedTable } from './copy-plan.ts';
 import type { TableDigest } from './table-digests.ts';
 

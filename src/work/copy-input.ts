@@ -1,7 +1,8 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { Progress } from '../model/report.ts';
-import type { EndpointFacts, Store } from '../model/store.ts';
+import type { EndpointFacts } from '../model/runs.ts';
+import type { Store } from '../model/store.ts';
 import type { CompareOptions } from './compare.ts';
 import type { CopyRequest, PlannedTable } from './copy-plan.ts';
 import type { Asked } from './recorded.ts';

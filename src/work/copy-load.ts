@@ -1,7 +1,7 @@
 import { cutSteps, loadTable } from '../copy/load-table.ts';
 import { rowWay } from '../copy/rows.ts';
-import type { Reader } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { Reader } from '../model/reader.ts';
 import { type Table, tableLabel } from '../model/schema.ts';
 import type { TableLoad } from './certificate.ts';
 import { type CopyInput, schemasOf } from './copy-input.ts';

@@ -3,10 +3,12 @@ import { columnDrift, type Drift, partDrift } from '../copy/drift.ts';
 import { observedDecimals } from '../copy/observe.ts';
 import { findTable } from '../diff/find-table.ts';
 import type { Loader, SchemaBuilder, TableDetails, TableDraft } from '../model/build.ts';
-import type { Cancel, Endpoint, Writer } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { NotCompared } from '../model/pair.ts';
 import { type ColumnType, type Schema, type Table, type TableName, tableLabel } from '../model/schema.ts';
+import type { Writer } from '../model/writer.ts';
 import type { PairRequest } from './compare.ts';
 import { excludedTables } from './left-out.ts';
 

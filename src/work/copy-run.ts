@@ -1,8 +1,10 @@
 import type { LeftOut } from '../copy/definitions.ts';
 import type { CopyStep } from '../copy/load-table.ts';
 import type { Refused } from '../copy/rows.ts';
-import type { Cancel } from '../model/endpoint.ts';
-import type { Json, Run, Store } from '../model/store.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { JsonValue } from '../model/json.ts';
+import type { Run } from '../model/runs.ts';
+import type { Store } from '../model/store.ts';
 
 /** Refused rows of one step. */
 interface RefusedStep {
@@ -43,7 +45,7 @@ export const openCheckpoint = (store: Pick<Store, 'runs'>, run: Run, o: Cancel) 
     change(how: (was: CopyCheckpoint) => CopyCheckpoint): Promise<void> {
       now = how(now);
       const kept = now;
-      const mine = last.then(() => store.runs.update(run.id, { checkpoint: kept as unknown as Json }, o));
+      const mine = last.then(() => store.runs.update(run.id, { checkpoint: kept as unknown as JsonValue }, o));
       last = mine.catch(() => {});
       return mine;
     },

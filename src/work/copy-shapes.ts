@@ -1,7 +1,8 @@
 import type { LeftOut } from '../copy/definitions.ts';
 import { type Shape, shapedSource, shapedTable } from '../copy/shape.ts';
 import { findTable } from '../diff/find-table.ts';
-import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { type Column, type ColumnType, type Schema, type Table, tableLabel } from '../model/schema.ts';
 import type { ColumnSettings, TransformSettings } from '../model/transform.ts';

@@ -1,4 +1,4 @@
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
 import { tableLabel } from '../model/schema.ts';
 import type { CopySides, PlannedTable } from './copy-plan.ts';

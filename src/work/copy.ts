@@ -1,7 +1,8 @@
 import { LockstepError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { CompareReport } from '../model/report.ts';
+import type { Run } from '../model/runs.ts';
 import { tableLabel } from '../model/schema.ts';
-import type { Json, Run } from '../model/store.ts';
 import { audited } from './audited.ts';
 import { type Certificate, certificateOf, type TableLoad } from './certificate.ts';
 import { compare, type PairRequest } from './compare.ts';
@@ -154,7 +155,7 @@ const prove = async (
   loads: readonly TableLoad[],
   failed: ReadonlyMap<string, FailedPart>,
   checkpoint: Checkpoint,
-): Promise<{ readonly certificate: Certificate; readonly exit: number; readonly report: Json }> => {
+): Promise<{ readonly certificate: Certificate; readonly exit: number; readonly report: JsonValue }> => {
   const requests = planned.tables.map((t) => ({ ...pairs.get(tableLabel(t.source)), ...requestOf(t) }));
   const report = await compareCopied(o, planned.tables, requests);
   const drift = await schemaDrift(o, sides, planned.tables, failed);
@@ -176,7 +177,7 @@ const prove = async (
     made: new Set(checkpoint.now.made),
   });
   const exit = certificate.verdict === 'certified' ? 0 : certificate.verdict === 'incomplete' ? 25 : 2;
-  return { certificate, exit, report: certificate as unknown as Json };
+  return { certificate, exit, report: certificate as unknown as JsonValue };
 };
 
 const requestOf = (t: PlannedTable) => ({ source: tableLabel(t.source), target: tableLabel(t.target) });

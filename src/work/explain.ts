@@ -1,6 +1,7 @@
+import type { Cancel } from '../model/cancel.ts';
 import { canonical } from '../model/canon/canonical.ts';
 import { concealedRow, conceals, hidden } from '../model/canon/concealed.ts';
-import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { judge } from '../model/judge.ts';
 import type { Pair } from '../model/pair.ts';

@@ -1,5 +1,6 @@
 import { LockstepError } from '../model/errors.ts';
-import type { Plan, Run } from '../model/store.ts';
+import type { Plan } from '../model/plans.ts';
+import type { Run } from '../model/runs.ts';
 import { type ApplyWork, checkTarget, underLock } from './apply.ts';
 import { measuredReport } from './measures.ts';
 import { hasBegun } from './recorded.ts';

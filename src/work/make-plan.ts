@@ -3,9 +3,12 @@ import { newId } from '../lib/ids.ts';
 import type { ApprovalRule } from '../model/approval.ts';
 import type { Difference } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { Pair } from '../model/pair.ts';
+import type { Plan } from '../model/plans.ts';
 import type { CompareReport, PairReport } from '../model/report.ts';
-import type { EndpointFacts, Json, Plan, Run, Store } from '../model/store.ts';
+import type { EndpointFacts, Run } from '../model/runs.ts';
+import type { Store } from '../model/store.ts';
 import type { Guards } from '../plan/guards.ts';
 import { imageHashes, planHash } from '../plan/image-hashes.ts';
 import { openPlanner } from '../plan/planner.ts';
@@ -29,7 +32,7 @@ export interface PlanInput extends Asked, Omit<CompareOptions, 'sink' | 'onPair'
   /** Who has to agree to the plan. */
   readonly approvals?: ApprovalRule;
   /** Kept with the plan and used when it is applied, e.g. batch size. */
-  readonly settings: Json;
+  readonly settings: JsonValue;
   readonly facts: { readonly source: EndpointFacts; readonly target: EndpointFacts };
   /** Default: one hour, milliseconds. */
   readonly lifetimeMs?: number;
@@ -106,7 +109,7 @@ export const comparedPlan = async (o: PlanInput, { id: run, started }: Run): Pro
       fingerprint: o.target.fingerprint,
       tables,
       settings: o.settings,
-      guards: guardsOf(o) as unknown as Json,
+      guards: guardsOf(o) as unknown as JsonValue,
       created,
       expires: created + (o.lifetimeMs ?? hour),
       ...planHash(hashing),
@@ -167,7 +170,7 @@ export const makePlan = async (o: PlanInput): Promise<Planned & Ended & { readon
       ...planned,
       run: run.id,
       exit: planExit(planned),
-      report: { ...planned.report, ...asConfigured(o) } as CompareReport & Json,
+      report: { ...planned.report, ...asConfigured(o) } as CompareReport & JsonValue,
     };
   });
 };

@@ -1,13 +1,15 @@
 import { exactSum } from '../lib/exact-sum.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { scientific } from '../model/canon/decimal.ts';
 import { plainCell } from '../model/canon/spelling.ts';
 import type { ChangeOp } from '../model/change.ts';
-import type { Cancel } from '../model/endpoint.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { Measure } from '../model/monitoring.ts';
+import type { Plan, PlanTable } from '../model/plans.ts';
 import type { Cell, Row } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
 import { nativeSelection } from '../model/selection.ts';
-import type { Json, Plan, PlanTable, Store } from '../model/store.ts';
+import type { Store } from '../model/store.ts';
 
 const opOf = { inserts: 'insert', updates: 'update', deletes: 'delete' } as const;
 
@@ -113,7 +115,7 @@ export const measuredReport = async (
   plan: Plan,
   measures: readonly Measure[] | undefined,
   o: Cancel,
-): Promise<{ readonly [name: string]: Json }> => {
+): Promise<{ readonly [name: string]: JsonValue }> => {
   const own = (measures ?? []).filter((m) => m.sync === plan.header.sync);
   if (own.length === 0) return {};
   const { business, warnings } = await measureRun(store, run, plan, own, o);

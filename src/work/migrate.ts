@@ -1,9 +1,11 @@
 import { columnDrift } from '../copy/drift.ts';
-import type { Endpoint, Selection } from '../model/endpoint.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { NotCompared } from '../model/pair.ts';
+import type { Run } from '../model/runs.ts';
 import { type Table, tableLabel } from '../model/schema.ts';
+import type { Selection } from '../model/selected.ts';
 import { nativeSelection } from '../model/selection.ts';
-import type { Json, Run } from '../model/store.ts';
 import type { Certificate } from './certificate.ts';
 import { type Copied, copyInRun, type PreparedCopy, prepareCopy, refuseAtOnce } from './copy.ts';
 import type { CopyInput } from './copy-input.ts';
@@ -234,7 +236,7 @@ export const migrate = async (o: MigrateInput): Promise<Migrated> => {
   await refuseAtOnce({ ...input, ...(begun === undefined ? {} : { resume: begun.marks }) }, prepared);
   return recorded(o.store, o.clock, beginOf('sync', o), o, async (run: Run) => {
     const checkpoint =
-      begun === undefined ? run.checkpoint : ({ ...begun.checkpoint, marks: begun.marks } as unknown as Json);
+      begun === undefined ? run.checkpoint : ({ ...begun.checkpoint, marks: begun.marks } as unknown as JsonValue);
     const resume = begun === undefined ? {} : { resume: run.id };
     if (begun !== undefined) await o.store.runs.update(run.id, { checkpoint }, o);
     const copied = await copyInRun({ ...input, ...resume }, { ...prepared, planned }, { ...run, checkpoint });
@@ -246,7 +248,7 @@ export const migrate = async (o: MigrateInput): Promise<Migrated> => {
       phase: 'copy' as const,
       ...copied,
       sync: report,
-      report: { ...report, ...pairsOf(report) } as unknown as Json,
+      report: { ...report, ...pairsOf(report) } as unknown as JsonValue,
     };
   });
 };

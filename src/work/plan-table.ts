@@ -1,5 +1,5 @@
 import type { Pair } from '../model/pair.ts';
-import type { PlanTable } from '../model/store.ts';
+import type { PlanTable } from '../model/plans.ts';
 
 /** The table that a plan of a pair writes to. */
 export const planTable = ({ pair, key }: { readonly pair: Pair; readonly key: readonly string[] }): PlanTable => {

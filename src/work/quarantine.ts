@@ -1,6 +1,7 @@
 import type { DifferenceSink } from '../diff/context.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { compareKeys } from '../model/order.ts';
 import type { Pair } from '../model/pair.ts';
 import type { QuarantineFilter } from '../model/quarantine.ts';

@@ -1,9 +1,12 @@
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
-import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
 import { retrying } from '../model/retry.ts';
-import type { EndpointFacts, Json, NewRun, Run, RunError, RunKind, Store } from '../model/store.ts';
+import type { EndpointFacts, NewRun, Run, RunError, RunKind } from '../model/runs.ts';
+import type { Store } from '../model/store.ts';
 
 /** Who asks, and how it is found again. */
 export interface Asked {
@@ -17,7 +20,7 @@ export interface Asked {
 /** What a use case leaves in its run's record. */
 export interface Ended {
   readonly exit: number;
-  readonly report: Json;
+  readonly report: JsonValue;
   /** It was stopped on the way and can go on. */
   readonly interrupted?: LockstepError;
 }

@@ -3,9 +3,11 @@ import { newId } from '../lib/ids.ts';
 import { visibleCell } from '../model/canon/show.ts';
 import type { Change, ChangeOp } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
+import type { Plan, PlanItem } from '../model/plans.ts';
 import type { Key, Row } from '../model/row.ts';
+import type { EndpointFacts, Run } from '../model/runs.ts';
 import { nativeSelection, plainKey } from '../model/selection.ts';
-import type { EndpointFacts, Json, Plan, PlanItem, Run } from '../model/store.ts';
 import { imageHashes, planHash } from '../plan/image-hashes.ts';
 import { invert, type Kept } from '../plan/invert.ts';
 import type { GroupKind, PlanSummary } from '../plan/seal.ts';
@@ -146,7 +148,13 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
     warnings: [],
     stopped_by: [],
   };
-  return { plan: await writer.seal({ signal, summary: summary as unknown as Json }), kept, keptCount, gone, looked };
+  return {
+    plan: await writer.seal({ signal, summary: summary as unknown as JsonValue }),
+    kept,
+    keptCount,
+    gone,
+    looked,
+  };
 };
 
 /** A key that the run never wrote is most likely mistyped: to say that nothing was left to do would be no answer. */
@@ -227,7 +235,7 @@ export const revert = async (o: RevertInput): Promise<Reverted> => {
         gone: planned.gone,
         ...(result?.numbers ?? {}),
         ...(result === undefined ? {} : await measuredReport(store, run.id, planned.plan, o.measures, o)),
-      } as unknown as Json,
+      } as unknown as JsonValue,
       ...(result?.stopped === undefined ? {} : { interrupted: result.stopped }),
     };
   });

@@ -1,6 +1,9 @@
-import type { Cancel } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
-import type { OutcomeStatus, Plan, Run, RunFilter, Settled, Store } from '../model/store.ts';
+import type { OutcomeStatus, Settled } from '../model/journal.ts';
+import type { Plan } from '../model/plans.ts';
+import type { Run, RunFilter } from '../model/runs.ts';
+import type { Store } from '../model/store.ts';
 
 /** `lockstep runs`: newest first. */
 export const listRuns = (store: Pick<Store, 'runs'>, filter: RunFilter, o: Cancel): Promise<readonly Run[]> =>

@@ -1,11 +1,14 @@
 import { concealedRow, conceals, type Masks } from '../model/canon/concealed.ts';
 import type { Difference } from '../model/change.ts';
+import type { DifferencePair } from '../model/differences.ts';
 import { LockstepError } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
 import type { NotCompared, Pair } from '../model/pair.ts';
 import type { Published } from '../model/published.ts';
 import type { CompareReport, PairReport } from '../model/report.ts';
+import type { EndpointFacts, Run } from '../model/runs.ts';
 import { tableLabel } from '../model/schema.ts';
-import type { DifferencePair, EndpointFacts, Json, Run, Store } from '../model/store.ts';
+import type { Store } from '../model/store.ts';
 import { asConfigured } from './as-configured.ts';
 import { alignAll, type CompareOptions, compare, standIns } from './compare.ts';
 import { runQuarantine } from './quarantine.ts';
@@ -191,7 +194,7 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
             from: standIns({ ...o, doneFrom }),
             publish: o.publish !== undefined && begunAlike(run),
           };
-          await store.runs.update(run.id, { checkpoint: checkpoint as unknown as Json }, o);
+          await store.runs.update(run.id, { checkpoint: checkpoint as unknown as JsonValue }, o);
         }),
     });
     await inTurn(() => writer.flush(o));
@@ -216,7 +219,7 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
       notKept: Math.max(0, found - before - count),
       ...(published === undefined ? {} : { published }),
       exit: o.exitOf(compared),
-      report: report as unknown as Json,
+      report: report as unknown as JsonValue,
     };
   });
 };

@@ -2,10 +2,10 @@ import { hidden } from '../model/canon/concealed.ts';
 import { shownCell } from '../model/canon/show.ts';
 import { plainCell, shownSpellings } from '../model/canon/spelling.ts';
 import type { ChangeOp } from '../model/change.ts';
+import type { PlanHeader, PlanItem } from '../model/plans.ts';
 import type { Cell, Row } from '../model/row.ts';
 import { tableLabel } from '../model/schema.ts';
 import { nativeSelection } from '../model/selection.ts';
-import type { PlanHeader, PlanItem } from '../model/store.ts';
 
 /** A planned or written change with names instead of places. */
 export interface ShownChange {

@@ -1,7 +1,9 @@
 import { fullIsDue, type IncrementalRequest, settingsOf } from '../diff/incremental/request.ts';
-import type { Cancel, Endpoint } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import type { IncrementalRule, Standing } from '../model/incremental.ts';
-import type { Run, Store } from '../model/store.ts';
+import type { Run } from '../model/runs.ts';
+import type { Store } from '../model/store.ts';
 import type { CompareOptions } from './compare.ts';
 
 /** A sync is to be compared incrementally. */

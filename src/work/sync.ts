@@ -2,8 +2,10 @@ import type { ApplyResult } from '../apply/apply-plan.ts';
 import { totalOf } from '../apply/numbers.ts';
 import type { PlanWait } from '../model/approval.ts';
 import { errorCodes } from '../model/errors.ts';
+import type { JsonValue } from '../model/json.ts';
+import type { Plan } from '../model/plans.ts';
 import type { CompareReport, IncrementalFacts, Verdict } from '../model/report.ts';
-import type { Json, Plan, Run } from '../model/store.ts';
+import type { Run } from '../model/runs.ts';
 import { type ApplyWork, applyExit, checkPlanGuards, checkTarget, findPlan, underLock } from './apply.ts';
 import { needsApproval } from './approvals.ts';
 import { asConfigured, pairsOfReport } from './as-configured.ts';
@@ -165,10 +167,10 @@ export const sync = async (o: SyncInput): Promise<Synced> => {
     const resumed = hasBegun(run);
     const planned = resumed
       ? await plannedBefore(o, run)
-      : await comparedPlan({ ...o, settings: o.settings as Json }, run);
+      : await comparedPlan({ ...o, settings: o.settings as JsonValue }, run);
     const { plan } = planned;
     if (!resumed) {
-      const kept = o.asRun === undefined ? {} : { report: withoutQueries(planned.report) as unknown as Json };
+      const kept = o.asRun === undefined ? {} : { report: withoutQueries(planned.report) as unknown as JsonValue };
       await store.runs.update(run.id, { plan: plan.header.id, ...kept }, o);
       checkPlanGuards(plan, undefined, 'sync');
     }
@@ -204,7 +206,7 @@ export const sync = async (o: SyncInput): Promise<Synced> => {
         ...business,
         ...pairsOfReport(planned.report, report),
         ...asConfigured(o),
-      } as unknown as Json,
+      } as unknown as JsonValue,
       ...(result?.stopped === undefined ? {} : { interrupted: result.stopped }),
     };
   });

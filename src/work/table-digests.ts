@@ -1,5 +1,7 @@
-import type { Endpoint, Reader, Selection } from '../model/endpoint.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
+import type { Reader } from '../model/reader.ts';
+import type { Selection } from '../model/selected.ts';
 import { pairSelection } from '../model/selection.ts';
 import { alignAll, type CompareOptions, type PairRequest } from './compare.ts';
 

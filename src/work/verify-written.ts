@@ -1,9 +1,13 @@
-import type { Cancel, Endpoint, Reader } from '../model/endpoint.ts';
+import type { Cancel } from '../model/cancel.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { Settled } from '../model/journal.ts';
 import { judge } from '../model/judge.ts';
 import type { Pair } from '../model/pair.ts';
+import type { Plan } from '../model/plans.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Key, Row } from '../model/row.ts';
 import { pairSelection } from '../model/selection.ts';
-import type { Plan, Settled, Store } from '../model/store.ts';
+import type { Store } from '../model/store.ts';
 import { rejectionOf, sourceOf } from '../model/transform.ts';
 import { asCompared } from '../plan/target-row.ts';
 

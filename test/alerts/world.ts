@@ -4,7 +4,9 @@ import { resolveConfig } from '../../src/config/resolve.ts';
 import { validateConfig } from '../../src/config/validate.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { redactor } from '../../src/lib/redact.ts';
-import type { Json, RunKind, Store } from '../../src/model/store.ts';
+import type { JsonValue } from '../../src/model/json.ts';
+import type { RunKind } from '../../src/model/runs.ts';
+import type { Store } from '../../src/model/store.ts';
 import { openLog } from '../../src/telemetry/log.ts';
 import { newRun, o } from '../store/plain.ts';
 
@@ -52,7 +54,7 @@ export const quietLog = () => {
 };
 
 /** Pairs of a report, each with so many rows that differ, of a thousand. */
-export const pairs = (found: Readonly<Record<string, number>>): Json =>
+export const pairs = (found: Readonly<Record<string, number>>): JsonValue =>
   Object.entries(found).map(([source, different]) => ({
     source,
     target: source,
@@ -75,7 +77,7 @@ export const ended = async (
     readonly kind?: RunKind;
     readonly state?: 'done' | 'failed' | 'cancelled';
     readonly tookMs?: number;
-    readonly report?: Json;
+    readonly report?: JsonValue;
   } = {},
 ): Promise<string> => {
   const state = run.state ?? 'done';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Endpoint, Writer } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import { LockstepError } from '../../src/model/errors.ts';
+import type { Writer } from '../../src/model/writer.ts';
 import { overEndpoint, overWriter } from '../conformance/wrap.ts';
 import { type Bench, bench, memoryPair, synced } from './bench.ts';
 import { memoryTable, table } from './tables.ts';

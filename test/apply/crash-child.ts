@@ -7,8 +7,9 @@ import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { loadEngine } from '../../src/engines/registry.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import type { Endpoint, Writer } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import type { Store } from '../../src/model/store.ts';
+import type { Writer } from '../../src/model/writer.ts';
 import { openStore } from '../../src/work/open-store.ts';
 import { applied } from './bench.ts';
 

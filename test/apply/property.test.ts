@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { totalOf } from '../../src/apply/numbers.ts';
-import type { Endpoint, Writer } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import { LockstepError } from '../../src/model/errors.ts';
 import type { Row } from '../../src/model/row.ts';
+import type { Writer } from '../../src/model/writer.ts';
 import { applied, type Bench, bench, memoryPair, planned } from './bench.ts';
 import { reference, table } from './tables.ts';
 

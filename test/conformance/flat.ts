@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { loadEngine } from '../../src/engines/registry.ts';
 import { keepHeapSmall } from '../../src/lib/heap.ts';
-import type { Selection } from '../../src/model/endpoint.ts';
+import type { Selection } from '../../src/model/selected.ts';
 
 const [engineName, url, total] = process.argv.slice(2) as [string, string, string];
 const { signal } = new AbortController();

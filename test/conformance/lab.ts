@@ -1,24 +1,15 @@
 import assert from 'node:assert/strict';
 import type { Change } from '../../src/model/change.ts';
-import type {
-  Applied,
-  Digest,
-  Endpoint,
-  HashBatch,
-  Partition,
-  Reader,
-  Segment,
-  Selection,
-  StepMark,
-  TableChanges,
-  Written,
-} from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import { rowHasher } from '../../src/model/hash/row-hash.ts';
 import type { HashSpec } from '../../src/model/hash/spec.ts';
 import { compareKeys } from '../../src/model/order.ts';
+import type { Digest, HashBatch, Reader } from '../../src/model/reader.ts';
 import type { Key, Row } from '../../src/model/row.ts';
 import type { Column, Table } from '../../src/model/schema.ts';
+import type { Partition, Segment, Selection } from '../../src/model/selected.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
+import type { Applied, StepMark, TableChanges, Written } from '../../src/model/writer.ts';
 import type { Harness, KitDatabase, KitTable } from './harness.ts';
 
 type Cells = readonly (string | null)[];

@@ -1,4 +1,6 @@
-import type { Endpoint, Hashing, Reader, Writer } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
+import type { Hashing, Reader } from '../../src/model/reader.ts';
+import type { Writer } from '../../src/model/writer.ts';
 
 /** A reader that does as another does, except for `change`. */
 export const overReader = (reader: Reader, change: Partial<Reader>): Reader => ({

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Endpoint, HashBatch, Hashing } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
+import type { HashBatch, Hashing } from '../../src/model/reader.ts';
 import { type Cells, column, compareAll, database, endpoint, sums, table } from './tables.ts';
 
 const t = table('things', [column('name', { kind: 'text' }), column('v', { kind: 'int', bits: 64 })], 1, {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
-import type { Endpoint, HashBatch, Reader, Segment } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
+import type { HashBatch, Reader } from '../../src/model/reader.ts';
 import type { Batch, Row, Text } from '../../src/model/row.ts';
+import type { Segment } from '../../src/model/selected.ts';
 import { compare } from '../../src/work/compare.ts';
 import { column, int, table, text } from './tables.ts';
 

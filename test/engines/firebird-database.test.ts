@@ -3,11 +3,13 @@ import { after, before, test } from 'node:test';
 import { mendedLogin } from '../../src/engines/firebird/driver.ts';
 import { firebird } from '../../src/engines/firebird/index.ts';
 import type { Change } from '../../src/model/change.ts';
-import type { Applied, Endpoint, Segment, Selection, TableChanges } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import { LockstepError } from '../../src/model/errors.ts';
 import type { Key, Row } from '../../src/model/row.ts';
 import type { Table } from '../../src/model/schema.ts';
+import type { Segment, Selection } from '../../src/model/selected.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
+import type { Applied, TableChanges } from '../../src/model/writer.ts';
 import { type FirebirdDatabase, firebirdDatabase, isFirebirdMissing, startFirebird } from '../servers/firebird.ts';
 
 const signal = AbortSignal.timeout(280_000);

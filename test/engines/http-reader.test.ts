@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isMisfit } from '../../src/model/canon/misfit.ts';
-import type { Reader, SelectedColumn, Selection } from '../../src/model/endpoint.ts';
 import { LockstepError } from '../../src/model/errors.ts';
+import type { Reader } from '../../src/model/reader.ts';
 import type { Key, Row, Text } from '../../src/model/row.ts';
+import type { SelectedColumn, Selection } from '../../src/model/selected.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
 import { number, startVendorApi, type VendorItem, type VendorResource } from '../servers/vendor-api.ts';
 import { licence, licences, licencesDeclared } from '../servers/vendor-licences.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Written } from '../../src/model/endpoint.ts';
 import type { Key } from '../../src/model/row.ts';
+import type { Written } from '../../src/model/writer.ts';
 import { failure, full, openShop } from './http-shop.ts';
 
 /** What an API answers to a write, or does not: refusals, failures, lost replies, and changes that show late. */

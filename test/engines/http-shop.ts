@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Change } from '../../src/model/change.ts';
-import type { Applied, Endpoint, TableChanges, Written } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import { LockstepError } from '../../src/model/errors.ts';
 import type { Key, Row } from '../../src/model/row.ts';
 import type { Table } from '../../src/model/schema.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
+import type { Applied, TableChanges, Written } from '../../src/model/writer.ts';
 import { startVendorApi, type VendorApi, type VendorResource } from '../servers/vendor-api.ts';
 import { licences, licencesDeclared } from '../servers/vendor-licences.ts';
 import { openApi, signal, tableOf } from './http-support.ts';

@@ -1,7 +1,8 @@
 import { parseConfig } from '../../src/engines/http/config.ts';
 import { HttpEndpoint } from '../../src/engines/http/endpoint.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
-import type { Endpoint, Reader } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
+import type { Reader } from '../../src/model/reader.ts';
 import type { Row } from '../../src/model/row.ts';
 import type { Table } from '../../src/model/schema.ts';
 import { nativeSelection } from '../../src/model/selection.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Written } from '../../src/model/endpoint.ts';
 import type { Key, Row } from '../../src/model/row.ts';
+import type { Written } from '../../src/model/writer.ts';
 import { number } from '../servers/vendor-api.ts';
 import { licence, licencesDeclared } from '../servers/vendor-licences.ts';
 import { failure, full, openShop } from './http-shop.ts';

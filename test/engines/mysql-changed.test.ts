@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import type { SelectedColumn, Selection } from '../../src/model/endpoint.ts';
 import type { Text } from '../../src/model/row.ts';
+import type { SelectedColumn, Selection } from '../../src/model/selected.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
 import { incrementalRuns, rule } from '../diff/incremental-runs.ts';
 import { isMariadbMissing, type MariadbDatabase, mariadbDatabase } from '../servers/mariadb.ts';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Applied, Endpoint, TableChanges } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import { LockstepError } from '../../src/model/errors.ts';
 import type { Row } from '../../src/model/row.ts';
+import type { Applied, TableChanges } from '../../src/model/writer.ts';
 import { isMariadbMissing, type MariadbDatabase, mariadbDatabase } from '../servers/mariadb.ts';
 import { connect } from './mysql-support.ts';
 import { batchOf, insert, never, remove, row, rowsNow, tableOf, update } from './postgres-support.ts';

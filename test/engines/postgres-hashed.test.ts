@@ -4,9 +4,10 @@ import fc from 'fast-check';
 import { canonical } from '../../src/model/canon/canonical.ts';
 import { jsonbText } from '../../src/model/canon/jsonb-text.ts';
 import type { Change } from '../../src/model/change.ts';
-import type { Applied, Endpoint } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import type { Row } from '../../src/model/row.ts';
 import type { Table } from '../../src/model/schema.ts';
+import type { Applied } from '../../src/model/writer.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { batchOf, connect, insert, never, remove, row, rowsNow, tableOf, update } from './postgres-support.ts';
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Endpoint, RawBatch, Selection } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
+import type { RawBatch } from '../../src/model/reader.ts';
 import type { Row } from '../../src/model/row.ts';
+import type { Selection } from '../../src/model/selected.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
 import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
 import { connect, keyOf, never, readAll, tableOf } from './postgres-support.ts';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Partition, Selection } from '../../src/model/endpoint.ts';
 import { rowHasher } from '../../src/model/hash/row-hash.ts';
 import type { HashSpec } from '../../src/model/hash/spec.ts';
 import { compareKeys } from '../../src/model/order.ts';
 import type { Key, Row } from '../../src/model/row.ts';
 import type { ColumnType } from '../../src/model/schema.ts';
+import type { Partition, Selection } from '../../src/model/selected.ts';
 import { keyTypes, nativeSelection } from '../../src/model/selection.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { connect, keyOf, never, readAll, row, tableOf } from './postgres-support.ts';

@@ -6,8 +6,9 @@ import { openClient } from '../../src/engines/postgres/connect.ts';
 import { connectPostgres } from '../../src/engines/postgres/endpoint.ts';
 import { Session } from '../../src/engines/postgres/session.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
-import type { QueryReport, Selection } from '../../src/model/endpoint.ts';
+import type { QueryReport } from '../../src/model/endpoint.ts';
 import type { HashSpec } from '../../src/model/hash/spec.ts';
+import type { Selection } from '../../src/model/selected.ts';
 
 import { nativeSelection } from '../../src/model/selection.ts';
 import { testDatabase } from '../servers/postgres.ts';

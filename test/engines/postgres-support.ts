@@ -1,9 +1,12 @@
 import { postgres } from '../../src/engines/postgres/index.ts';
 import type { Change } from '../../src/model/change.ts';
-import type { Endpoint, Reader, Segment, Selection, TableChanges } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
+import type { Reader } from '../../src/model/reader.ts';
 import type { Cell, Row } from '../../src/model/row.ts';
 import type { Table } from '../../src/model/schema.ts';
+import type { Segment, Selection } from '../../src/model/selected.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
+import type { TableChanges } from '../../src/model/writer.ts';
 
 export const never: AbortSignal = new AbortController().signal;
 

@@ -7,12 +7,14 @@ import { test } from 'node:test';
 import { sqlite } from '../../src/engines/sqlite/index.ts';
 import { misfit } from '../../src/model/canon/misfit.ts';
 import type { Change } from '../../src/model/change.ts';
-import type { Endpoint, Reader, Selection } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import { rowHasher } from '../../src/model/hash/row-hash.ts';
 import type { HashSpec } from '../../src/model/hash/spec.ts';
 import { compareKeys } from '../../src/model/order.ts';
+import type { Reader } from '../../src/model/reader.ts';
 import type { Row } from '../../src/model/row.ts';
 import type { Table } from '../../src/model/schema.ts';
+import type { Selection } from '../../src/model/selected.ts';
 import { keyTypes, nativeSelection } from '../../src/model/selection.ts';
 
 /** Whole rows as values: hashes and orders know nothing of spellings. */

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import type { Digest, Endpoint, Reader, Selection, TextHashing } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import { partOf } from '../../src/model/hash/part-of.ts';
 import { rowHasher } from '../../src/model/hash/row-hash.ts';
 import { textHasher } from '../../src/model/hash/text-hash.ts';
+import type { Digest, Reader, TextHashing } from '../../src/model/reader.ts';
 import type { Cell, Row, Text } from '../../src/model/row.ts';
 import type { ColumnType, Table } from '../../src/model/schema.ts';
+import type { Selection } from '../../src/model/selected.ts';
 import { nativeSelection } from '../../src/model/selection.ts';
 import { isMariadbMissing, mariadbDatabase } from '../servers/mariadb.ts';
 import { testDatabase } from '../servers/postgres.ts';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { postgres } from '../../src/engines/postgres/index.ts';
-import type { Applied, Endpoint } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import { LockstepError } from '../../src/model/errors.ts';
+import type { Applied } from '../../src/model/writer.ts';
 import { mark, stock } from '../conformance/cases/apply.ts';
 import { memoryHarness } from '../conformance/harnesses/memory.ts';
 import { bench, failure, makeLab } from '../conformance/lab.ts';

@@ -1,5 +1,7 @@
-import type { Endpoint, Reader, Writer } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
 import { LockstepError } from '../../src/model/errors.ts';
+import type { Reader } from '../../src/model/reader.ts';
+import type { Writer } from '../../src/model/writer.ts';
 import { overEndpoint, overReader, overWriter } from '../conformance/wrap.ts';
 
 /** A call that can be made to fail: a method of the endpoint, its readers or its writer. */

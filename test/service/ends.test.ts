@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type pg from 'pg';
 import { systemClock } from '../../src/lib/clock.ts';
 import { LockstepError } from '../../src/model/errors.ts';
-import type { Runs } from '../../src/model/store.ts';
+import type { Runs } from '../../src/model/runs.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { lockKey, openDatabase } from '../../src/store/postgres/database.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';

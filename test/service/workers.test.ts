@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
-import type { Run } from '../../src/model/store.ts';
+import type { Run } from '../../src/model/runs.ts';
 import { o } from '../store/plain.ts';
 import { differing, project, until } from './project.ts';
 

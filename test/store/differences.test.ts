@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Difference } from '../../src/model/change.ts';
-import type { DifferencePair } from '../../src/model/store.ts';
+import type { DifferencePair } from '../../src/model/differences.ts';
 import { freshStore } from './fresh-store.ts';
 import { all, hostile, newRun, o, row } from './plain.ts';
 

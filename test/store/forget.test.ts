@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NewConflict } from '../../src/model/conflicts.ts';
-import type { NewRun, Run, RunKind } from '../../src/model/store.ts';
+import type { NewRun, Run, RunKind } from '../../src/model/runs.ts';
 import { forgetOld } from '../../src/service/retention.ts';
 import { freshStore } from './fresh-store.ts';
 import { insert, item, newPlan, newRun, o, row } from './plain.ts';

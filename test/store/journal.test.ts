@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Outcome, PlanItem } from '../../src/model/store.ts';
+import type { Outcome } from '../../src/model/journal.ts';
+import type { PlanItem } from '../../src/model/plans.ts';
 import { freshStore } from './fresh-store.ts';
 import { all, hostile, insert, item, newPlan, newRun, o, remove, row, update } from './plain.ts';
 

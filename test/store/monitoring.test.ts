@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Json, Run } from '../../src/model/store.ts';
+import type { JsonValue } from '../../src/model/json.ts';
+import type { Run } from '../../src/model/runs.ts';
 import { freshStore } from './fresh-store.ts';
 import { hostile, newRun, o } from './plain.ts';
 
@@ -13,7 +14,7 @@ const minute = 60_000;
 const ended = async (
   sync: string,
   at: number,
-  report: Json,
+  report: JsonValue,
   o_: { readonly kind?: Run['kind']; readonly state?: 'done' | 'failed' | 'cancelled' } = {},
 ): Promise<string> => {
   const started = start + at * minute;
@@ -24,7 +25,7 @@ const ended = async (
   await store.runs.finish(run.id, { ...end, ...(state === 'failed' ? { error } : {}) }, o);
   return run.id;
 };
-const pair = (facts: Readonly<Record<string, Json>> = {}): Json => ({
+const pair = (facts: Readonly<Record<string, JsonValue>> = {}): JsonValue => ({
   source: 'public.orders',
   target: 'sales.orders',
   rows: { source: 1000, target: 999 },
@@ -141,7 +142,7 @@ test('comparisons a few seconds apart are one proof as long as they come to the 
 
 test('totals only grow: a run that ends twice counts what is more, and its outcome once', async () => {
   const labels = { sync: 'f' };
-  const report = (n: number): Json => ({
+  const report = (n: number): JsonValue => ({
     plan: 'p',
     applied: { insert: n, update: 0, delete: 0 },
     moved: 1,
@@ -209,7 +210,7 @@ test('the newest runs of each sync and kind are found, and sums over a time', as
 });
 
 test('business metrics are kept exactly and summed exactly', async () => {
-  const report = (sum: string): Json => ({
+  const report = (sum: string): JsonValue => ({
     applied: { insert: 1, update: 0, delete: 0 },
     business: { revenue: sum, odd: 'x' },
   });

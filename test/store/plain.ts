@@ -1,7 +1,8 @@
 import type { Change } from '../../src/model/change.ts';
+import type { NewPlan, PlanItem } from '../../src/model/plans.ts';
 import type { Row, Text } from '../../src/model/row.ts';
+import type { EndpointFacts, NewRun } from '../../src/model/runs.ts';
 import type { Table } from '../../src/model/schema.ts';
-import type { EndpointFacts, NewPlan, NewRun, PlanItem } from '../../src/model/store.ts';
 
 export const o = { signal: new AbortController().signal };
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Change } from '../../src/model/change.ts';
-import type { PlanItem, Store } from '../../src/model/store.ts';
+import type { PlanItem } from '../../src/model/plans.ts';
+import type { Store } from '../../src/model/store.ts';
 import { freshStore } from './fresh-store.ts';
 import { all, hostile, insert, item, newPlan, newRun, o, remove, row, table, update } from './plain.ts';
 

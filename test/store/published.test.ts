@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Difference } from '../../src/model/change.ts';
+import type { DifferencePair } from '../../src/model/differences.ts';
 import type { Publication } from '../../src/model/published.ts';
-import type { DifferencePair } from '../../src/model/store.ts';
 import { freshStore } from './fresh-store.ts';
 import { hostile, newRun, o, row } from './plain.ts';
 

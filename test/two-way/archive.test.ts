@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Agreed, Archive, ArchiveHashes, ArchivePlaces } from '../../src/model/archive.ts';
-import type { Partition } from '../../src/model/endpoint.ts';
 import { partOf } from '../../src/model/hash/part-of.ts';
 import { rowHasher } from '../../src/model/hash/row-hash.ts';
 import { compareKeys } from '../../src/model/order.ts';
 import type { Key, Text } from '../../src/model/row.ts';
 import type { ColumnType } from '../../src/model/schema.ts';
+import type { Partition } from '../../src/model/selected.ts';
 import type { BaseCell } from '../../src/model/two-way.ts';
 import { freshStore } from '../store/fresh-store.ts';
 import { o } from '../store/plain.ts';

@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { postgres } from '../../src/engines/postgres/index.ts';
 import { sqlite } from '../../src/engines/sqlite/index.ts';
-import type { Endpoint, Reader, SelectedColumn, Selection } from '../../src/model/endpoint.ts';
+import type { Endpoint } from '../../src/model/endpoint.ts';
+import type { Reader } from '../../src/model/reader.ts';
 import type { Row } from '../../src/model/row.ts';
 import type { ColumnType, Table } from '../../src/model/schema.ts';
+import type { SelectedColumn, Selection } from '../../src/model/selected.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { pgTypes } from './vectors.ts';
 

@@ -2,7 +2,7 @@ import { send } from '../../alerts/send.ts';
 import { durationFlag } from '../../config/units.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Silence } from '../../model/alerts.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Store } from '../../model/store.ts';
 import { audited } from '../../work/audited.ts';

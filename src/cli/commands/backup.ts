@@ -6,7 +6,7 @@ import type { Config } from '../../config/config.ts';
 import { grouped } from '../../lib/grouped.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Json } from '../../model/store.ts';
+import type { JsonValue } from '../../model/json.ts';
 import {
   type BackupWorld,
   backupSettings,
@@ -67,7 +67,7 @@ const create = async (w: Work, what: string): Promise<number> => {
   const ended = await audited(store.audit, { ...by, action: 'run.backup', object: `backups/${what}` }, { signal }, () =>
     recorded(store, context.clock, run, { signal }, async () => {
       const made = await makeBackups(w.world, what, { signal });
-      return { exit: exitCodes.ok, report: madeReport(made) as unknown as Json };
+      return { exit: exitCodes.ok, report: madeReport(made) as unknown as JsonValue };
     }),
   );
   const report = ended.report as unknown as ReturnType<typeof madeReport>;
@@ -110,7 +110,7 @@ const restoreAudited = async (w: Work, id: string, into: Endpoint): Promise<Mani
     ...askedBy(context),
     action: 'backup.restore',
     object: `backups/${basename(folder)}`,
-    after: { into: { ...into.fingerprint } } as Json,
+    after: { into: { ...into.fingerprint } } as JsonValue,
   };
   return await audited(store.audit, what, { signal }, () => restoreBackup(world, id, into, { signal }));
 };

@@ -1,7 +1,11 @@
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
+import type { DifferenceFilter, DifferencePair } from '../../model/differences.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { JsonValue } from '../../model/json.ts';
+import type { Plan } from '../../model/plans.ts';
 import type { CompareReport } from '../../model/report.ts';
-import type { DifferenceFilter, DifferencePair, Json, Plan, Run, Store } from '../../model/store.ts';
+import type { Run } from '../../model/runs.ts';
+import type { Store } from '../../model/store.ts';
 import type { Certificate } from '../../work/certificate.ts';
 import { type ShownRun, showRun } from '../../work/runs.ts';
 import { shownChange } from '../../work/shown-change.ts';
@@ -53,7 +57,7 @@ const showPlan = async (
 /** A copy has one; so has the sync of a migration that copied. */
 const certificateOf = ({ kind, report }: Run): Certificate | undefined => {
   if (report === null) return undefined;
-  const found = kind === 'copy' ? report : (report as { certificate?: Json }).certificate;
+  const found = kind === 'copy' ? report : (report as { certificate?: JsonValue }).certificate;
   return found as unknown as Certificate | undefined;
 };
 

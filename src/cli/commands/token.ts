@@ -1,7 +1,7 @@
 import { makeToken, type TokenWish } from '../../access/make-token.ts';
 import { durationFlag } from '../../config/units.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Json } from '../../model/store.ts';
+import type { JsonValue } from '../../model/json.ts';
 import { audited } from '../../work/audited.ts';
 import { configOf } from '../config-of.ts';
 import { type Command, type Context, type Flags, tell } from '../context.ts';
@@ -70,7 +70,7 @@ export const token: Command = async (context, [action, name], flags) => {
   }
   const wish = wishOf(name!, flags);
   await checkNames(context, flags);
-  const after = { ...wish } as unknown as Json;
+  const after = { ...wish } as unknown as JsonValue;
   const made = await audited(store.audit, { ...entry, action: 'token.create', after }, { signal }, () =>
     makeToken(store.tokens, wish, by, context.clock, { signal }),
   );

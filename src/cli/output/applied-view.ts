@@ -1,6 +1,7 @@
 import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
-import type { Settled, Store } from '../../model/store.ts';
+import type { Settled } from '../../model/journal.ts';
+import type { Store } from '../../model/store.ts';
 import type { AppliedPlan } from '../../work/apply.ts';
 import { summaryOf } from '../../work/make-plan.ts';
 import { shownChange } from '../../work/shown-change.ts';

@@ -1,6 +1,6 @@
 import { shownCell, visibleCell, visiblePair, visibleText } from '../../model/canon/show.ts';
+import type { Plan } from '../../model/plans.ts';
 import type { Row } from '../../model/row.ts';
-import type { Plan } from '../../model/store.ts';
 import type { Explained } from '../../work/explain.ts';
 import { shownChange } from '../../work/shown-change.ts';
 import { shownDifference } from '../../work/shown-difference.ts';

@@ -1,5 +1,6 @@
+import type { Settled } from '../../model/journal.ts';
+import type { PlanHeader } from '../../model/plans.ts';
 import { type TableName, tableLabel } from '../../model/schema.ts';
-import type { PlanHeader, Settled } from '../../model/store.ts';
 
 /** What to do about rows that were refused for a row of a table that the plan does not hold; none: no lines. */
 export const missingParents = (header: PlanHeader, left: readonly Settled[]): readonly string[] => {

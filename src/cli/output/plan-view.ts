@@ -1,7 +1,8 @@
 import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
+import type { Plan, PlanItem } from '../../model/plans.ts';
 import type { Cell } from '../../model/row.ts';
-import type { Plan, PlanItem, Store } from '../../model/store.ts';
+import type { Store } from '../../model/store.ts';
 import { type Planned, summaryOf } from '../../work/make-plan.ts';
 import { shownChange } from '../../work/shown-change.ts';
 import type { Out } from '../io.ts';

@@ -1,6 +1,7 @@
 import { grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
-import type { Json, Run } from '../../model/store.ts';
+import type { JsonValue } from '../../model/json.ts';
+import type { Run } from '../../model/runs.ts';
 import type { Out } from '../io.ts';
 import { styleOf } from '../style.ts';
 import { columnsOf, count } from './text.ts';
@@ -20,7 +21,7 @@ const decidedWords = {
 
 /** What a run of a sync that keeps an archive did to each side. Nothing for other runs. */
 export const runSides = async (out: Out, run: Run): Promise<void> => {
-  const report = bag(run.report satisfies Json | null);
+  const report = bag(run.report satisfies JsonValue | null);
   const sides = bag(report['sides']);
   const style = styleOf(out.color);
   if (Object.keys(sides).length === 0 && report['waiting'] === undefined) return;

@@ -1,4 +1,4 @@
-import type { Phase, Run } from '../../model/store.ts';
+import type { Phase, Run } from '../../model/runs.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';

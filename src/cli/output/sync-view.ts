@@ -1,6 +1,6 @@
 import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
-import type { Settled } from '../../model/store.ts';
+import type { Settled } from '../../model/journal.ts';
 import { shownChange } from '../../work/shown-change.ts';
 import type { Synced } from '../../work/sync.ts';
 import type { Out } from '../io.ts';

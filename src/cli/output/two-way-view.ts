@@ -1,6 +1,7 @@
 import { grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
-import type { Plan, Store } from '../../model/store.ts';
+import type { Plan } from '../../model/plans.ts';
+import type { Store } from '../../model/store.ts';
 import { summaryOf } from '../../work/make-plan.ts';
 import { shownChange } from '../../work/shown-change.ts';
 import type { TwoWayAppliedPlan } from '../../work/two-way/apply-plan.ts';

@@ -1,6 +1,7 @@
 import { grouped } from '../../lib/grouped.ts';
-import type { Reader, Segment, Unable } from '../../model/endpoint.ts';
+import type { Reader, Unable } from '../../model/reader.ts';
 import type { Key } from '../../model/row.ts';
+import type { Segment } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { commonHash, cut, tableRows } from '../choose.ts';
 import type { Sides, Work } from '../context.ts';

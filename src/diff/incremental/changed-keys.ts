@@ -1,10 +1,11 @@
 import { grouped } from '../../lib/grouped.ts';
 import { timestampText } from '../../model/canon/timestamp.ts';
-import type { Reader, Selection, Unable } from '../../model/endpoint.ts';
 import type { Standing } from '../../model/incremental.ts';
 import { compareCells, compareKeys } from '../../model/order.ts';
+import type { Reader, Unable } from '../../model/reader.ts';
 import type { Key, Text } from '../../model/row.ts';
 import type { ColumnType } from '../../model/schema.ts';
+import type { Selection } from '../../model/selected.ts';
 import type { Side, Work } from '../context.ts';
 import type { Method } from './methods.ts';
 import { keyName } from './open-keys.ts';

@@ -1,8 +1,9 @@
 import { grouped } from '../../lib/grouped.ts';
-import type { Reader, Segment } from '../../model/endpoint.ts';
 import type { Standing } from '../../model/incremental.ts';
+import type { Reader } from '../../model/reader.ts';
 import type { PairReport } from '../../model/report.ts';
 import type { Key } from '../../model/row.ts';
+import type { Segment } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { commonHash, tolerant } from '../choose.ts';
 import type { Sides, Work } from '../context.ts';

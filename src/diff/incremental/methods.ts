@@ -1,8 +1,9 @@
 import { closest } from '../../lib/suggest.ts';
-import type { Reader, SelectedColumn } from '../../model/endpoint.ts';
 import type { IncrementalRule } from '../../model/incremental.ts';
 import type { Pair } from '../../model/pair.ts';
+import type { Reader } from '../../model/reader.ts';
 import { type Column, type ColumnType, type Table, tableLabel } from '../../model/schema.ts';
+import type { SelectedColumn } from '../../model/selected.ts';
 import type { Side } from '../context.ts';
 import { isWatermark } from './watermark.ts';
 

@@ -1,7 +1,7 @@
 import { grouped } from '../../lib/grouped.ts';
-import type { Reader, Unable } from '../../model/endpoint.ts';
 import type { Standing } from '../../model/incremental.ts';
 import type { NotCompared, Pair } from '../../model/pair.ts';
+import type { Reader, Unable } from '../../model/reader.ts';
 import type { IncrementalFacts } from '../../model/report.ts';
 import type { Key } from '../../model/row.ts';
 import { keyTypes } from '../../model/selection.ts';

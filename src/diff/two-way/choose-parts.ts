@@ -1,6 +1,7 @@
 import { grouped } from '../../lib/grouped.ts';
-import type { Partition, Reader } from '../../model/endpoint.ts';
+import type { Reader } from '../../model/reader.ts';
 import type { Key } from '../../model/row.ts';
+import type { Partition } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { cut, sampledKeys, tableRows } from '../choose.ts';
 import type { Sides } from '../context.ts';

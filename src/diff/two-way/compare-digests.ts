@@ -1,4 +1,5 @@
-import type { Digest, Partition, Reader } from '../../model/endpoint.ts';
+import type { Digest, Reader } from '../../model/reader.ts';
+import type { Partition } from '../../model/selected.ts';
 import { both } from '../concurrent.ts';
 import type { Sides } from '../context.ts';
 import type { TwoWayWork } from './options.ts';

@@ -1,4 +1,5 @@
-import type { Reader, Segment } from '../../model/endpoint.ts';
+import type { Reader } from '../../model/reader.ts';
+import type { Segment } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { type Candidate, Candidates, inSource, inTarget } from '../candidates.ts';
 import type { Side, Sides } from '../context.ts';

@@ -1,6 +1,7 @@
 import { grouped } from '../../lib/grouped.ts';
-import type { Reader, Segment } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { Reader } from '../../model/reader.ts';
+import type { Segment } from '../../model/selected.ts';
 import { keyTypes, pairSelection } from '../../model/selection.ts';
 import { type Side, type Sides, startWork } from '../context.ts';
 import { keyIsGuaranteed, keyMayBeNull } from '../key.ts';

@@ -1,6 +1,6 @@
 import type { Agreed } from '../../model/archive.ts';
-import type { Reader } from '../../model/endpoint.ts';
 import { judge } from '../../model/judge.ts';
+import type { Reader } from '../../model/reader.ts';
 import { keyTypes } from '../../model/selection.ts';
 import type { Side, Sides } from '../context.ts';
 import { mergeRuns } from '../merge.ts';

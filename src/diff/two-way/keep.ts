@@ -1,9 +1,12 @@
 import type { Agreed } from '../../model/archive.ts';
-import type { Cancel, Endpoint, Reader, Selection } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
 import { rowHasher } from '../../model/hash/row-hash.ts';
 import { compareKeys } from '../../model/order.ts';
 import type { Pair } from '../../model/pair.ts';
+import type { Reader } from '../../model/reader.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
+import type { Selection } from '../../model/selected.ts';
 import { keyTypes, pairSelection } from '../../model/selection.ts';
 import { both } from '../concurrent.ts';
 import type { Side, Sides } from '../context.ts';

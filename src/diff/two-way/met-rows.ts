@@ -1,7 +1,7 @@
 import type { Agreed } from '../../model/archive.ts';
-import type { Reader } from '../../model/endpoint.ts';
 import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
 import { judge } from '../../model/judge.ts';
+import type { Reader } from '../../model/reader.ts';
 import type { Key, Row } from '../../model/row.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { type Rejected, rejectionOf } from '../../model/transform.ts';

@@ -1,6 +1,6 @@
-import type { HashBatch, Hashing, Reader } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
+import type { HashBatch, Hashing, Reader } from '../../model/reader.ts';
 import type { Row } from '../../model/row.ts';
 
 /** Leaves the hash of a row in `hasher.out`. A row that was found invalid has a cell more, and the hash of no valid one. */

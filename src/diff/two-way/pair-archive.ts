@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Archive, Archives } from '../../model/archive.ts';
-import type { Cancel, Endpoint } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Pair } from '../../model/pair.ts';
 import { type ColumnType, tableLabel } from '../../model/schema.ts';

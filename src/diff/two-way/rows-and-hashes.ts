@@ -1,8 +1,9 @@
-import type { HashBatch, Reader, Segment, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { HashBatch, Reader } from '../../model/reader.ts';
 import { tableLabel } from '../../model/schema.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 import { inOrder, type Reading, type Run } from '../runs.ts';
 import { hashRow } from './own-hashes.ts';
 import type { HashWay } from './ways.ts';

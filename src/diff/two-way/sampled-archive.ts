@@ -1,7 +1,8 @@
 import type { ArchiveHashes } from '../../model/archive.ts';
-import type { KeyBatch, Selection } from '../../model/endpoint.ts';
+import type { KeyBatch } from '../../model/reader.ts';
 import type { Key, Text } from '../../model/row.ts';
 import { inSample } from '../../model/sample.ts';
+import type { Selection } from '../../model/selected.ts';
 
 /**
  * What the archive knows of a selection's sample. A key that was agreed on and is not in it has been deleted by nobody:

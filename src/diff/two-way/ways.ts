@@ -1,6 +1,6 @@
-import type { Reader } from '../../model/endpoint.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import type { Pair } from '../../model/pair.ts';
+import type { Reader } from '../../model/reader.ts';
 import { pairSelection } from '../../model/selection.ts';
 import type { Side, Sides } from '../context.ts';
 import { keyIsGuaranteed, keyMayBeNull } from '../key.ts';

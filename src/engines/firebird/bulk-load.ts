@@ -1,8 +1,9 @@
 import type { Loader } from '../../model/build.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Change } from '../../model/change.ts';
-import type { Cancel, Selection } from '../../model/endpoint.ts';
 import type { Batch, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
+import type { Selection } from '../../model/selected.ts';
 import { commitFailure } from '../sql/step-lock.ts';
 import { tableFacts } from './catalogue.ts';
 import { columnsSql } from './columns.ts';

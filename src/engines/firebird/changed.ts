@@ -1,7 +1,9 @@
+import type { Cancel } from '../../model/cancel.ts';
 import { timestampText } from '../../model/canon/timestamp.ts';
-import type { Cancel, Changes, Reader, SelectedColumn, Selection, Unable } from '../../model/endpoint.ts';
+import type { Changes, Reader, Unable } from '../../model/reader.ts';
 import type { Text } from '../../model/row.ts';
 import { type TableName, tableLabel } from '../../model/schema.ts';
+import type { SelectedColumn, Selection } from '../../model/selected.ts';
 import { id, literal } from '../sql/quote.ts';
 import type { Session, StatementOptions } from './session.ts';
 

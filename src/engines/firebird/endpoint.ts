@@ -1,6 +1,8 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Position } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { ConnectOptions, Endpoint, Fingerprint } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { Position } from '../../model/reader.ts';
 import { room } from '../sql/room.ts';
 import { throttle } from '../sql/throttle.ts';
 import { openLoader } from './bulk-load.ts';

@@ -1,7 +1,8 @@
-import type { Digest, HashBatch, Selection } from '../../model/endpoint.ts';
 import { rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { Digest, HashBatch } from '../../model/reader.ts';
 import type { Row } from '../../model/row.ts';
+import type { Selection } from '../../model/selected.ts';
 
 /** Rows put together again until a batch is worth its while. */
 const worthwhile = 500;

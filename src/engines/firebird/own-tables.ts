@@ -1,5 +1,5 @@
-import type { StepMark } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { StepMark } from '../../model/writer.ts';
 import { fenced, type Holder, lockTtlMs, type Taken } from '../sql/step-lock.ts';
 import { locksTable, stepsTable, tokensGenerator } from './catalogue.ts';
 import { gds, isContention, isUniqueFailure, ServerFailure } from './failures.ts';

@@ -1,10 +1,10 @@
-import type { Partition, Segment, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { partOf } from '../../model/hash/part-of.ts';
 import { compareKeys } from '../../model/order.ts';
 import { clip, inRange, unbounded } from '../../model/ranges.ts';
 import type { Key, Row } from '../../model/row.ts';
 import type { ColumnType } from '../../model/schema.ts';
+import type { Partition, Segment, Selection } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { id, tableId } from '../sql/quote.ts';
 import { type ColumnSql, outputsOf } from './columns.ts';

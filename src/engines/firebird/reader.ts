@@ -1,20 +1,13 @@
-import type {
-  Cancel,
-  Changes,
-  HashBatch,
-  Hashing,
-  Position,
-  QueryReport,
-  Reader,
-  Segment,
-  Selection,
-} from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { QueryReport } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { partOf } from '../../model/hash/part-of.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { compareKeys } from '../../model/order.ts';
+import type { Changes, HashBatch, Hashing, Position, Reader } from '../../model/reader.ts';
 import type { Batch, Key, Row, Text } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 import { id } from '../sql/quote.ts';
 import type { Throttle } from '../sql/throttle.ts';
 import { hasAscendingIndex, type TableFacts, tableFacts } from './catalogue.ts';

@@ -1,5 +1,5 @@
-import type { Selection } from '../../model/endpoint.ts';
 import type { Key } from '../../model/row.ts';
+import type { Selection } from '../../model/selected.ts';
 import { type ColumnSql, outputsOf, rowReader } from './columns.ts';
 import { baseSql } from './read-plan.ts';
 import type { Session, StatementOptions } from './session.ts';

@@ -1,11 +1,11 @@
 import { holds } from '../../model/canon/spelling.ts';
 import type { Change } from '../../model/change.ts';
-import type { TableChanges } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Row, Text } from '../../model/row.ts';
 import { sameRow } from '../../model/same-row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
+import type { TableChanges } from '../../model/writer.ts';
 import { tableId } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import { type Located, locate } from './locate.ts';

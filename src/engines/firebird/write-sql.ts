@@ -1,7 +1,7 @@
 import type { Change } from '../../model/change.ts';
-import type { Selection } from '../../model/endpoint.ts';
 import type { Cell } from '../../model/row.ts';
 import type { Column, Table } from '../../model/schema.ts';
+import type { Selection } from '../../model/selected.ts';
 import { id, tableId } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import type { WireParameter } from './driver.ts';

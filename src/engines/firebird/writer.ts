@@ -1,7 +1,8 @@
 import type { Clock } from '../../lib/clock.ts';
-import type { Applied, Cancel, StepMark, TableChanges, Writer, Written } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
+import type { Applied, StepMark, TableChanges, Writer, Written } from '../../model/writer.ts';
 import { beatingLock, commitFailure, lockHeld, thisProcess } from '../sql/step-lock.ts';
 import { tableFacts } from './catalogue.ts';
 import { type ColumnSql, columnsSql } from './columns.ts';

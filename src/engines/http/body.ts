@@ -1,6 +1,6 @@
 import type { Change } from '../../model/change.ts';
-import type { SelectedColumn } from '../../model/endpoint.ts';
 import type { Row } from '../../model/row.ts';
+import type { SelectedColumn } from '../../model/selected.ts';
 import { type Json, type JsonObject, jsonOf } from './json.ts';
 import { valueAt, withValue } from './pointer.ts';
 import type { HttpColumn, ItemRoute } from './resource.ts';

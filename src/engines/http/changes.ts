@@ -1,11 +1,13 @@
+import type { Cancel } from '../../model/cancel.ts';
 import { canonical } from '../../model/canon/canonical.ts';
 import { convert } from '../../model/canon/convert.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
-import type { Cancel, Changes, SelectedColumn } from '../../model/endpoint.ts';
 import { compareCells } from '../../model/order.ts';
 import { inRange } from '../../model/ranges.ts';
+import type { Changes } from '../../model/reader.ts';
 import type { Batch, Cell, Row, Text } from '../../model/row.ts';
 import type { TableName } from '../../model/schema.ts';
+import type { SelectedColumn } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { enumerate } from './enumerate.ts';
 import { type JsonObject, parseJson, scalarText } from './json.ts';

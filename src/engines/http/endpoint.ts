@@ -1,17 +1,11 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { TableDetails } from '../../model/build.ts';
-import type {
-  Cancel,
-  ConnectOptions,
-  Endpoint,
-  Finding,
-  Fingerprint,
-  QueryReport,
-  Reader,
-  Writer,
-} from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { ConnectOptions, Endpoint, Finding, Fingerprint, QueryReport } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { Reader } from '../../model/reader.ts';
 import { type Schema, type Table, type TableName, tableLabel } from '../../model/schema.ts';
+import type { Writer } from '../../model/writer.ts';
 import { type Throttle, throttle } from '../sql/throttle.ts';
 import { type ApiClient, openClient } from './client.ts';
 import { describeConfig, type HttpConfig } from './config.ts';

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
-import type { Cancel, Finding } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { Finding } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell } from '../../model/row.ts';
 import type { HttpConfig } from './config.ts';

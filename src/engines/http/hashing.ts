@@ -1,9 +1,11 @@
+import type { Cancel } from '../../model/cancel.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
-import type { Cancel, Digest, HashBatch, Hashing, Segment, Selection } from '../../model/endpoint.ts';
 import { partOf } from '../../model/hash/part-of.ts';
 import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { Digest, HashBatch, Hashing } from '../../model/reader.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 
 type Scan = (selection: Selection, segment: Segment, o: Cancel) => AsyncIterable<Batch<Row>>;
 

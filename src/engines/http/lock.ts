@@ -3,7 +3,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
-import type { Fingerprint, StepMark, WriterLock } from '../../model/endpoint.ts';
+import type { Fingerprint } from '../../model/endpoint.ts';
+import type { StepMark, WriterLock } from '../../model/writer.ts';
 import { fenced, lockHeld, lockTtlMs, thisProcess } from '../sql/step-lock.ts';
 
 interface Note {

@@ -1,12 +1,15 @@
+import type { Cancel } from '../../model/cancel.ts';
 import { convert } from '../../model/canon/convert.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
-import type { Cancel, Changes, Hashing, QueryReport, Reader, Segment, Selection } from '../../model/endpoint.ts';
+import type { QueryReport } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { partOf } from '../../model/hash/part-of.ts';
 import { compareKeys } from '../../model/order.ts';
 import { clip, inRange } from '../../model/ranges.ts';
+import type { Changes, Hashing, Reader } from '../../model/reader.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { changesOver } from './changes.ts';
 import { enumerate, itemOf } from './enumerate.ts';

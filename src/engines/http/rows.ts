@@ -1,8 +1,9 @@
+import type { Cancel } from '../../model/cancel.ts';
 import { convert } from '../../model/canon/convert.ts';
-import type { Cancel, SelectedColumn } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Row } from '../../model/row.ts';
 import type { TableName } from '../../model/schema.ts';
+import type { SelectedColumn } from '../../model/selected.ts';
 import type { Throttle } from '../sql/throttle.ts';
 import type { Reading } from './enumerate.ts';
 import type { JsonObject } from './json.ts';

@@ -1,7 +1,7 @@
 import type { SQLInputValue } from 'node:sqlite';
 import { setImmediate as breathe } from 'node:timers/promises';
-import type { Segment, SelectedColumn, Selection } from '../../model/endpoint.ts';
 import type { Cell, Key, Row, Text } from '../../model/row.ts';
+import type { Segment, SelectedColumn, Selection } from '../../model/selected.ts';
 import { sortKey } from '../sql/sort-key.ts';
 import { chunkRows, type Spool } from './spool.ts';
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Change } from '../../model/change.ts';
-import type { Applied, StepMark, TableChanges, Writer, Written } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell, Row } from '../../model/row.ts';
 import { sameRow } from '../../model/same-row.ts';
 import { type TableName, tableLabel } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
+import type { Applied, StepMark, TableChanges, Writer, Written } from '../../model/writer.ts';
 import { bodyFor, columnsOf } from './body.ts';
 import type { Reading } from './enumerate.ts';
 import { addressOf, type Found, findInList, lookUp, type Named } from './items.ts';

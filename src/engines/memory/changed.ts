@@ -1,7 +1,7 @@
 import { convert } from '../../model/canon/convert.ts';
-import type { Changes } from '../../model/endpoint.ts';
 import { compareCells } from '../../model/order.ts';
 import { inRange } from '../../model/ranges.ts';
+import type { Changes } from '../../model/reader.ts';
 import type { Cell, Row, Text } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { keyTypes } from '../../model/selection.ts';

@@ -1,27 +1,18 @@
 import { setImmediate as breathe } from 'node:timers/promises';
+import type { Cancel } from '../../model/cancel.ts';
 import { convert } from '../../model/canon/convert.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
-import type {
-  Cancel,
-  Changes,
-  Digest,
-  HashBatch,
-  Hashing,
-  Partition,
-  Position,
-  QueryReport,
-  Reader,
-  Segment,
-  Selection,
-} from '../../model/endpoint.ts';
+import type { QueryReport } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { partOf as textPartOf } from '../../model/hash/part-of.ts';
 import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { compareKeys } from '../../model/order.ts';
 import { inRange } from '../../model/ranges.ts';
+import type { Changes, Digest, HashBatch, Hashing, Position, Reader } from '../../model/reader.ts';
 import type { Batch, Key, Row, Text } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
+import type { Partition, Segment, Selection } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { changesOf } from './changed.ts';
 import { parseFilter } from './filter.ts';

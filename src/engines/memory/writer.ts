@@ -1,9 +1,9 @@
 import type { Change } from '../../model/change.ts';
-import type { Applied, StepMark, TableChanges, Writer, WriterLock } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell, Key, Row, Text } from '../../model/row.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
+import type { Applied, StepMark, TableChanges, Writer, WriterLock } from '../../model/writer.ts';
 import { brokenRule } from './rules.ts';
 import type { MemoryDatabase, State } from './store.ts';
 

@@ -1,5 +1,5 @@
 import type { Loader } from '../../model/build.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Batch, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import { commitFailure, fenced } from '../sql/step-lock.ts';

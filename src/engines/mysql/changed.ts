@@ -1,5 +1,6 @@
-import type { Changes, SelectedColumn, Selection } from '../../model/endpoint.ts';
+import type { Changes } from '../../model/reader.ts';
 import type { Cell, Text } from '../../model/row.ts';
+import type { SelectedColumn, Selection } from '../../model/selected.ts';
 import { id, literal, tableId } from './quote.ts';
 import { render } from './render.ts';
 import { rowSink } from './row-sinks.ts';

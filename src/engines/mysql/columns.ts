@@ -1,6 +1,6 @@
-import type { SelectedColumn, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { type TableName, tableLabel } from '../../model/schema.ts';
+import type { SelectedColumn, Selection } from '../../model/selected.ts';
 import { id, literal } from './quote.ts';
 import type { Session, StatementOptions, TextRow } from './session.ts';
 import type { ColumnFacts } from './types.ts';

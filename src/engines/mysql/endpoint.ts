@@ -1,5 +1,7 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import type { Cancel, ConnectOptions, Endpoint, Position } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { ConnectOptions, Endpoint } from '../../model/endpoint.ts';
+import type { Position } from '../../model/reader.ts';
 import { refuseSmallPool, room } from '../sql/room.ts';
 import { throttle } from '../sql/throttle.ts';
 import { openLoader } from './bulk-load.ts';

@@ -1,9 +1,10 @@
 import { hashed } from '../../lib/lookup3.ts';
-import type { Digest, HashBatch, Partition } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { halves } from '../../model/hash/column-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { Digest, HashBatch } from '../../model/reader.ts';
 import type { Key, Text } from '../../model/row.ts';
+import type { Partition } from '../../model/selected.ts';
 import type { ColumnSql } from './columns.ts';
 import { cellHashing, hashCells, readFirst } from './hash-cells.ts';
 import { render } from './render.ts';

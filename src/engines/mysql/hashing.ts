@@ -1,10 +1,12 @@
+import type { Cancel } from '../../model/cancel.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
-import type { Cancel, HashBatch, Hashing, KeyBatch, Segment, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { HashBatch, Hashing, KeyBatch } from '../../model/reader.ts';
 import type { Batch, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 import type { ColumnSql } from './columns.ts';
 import { digestSink, hashSink, inParts } from './hash-sinks.ts';
 import { byKeyHash } from './key-hashes.ts';

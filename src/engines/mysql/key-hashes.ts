@@ -1,7 +1,9 @@
 import { hashed } from '../../lib/lookup3.ts';
-import type { Cancel, HashBatch, Segment, Selection } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { HashBatch } from '../../model/reader.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 import { hashBatches, passRanges, sortByKeyHash } from '../sql/sort-hashes.ts';
 import type { ColumnSql } from './columns.ts';
 import { cellHashing, hashCells } from './hash-cells.ts';

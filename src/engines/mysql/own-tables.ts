@@ -1,4 +1,4 @@
-import type { StepMark } from '../../model/endpoint.ts';
+import type { StepMark } from '../../model/writer.ts';
 import { type Holder, lockTtlMs, type Taken } from '../sql/step-lock.ts';
 import { errorNumber, errorNumbers } from './failures.ts';
 import { locksTable, stepsTable } from './own-names.ts';

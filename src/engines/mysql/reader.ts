@@ -1,4 +1,4 @@
-import type { Position, Reader } from '../../model/endpoint.ts';
+import type { Position, Reader } from '../../model/reader.ts';
 import type { Key } from '../../model/row.ts';
 import { changesOf } from './changed.ts';
 import { hashingOf } from './hashing.ts';

@@ -1,10 +1,12 @@
-import type { Cancel, QueryReport, Segment, Selection } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { QueryReport } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { rowHasher } from '../../model/hash/row-hash.ts';
 import { compareKeys } from '../../model/order.ts';
 import { unbounded } from '../../model/ranges.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import type { Throttle } from '../sql/throttle.ts';
 import { type ColumnSql, columnsSql, type TableFacts, tableFacts } from './columns.ts';

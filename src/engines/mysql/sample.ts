@@ -1,4 +1,4 @@
-import type { Selection } from '../../model/endpoint.ts';
+import type { Selection } from '../../model/selected.ts';
 import type { ColumnSql } from './columns.ts';
 import { render } from './render.ts';
 import { plainSql } from './select.ts';

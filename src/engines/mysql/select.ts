@@ -1,5 +1,5 @@
-import type { Partition, Segment, Selection } from '../../model/endpoint.ts';
 import type { Key } from '../../model/row.ts';
+import type { Partition, Segment, Selection } from '../../model/selected.ts';
 import type { ColumnSql } from './columns.ts';
 import { areDirect, keyCondition, orderSql, rangeSql } from './key-sql.ts';
 import { tableId } from './quote.ts';

@@ -1,6 +1,6 @@
-import type { Digest, TextHashing } from '../../model/endpoint.ts';
 import { partOf } from '../../model/hash/part-of.ts';
 import { textHasher } from '../../model/hash/text-hash.ts';
+import type { Digest, TextHashing } from '../../model/reader.ts';
 import type { Rows } from './rows.ts';
 import { plainSql } from './select.ts';
 import { noHash, rangePartSql, textPartSql, textSumSql, textSupport, textVector } from './text-sql.ts';

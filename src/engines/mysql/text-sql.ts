@@ -1,5 +1,5 @@
-import type { Partition, SelectedColumn, TextPartition } from '../../model/endpoint.ts';
 import { mostWhole, plainKinds, textPrefix } from '../../model/hash/text-hash.ts';
+import type { Partition, SelectedColumn, TextPartition } from '../../model/selected.ts';
 import type { ColumnSql } from './columns.ts';
 
 /** The text hash of `model/hash/text-hash.ts` as SQL. */

@@ -1,8 +1,9 @@
 import type { Loaded, Loader, LoadOptions } from '../../model/build.ts';
-import type { Cancel, StepMark } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { NotInForm } from '../../model/not-in-form.ts';
 import type { Batch, Row, Text } from '../../model/row.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
+import type { StepMark } from '../../model/writer.ts';
 import { csvForm, isCsv } from '../sql/csv-form.ts';
 import { id, tableId } from '../sql/quote.ts';
 import type { Room } from '../sql/room.ts';

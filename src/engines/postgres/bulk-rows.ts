@@ -1,6 +1,7 @@
-import type { BulkRows, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { BulkRows } from '../../model/reader.ts';
 import { tableLabel } from '../../model/schema.ts';
+import type { Selection } from '../../model/selected.ts';
 import { isCsv } from '../sql/csv-form.ts';
 import { tableId } from '../sql/quote.ts';
 import type { RowSink } from './copy-out.ts';

@@ -1,6 +1,6 @@
-import type { SelectedColumn, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { type ColumnType, type TableName, tableLabel } from '../../model/schema.ts';
+import type { SelectedColumn, Selection } from '../../model/selected.ts';
 import { id, tableId } from '../sql/quote.ts';
 import type { Session, StatementOptions } from './session.ts';
 

@@ -1,5 +1,5 @@
 import { decodeUtf8 } from '../../model/canon/utf8.ts';
-import type { HashBatch } from '../../model/endpoint.ts';
+import type { HashBatch } from '../../model/reader.ts';
 import type { Batch, Cell, Key, Row, Text } from '../../model/row.ts';
 import type { RowSink } from './copy-out.ts';
 

@@ -1,6 +1,7 @@
+import type { Cancel } from '../../model/cancel.ts';
 import type { DumpArchive, DumpContents, DumpProof, DumpTable, OpenDump, TableSum } from '../../model/dump.ts';
-import type { Cancel, Unable } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { Unable } from '../../model/reader.ts';
 import type { RowSink } from './copy-out.ts';
 import { CopyStream } from './copy-stream.ts';
 import { keptByExtensions, refuseOutsideHeirs } from './dump-gaps.ts';

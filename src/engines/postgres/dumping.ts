@@ -1,5 +1,5 @@
+import type { Cancel } from '../../model/cancel.ts';
 import type { Dumping, ScratchDatabase } from '../../model/dump.ts';
-import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { id, literal } from '../sql/quote.ts';
 import { openDump, restoreArchive, restoreDump } from './dump.ts';

@@ -1,7 +1,9 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { randomSeed } from '../../lib/ids.ts';
-import type { Cancel, ConnectOptions, Endpoint, Fingerprint, Hashing, Position, Reader } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { ConnectOptions, Endpoint, Fingerprint } from '../../model/endpoint.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { Hashing, Position, Reader } from '../../model/reader.ts';
 import { id } from '../sql/quote.ts';
 import { refuseSmallPool, room } from '../sql/room.ts';
 import { throttle } from '../sql/throttle.ts';

@@ -1,5 +1,5 @@
-import type { SelectedColumn } from '../../model/endpoint.ts';
 import { asInt64, type ColumnSeeds, columnSeeds, type HashSpec } from '../../model/hash/spec.ts';
+import type { SelectedColumn } from '../../model/selected.ts';
 import type { ColumnSql } from './columns.ts';
 import { render } from './render.ts';
 

@@ -1,4 +1,6 @@
-import type { Cancel, Hashing, Selection } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { Hashing } from '../../model/reader.ts';
+import type { Selection } from '../../model/selected.ts';
 import type { ColumnSql } from './columns.ts';
 import type { Session, StatementOptions } from './session.ts';
 

@@ -1,6 +1,7 @@
-import type { HashBatch, Hashing, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { HashBatch, Hashing } from '../../model/reader.ts';
 import { tableLabel } from '../../model/schema.ts';
+import type { Selection } from '../../model/selected.ts';
 import type { ColumnSql } from './columns.ts';
 import { int64Hashes, keyHashes } from './copy-rows.ts';
 import { bucketSql, hashSupport, rowHashSql } from './hash-sql.ts';

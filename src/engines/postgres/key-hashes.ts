@@ -1,5 +1,7 @@
-import type { Cancel, HashBatch, Segment, Selection } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { HashBatch } from '../../model/reader.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 import { tableId } from '../sql/quote.ts';
 import { hashBatches, passRanges, sortByKeyHash } from '../sql/sort-hashes.ts';
 import type { ColumnSql } from './columns.ts';

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { globSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Unable } from '../../model/endpoint.ts';
+import type { Unable } from '../../model/reader.ts';
 
 const run = promisify(execFile);
 

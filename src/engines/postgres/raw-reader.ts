@@ -1,5 +1,5 @@
-import type { RawBatch, RawRows } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { RawBatch, RawRows } from '../../model/reader.ts';
 import { tableLabel } from '../../model/schema.ts';
 import type { HashingContext } from './hashing-context.ts';
 import { orderSql } from './key-sql.ts';

@@ -1,4 +1,4 @@
-import type { RawBatch } from '../../model/endpoint.ts';
+import type { RawBatch } from '../../model/reader.ts';
 import type { Cell } from '../../model/row.ts';
 import type { RowSink } from './copy-out.ts';
 import { headerBytes, tupleStart } from './copy-rows.ts';

@@ -1,7 +1,10 @@
-import type { Cancel, Hashing, Position, QueryReport, Reader, Segment, Selection } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { QueryReport } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { Hashing, Position, Reader } from '../../model/reader.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { tableId } from '../sql/quote.ts';
 import type { Throttle } from '../sql/throttle.ts';

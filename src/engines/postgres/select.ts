@@ -1,7 +1,7 @@
-import type { Partition, Segment, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
+import type { Partition, Segment, Selection } from '../../model/selected.ts';
 import { id, literal } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import { bucketSql } from './hash-sql.ts';

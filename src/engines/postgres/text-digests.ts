@@ -1,6 +1,8 @@
-import type { Cancel, Digest, Selection, TextHashing } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { Digest, TextHashing } from '../../model/reader.ts';
 import { tableLabel } from '../../model/schema.ts';
+import type { Selection } from '../../model/selected.ts';
 import type { HashingContext } from './hashing-context.ts';
 import { baseSql, rangePartSql } from './select.ts';
 import { textHashSql, textPartSql, textSupport, textVector } from './text-sql.ts';

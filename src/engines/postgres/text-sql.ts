@@ -1,5 +1,5 @@
-import type { SelectedColumn, TextPartition } from '../../model/endpoint.ts';
 import { mostWhole, plainKinds, textPrefix } from '../../model/hash/text-hash.ts';
+import type { SelectedColumn, TextPartition } from '../../model/selected.ts';
 import type { ColumnSql } from './columns.ts';
 import { render } from './render.ts';
 

@@ -1,9 +1,9 @@
 import { isMisfit } from '../../model/canon/misfit.ts';
 import type { Change } from '../../model/change.ts';
-import type { TableChanges } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell, Key, Row } from '../../model/row.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
+import type { TableChanges } from '../../model/writer.ts';
 import { tableId } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import { isRefusal, type ServerFailure, sqlState } from './failures.ts';

@@ -1,8 +1,8 @@
 import type { Change } from '../../model/change.ts';
-import type { TableChanges } from '../../model/endpoint.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import type { Key, Row } from '../../model/row.ts';
 import type { Table } from '../../model/schema.ts';
+import type { TableChanges } from '../../model/writer.ts';
 import { tableId } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
 import { copyLine } from './copy-in.ts';

@@ -1,9 +1,10 @@
 import type { Clock } from '../../lib/clock.ts';
-import type { Applied, Cancel, StepMark, TableChanges, Writer, Written } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
 import { nativeSelection } from '../../model/selection.ts';
+import type { Applied, StepMark, TableChanges, Writer, Written } from '../../model/writer.ts';
 import { tableId } from '../sql/quote.ts';
 import type { Room } from '../sql/room.ts';
 import {

@@ -1,5 +1,6 @@
-import type { HashBatch, Segment } from '../../model/endpoint.ts';
+import type { HashBatch } from '../../model/reader.ts';
 import type { Key, Text } from '../../model/row.ts';
+import type { Segment } from '../../model/selected.ts';
 
 /** Ints per row: key hash (high, low), row hash (high, low). */
 const width = 4;

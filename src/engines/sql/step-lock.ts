@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { Clock } from '../../lib/clock.ts';
-import type { StepMark, WriterLock } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { StepMark, WriterLock } from '../../model/writer.ts';
 
 /** Who asks for the lock of a target. */
 export interface Holder {

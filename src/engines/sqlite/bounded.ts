@@ -1,5 +1,5 @@
-import type { Selection } from '../../model/endpoint.ts';
 import { inRange, unbounded } from '../../model/ranges.ts';
+import type { Selection } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { keyBefore, keyFrom } from '../sql/keyset.ts';
 import { literal } from '../sql/quote.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Loader } from '../../model/build.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Connection } from './connection.ts';
 

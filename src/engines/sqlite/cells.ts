@@ -2,9 +2,9 @@ import { hexFromBytes } from '../../model/canon/bytes.ts';
 import { misfit } from '../../model/canon/misfit.ts';
 import { realContent, storedBlob, storedInteger, storedReal, storedText } from '../../model/canon/stored.ts';
 import { decodeUtf8, encodeUtf8 } from '../../model/canon/utf8.ts';
-import type { SelectedColumn } from '../../model/endpoint.ts';
 import type { Cell, Text } from '../../model/row.ts';
 import type { Kind } from '../../model/schema.ts';
+import type { SelectedColumn } from '../../model/selected.ts';
 import { id } from '../sql/quote.ts';
 import type { Encoding, Value } from './database.ts';
 

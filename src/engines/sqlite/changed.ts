@@ -1,9 +1,10 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
 import { timestampText } from '../../model/canon/timestamp.ts';
-import type { Changes, Reader, SelectedColumn } from '../../model/endpoint.ts';
 import { compareCells } from '../../model/order.ts';
+import type { Changes, Reader } from '../../model/reader.ts';
 import type { Cell, Text } from '../../model/row.ts';
+import type { SelectedColumn } from '../../model/selected.ts';
 import { id, literal } from '../sql/quote.ts';
 
 /** A text that begins as a date does, so that the order of texts is that of times, but for offsets. */

@@ -1,6 +1,6 @@
-import type { SelectedColumn, Selection } from '../../model/endpoint.ts';
 import { columnSeeds, type HashSpec } from '../../model/hash/spec.ts';
 import type { Row } from '../../model/row.ts';
+import type { SelectedColumn, Selection } from '../../model/selected.ts';
 import { id } from '../sql/quote.ts';
 import { findTable } from './catalogue.ts';
 import { rawCell, rawExpressions } from './cells.ts';

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { type ErrorCode, LockstepError } from '../../model/errors.ts';
 import type { OpenArgs, Operations } from './operations.ts';
 import { encodeMessage, messageReader, type Reply, type WireError } from './protocol.ts';

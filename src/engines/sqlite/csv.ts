@@ -1,4 +1,4 @@
-import type { Segment, SelectedColumn, Selection } from '../../model/endpoint.ts';
+import type { Segment, SelectedColumn, Selection } from '../../model/selected.ts';
 import { csvForm } from '../sql/csv-form.ts';
 import { id } from '../sql/quote.ts';
 import { findTable, rowidName } from './catalogue.ts';

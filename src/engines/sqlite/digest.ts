@@ -1,7 +1,8 @@
-import type { Digest, Partition, Selection } from '../../model/endpoint.ts';
 import { partOf } from '../../model/hash/part-of.ts';
 import { rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { Digest } from '../../model/reader.ts';
+import type { Partition, Selection } from '../../model/selected.ts';
 import type { Snapshot } from './reading.ts';
 import { type Meter, scanRows } from './scan.ts';
 

@@ -1,18 +1,12 @@
 import { realpathSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Loader, SchemaBuilder, TableDetails } from '../../model/build.ts';
-import type {
-  Cancel,
-  ConnectOptions,
-  Endpoint,
-  Finding,
-  Fingerprint,
-  QueryReport,
-  Reader,
-  Writer,
-} from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { ConnectOptions, Endpoint, Finding, Fingerprint, QueryReport } from '../../model/endpoint.ts';
+import type { Reader } from '../../model/reader.ts';
 import type { RowAccess } from '../../model/rows.ts';
 import type { Schema, Table } from '../../model/schema.ts';
+import type { Writer } from '../../model/writer.ts';
 import { Connection } from './connection.ts';
 import type { OpenArgs } from './operations.ts';
 import { SqliteReader } from './reader.ts';

@@ -1,7 +1,7 @@
 import { storedBlob, storedInteger, storedReal, storedText } from '../../model/canon/stored.ts';
 import { decodeUtf8 } from '../../model/canon/utf8.ts';
-import type { SelectedColumn } from '../../model/endpoint.ts';
 import type { Cell } from '../../model/row.ts';
+import type { SelectedColumn } from '../../model/selected.ts';
 import { type FrameColumn, nullMark, oddMark, separator } from './frame.ts';
 
 /** The blob being read, and where in it. Shared by the readers of all columns, which run millions of times. */

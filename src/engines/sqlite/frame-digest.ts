@@ -1,9 +1,10 @@
 import { hashed } from '../../lib/lookup3.ts';
-import type { Digest, Partition, Selection } from '../../model/endpoint.ts';
 import { halves } from '../../model/hash/column-hash.ts';
 import { partOf } from '../../model/hash/part-of.ts';
 import { rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { Digest } from '../../model/reader.ts';
+import type { Partition, Selection } from '../../model/selected.ts';
 import { readInteger } from '../sql/read-bytes.ts';
 import { findTable, rowidName } from './catalogue.ts';
 import { type Framed, framed, mostRows, type Sink, walk } from './chunks.ts';

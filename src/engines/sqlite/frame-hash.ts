@@ -1,5 +1,4 @@
 import { hashed } from '../../lib/lookup3.ts';
-import type { SelectedColumn } from '../../model/endpoint.ts';
 import {
   finalise,
   halves,
@@ -19,6 +18,7 @@ import {
 } from '../../model/hash/column-hash.ts';
 import { type CellHasher, cellHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { SelectedColumn } from '../../model/selected.ts';
 import {
   dayAt,
   decimal,

@@ -1,9 +1,10 @@
 import { hashed } from '../../lib/lookup3.ts';
-import type { HashBatch, Segment, SelectedColumn, Selection } from '../../model/endpoint.ts';
 import { halves } from '../../model/hash/column-hash.ts';
 import { rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { HashBatch } from '../../model/reader.ts';
 import type { Cell, Key } from '../../model/row.ts';
+import type { Segment, SelectedColumn, Selection } from '../../model/selected.ts';
 import { readInteger } from '../sql/read-bytes.ts';
 import { type Framed, framed, mostRows, type Sink, type Walk, walk } from './chunks.ts';
 import { separator } from './frame.ts';

@@ -1,5 +1,5 @@
 import { isTextual } from '../../model/canon/convert.ts';
-import type { SelectedColumn } from '../../model/endpoint.ts';
+import type { SelectedColumn } from '../../model/selected.ts';
 import { id } from '../sql/quote.ts';
 import type { Affinity } from './declared-type.ts';
 

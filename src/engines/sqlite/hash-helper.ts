@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { Partition, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { Partition, Selection } from '../../model/selected.ts';
 import type { Framed, Hand } from './chunks.ts';
 import type { Sums } from './digest.ts';
 

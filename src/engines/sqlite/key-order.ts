@@ -1,6 +1,6 @@
 import { isMisfit } from '../../model/canon/misfit.ts';
-import type { SelectedColumn, Selection } from '../../model/endpoint.ts';
 import type { Cell, Key } from '../../model/row.ts';
+import type { SelectedColumn, Selection } from '../../model/selected.ts';
 import { id } from '../sql/quote.ts';
 import type { CatalogueTable } from './catalogue.ts';
 import { cellOf, encodeText } from './cells.ts';

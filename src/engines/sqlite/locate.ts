@@ -1,6 +1,6 @@
-import type { Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Key, Row } from '../../model/row.ts';
+import type { Selection } from '../../model/selected.ts';
 import { plainKey } from '../../model/selection.ts';
 import { id } from '../sql/quote.ts';
 import { type CatalogueTable, rowidName } from './catalogue.ts';

@@ -1,9 +1,12 @@
 import type { TableDetails } from '../../model/build.ts';
 import type { Change } from '../../model/change.ts';
-import type { Digest, Finding, HashBatch, Partition, Segment, Selection, StepMark } from '../../model/endpoint.ts';
+import type { Finding } from '../../model/endpoint.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { Digest, HashBatch } from '../../model/reader.ts';
 import type { Key, Row } from '../../model/row.ts';
 import type { Schema, Table } from '../../model/schema.ts';
+import type { Partition, Segment, Selection } from '../../model/selected.ts';
+import type { StepMark } from '../../model/writer.ts';
 import type { RowArgs, RowValue } from './row-messages.ts';
 
 export interface OpenArgs {

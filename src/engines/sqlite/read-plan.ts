@@ -1,7 +1,7 @@
-import type { Segment, Selection } from '../../model/endpoint.ts';
 import { partOf } from '../../model/hash/part-of.ts';
 import { compareKeys } from '../../model/order.ts';
 import type { Key } from '../../model/row.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { keyBefore, keyFrom } from '../sql/keyset.ts';
 import { id } from '../sql/quote.ts';

@@ -1,17 +1,10 @@
-import type {
-  BulkRows,
-  Cancel,
-  Changes,
-  HashBatch,
-  Hashing,
-  QueryReport,
-  Reader,
-  Segment,
-  Selection,
-} from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { QueryReport } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { NotInForm } from '../../model/not-in-form.ts';
+import type { BulkRows, Changes, HashBatch, Hashing, Reader } from '../../model/reader.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 import { changesOf } from './changed.ts';
 import type { Connection } from './connection.ts';
 import type { Chunk, StreamArgs, Work } from './operations.ts';

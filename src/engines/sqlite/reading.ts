@@ -1,8 +1,9 @@
 import { isMisfit } from '../../model/canon/misfit.ts';
-import type { HashBatch, Segment, Selection } from '../../model/endpoint.ts';
 import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
+import type { HashBatch } from '../../model/reader.ts';
 import type { Key, Row, Text } from '../../model/row.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 import { id } from '../sql/quote.ts';
 import { findTable, rowidName } from './catalogue.ts';
 import type { Database } from './database.ts';

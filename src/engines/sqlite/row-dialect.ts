@@ -1,6 +1,6 @@
-import type { SelectedColumn } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Table } from '../../model/schema.ts';
+import type { SelectedColumn } from '../../model/selected.ts';
 import { nativeSelection } from '../../model/selection.ts';
 import { id } from '../sql/quote.ts';
 import type { RowDialect } from '../sql/row-sql.ts';

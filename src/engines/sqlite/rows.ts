@@ -1,4 +1,4 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { RowAccess, RowOutcome, TableRows } from '../../model/rows.ts';
 import { abortError, type Connection } from './connection.ts';

@@ -1,6 +1,6 @@
-import type { Segment, SelectedColumn, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell, Row, Text } from '../../model/row.ts';
+import type { Segment, SelectedColumn, Selection } from '../../model/selected.ts';
 import { id } from '../sql/quote.ts';
 import { sortKey } from '../sql/sort-key.ts';
 import { imageOf, isDoubtful, rawCell, rawExpressions, rawImage } from './cells.ts';

@@ -1,6 +1,7 @@
-import type { HashBatch, Selection } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { HashBatch } from '../../model/reader.ts';
 import type { Row } from '../../model/row.ts';
+import type { Selection } from '../../model/selected.ts';
 import { bounded } from './bounded.ts';
 import { type CatalogueTable, inspectDatabase } from './catalogue.ts';
 import { csvFormOf, csvRows } from './csv.ts';

@@ -1,5 +1,5 @@
-import type { StepMark } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { StepMark } from '../../model/writer.ts';
 import { locksTable, stepsTable } from './catalogue.ts';
 import type { Database } from './database.ts';
 import { resultCode, resultCodes } from './failures.ts';

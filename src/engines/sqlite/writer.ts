@@ -1,7 +1,8 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Loader, SchemaBuilder } from '../../model/build.ts';
-import type { Applied, Cancel, StepMark, TableChanges, Writer, WriterLock, Written } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Table } from '../../model/schema.ts';
+import type { Applied, StepMark, TableChanges, Writer, WriterLock, Written } from '../../model/writer.ts';
 import { sqliteLoader } from './bulk-load.ts';
 import type { Connection } from './connection.ts';
 import { schemaBuilder } from './create-table.ts';

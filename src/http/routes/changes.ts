@@ -1,8 +1,9 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Plan, Settled } from '../../model/store.ts';
+import type { Settled } from '../../model/journal.ts';
+import type { Plan } from '../../model/plans.ts';
 import { refusePart } from '../../work/two-way/revert.ts';
 import type { Api, Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Config } from '../../config/config.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Diagnosis } from '../../service/diagnosis.ts';
 import { diagnosisOf, examineConfig, examineEndpoint, examineJob, type OpenSide } from '../../service/doctor.ts';
 import { type Job, jobOfSync, sideOfEntry } from '../../service/job.ts';

@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { Cancel } from '../../model/cancel.ts';
 import { conflictStates, type Conflict as Kept, type Resolution } from '../../model/conflicts.ts';
-import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { JsonValue } from '../../model/json.ts';
 import type { Key } from '../../model/row.ts';
-import type { Json } from '../../model/store.ts';
 import { conflictTypes } from '../../model/two-way.ts';
 import { mayWrite } from '../../work/two-way/context.ts';
 import { chosenRow, pendingOf, resolveConflict, resolveConflicts } from '../../work/two-way/resolve.ts';
@@ -237,7 +237,7 @@ export const conflicts: Routes = (app, api) => {
         dry_run,
       };
       if (dry_run || meant.length === 0) return { ...counts, decided: 0, run: null };
-      const by = { ...chooser(request, text), filter: filter as unknown as Readonly<Record<string, Json>> };
+      const by = { ...chooser(request, text), filter: filter as unknown as Readonly<Record<string, JsonValue>> };
       const done = await resolveConflicts(work(o), sync, meant, { take }, by);
       const run = now && done.length > 0 ? await writing(api, request, reply, { ...o, sync, deletes: 0 }) : null;
       return { ...counts, decided: done.length, run };

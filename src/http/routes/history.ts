@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { Cancel } from '../../model/cancel.ts';
 import { shownCell } from '../../model/canon/show.ts';
-import type { Cancel } from '../../model/endpoint.ts';
 import type { Key } from '../../model/row.ts';
 import type { Trace } from '../../model/store.ts';
 import { twoWayRulesOf } from '../../service/two-way.ts';

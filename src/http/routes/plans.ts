@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Plan as StoredPlan } from '../../model/store.ts';
+import type { Plan as StoredPlan } from '../../model/plans.ts';
 import { approvalRuleOf } from '../../service/approvals.ts';
 import { agreementOf, approve } from '../../work/approvals.ts';
 import type { Api, Routes } from '../api.ts';

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Cancel } from '../../model/endpoint.ts';
-import type { Json } from '../../model/store.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { JsonValue } from '../../model/json.ts';
 import { creates, readBatch, writeBatch } from '../../records/batch.ts';
 import type { Result } from '../../records/change.ts';
 import { readKey } from '../../records/key.ts';
@@ -40,7 +40,7 @@ const deskOf = async (x: RecordRoutes): Promise<Desk> => ({
 const writerOf = (request: FastifyRequest): Writer => ({ principal: request.principal, correlation: request.id });
 
 /** What is kept of an answer for whoever repeats the question. */
-const saved = (r: Result): Json => ({ key: r.key, json: r.json ?? null, etag: r.etag ?? null });
+const saved = (r: Result): JsonValue => ({ key: r.key, json: r.json ?? null, etag: r.etag ?? null });
 
 interface Saved {
   readonly key: string;
@@ -110,7 +110,7 @@ const create = async (
 };
 
 interface BatchAnswer {
-  readonly results: readonly Json[];
+  readonly results: readonly JsonValue[];
   readonly ok: number;
   readonly failed: number;
 }
@@ -126,17 +126,17 @@ const batch = async (
   const w = writerOf(request);
   const asked = readBatch(request.body);
   const statuses = { create: 201, update: 200, delete: 204 } as const;
-  const problem = (error: Error): Json => {
+  const problem = (error: Error): JsonValue => {
     const { problem: p } = answerOf(asHttp(error), { correlation: request.id, redactor: x.api.redactor });
     return {
       status: p.status,
-      problem: { ...p, ...(p.errors ? { errors: p.errors.map((e) => ({ ...e })) } : {}) } as unknown as Json,
+      problem: { ...p, ...(p.errors ? { errors: p.errors.map((e) => ({ ...e })) } : {}) } as unknown as JsonValue,
     };
   };
-  const work = async (): Promise<Json> => {
+  const work = async (): Promise<JsonValue> => {
     const results = await x.entities.within(name, o, (entity) => writeBatch(entity, asked, w, desk, o));
     const shown = results.map(
-      (r): Json =>
+      (r): JsonValue =>
         r instanceof Error
           ? problem(r)
           : { status: statuses[r.op], key: r.key, ...(r.etag === undefined ? {} : { etag: r.etag, record: r.json! }) },
@@ -144,7 +144,7 @@ const batch = async (
     const failed = results.filter((r) => r instanceof Error).length;
     return { results: shown, ok: results.length - failed, failed };
   };
-  const send = (answer: Json): FastifyReply => {
+  const send = (answer: JsonValue): FastifyReply => {
     const { results, ok, failed } = answer as unknown as BatchAnswer;
     // records are JSON text already, digit by digit
     const texts = results.map((r) => {

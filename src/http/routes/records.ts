@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { mayAccess } from '../../access/may-access.ts';
 import type { Answer } from '../../cache/answer.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { RowCondition } from '../../model/rows.ts';
 import { sees } from '../../records/caller.ts';

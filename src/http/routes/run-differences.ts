@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Cancel } from '../../model/endpoint.ts';
-import type { DifferenceFilter } from '../../model/store.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { DifferenceFilter } from '../../model/differences.ts';
 import { accepted } from '../accept.ts';
 import type { Api, Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';

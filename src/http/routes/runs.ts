@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Run as StoredRun } from '../../model/store.ts';
+import type { Run as StoredRun } from '../../model/runs.ts';
 import type { Api, Routes } from '../api.ts';
 import { audited } from '../audited.ts';
 import { cancelOf } from '../cancel.ts';

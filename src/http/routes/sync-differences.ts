@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { PresentDifference } from '../../model/listings.ts';
 import { accepted } from '../accept.ts';

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Api, Routes } from '../api.ts';
 import { audited } from '../audited.ts';
 import { cancelOf } from '../cancel.ts';

@@ -4,7 +4,7 @@ import { roleNames } from '../../access/roles.ts';
 import { scopes } from '../../access/scopes.ts';
 import { parseDuration } from '../../config/units.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Json } from '../../model/store.ts';
+import type { JsonValue } from '../../model/json.ts';
 import type { Token as StoredToken } from '../../model/tokens.ts';
 import type { Routes } from '../api.ts';
 import { audited } from '../audited.ts';
@@ -141,7 +141,7 @@ export const tokens: Routes = (app, api) => {
       const made = await audited(
         api,
         request,
-        { action: 'token.create', object: `tokens/${wish.name}`, after: { ...request.body } as Json },
+        { action: 'token.create', object: `tokens/${wish.name}`, after: { ...request.body } as JsonValue },
         o,
         () => makeToken(store(), wish, by, api.clock, o),
       );

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { DifferencePair, StoredDifference } from '../../model/store.ts';
+import type { DifferencePair, StoredDifference } from '../../model/differences.ts';
 import { shownDifference } from '../../work/shown-difference.ts';
 import { Cell, shownCells } from '../values.ts';
 

@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Approval } from '../../model/listings.ts';
+import type { PlanHeader, PlanItem, Plan as StoredPlan } from '../../model/plans.ts';
 import { tableLabel } from '../../model/schema.ts';
-import type { PlanHeader, PlanItem, Plan as StoredPlan } from '../../model/store.ts';
 import type { Agreement } from '../../work/approvals.ts';
 import { shownChange } from '../../work/shown-change.ts';
 import { Cell, shownCells, shownReport } from '../values.ts';

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { EndpointFacts, Phase, Run as StoredRun } from '../../model/store.ts';
+import type { EndpointFacts, Phase, Run as StoredRun } from '../../model/runs.ts';
 import { shownReport } from '../values.ts';
 import { Time, timeOf, timeOrNull } from './time.ts';
 

@@ -1,6 +1,6 @@
-import type { Partition, Selection, TextPartition } from '../endpoint.ts';
 import { LockstepError } from '../errors.ts';
 import type { Key } from '../row.ts';
+import type { Partition, Selection, TextPartition } from '../selected.ts';
 import { rowHasher } from './row-hash.ts';
 import { textHasher } from './text-hash.ts';
 

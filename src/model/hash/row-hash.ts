@@ -4,9 +4,9 @@ import { jsonbText } from '../canon/jsonb-text.ts';
 import { isMisfit } from '../canon/misfit.ts';
 import { timeMicros } from '../canon/time.ts';
 import { parts, timestampParts } from '../canon/timestamp.ts';
-import type { SelectedColumn } from '../endpoint.ts';
 import type { Cell, Row, Text } from '../row.ts';
 import type { ColumnType, Kind } from '../schema.ts';
+import type { SelectedColumn } from '../selected.ts';
 import {
   finalise,
   halves,

@@ -1,9 +1,9 @@
 import { hash as digestOf } from 'node:crypto';
 import { isMisfit, misfitContent } from '../canon/misfit.ts';
 import { encodeUtf8 } from '../canon/utf8.ts';
-import type { SelectedColumn } from '../endpoint.ts';
 import type { Cell, Row, Text } from '../row.ts';
 import type { Kind } from '../schema.ts';
+import type { SelectedColumn } from '../selected.ts';
 
 /**
  * The text hash: what servers without the functions of `spec.ts` can compute themselves, so that a table can be digested

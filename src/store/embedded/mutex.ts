@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../lib/clock.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 
 /**
  * Runs `work` while no other process does so for the same file. SQLite's lock on the file is the kernel's: it ends with

@@ -1,5 +1,5 @@
 import type { Alert, AlertState, Alerts, Delivery, DeliveryBody, Severity, Silence } from '../../model/alerts.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Connection, Database, Rows } from './database.ts';
 import { addEvents } from './events.ts';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Approval, Approvals } from '../../model/listings.ts';
 import type { Database, Rows } from './database.ts';
 import { fromTime, plainOrNull, plainText, toTime } from './values.ts';

@@ -1,5 +1,6 @@
 import type { ArchiveDigest } from '../../model/archive.ts';
-import type { Cancel, Partition } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { Partition } from '../../model/selected.ts';
 import type { ArchiveTable } from './archive-hashes.ts';
 import type { Database } from './database.ts';
 

@@ -1,8 +1,9 @@
 import type { ArchiveHashes, ArchivePlaces } from '../../model/archive.ts';
-import type { Cancel, Partition } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { keyOfBytes } from '../../model/key-bytes.ts';
 import type { ColumnType } from '../../model/schema.ts';
+import type { Partition } from '../../model/selected.ts';
 import { archiveKeys } from './archive-keys.ts';
 import type { Database, Rows } from './database.ts';
 

@@ -1,5 +1,5 @@
 import type { Agreed } from '../../model/archive.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { keyBytes, keyOfBytes } from '../../model/key-bytes.ts';
 import type { Batch, Key, Text } from '../../model/row.ts';

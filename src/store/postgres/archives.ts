@@ -1,7 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import { newId, randomSeed } from '../../lib/ids.ts';
 import type { Archive, ArchiveFacts, Archives } from '../../model/archive.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { keyOfBytes } from '../../model/key-bytes.ts';

@@ -1,5 +1,5 @@
 import type { AuditHead } from '../../model/audit.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { genesis } from '../audit-chain.ts';
 import type { Connection, Rows } from './database.ts';
 

@@ -1,5 +1,5 @@
 import type { AuditHead, AuditOutcome, AuditVerdict } from '../../model/audit.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { type AuditKey, type AuditKeys, entryHash, genesis, headHolds, headMac } from '../audit-chain.ts';
 import { auditColumns, readEnds } from './audit-rows.ts';
 import type { Database, Rows } from './database.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Audit, AuditEntry, AuditHead, AuditOutcome, NewAuditEntry } from '../../model/audit.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { type AuditKeys, type Chained, entryHash, genesis, headHolds, headMac, mustKnow } from '../audit-chain.ts';
 import type { Lock } from '../stored-values.ts';

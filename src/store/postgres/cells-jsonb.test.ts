@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Difference } from '../../model/change.ts';
+import type { DifferencePair } from '../../model/differences.ts';
 import type { Row } from '../../model/row.ts';
-import type { DifferencePair } from '../../model/store.ts';
 import { jsonDifference } from './cells-jsonb.ts';
 
 const row = (...cells: readonly (string | null)[]): Row => cells as Row;

@@ -4,8 +4,8 @@ import { isMisfit, misfitContent } from '../../model/canon/misfit.ts';
 import { show, shownCell } from '../../model/canon/show.ts';
 import { encodeUtf8 } from '../../model/canon/utf8.ts';
 import type { Difference } from '../../model/change.ts';
+import type { DifferencePair } from '../../model/differences.ts';
 import type { Cell, Row, Text } from '../../model/row.ts';
-import type { DifferencePair } from '../../model/store.ts';
 import { plainText } from './values.ts';
 
 /** Longer cells are cut, in UTF-16 units: a jsonb holds 256 MB in all. */

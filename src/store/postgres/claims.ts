@@ -1,7 +1,7 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { Run, Runs } from '../../model/runs.ts';
 import type { Beat, Claims } from '../../model/service-store.ts';
-import type { Run, Runs } from '../../model/store.ts';
 import type { Database } from './database.ts';
 import { lockOf } from './run-lock.ts';
 import { fromTime, plainText, toTime } from './values.ts';

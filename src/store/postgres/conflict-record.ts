@@ -1,5 +1,5 @@
+import type { Cancel } from '../../model/cancel.ts';
 import type { Conflict, Conflicts, NewConflict } from '../../model/conflicts.ts';
-import type { Cancel } from '../../model/endpoint.ts';
 import type { Event } from '../../model/service.ts';
 import { addConflicts, toConflict } from './conflict-rows.ts';
 import type { Connection } from './database.ts';

@@ -1,6 +1,6 @@
 import { newId } from '../../lib/ids.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Conflict, ConflictFilter, NewConflict, Resolution } from '../../model/conflicts.ts';
-import type { Cancel } from '../../model/endpoint.ts';
 import { within } from '../../model/judge.ts';
 import { policyTypes } from '../../model/policy.ts';
 import type { Key } from '../../model/row.ts';

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Connector } from './connector.ts';
 import { storeError } from './errors.ts';

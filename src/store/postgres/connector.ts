@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { LockstepError } from '../../model/errors.ts';
 
 /** Opens connections to the control store: of its own server or of the user's. */

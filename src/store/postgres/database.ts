@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Connector } from './connector.ts';
 import { Copied, type CopiedColumn } from './copied.ts';

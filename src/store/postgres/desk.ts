@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../lib/clock.ts';
 import { newId } from '../../lib/ids.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { Run, Runs } from '../../model/runs.ts';
 import type { Asked, RunDesk, RunRequest } from '../../model/service.ts';
 import type { Paused } from '../../model/service-store.ts';
-import type { Run, Runs } from '../../model/store.ts';
 import type { Connection, Database } from './database.ts';
 import { addEvents } from './events.ts';
 import type { QueueInside } from './queue.ts';

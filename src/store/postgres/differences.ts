@@ -1,8 +1,8 @@
+import type { Cancel } from '../../model/cancel.ts';
 import type { DifferenceKind } from '../../model/change.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { DifferencePair, Differences, DifferenceWriter, StoredDifference } from '../../model/differences.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Key } from '../../model/row.ts';
-import type { DifferencePair, Differences, DifferenceWriter, StoredDifference } from '../../model/store.ts';
 import { ChunkBuilder, hashBytes, keyHash, pack, unpack } from '../chunk.ts';
 import { differenceLine, parseDifference } from '../lines.ts';
 import type { Lock } from '../stored-values.ts';

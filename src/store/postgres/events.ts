@@ -1,4 +1,4 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Event, Events } from '../../model/service.ts';
 import type { Connection, Database, Rows } from './database.ts';
 import type { Listener } from './listen.ts';

@@ -1,4 +1,4 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Forgettable, Forgotten } from '../../model/service-store.ts';
 import type { Connection, Database } from './database.ts';
 import { inTransaction } from './transaction.ts';

@@ -1,7 +1,8 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { Journal, OutcomeStatus, Settled, StepRecord, StepState } from '../../model/journal.ts';
+import type { PlanItem, SeqRange } from '../../model/plans.ts';
 import type { Batch, Row } from '../../model/row.ts';
-import type { Journal, OutcomeStatus, PlanItem, SeqRange, Settled, StepRecord, StepState } from '../../model/store.ts';
 import { fromMultirange, mergeRanges, rangesOf, toMultirange } from '../ranges.ts';
 import type { Connection, Database, Rows } from './database.ts';
 import { addOutcomes, outcomesOf } from './outcomes.ts';

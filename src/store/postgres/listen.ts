@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Connector } from './connector.ts';
 
 const channels = ['lockstep_queue', 'lockstep_event', 'lockstep_stop'] as const;

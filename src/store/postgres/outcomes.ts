@@ -1,6 +1,7 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { Outcome } from '../../model/journal.ts';
+import type { SeqRange } from '../../model/plans.ts';
 import type { Batch } from '../../model/row.ts';
-import type { Outcome, SeqRange } from '../../model/store.ts';
 import { chunkItems, pack, unpack } from '../chunk.ts';
 import { outcomeLine, parseOutcome } from '../lines.ts';
 import type { Lock } from '../stored-values.ts';

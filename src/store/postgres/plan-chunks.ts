@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { PlanItem, SeqRange } from '../../model/store.ts';
+import type { PlanItem, SeqRange } from '../../model/plans.ts';
 import { bytesOf, type ChunkBuilder, chunkItems, linesOf, pack, unpackNow } from '../chunk.ts';
 import { areColumns, columnBytes, columnHeads, columnItems } from '../item-columns.ts';
 import { type ImageLines, imagesAt, itemParser } from '../item-line.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Plan, PlanHeader, PlanItem } from '../../model/store.ts';
+import type { Plan, PlanHeader, PlanItem } from '../../model/plans.ts';
 import { ChunkBuilder, keyHash, linesOf as linesFrom, pack, unpackNow } from '../chunk.ts';
 import { itemLine, parseItem } from '../item-line.ts';
 import { type DataKey, lockedOf } from '../stored-values.ts';

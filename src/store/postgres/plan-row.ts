@@ -1,5 +1,5 @@
-import type { Cancel } from '../../model/endpoint.ts';
-import type { PlanHeader } from '../../model/store.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { PlanHeader } from '../../model/plans.ts';
 import type { Connection } from './database.ts';
 import { plainOrNull } from './values.ts';
 

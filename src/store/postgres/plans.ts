@@ -1,8 +1,8 @@
+import type { Cancel } from '../../model/cancel.ts';
 import type { ChangeOp } from '../../model/change.ts';
-import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { NewPlan, Plan, PlanHeader, PlanItem, Plans, PlanWriter } from '../../model/plans.ts';
 import type { Key } from '../../model/row.ts';
-import type { NewPlan, Plan, PlanHeader, PlanItem, Plans, PlanWriter } from '../../model/store.ts';
 import { ChunkBuilder, hashBytes, keyHash } from '../chunk.ts';
 import { itemLine } from '../item-line.ts';
 import type { Database, Rows } from './database.ts';

@@ -1,7 +1,7 @@
+import type { Cancel } from '../../model/cancel.ts';
 import type { DifferenceKind } from '../../model/change.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { DifferencePair, Differences, StoredDifference } from '../../model/differences.ts';
 import type { Publication, Published, PublishedDifferences } from '../../model/published.ts';
-import type { DifferencePair, Differences, StoredDifference } from '../../model/store.ts';
 import { type JsonDifference, jsonDifference } from './cells-jsonb.ts';
 import { type Connection, type Database, lockKey } from './database.ts';
 import { plainText, toTime } from './values.ts';

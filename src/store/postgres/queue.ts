@@ -1,8 +1,8 @@
 import type { Db, PgBoss } from 'pg-boss';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { JsonValue } from '../../model/json.ts';
 import type { Job, Queue, QueueName } from '../../model/queue.ts';
-import type { Json } from '../../model/store.ts';
 import { type Connection, type Database, lockKey } from './database.ts';
 import { storeError } from './errors.ts';
 import type { Listener } from './listen.ts';
@@ -29,7 +29,7 @@ export interface QueueInside extends Queue, AsyncDisposable {
   addWith(
     connection: Connection,
     queue: QueueName,
-    job: { readonly data: Json; readonly lane: string },
+    job: { readonly data: JsonValue; readonly lane: string },
     o: Cancel,
   ): Promise<void>;
   /**
@@ -125,7 +125,7 @@ export const openQueue = (database: Database, listener: Listener): QueueInside =
         // One by one: several at once would not come in the order in which they were added.
         while (jobs.length < o.most) {
           const except = [...(o.except ?? []), ...jobs.map((j) => j.lane)];
-          const [found] = await boss.fetch<{ data: Json; lane: string }>(queue, {
+          const [found] = await boss.fetch<{ data: JsonValue; lane: string }>(queue, {
             groupConcurrency: 1,
             ignoreGroups: except,
             db: over(database, o),

@@ -1,6 +1,7 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { JsonValue } from '../../model/json.ts';
 import type { Total } from '../../model/monitoring.ts';
-import type { Json, Phase, RunError } from '../../model/store.ts';
+import type { Phase, RunError } from '../../model/runs.ts';
 import type { Connection } from './database.ts';
 import { factsOfReport, type PairFact, totalsOf } from './run-facts.ts';
 import { fromJson, fromTime, plainOrNull, plainText, toTime } from './values.ts';
@@ -127,7 +128,7 @@ export const recordEnd = async (
   connection: Connection,
   id: string,
   end: RunEnd,
-  report: Json,
+  report: JsonValue,
   o: Cancel,
 ): Promise<void> => {
   const [run] = await connection.query(

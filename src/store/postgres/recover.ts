@@ -1,7 +1,7 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { RunError, Runs } from '../../model/runs.ts';
 import type { Claims } from '../../model/service-store.ts';
-import type { RunError, Runs } from '../../model/store.ts';
 import type { Attempts } from './claims.ts';
 import type { Database } from './database.ts';
 import { addEvents } from './events.ts';

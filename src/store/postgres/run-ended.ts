@@ -1,7 +1,8 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { JsonValue } from '../../model/json.ts';
 import { resultOf } from '../../model/run-result.ts';
+import type { RunError } from '../../model/runs.ts';
 import type { Event } from '../../model/service.ts';
-import type { Json, RunError } from '../../model/store.ts';
 import type { Connection } from './database.ts';
 import { fromJson, fromTime } from './values.ts';
 
@@ -32,7 +33,7 @@ export const endedEvent = async (
       ...(row!['plan'] === null ? {} : { plan: row!['plan'] as string }),
       ...(row!['trigger'] === null ? {} : { trigger: row!['trigger'] as string }),
       elapsed_ms: at - fromTime(row!['started'])!,
-      ...(resultOf(fromJson(row!['report'])) as unknown as Record<string, Json>),
+      ...(resultOf(fromJson(row!['report'])) as unknown as Record<string, JsonValue>),
       ...(error === null ? {} : { error: { code: error.code, message: error.message } }),
     },
   };

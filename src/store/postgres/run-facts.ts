@@ -1,5 +1,6 @@
+import type { JsonValue } from '../../model/json.ts';
 import { durationBuckets, type Found, type PairState, type RunFact, type Total } from '../../model/monitoring.ts';
-import type { Json, Phase, RunError } from '../../model/store.ts';
+import type { Phase, RunError } from '../../model/runs.ts';
 
 /** A pair as a run's report tells it. `left`: rows that still differ after the run; `complete`: all of it was compared. */
 export interface PairFact {
@@ -20,14 +21,14 @@ export interface ReportFacts
   readonly measures: Readonly<Record<string, string>>;
 }
 
-type Obj = Readonly<Record<string, Json | undefined>>;
+type Obj = Readonly<Record<string, JsonValue | undefined>>;
 
-const object = (value: Json | undefined): Obj =>
+const object = (value: JsonValue | undefined): Obj =>
   value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Obj) : {};
-const list = (value: Json | undefined): readonly Json[] => (Array.isArray(value) ? value : []);
-const number = (value: Json | undefined): number =>
+const list = (value: JsonValue | undefined): readonly JsonValue[] => (Array.isArray(value) ? value : []);
+const number = (value: JsonValue | undefined): number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
-const text = (value: Json | undefined): string | null => (typeof value === 'string' ? value : null);
+const text = (value: JsonValue | undefined): string | null => (typeof value === 'string' ? value : null);
 const sum = (values: Obj): number => Object.values(values).reduce<number>((n, v) => n + number(v), 0);
 
 const foundOf = (pair: Obj): Found => ({
@@ -44,7 +45,7 @@ const stoodIn = (report: Obj): boolean => {
 };
 
 /** One pair of a report. `still`: how many of the run's rows differ after it; undefined: it wrote nothing. */
-const pairFact = (value: Json, still: number | undefined, whole: boolean): PairFact[] => {
+const pairFact = (value: JsonValue, still: number | undefined, whole: boolean): PairFact[] => {
   const pair = object(value);
   const name = text(pair['source']);
   if (name === null) return [];
@@ -83,7 +84,7 @@ const nothing: ReportFacts = {
 };
 
 /** The numbers of a run's report, whatever its kind; what is not there is zero. */
-export const factsOfReport = (kind: string, report: Json): ReportFacts => {
+export const factsOfReport = (kind: string, report: JsonValue): ReportFacts => {
   const r = object(report);
   const applied = object(r['applied']);
   const skipped = object(r['skipped']);

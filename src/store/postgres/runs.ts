@@ -1,6 +1,7 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { EndpointFacts, Json, Phase, Run, RunError, RunKind, RunState, Runs } from '../../model/store.ts';
+import type { JsonValue } from '../../model/json.ts';
+import type { EndpointFacts, Phase, Run, RunError, RunKind, RunState, Runs } from '../../model/runs.ts';
 import type { Kept } from '../stored-values.ts';
 import { type Attempts, fromAsked, takenOver } from './claims.ts';
 import type { Connection, Database, Rows } from './database.ts';
@@ -68,10 +69,10 @@ export const runsOf = (database: Database, attempts: Attempts = new Map()): Runs
   /** Changes one run, and gives its report; NOT_FOUND when it is not there. */
   const change = async (
     id: string,
-    facts: Readonly<Record<string, Json | Kept | undefined>>,
+    facts: Readonly<Record<string, JsonValue | Kept | undefined>>,
     o: Cancel,
     on: Pick<Connection, 'query'> = database,
-  ): Promise<Json> => {
+  ): Promise<JsonValue> => {
     const given = Object.entries(facts).filter(([, value]) => value !== undefined);
     const set = given.map(([name], i) => `${name} = $${i + 3}`).join(', ') || 'id = id';
     const headway = facts['checkpoint'] === undefined ? '' : ', deaths = 0';

@@ -1,5 +1,6 @@
-import type { Cancel, KeyRange } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Segments, SegmentWriter, TakenSegment } from '../../model/segments.ts';
+import type { KeyRange } from '../../model/selected.ts';
 import { ChunkBuilder, pack, unpack } from '../chunk.ts';
 import { differenceLine, parseDifference } from '../lines.ts';
 import type { Lock } from '../stored-values.ts';

@@ -1,4 +1,4 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { RunFailures, StatementSample, StatementSamples, StoreState } from '../../model/health.ts';
 import type { Database } from './database.ts';
 import { fromJson, fromTime, plainText, toTime } from './values.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { ServiceStore } from '../../model/service-store.ts';
 import type { AuditKeys } from '../audit-chain.ts';

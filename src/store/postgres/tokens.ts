@@ -1,4 +1,4 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { NewToken, Token, Tokens } from '../../model/tokens.ts';
 import type { Connection, Database, Rows } from './database.ts';

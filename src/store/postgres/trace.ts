@@ -1,6 +1,7 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Key } from '../../model/row.ts';
-import type { Run, Runs, Trace } from '../../model/store.ts';
+import type { Run, Runs } from '../../model/runs.ts';
+import type { Trace } from '../../model/store.ts';
 import type { Database } from './database.ts';
 import { differencesOfKey } from './differences.ts';
 import { stepColumns, toStep } from './journal.ts';

@@ -1,4 +1,4 @@
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Connection, Database } from './database.ts';
 
 /** All or nothing, on one connection. */

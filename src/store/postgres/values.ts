@@ -1,4 +1,4 @@
-import type { Json } from '../../model/store.ts';
+import type { JsonValue } from '../../model/json.ts';
 
 /** What PostgreSQL's text can hold: NUL and lone surrogates become U+FFFD. For names people gave, never for row content. */
 export const plainText = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd');
@@ -7,7 +7,7 @@ export const plainOrNull = (text: string | null | undefined): string | null => (
 /** JSON text, safe in a text column: JSON escapes NUL and lone surrogates. */
 export const toJson = (value: unknown): string | null =>
   value === undefined || value === null ? null : JSON.stringify(value);
-export const fromJson = <T = Json>(text: unknown): T => (text === null ? null : JSON.parse(text as string)) as T;
+export const fromJson = <T = JsonValue>(text: unknown): T => (text === null ? null : JSON.parse(text as string)) as T;
 
 export const toTime = (ms: number | null | undefined): string | null =>
   ms == null ? null : new Date(ms).toISOString();

@@ -1,5 +1,6 @@
 import { LockstepError } from '../../model/errors.ts';
-import type { Json, Plan } from '../../model/store.ts';
+import type { JsonValue } from '../../model/json.ts';
+import type { Plan } from '../../model/plans.ts';
 import type { OpenTwoWayRun } from '../../model/two-way-runs.ts';
 import { checkPlanGuards, checkTarget } from '../apply.ts';
 import { type Ended, newRun, recorded } from '../recorded.ts';
@@ -97,7 +98,7 @@ export const applyTwoWay = (o: TwoWayApplyInput): Promise<TwoWayAppliedPlan> =>
           sides: Object.fromEntries(
             Object.entries(applied).map(([side, s]) => [side, { run: s.run, ...s.result.numbers }]),
           ),
-        } as unknown as Json,
+        } as unknown as JsonValue,
         ...(stopped === undefined ? {} : { interrupted: stopped }),
       };
     });

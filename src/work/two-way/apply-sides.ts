@@ -2,7 +2,9 @@ import type { ApplyResult } from '../../apply/apply-plan.ts';
 import { totalOf } from '../../apply/numbers.ts';
 import { newId } from '../../lib/ids.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
-import type { Json, Plan, Run } from '../../model/store.ts';
+import type { JsonValue } from '../../model/json.ts';
+import type { Plan } from '../../model/plans.ts';
+import type { Run } from '../../model/runs.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
 import { type ApplyWork, applyExit, underLock } from '../apply.ts';
 import { measuredReport } from '../measures.ts';
@@ -67,7 +69,7 @@ export const applySides = async (
         plan,
         result,
         exit: applyExit(plan, result),
-        report: { plan: header.id, ...result.numbers, ...business } as unknown as Json,
+        report: { plan: header.id, ...result.numbers, ...business } as unknown as JsonValue,
         ...(result.stopped === undefined ? {} : { interrupted: result.stopped }),
       };
     });

@@ -1,7 +1,8 @@
 import { baseCells } from '../../diff/two-way/base-cells.ts';
 import { findPairArchive } from '../../diff/two-way/pair-archive.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Conflict } from '../../model/conflicts.ts';
-import type { Cancel, Endpoint } from '../../model/endpoint.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
 import type { Pair } from '../../model/pair.ts';
 import type { Key, Row } from '../../model/row.ts';
 import type { Store } from '../../model/store.ts';

@@ -1,5 +1,6 @@
 import { LockstepError } from '../../model/errors.ts';
-import type { Run, Store } from '../../model/store.ts';
+import type { Run } from '../../model/runs.ts';
+import type { Store } from '../../model/store.ts';
 import type { OpenTwoWayRun } from '../../model/two-way-runs.ts';
 import type { ApplyWork } from '../apply.ts';
 import { finishInterrupted, settleRun } from '../interrupted.ts';

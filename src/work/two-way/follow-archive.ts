@@ -1,5 +1,5 @@
+import type { Cancel } from '../../model/cancel.ts';
 import type { NewConflict } from '../../model/conflicts.ts';
-import type { Cancel } from '../../model/endpoint.ts';
 import type { Pair } from '../../model/pair.ts';
 import type { Store } from '../../model/store.ts';
 import type { ConflictType } from '../../model/two-way.ts';

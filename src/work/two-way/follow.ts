@@ -1,9 +1,11 @@
+import type { Cancel } from '../../model/cancel.ts';
 import { plainCell } from '../../model/canon/spelling.ts';
-import type { Cancel } from '../../model/endpoint.ts';
+import type { Journal, Settled } from '../../model/journal.ts';
 import type { Pair } from '../../model/pair.ts';
+import type { Plan, PlanItem, PlanTable, SeqRange } from '../../model/plans.ts';
 import type { Batch, Cell, Key, Row } from '../../model/row.ts';
 import { nativeSelection } from '../../model/selection.ts';
-import type { Journal, Plan, PlanItem, PlanTable, SeqRange, Settled, Store } from '../../model/store.ts';
+import type { Store } from '../../model/store.ts';
 import type { OpenTwoWayRun, TwoWaySide, WrittenRow } from '../../model/two-way-runs.ts';
 import { asCompared } from '../../plan/target-row.ts';
 

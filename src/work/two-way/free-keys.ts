@@ -1,5 +1,6 @@
 import { lookUp } from '../../diff/reread.ts';
-import type { Cancel, Endpoint } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
 import { compareKeys } from '../../model/order.ts';
 import type { Pair } from '../../model/pair.ts';
 import type { Key } from '../../model/row.ts';

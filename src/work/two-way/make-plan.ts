@@ -1,4 +1,4 @@
-import type { Json } from '../../model/store.ts';
+import type { JsonValue } from '../../model/json.ts';
 import { asConfigured } from '../as-configured.ts';
 import { beginOf, type Ended, recorded } from '../recorded.ts';
 import type { TwoWayInput } from './context.ts';
@@ -34,7 +34,7 @@ export const makeTwoWayPlan = (o: TwoWayInput): Promise<TwoWayMade> =>
           waiting,
           plans: Object.fromEntries(Object.entries(planned.plans).map(([side, p]) => [side, p.header.id])),
           ...asConfigured(o),
-        } as unknown as Json,
+        } as unknown as JsonValue,
       };
     });
   });

@@ -1,12 +1,13 @@
 import { tmpdir } from 'node:os';
 import type { Difference } from '../../model/change.ts';
 import type { Conflict, NewConflict } from '../../model/conflicts.ts';
+import type { JsonValue } from '../../model/json.ts';
 import type { NotCompared, Pair } from '../../model/pair.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
 import type { Batch, Key } from '../../model/row.ts';
+import type { Run } from '../../model/runs.ts';
 import { inSample } from '../../model/sample.ts';
 import { pairSelection } from '../../model/selection.ts';
-import type { Json, Run } from '../../model/store.ts';
 import type { ThreeWay } from '../../model/two-way.ts';
 import { byMode } from '../../resolve/decide.ts';
 import { runQuarantine } from '../quarantine.ts';
@@ -68,7 +69,7 @@ const openSides = async (o: TwoWayInput, run: Pick<Run, 'id'>, pairs: readonly P
           mode: o.rules.mode,
           resolver: byMode(o.rules.mode === 'two_way' ? 'mirror' : o.rules.mode),
           guards: o.guards,
-          settings: o.settings as Json,
+          settings: o.settings as JsonValue,
           facts: { source: o.facts[other], target: o.facts[side] },
           created,
           lifetimeMs: o.lifetimeMs ?? hour,

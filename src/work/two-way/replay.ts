@@ -1,6 +1,6 @@
 import { baseCells } from '../../diff/two-way/base-cells.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import type { Conflict, ConflictFilter } from '../../model/conflicts.ts';
-import type { Cancel } from '../../model/endpoint.ts';
 import { within } from '../../model/judge.ts';
 import type { Pair } from '../../model/pair.ts';
 import { type ConflictPolicy, policyTypes } from '../../model/policy.ts';

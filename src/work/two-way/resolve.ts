@@ -1,15 +1,16 @@
 import type { Clock } from '../../lib/clock.ts';
 import { closest } from '../../lib/suggest.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { canonical } from '../../model/canon/canonical.ts';
 import { fit } from '../../model/canon/fit.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
 import type { Conflict, ConflictFilter, Resolution } from '../../model/conflicts.ts';
-import type { Cancel } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { JsonValue } from '../../model/json.ts';
 import type { Pair } from '../../model/pair.ts';
 import type { Cell } from '../../model/row.ts';
 import type { Column, ColumnType } from '../../model/schema.ts';
-import type { Json, Store } from '../../model/store.ts';
+import type { Store } from '../../model/store.ts';
 import type { BaseCell } from '../../model/two-way.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
 import { audited } from '../audited.ts';
@@ -141,7 +142,7 @@ const comesBack = (conflict: Conflict, choice: Resolution, writes: Writes): bool
   !writes.source && conflict.source !== null && chosenRow(conflict, choice) === null;
 
 /** What the audit says of a choice: which values were given by hand is in the conflict. */
-const choiceOf = (choice: Resolution, why: string | null): Readonly<Record<string, Json>> => ({
+const choiceOf = (choice: Resolution, why: string | null): Readonly<Record<string, JsonValue>> => ({
   take: choice.take,
   ...('cells' in choice ? { columns: Object.keys(choice.cells) } : {}),
   why,
@@ -226,7 +227,7 @@ export const resolveConflicts = (
   sync: string,
   conflicts: readonly Conflict[],
   choice: Resolution,
-  by: Chooser & { readonly filter: Readonly<Record<string, Json>> },
+  by: Chooser & { readonly filter: Readonly<Record<string, JsonValue>> },
 ): Promise<readonly Conflict[]> => {
   const { actor, correlation } = by;
   const after = { filter: by.filter, conflicts: conflicts.length, ...choiceOf(choice, by.why) };

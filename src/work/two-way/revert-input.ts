@@ -1,6 +1,6 @@
 import type { Endpoint } from '../../model/endpoint.ts';
 import type { Key } from '../../model/row.ts';
-import type { EndpointFacts, Run } from '../../model/store.ts';
+import type { EndpointFacts, Run } from '../../model/runs.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
 import type { ApplyWork } from '../apply.ts';
 import type { Asked } from '../recorded.ts';

@@ -1,6 +1,9 @@
 import { newId } from '../../lib/ids.ts';
 import { LockstepError } from '../../model/errors.ts';
-import type { Json, Plan, Run, Store } from '../../model/store.ts';
+import type { JsonValue } from '../../model/json.ts';
+import type { Plan } from '../../model/plans.ts';
+import type { Run } from '../../model/runs.ts';
+import type { Store } from '../../model/store.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
 import { recorded } from '../recorded.ts';
 import { type Reverted, type RevertPlan, refuseUnwritten, revert } from '../revert.ts';
@@ -146,10 +149,10 @@ export const revertTwoWay = (o: TwoWayRevertInput): Promise<TwoWayReverted> =>
         report: {
           reverts: o.run.id,
           sides: Object.fromEntries(Object.entries(sides).map(([side, s]) => [side, { run: s.run, ...reportOf(s) }])),
-        } as unknown as Json,
+        } as unknown as JsonValue,
       };
     });
   });
 
-const reportOf = (side: Reverted): Readonly<Record<string, Json>> =>
-  side.report as unknown as Readonly<Record<string, Json>>;
+const reportOf = (side: Reverted): Readonly<Record<string, JsonValue>> =>
+  side.report as unknown as Readonly<Record<string, JsonValue>>;

@@ -1,8 +1,9 @@
 import type { Conflict, NewConflict } from '../../model/conflicts.ts';
 import type { Pair } from '../../model/pair.ts';
+import type { Plan, PlanItem } from '../../model/plans.ts';
 import type { Batch, Cell, Key, Row } from '../../model/row.ts';
+import type { Run } from '../../model/runs.ts';
 import { sameRow } from '../../model/same-row.ts';
-import type { Plan, PlanItem, Run } from '../../model/store.ts';
 import type { BaseCell } from '../../model/two-way.ts';
 import type { TwoWaySide, WrittenRow } from '../../model/two-way-runs.ts';
 import type { Reverted } from '../revert.ts';

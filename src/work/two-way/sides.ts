@@ -1,9 +1,13 @@
 import { newId } from '../../lib/ids.ts';
-import type { Cancel, Endpoint } from '../../model/endpoint.ts';
+import type { Cancel } from '../../model/cancel.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { JsonValue } from '../../model/json.ts';
 import type { Pair } from '../../model/pair.ts';
+import type { Plan, PlanWriter } from '../../model/plans.ts';
 import type { PairReport } from '../../model/report.ts';
-import type { EndpointFacts, Json, Plan, PlanWriter, Run, Store } from '../../model/store.ts';
+import type { EndpointFacts, Run } from '../../model/runs.ts';
+import type { Store } from '../../model/store.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
 import type { Guards } from '../../plan/guards.ts';
 import { type ImageHashes, imageHashes, planHash } from '../../plan/image-hashes.ts';
@@ -34,7 +38,7 @@ export interface SideInput extends Cancel {
   readonly mode: string;
   readonly resolver: Resolver;
   readonly guards: Guards;
-  readonly settings: Json;
+  readonly settings: JsonValue;
   /** Of the side that is read, and of the one that is written. */
   readonly facts: { readonly source: EndpointFacts; readonly target: EndpointFacts };
   readonly created: number;
@@ -79,7 +83,7 @@ export const openSide = async (o: SideInput): Promise<OpenSide> => {
         fingerprint: endpoint.fingerprint,
         tables,
         settings: o.settings,
-        guards: o.guards as unknown as Json,
+        guards: o.guards as unknown as JsonValue,
         created: o.created,
         expires: o.created + o.lifetimeMs,
         archive: true,

@@ -1,6 +1,7 @@
+import type { JsonValue } from '../../model/json.ts';
 import type { Pair } from '../../model/pair.ts';
 import type { Key, Row } from '../../model/row.ts';
-import type { Json, Run } from '../../model/store.ts';
+import type { Run } from '../../model/runs.ts';
 import { checkPlanGuards } from '../apply.ts';
 import { asConfigured, pairsOfReport } from '../as-configured.ts';
 import { beginOf, type Ended, recorded } from '../recorded.ts';
@@ -109,7 +110,7 @@ export const syncTwoWay = (o: TwoWaySyncInput): Promise<TwoWaySynced> =>
           ...sync,
           ...pairsOfReport(planned.report, sync),
           ...asConfigured(o),
-        } as unknown as Json,
+        } as unknown as JsonValue,
         ...(stopped === undefined ? {} : { interrupted: stopped }),
       };
     });

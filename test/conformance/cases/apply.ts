@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import type { Applied, Endpoint, StepMark } from '../../../src/model/endpoint.ts';
+import type { Endpoint } from '../../../src/model/endpoint.ts';
 import type { Row } from '../../../src/model/row.ts';
+import type { Applied, StepMark } from '../../../src/model/writer.ts';
 import type { KitDatabase, KitTable } from '../harness.ts';
 import { apply, type Bench, bench, type Case, failure, fitted, inverse, type Lab, nativeRows, same } from '../lab.ts';
 import { int32, int64, mixed, text } from '../tables.ts';

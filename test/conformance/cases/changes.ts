@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import type { Reader, SelectedColumn, Selection, Unable } from '../../../src/model/endpoint.ts';
+import type { Reader, Unable } from '../../../src/model/reader.ts';
 import type { Row, Text } from '../../../src/model/row.ts';
+import type { SelectedColumn, Selection } from '../../../src/model/selected.ts';
 import type { KitTable } from '../harness.ts';
 import { type Case, type Lab, same, scan, withTable } from '../lab.ts';
 

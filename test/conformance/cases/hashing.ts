@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { Partition } from '../../../src/model/endpoint.ts';
 import type { HashSpec } from '../../../src/model/hash/spec.ts';
 import type { Row } from '../../../src/model/row.ts';
+import type { Partition } from '../../../src/model/selected.ts';
 import type { KitTable } from '../harness.ts';
 import {
   type Case,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { isMisfit } from '../../../src/model/canon/misfit.ts';
-import type { Segment } from '../../../src/model/endpoint.ts';
 import type { Key } from '../../../src/model/row.ts';
+import type { Segment } from '../../../src/model/selected.ts';
 import type { Harness } from '../harness.ts';
 import type { Case } from '../lab.ts';
 import {

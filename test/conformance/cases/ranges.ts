@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { KeyRange, Partition, Selection } from '../../../src/model/endpoint.ts';
 import { compareKeys } from '../../../src/model/order.ts';
 import type { Key, Row, Text } from '../../../src/model/row.ts';
+import type { KeyRange, Partition, Selection } from '../../../src/model/selected.ts';
 import { keyTypes } from '../../../src/model/selection.ts';
 import {
   type Case,

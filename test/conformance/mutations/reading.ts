@@ -1,15 +1,9 @@
-import type {
-  Cancel,
-  Digest,
-  Endpoint,
-  HashBatch,
-  Hashing,
-  Reader,
-  Segment,
-  Selection,
-} from '../../../src/model/endpoint.ts';
+import type { Cancel } from '../../../src/model/cancel.ts';
+import type { Endpoint } from '../../../src/model/endpoint.ts';
 import { rowHasher } from '../../../src/model/hash/row-hash.ts';
+import type { Digest, HashBatch, Hashing, Reader } from '../../../src/model/reader.ts';
 import type { Batch, Key, Row, Text } from '../../../src/model/row.ts';
+import type { Segment, Selection } from '../../../src/model/selected.ts';
 import { shuffled } from '../tables.ts';
 import { overEndpoint, overHashing, overReader } from '../wrap.ts';
 import type { Mutation } from './mutation.ts';

@@ -1,6 +1,7 @@
 import type { Change } from '../../../src/model/change.ts';
-import type { Applied, Endpoint, TableChanges, Writer, WriterLock } from '../../../src/model/endpoint.ts';
+import type { Endpoint } from '../../../src/model/endpoint.ts';
 import { LockstepError } from '../../../src/model/errors.ts';
+import type { Applied, TableChanges, Writer, WriterLock } from '../../../src/model/writer.ts';
 import { overEndpoint, overWriter } from '../wrap.ts';
 import type { Mutation } from './mutation.ts';
 

@@ -1,5 +1,6 @@
-import type { Endpoint, Writer } from '../../../src/model/endpoint.ts';
+import type { Endpoint } from '../../../src/model/endpoint.ts';
 import { LockstepError } from '../../../src/model/errors.ts';
+import type { Writer } from '../../../src/model/writer.ts';
 
 /** The process is gone: whatever it asks from now on fails. */
 export class Gone extends Error {
