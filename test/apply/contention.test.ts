@@ -38,29 +38,32 @@ const rows = (name: string, n: number): string => Array.from({ length: n }, (_, 
 const pair = (n: number) => memoryPair([memoryTable(people, rows('new', n))], [memoryTable(people, rows('old', n))]);
 
 test('a batch that fails beside another one as often as it may is written alone, and what follows too', async () => {
-  const p = pair(40);
+  const p = pair(80);
   let inside = 0;
   let failed = 0;
+  let alone = false;
   let most = 0;
   const target = writing(p.target, async (step, write) => {
     inside++;
     try {
-      // The others stay until the second batch has failed beside them as often as it may.
-      if (step === 2) while (inside < 2 && failed < attempts) await turn();
-      else while (failed < attempts) await turn();
+      // The first batch stays until the second has failed beside it as often as it may; the others come and go.
+      if (step === 1) while (failed < attempts) await turn();
       if (step === 2 && failed < attempts) {
+        while (inside < 2) await turn();
         failed++;
         throw deadlock();
       }
-      most = Math.max(most, inside);
+      alone ||= step === 2;
+      if (alone) for (let i = 0; i < 10; i++) await turn();
+      if (alone) most = Math.max(most, inside);
       return await write();
     } finally {
       inside--;
     }
   });
   const done = await synced(b.store, { source: p.source, target, settings });
-  assert.deepEqual([done.exit, done.sync.verdict, done.sync.applied.update], [0, 'agrees', 40]);
-  assert.deepEqual([failed, most], [attempts, 1]);
+  assert.deepEqual([done.exit, done.sync.verdict, done.sync.applied.update], [0, 'agrees', 80]);
+  assert.deepEqual([failed, alone, most], [attempts, true, 1]);
 });
 
 test('two batches that lock each other out again and again are both written, one after the other', async () => {
