@@ -32,12 +32,18 @@ const commit = (): string => {
   }
 };
 
-/** Appends a figure to the history. */
-export const record = (f: Figure, now: Date): void => {
+const append = (file: string, facts: object, now: Date): void => {
   const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, node ${process.versions.node}`;
-  const line = { date: now.toISOString(), commit: commit(), machine, ...f };
-  appendFileSync(join(import.meta.dirname, 'history.jsonl'), `${JSON.stringify(line)}\n`);
+  const line = { date: now.toISOString(), commit: commit(), machine, ...facts };
+  appendFileSync(join(import.meta.dirname, file), `${JSON.stringify(line)}\n`);
 };
+
+/** Appends a figure to the history. */
+export const record = (f: Figure, now: Date): void => append('history.jsonl', f, now);
+
+/** Appends what a soak that did not fail has seen. */
+export const recordSoak = (scenario: string, seen: object, now: Date): void =>
+  append('soak.jsonl', { scenario, ...seen }, now);
 
 const cell = (x: number | null | undefined, digits: number): string => (x == null ? '-' : x.toFixed(digits));
 

@@ -19,6 +19,7 @@ import { openPostgresStore } from '../src/store/postgres/store.ts';
 import { slowProxy } from '../test/faults/proxy.ts';
 import { nginxBinary, startNginx } from '../test/servers/nginx.ts';
 import { prepareTables } from './diff.ts';
+import { round } from './figures.ts';
 import { startBenchServer, withClients } from './servers.ts';
 
 const main = join(import.meta.dirname, '../src/main.ts');
@@ -136,7 +137,7 @@ const client = (url: string, token: string) => {
   };
 };
 
-export const soakSegments = async (rows: number, delayMs: number): Promise<void> => {
+export const soakSegments = async (rows: number, delayMs: number): Promise<object> => {
   const differences = Math.round(rows / 100);
   const target = `k_bigint_${differences}`;
   await using server = await startBenchServer();
@@ -210,4 +211,15 @@ export const soakSegments = async (rows: number, delayMs: number): Promise<void>
   console.log(
     `${killed} of 4 workers and 2 API instances killed in turn during a sync of ${rows} rows, attempt ${synced.asked!.attempt}, ${((synced.finished! - synced.started) / 1000).toFixed(1)} s: ${JSON.stringify(tally)} of ${differences} differences written, the databases agree; ${api.asked()} calls through nginx, ${api.refused()} of them refused while both instances were away`,
   );
+  return {
+    rows,
+    delayMs,
+    seconds,
+    ratio: round(seconds[0]! / seconds[1]!),
+    killed,
+    attempt: synced.asked!.attempt,
+    tally,
+    calls: api.asked(),
+    refused: api.refused(),
+  };
 };

@@ -9,8 +9,14 @@ const pairs = [
   [firebirdSide, postgresSide],
 ] as const;
 
+export interface Histories {
+  readonly histories: number;
+  readonly steps: number;
+  readonly runs: number;
+}
+
 /** Histories of two-way syncs until the time is over; fails at the first write that is lost, with its seed. */
-export const soakTwoWay = async (seconds: number, first: number): Promise<void> => {
+export const soakTwoWay = async (seconds: number, first: number): Promise<Histories> => {
   await using own = await startPostgres();
   process.env['LOCKSTEP_TEST_POSTGRES_URL'] = own.url();
   await using store = await storeDatabase();
@@ -30,4 +36,5 @@ export const soakTwoWay = async (seconds: number, first: number): Promise<void> 
     sum.runs += done.runs;
   }
   console.log(`${sum.histories} histories of ${sum.steps} writes and ${sum.runs} runs: nothing lost, all came to rest`);
+  return sum;
 };

@@ -4,13 +4,15 @@
  * one that is not found, and on memory that grows. `--scenario segments`: see `segments.ts`; `--scenario service`: a
  * server with three schedules that is killed at random for so many `--seconds`, then how late a change comes;
  * `--scenario two-way [--seed 1]`: users of two databases, faults and people for so many `--seconds`, one history after
- * another, PostgreSQL with PostgreSQL and with Firebird in turn.
+ * another, PostgreSQL with PostgreSQL and with Firebird in turn. What one that does not fail has seen is appended to
+ * `soak.jsonl`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startPostgres } from '../test/servers/postgres.ts';
 import { killedServe } from '../test/service/killed-serve.ts';
 import { lockstepDiff, prepareTables } from './diff.ts';
+import { recordSoak } from './figures.ts';
 import { soakSegments } from './segments.ts';
 import { startBenchServer, withClients } from './servers.ts';
 import { soakTwoWay } from './soak-two-way.ts';
@@ -27,7 +29,7 @@ const { values } = parseArgs({
 });
 const rows = Number(values.rows);
 if (values.scenario === 'segments') {
-  await soakSegments(rows, Number(values.delay));
+  recordSoak('segments', await soakSegments(rows, Number(values.delay)), new Date());
   process.exit();
 }
 if (values.scenario === 'service') {
@@ -36,13 +38,18 @@ if (values.scenario === 'service') {
   {
     await using own = await startPostgres();
     process.env['LOCKSTEP_TEST_POSTGRES_URL'] = own.url();
-    console.log(await killedServe({ ...o, seconds }));
-    console.log(await killedServe({ ...o, seconds: Math.min(seconds, 60), calm: true }));
+    const killed = await killedServe({ ...o, seconds });
+    console.log(killed);
+    const calm = await killedServe({ ...o, seconds: Math.min(seconds, 60), calm: true });
+    console.log(calm);
+    recordSoak('service', { seconds, killed, calm }, new Date());
   }
   process.exit();
 }
 if (values.scenario === 'two-way') {
-  await soakTwoWay(Number(values.seconds ?? 600), Number(values.seed ?? Date.now() % 1_000_000));
+  const seconds = Number(values.seconds ?? 600);
+  const seed = Number(values.seed ?? Date.now() % 1_000_000);
+  recordSoak('two-way', { seconds, seed, ...(await soakTwoWay(seconds, seed)) }, new Date());
   process.exit();
 }
 const compares = Number(values.compares);
@@ -95,3 +102,4 @@ try {
 console.log(
   `${done} comparisons of ${rows} rows under ${written} writes: no false difference, none missed, at most ${Math.round(most)} MB`,
 );
+recordSoak('live', { rows, comparisons: done, writes: written, planted, mostMb: Math.round(most) }, new Date());
