@@ -1,4 +1,5 @@
 import { closest } from '../lib/suggest.ts';
+import { valueAt } from '../lib/value-at.ts';
 import { LockstepError } from '../model/errors.ts';
 import { keysAt } from './json-schema.ts';
 import type { ConfigDocument } from './places.ts';
@@ -104,13 +105,6 @@ const complaints = (document: ConfigDocument, issue: Issue): readonly Complaint[
         ? undefined
         : `did you mean ${meant}?`;
   return [complain(document, issue.path, 'value', `${where || 'the file'}: ${what}`, note)];
-};
-
-const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown => {
-  let at = value;
-  for (const step of path)
-    at = at === null || typeof at !== 'object' ? undefined : (at as Record<PropertyKey, unknown>)[step];
-  return at;
 };
 
 const fail = (found: readonly Complaint[]): never => {

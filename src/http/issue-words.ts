@@ -1,12 +1,6 @@
 import type { z } from 'zod';
 import { closest } from '../lib/suggest.ts';
-
-const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown => {
-  let at = value;
-  for (const step of path)
-    at = at === null || typeof at !== 'object' ? undefined : (at as Record<PropertyKey, unknown>)[step];
-  return at;
-};
+import { valueAt } from '../lib/value-at.ts';
 
 const meantBy = (word: unknown, candidates: readonly string[]): string => {
   const meant = typeof word === 'string' ? closest(word, candidates) : undefined;
