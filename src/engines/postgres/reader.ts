@@ -44,6 +44,7 @@ export const openReader = (x: ReaderContext): Reader => {
   const { session } = x;
   const side = session.context.name;
   const facts = new Map<string, Promise<TableFacts>>();
+  let released: Promise<void> | undefined;
 
   const statement = (selection: Selection, doing: string, { signal }: Cancel): StatementOptions => ({
     signal,
@@ -172,6 +173,7 @@ export const openReader = (x: ReaderContext): Reader => {
     raw: rawRowsOf({ session, columnsOf, statement, paced }, x.validUtf8),
     ...(x.validUtf8 ? { bulk: bulkRowsOf({ session, columnsOf, statement, paced }) } : {}),
     ...(x.share === undefined ? {} : { share: x.share }),
-    [Symbol.asyncDispose]: () => x.release(),
+    // once: by a second time the session may read for somebody else
+    [Symbol.asyncDispose]: () => (released ??= x.release()),
   };
 };
