@@ -7,7 +7,7 @@ import type { OpenTwoWayRun, WrittenRow } from '../../model/two-way-runs.ts';
 import { bothSides } from './context.ts';
 import { conflictColumns } from './decide.ts';
 import { type Following, followed, isDone, type Refused, takeDown } from './follow.ts';
-import { seenFrom, type Turned, turned, turnedBack } from './turned.ts';
+import { seenFrom, turnedBack } from './turned.ts';
 
 /** What became of a run's writes. */
 export interface Followed {
@@ -60,9 +60,8 @@ export const followArchive = async (
   for (const name of await store.twoWayRuns.pairs(run.run, o)) {
     const pair = byName.get(name);
     if (pair === undefined) continue;
-    const t = turned(pair);
     for await (const batch of store.twoWayRuns.rows(run.run, name, o)) {
-      const rows = batch.map((row) => whole(row, t));
+      const rows = batch.map((row) => whole(row, pair));
       const keep: Following[] = [];
       const closed: string[] = [];
       const ruled: NewConflict[] = [];
@@ -124,10 +123,10 @@ const columnsOf = (pair: Pair, row: WrittenRow, disputed: readonly number[]): Ne
 };
 
 /** The source's row as it was written, with what follows from it by a transformation. */
-const whole = (row: WrittenRow, t: Turned): WrittenRow => {
+const whole = (row: WrittenRow, pair: Pair): WrittenRow => {
   const { source } = row.written;
   if (source.state !== 'stored' || source.row === null) return row;
-  return { ...row, written: { ...row.written, source: { ...source, row: turnedBack(source.row, row.result, t) } } };
+  return { ...row, written: { ...row.written, source: { ...source, row: turnedBack(source.row, row.result, pair) } } };
 };
 
 /** More are found again by the next run. */

@@ -17,7 +17,7 @@ import { type Step, stepOf } from './decide.ts';
 import { takenKeys } from './free-keys.ts';
 import type { OpenTwoWay, PairDetection } from './open.ts';
 import { type OpenSide, openSide } from './sides.ts';
-import { seenFrom, type Turned, turned, turnedDifference } from './turned.ts';
+import { seenFrom, turnedDifference } from './turned.ts';
 
 /** What became of the keys of a run that were not as agreed. */
 export interface DecidedCounts {
@@ -132,7 +132,7 @@ export const planTwoWay = async (o: TwoWayInput, run: Run, two: OpenTwoWay): Pro
     const { pair, resolver, preferring } = detection;
     const met = new Set<string>();
     const seconds = new Set<string>();
-    const at = { detection, place, back: turned(pair) };
+    const at = { detection, place };
     const flapping = o.rules.flapping;
     const settings = {
       pair,
@@ -206,7 +206,7 @@ const takeSteps = async (
   o: TwoWayInput,
   run: Run,
   two: OpenTwoWay,
-  { detection, place, back }: { readonly detection: PairDetection; readonly place: number; readonly back: Turned },
+  { detection, place }: { readonly detection: PairDetection; readonly place: number },
   sides: readonly OpenSide[],
   steps: readonly Step[],
   counts: DecidedCounts,
@@ -240,7 +240,7 @@ const takeSteps = async (
   for (const side of sides) {
     const of = (some: readonly Step[]): readonly Difference[] => {
       const all = some.flatMap((s) => s.differences[side.side]);
-      return side.side === 'target' ? all : all.flatMap((d) => turnedDifference(d, back) ?? []);
+      return side.side === 'target' ? all : all.flatMap((d) => turnedDifference(d, detection.pair) ?? []);
     };
     const differences = of(steps.filter((s) => s.second === undefined));
     if (differences.length > 0) await side.planner.add(place, differences, o);

@@ -11,7 +11,7 @@ import { bothSides } from './context.ts';
 import { conflictColumns } from './decide.ts';
 import { comparedRows, type Following } from './follow.ts';
 import type { TwoWayRevertInput } from './revert-input.ts';
-import { seenFrom, turned, turnedBack } from './turned.ts';
+import { seenFrom, turnedBack } from './turned.ts';
 
 /**
  * What both sides last agreed on before a run wrote `result` over `source` and `target`: where the result is the
@@ -78,7 +78,7 @@ export async function* writtenRows(
             ? result
             : twin.change.before === null
               ? null
-              : turnedBack(shapeOfTwin.row(twin.change.before), result, turned(pair));
+              : turnedBack(shapeOfTwin.row(twin.change.before), result, pair);
         const both = twins.length > 0;
         rows.push(
           side === 'target'

@@ -48,8 +48,7 @@ const verifySides = async (
     const done = applied[side];
     if (done === undefined) continue;
     const { store, signal, source, target } = o;
-    const seen = new Map(pairs.map((pair) => [pair, seenFrom(side, pair)]));
-    const keyOf = (pair: Pair, key: Key): Key => commonKey(seen.get(pair)!, key);
+    const keyOf = (pair: Pair, key: Key): Key => commonKey(seenFrom(side, pair), key);
     const found = await verifyWritten({
       store,
       signal,

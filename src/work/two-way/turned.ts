@@ -10,11 +10,19 @@ export interface Turned {
   readonly columns: readonly number[];
 }
 
+const known = new WeakMap<Pair, Turned>();
+
 /**
  * The pair seen from the other side, over the source as it is stored. Columns that a transformation makes are told
- * backwards where that can be done; the others are left out: they follow from what is stored.
+ * backwards where that can be done; the others are left out: they follow from what is stored. Made once for a pair.
  */
 export const turned = (pair: Pair): Turned => {
+  const made = known.get(pair) ?? turn(pair);
+  known.set(pair, made);
+  return made;
+};
+
+const turn = (pair: Pair): Turned => {
   const { transform, filter, sample } = pair;
   const raw = transform?.raw ?? pair.source;
   const made = new Set([
@@ -58,8 +66,9 @@ export const seenFrom = (side: TwoWaySide, pair: Pair): Pair => (side === 'targe
 const project = (row: Row, { columns }: Turned): Row => columns.map((i) => row[i]!);
 
 /** A difference of the pair as the turned pair has it; undefined: it is only in columns that cannot be written. */
-export const turnedDifference = (difference: Difference, t: Turned): Difference | undefined => {
+export const turnedDifference = (difference: Difference, pair: Pair): Difference | undefined => {
   const { key } = difference;
+  const t = turned(pair);
   switch (difference.kind) {
     case 'only_in_source':
       return { key, kind: 'only_in_source', source: project(difference.source, t), target: null };
@@ -81,10 +90,10 @@ export const turnedDifference = (difference: Difference, t: Turned): Difference 
 };
 
 /** A row of the turned pair as the pair has it; what cannot be written is as `rest` has it. */
-export const turnedBack = (row: Row, rest: Row | null, t: Turned): Row => {
+export const turnedBack = (row: Row, rest: Row | null, pair: Pair): Row => {
   if (rest === null || row.length === rest.length) return row;
   const full = [...rest];
-  t.columns.forEach((at, i) => {
+  turned(pair).columns.forEach((at, i) => {
     full[at] = row[i]!;
   });
   return full;
