@@ -10,7 +10,7 @@ import { applyTwoWay } from '../work/two-way/apply-plan.ts';
 import type { TwoWayInput } from '../work/two-way/context.ts';
 import { goesByArchive } from '../work/two-way/goes-by-archive.ts';
 import { openTwoWay } from '../work/two-way/open.ts';
-import { refusePart, revertTwoWay, wroteToSides } from '../work/two-way/revert.ts';
+import { childRuns, refusePart, revertTwoWay } from '../work/two-way/revert.ts';
 import { applySettingsOf, type Job, jobOfSync, scopeOf } from './job.ts';
 import { basics, measuresOf, opened, type RunWork, type RunWorld, syncNamed } from './run-world.ts';
 
@@ -76,7 +76,7 @@ export const appliedBoth = async (
   }
   const run = await findRun(x.store, request.run, x);
   await refusePart(x.store, run, x);
-  if (run.sync === null || !(await wroteToSides(x.store, run, x))) return false;
+  if (run.sync === null || (await childRuns(x.store, run, x)).length === 0) return false;
   await withBothSides(w, x, run.sync, async (input) => {
     const { settings: _, guards: __, rules: ___, ...rest } = input;
     const gone: string[] = [];

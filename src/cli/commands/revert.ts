@@ -9,7 +9,7 @@ import { factsOf } from '../../work/recorded.ts';
 import { type Reverted, type RevertPlan, revert as revertWork } from '../../work/revert.ts';
 import { guardRevert } from '../../work/revert-guard.ts';
 import { findRun } from '../../work/runs.ts';
-import { refusePart } from '../../work/two-way/revert.ts';
+import { childRuns, refusePart } from '../../work/two-way/revert.ts';
 import { configOf } from '../config-of.ts';
 import { confirm } from '../confirm.ts';
 import { type Command, type Context, tell } from '../context.ts';
@@ -34,7 +34,7 @@ export const revert: Command = async (context, [id, address], flags) => {
   await using store = await openControl(context, flags, config, signal);
   const at = id!.indexOf('/');
   const run = await findRun(store, at < 0 ? id! : id!.slice(0, at), { signal });
-  const part = await partOf(store, run, signal);
+  const [part] = await childRuns(store, run, { signal });
   const only = at < 0 ? {} : { only: await keyOf(store, part ?? run, id!.slice(at + 1), signal) };
   if (part !== undefined) {
     const { revertBoth } = await import('../two-way.ts');
@@ -88,13 +88,6 @@ export const revert: Command = async (context, [id, address], flags) => {
   const stopped = done.result?.stopped;
   if (stopped) await tell(context, `${stopped.message}\n  to go on: lockstep apply ${done.plan.header.id}`);
   return declined ? exitCodes.usage : done.exit;
-};
-
-/** A run by which this one wrote to one of its sides; undefined: it wrote to its target itself. */
-const partOf = async (store: Store, run: Run, signal: AbortSignal): Promise<Run | undefined> => {
-  if (run.kind !== 'sync' && run.kind !== 'apply') return undefined;
-  const others = await store.runs.list({ correlation: run.correlation, kinds: ['apply'], limit: 1000 }, { signal });
-  return others.find((r) => r.parent === run.id);
 };
 
 /** `KEY` or `TABLE/KEY`; the cells of a key of several columns are parted by commas. */

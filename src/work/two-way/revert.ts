@@ -1,4 +1,5 @@
 import { newId } from '../../lib/ids.ts';
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { JsonValue } from '../../model/json.ts';
 import type { Plan } from '../../model/plans.ts';
@@ -19,26 +20,18 @@ export interface TwoWayReverted {
   readonly exit: number;
 }
 
-/** Did this run write by runs of its own, one for each side? */
-export const wroteToSides = async (
-  store: Pick<Store, 'runs'>,
-  run: Run,
-  o: { readonly signal: AbortSignal },
-): Promise<boolean> => {
-  if (run.kind !== 'sync' && run.kind !== 'apply') return false;
+/** The runs by which a run wrote to its sides, newest first; none: it wrote nothing, or to its target itself. */
+export const childRuns = async (store: Pick<Store, 'runs'>, run: Run, o: Cancel): Promise<readonly Run[]> => {
+  if (run.kind !== 'sync' && run.kind !== 'apply') return [];
   const found = await store.runs.list({ correlation: run.correlation, kinds: ['apply'], limit: 1000 }, o);
-  return found.some((r) => r.parent === run.id);
+  return found.filter((r) => r.parent === run.id);
 };
 
 /**
  * Throws CONFLICT for a run that wrote to one side on behalf of another one: taken back alone it would read as an edit of
  * that side, which the next run gives to the other.
  */
-export const refusePart = async (
-  store: Pick<Store, 'runs'>,
-  run: Run,
-  o: { readonly signal: AbortSignal },
-): Promise<void> => {
+export const refusePart = async (store: Pick<Store, 'runs'>, run: Run, o: Cancel): Promise<void> => {
   const above = async ({ parent }: Run): Promise<Run | undefined> =>
     parent === null ? undefined : store.runs.get(parent, o);
   const taken = run.kind === 'revert' ? await above(run) : run;
@@ -59,16 +52,10 @@ export const refusePart = async (
   );
 };
 
-/** The runs that wrote to each side for a two-way run; none: it was no such run, or wrote nothing. */
-export const childrenOf = async (
-  store: Pick<Store, 'runs'>,
-  run: Run,
-  sides: { readonly source: { readonly name: string }; readonly target: { readonly name: string } },
-  o: { readonly signal: AbortSignal },
-): Promise<Readonly<Partial<Record<TwoWaySide, Run>>>> => {
-  const found = await store.runs.list({ correlation: run.correlation, kinds: ['apply'], limit: 1000 }, o);
-  const mine = found.filter((r) => r.parent === run.id && r.plan !== null);
-  const of = (side: TwoWaySide): Run | undefined => mine.find((r) => r.target?.name === sides[side].name);
+/** The run that wrote to each side for the one that is reverted. */
+const bySide = async (o: TwoWayRevertInput): Promise<Readonly<Partial<Record<TwoWaySide, Run>>>> => {
+  const planned = (await childRuns(o.store, o.run, o)).filter((r) => r.plan !== null);
+  const of = (side: TwoWaySide): Run | undefined => planned.find((r) => r.target?.name === o.facts[side].name);
   const [source, target] = [of('source'), of('target')];
   return { ...(source === undefined ? {} : { source }), ...(target === undefined ? {} : { target }) };
 };
@@ -83,7 +70,7 @@ export const revertTwoWay = (o: TwoWayRevertInput): Promise<TwoWayReverted> =>
   holdingSync(o, async () => {
     const { store, clock, two } = o;
     await finishTwoWay(o, two);
-    const children = await childrenOf(store, o.run, o.facts, o);
+    const children = await bySide(o);
     const plans: Partial<Record<TwoWaySide, Plan>> = {};
     for (const side of bothSides) {
       const plan = children[side]?.plan;
