@@ -30,7 +30,7 @@ export interface TwoWayOptions
   /** Keys of which this run cannot say whether they are as agreed: in motion, invalid, or hidden by a filter. */
   unsettled?(keys: readonly Key[]): Promise<void>;
   /** The filter is of this run alone: what it hides is not looked at, and what was agreed of it stays. */
-  passing?: boolean;
+  readonly passing?: boolean;
   /** Takes this way, whatever the probe says: for measurements and tests. */
   readonly force?: 'digest' | 'merge';
 }
