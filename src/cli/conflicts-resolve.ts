@@ -1,3 +1,4 @@
+import { count } from '../lib/grouped.ts';
 import type { Conflict, Resolution } from '../model/conflicts.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { JsonValue } from '../model/json.ts';
@@ -27,7 +28,6 @@ import { exitCodes } from './exit.ts';
 import { jobOf } from './job.ts';
 import { conflictCells, keyText } from './output/conflict-view.ts';
 import { bulkReview, type Resolved, resolvedJson, resolvedTable } from './output/resolved-view.ts';
-import { count } from './output/text.ts';
 import { progressView } from './progress.ts';
 import { formatOf } from './read-flags.ts';
 import { announceStop } from './stopping.ts';

@@ -1,3 +1,4 @@
+import { count } from '../lib/grouped.ts';
 import type { Job } from '../service/job.ts';
 import { type Migrated, type MigrateInput, migrate } from '../work/migrate.ts';
 import type { Synced, SyncInput } from '../work/sync.ts';
@@ -5,7 +6,6 @@ import { confirm } from './confirm.ts';
 import { type Context, type Flags, tell } from './context.ts';
 import { exitCodes } from './exit.ts';
 import { certificateText } from './output/certificate-view.ts';
-import { count } from './output/text.ts';
 import type { ProgressView } from './progress.ts';
 
 /** `lockstep sync` of a sync with `mode: migrate`. A number: all is said, and that is how it ends; else what caught up. */

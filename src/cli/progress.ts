@@ -1,8 +1,8 @@
-import { grouped } from '../lib/grouped.ts';
+import { count, grouped } from '../lib/grouped.ts';
 import { visibleText } from '../model/canon/show.ts';
 import type { Progress } from '../model/report.ts';
 import type { Context } from './context.ts';
-import { count, cut, duration, short } from './output/text.ts';
+import { cut, duration, short } from './output/text.ts';
 
 /** Shows work as it goes: one live line on a terminal, else one line per ten seconds. Dispose before writing results. */
 export interface ProgressView extends Disposable {

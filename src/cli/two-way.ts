@@ -1,3 +1,4 @@
+import { count } from '../lib/grouped.ts';
 import { randomSeed } from '../lib/ids.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Plan } from '../model/plans.ts';
@@ -20,7 +21,6 @@ import { confirm } from './confirm.ts';
 import { type Context, type Flags, tell } from './context.ts';
 import { askedBy } from './control.ts';
 import { exitCodes } from './exit.ts';
-import { count } from './output/text.ts';
 import {
   twoWayAppliedJson,
   twoWayAppliedTable,

@@ -1,3 +1,4 @@
+import { count, grouped } from '../lib/grouped.ts';
 import type { ChangeOp } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
 
@@ -39,9 +40,7 @@ export interface Violation {
   readonly flag: string;
 }
 
-const number = (n: number): string => n.toLocaleString('en-US');
 const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`;
-const plural = (n: number, word: string): string => `${number(n)} ${word}${n === 1 ? '' : 's'}`;
 
 const sum = (pairs: readonly PairPlanned[], of: (p: PairPlanned) => number): number =>
   pairs.reduce((total, pair) => total + of(pair), 0);
@@ -62,16 +61,16 @@ const topCause = (
   const kinds = pairs.flatMap((pair) => ops.map((op) => ({ pair, op, n: pair.counts[op] })));
   const top = kinds.toSorted((a, b) => b.n - a.n)[0];
   if (top === undefined || top.n === 0) return undefined;
-  const of = plural(
+  const of = count(
     kinds.reduce((n, kind) => n + kind.n, 0),
     ops.length === 1 ? ops[0]! : 'change',
   );
   const [one, many, joined] = words[top.op];
   const what = ops.length === 1 ? joined : `${top.n === 1 ? one : many} ${joined}`;
-  const cause = `${number(top.n)} of ${of} ${top.n === 1 ? 'is' : 'are'} ${what} ${top.pair.target}`;
+  const cause = `${grouped(top.n)} of ${of} ${top.n === 1 ? 'is' : 'are'} ${what} ${top.pair.target}`;
   if (top.op !== 'update') return cause;
   const column = Object.entries(top.pair.columns).toSorted((a, b) => b[1] - a[1])[0];
-  return column === undefined ? cause : `${cause}, ${number(column[1])} of them of column ${column[0]}`;
+  return column === undefined ? cause : `${cause}, ${grouped(column[1])} of them of column ${column[0]}`;
 };
 
 /** Every guard that this plan breaks. */
@@ -81,7 +80,7 @@ export const checkGuards = (pairs: readonly PairPlanned[], guards: Guards): read
     for (const pair of pairs.filter((p) => p.emptySourceDeletes > 0)) {
       found.push({
         guard: 'empty_source',
-        message: `the source of ${pair.pair} has no rows, and ${plural(pair.emptySourceDeletes, 'row')} of ${pair.target} would have to go`,
+        message: `the source of ${pair.pair} has no rows, and ${count(pair.emptySourceDeletes, 'row')} of ${pair.target} would have to go`,
         flag: '--empty-source keep',
       });
     }
@@ -91,7 +90,7 @@ export const checkGuards = (pairs: readonly PairPlanned[], guards: Guards): read
   if (changes > guards.maxChanges) {
     found.push({
       guard: 'max_changes',
-      message: `${plural(changes, 'change')} planned, max_changes is ${number(guards.maxChanges)}`,
+      message: `${count(changes, 'change')} planned, max_changes is ${grouped(guards.maxChanges)}`,
       flag: `--max-changes ${changes}`,
     });
   }
@@ -99,14 +98,14 @@ export const checkGuards = (pairs: readonly PairPlanned[], guards: Guards): read
   if (guards.maxChangeRatio !== null && changes > ratioFrom && changes > rows * guards.maxChangeRatio) {
     found.push({
       guard: 'max_change_ratio',
-      message: `${plural(changes, 'change')} planned are ${percent(changes / Math.max(rows, 1))} of ${plural(rows, 'row')}, max_change_ratio is ${percent(guards.maxChangeRatio)}`,
+      message: `${count(changes, 'change')} planned are ${percent(changes / Math.max(rows, 1))} of ${count(rows, 'row')}, max_change_ratio is ${percent(guards.maxChangeRatio)}`,
       flag: `--max-changes ${changes}`,
     });
   }
   if (deletes > guards.maxDeletes) {
     found.push({
       guard: 'max_deletes',
-      message: `${plural(deletes, 'delete')} planned, max_deletes is ${number(guards.maxDeletes)}`,
+      message: `${count(deletes, 'delete')} planned, max_deletes is ${grouped(guards.maxDeletes)}`,
       flag: `--allow-deletes ${deletes}`,
     });
   }

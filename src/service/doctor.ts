@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { policyOf } from '../config/policy-of.ts';
-import { grouped } from '../lib/grouped.ts';
+import { count } from '../lib/grouped.ts';
 import type { Besides, Endpoint, Finding } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Pair } from '../model/pair.ts';
@@ -14,7 +14,6 @@ import { type Job, scopeOf } from './job.ts';
 import type { Side } from './side.ts';
 
 /** `1 column`, `2 columns`. */
-const count = (n: number, noun: string): string => `${grouped(n)} ${noun}${n === 1 ? '' : 's'}`;
 
 const ok = (about: string, code: string, message: string): Diagnosis => ({ about, level: 'ok', code, message });
 

@@ -19,6 +19,9 @@ test('a revert changes up to 500 rows and deletes none, unless somebody says so'
     message: 'The revert has 501 changes, max_changes is 500. Nothing was written.',
     hint: 'To allow it: "max_changes": 501',
   });
+  assert.throws(() => guarded({ insert: 0, update: 1, delete: 0 }, { maxChanges: 0 }), {
+    message: 'The revert has 1 change, max_changes is 0. Nothing was written.',
+  });
   guarded({ insert: 200, update: 301, delete: 0 }, { maxChanges: 501 });
   assert.throws(() => guarded({ insert: 0, update: 0, delete: 1 }), {
     message: 'The revert would delete 1 row, max_deletes is 0. Nothing was written.',

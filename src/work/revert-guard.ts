@@ -1,4 +1,4 @@
-import { grouped } from '../lib/grouped.ts';
+import { count, grouped } from '../lib/grouped.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { RevertPlan } from './revert.ts';
 
@@ -30,14 +30,14 @@ export const guardRevert = (
   if (counts.delete > allowDeletes) {
     throw new LockstepError(
       'GUARD',
-      `The revert would delete ${grouped(counts.delete)} ${counts.delete === 1 ? 'row' : 'rows'}, max_deletes is ${grouped(allowDeletes)}. ${nothing}`,
+      `The revert would delete ${count(counts.delete, 'row')}, max_deletes is ${grouped(allowDeletes)}. ${nothing}`,
       { hint: `These are rows that the run inserted. To allow it: ${toAllow('allowDeletes', counts.delete)}` },
     );
   }
   if (changes > maxChanges) {
     throw new LockstepError(
       'GUARD',
-      `The revert has ${grouped(changes)} changes, max_changes is ${grouped(maxChanges)}. ${nothing}`,
+      `The revert has ${count(changes, 'change')}, max_changes is ${grouped(maxChanges)}. ${nothing}`,
       { hint: `To allow it: ${toAllow('maxChanges', changes)}` },
     );
   }

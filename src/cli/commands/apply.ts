@@ -1,3 +1,4 @@
+import { count } from '../../lib/grouped.ts';
 import { approvalRuleOf } from '../../service/approvals.ts';
 import { connectSide, describeSide } from '../../service/connect.ts';
 import { apply as applyWork, findPlan } from '../../work/apply.ts';
@@ -11,7 +12,6 @@ import { type Command, tell } from '../context.ts';
 import { askedBy, openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';
 import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
-import { count } from '../output/text.ts';
 import { progressView } from '../progress.ts';
 import { formatOf, limitFlag } from '../read-flags.ts';
 import { announceStop } from '../stopping.ts';

@@ -3,7 +3,7 @@ import { type Manifest, readManifest } from '../../backup/manifest.ts';
 import { dropBackup, findBackup, listBackups } from '../../backup/shelf.ts';
 import { controlBackup } from '../../config/backups.ts';
 import type { Config } from '../../config/config.ts';
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { JsonValue } from '../../model/json.ts';
@@ -35,8 +35,6 @@ const actions = ['create', 'list', 'verify', 'restore', 'drop'] as const;
 type Action = (typeof actions)[number];
 
 const usage = (message: string, hint: string): LockstepError => new LockstepError('USAGE', message, { hint });
-
-const tables = (n: number): string => `${grouped(n)} ${n === 1 ? 'table' : 'tables'}`;
 
 /** What a command works with. */
 interface Work {
@@ -77,7 +75,7 @@ const create = async (w: Work, what: string): Promise<number> => {
       const left = b.not_carried.length === 0 ? '' : `; not carried: ${b.not_carried.join(', ')}`;
       const dropped = b.dropped.length === 0 ? '' : `; dropped ${b.dropped.join(', ')}`;
       await context.out.write(
-        `  ✓ ${b.database}: ${b.id}, ${tables(b.tables)}, ${grouped(b.rows)} rows, ${grouped(b.bytes)} bytes${b.encrypted ? ', encrypted' : ''}${b.tool === 'lockstep' ? '' : `, by ${b.tool}`}; restored and compared${left}${dropped}\n`,
+        `  ✓ ${b.database}: ${b.id}, ${count(b.tables, 'table')}, ${count(b.rows, 'row')}, ${grouped(b.bytes)} bytes${b.encrypted ? ', encrypted' : ''}${b.tool === 'lockstep' ? '' : `, by ${b.tool}`}; restored and compared${left}${dropped}\n`,
       );
     }
   return exitCodes.ok;
@@ -93,7 +91,7 @@ const verify = async (w: Work, id: string): Promise<number> => {
   await context.out.write(
     w.json
       ? `${jsonText({ schema_version: 1, id: manifest.id, verdict: 'holds', tables: manifest.tables, rows: manifest.rows })}\n`
-      : `  ✓ ${manifest.id} holds: ${tables(manifest.tables)}, ${grouped(manifest.rows)} rows, restored and compared${left}\n`,
+      : `  ✓ ${manifest.id} holds: ${count(manifest.tables, 'table')}, ${count(manifest.rows, 'row')}, restored and compared${left}\n`,
   );
   return exitCodes.ok;
 };
@@ -157,7 +155,7 @@ const restore = async (w: Work, id: string, target: string | undefined): Promise
   await context.out.write(
     w.json
       ? `${jsonText({ schema_version: 1, id: manifest.id, database: manifest.database, tables: manifest.tables, rows: manifest.rows })}\n`
-      : `  ✓ restored ${manifest.id} (${manifest.database}): ${tables(manifest.tables)}, ${grouped(manifest.rows)} rows, compared with what was backed up\n`,
+      : `  ✓ restored ${manifest.id} (${manifest.database}): ${count(manifest.tables, 'table')}, ${count(manifest.rows, 'row')}, compared with what was backed up\n`,
   );
   return exitCodes.ok;
 };

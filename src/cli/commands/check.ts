@@ -1,4 +1,5 @@
 import type { Config, EndpointEntry } from '../../config/config.ts';
+import { count } from '../../lib/grouped.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { openEntity } from '../../records/entity.ts';
@@ -13,7 +14,7 @@ import type { Command, Context, Flags } from '../context.ts';
 import { isAddress, jobOf } from '../job.ts';
 import { limitsOf } from '../job-flags.ts';
 import { jsonText } from '../output/json-text.ts';
-import { count, displayWidth, labelled, padEnd } from '../output/text.ts';
+import { displayWidth, labelled, padEnd } from '../output/text.ts';
 import { progressView } from '../progress.ts';
 import { formatOf } from '../read-flags.ts';
 import { inert } from '../report-error.ts';

@@ -1,5 +1,6 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { count } from '../../lib/grouped.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { NotCompared, Pair } from '../../model/pair.ts';
 import { tableLabel } from '../../model/schema.ts';
@@ -7,7 +8,6 @@ import { connectBoth } from '../../service/connect.ts';
 import { alignAll } from '../../work/compare.ts';
 import { type Command, type Context, tell } from '../context.ts';
 import { jobOf } from '../job.ts';
-import { count } from '../output/text.ts';
 
 /** One side as the config will name it. */
 interface InitSide {

@@ -1,4 +1,4 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Key } from '../../model/row.ts';
@@ -18,7 +18,6 @@ import { exitCodes } from '../exit.ts';
 import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
 import { countsLine } from '../output/changes.ts';
 import { jsonText } from '../output/json-text.ts';
-import { count } from '../output/text.ts';
 import { progressView } from '../progress.ts';
 import { formatOf } from '../read-flags.ts';
 import { inert } from '../report-error.ts';

@@ -1,3 +1,4 @@
+import { count } from '../../lib/grouped.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Store } from '../../model/store.ts';
 import { connectBoth } from '../../service/connect.ts';
@@ -12,7 +13,6 @@ import { jobOf } from '../job.ts';
 import { leftOver } from '../output/applied-view.ts';
 import { firstItems, planTable } from '../output/plan-view.ts';
 import { syncJson, syncTable } from '../output/sync-view.ts';
-import { count } from '../output/text.ts';
 import { planInput } from '../planning.ts';
 import { progressView } from '../progress.ts';
 import { formatOf, limitFlag } from '../read-flags.ts';

@@ -1,15 +1,15 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
 import type { AssessedTable, Assessment } from '../../work/assess.ts';
 import type { Out } from '../io.ts';
 import { keyText, notCarriedLines } from './certificate-view.ts';
-import { count, duration } from './text.ts';
+import { duration } from './text.ts';
 
 const tableLines = (t: AssessedTable): readonly string[] => [
   `  ${visibleText(t.table)}: ${grouped(t.rows)} rows, key ${t.key.length === 0 ? '(none)' : t.key.map(visibleText).join(', ')}, read in ${duration(t.scan.elapsed_ms)} (${grouped(t.scan.rows_per_second)} rows/s)${t.exists ? ', the target has it already' : ''}`,
   `    ${changesText(t.changes)}`,
   ...t.refused.flatMap((r) => [
-    `    ${visibleText(r.column)}: ${grouped(r.count)} ${r.count === 1 ? 'row' : 'rows'} would be refused`,
+    `    ${visibleText(r.column)}: ${count(r.count, 'row')} would be refused`,
     ...r.examples.map((e) => `      ${keyText(e.key)}: ${visibleText(e.reason)}`),
   ]),
   ...t.hints.map(
@@ -42,7 +42,7 @@ export const assessText = async (out: Out, a: Assessment): Promise<void> => {
     `${a.source.name}: ${a.source.version}, ${grouped(a.tables.length)} tables, ${grouped(rows)} rows${a.target === null ? '' : `; into ${a.target.name} (${a.target.engine})`}`,
     a.refused_rows === 0
       ? 'Every row can be copied as it is.'
-      : `${grouped(a.refused_rows)} ${a.refused_rows === 1 ? 'row' : 'rows'} would be refused: the target cannot hold them exactly. The rest would be copied.`,
+      : `${count(a.refused_rows, 'row')} would be refused: the target cannot hold them exactly. The rest would be copied.`,
     '',
     ...a.tables.flatMap(tableLines),
     `  all: ${grouped(a.baseline.rows)} rows read in ${duration(a.baseline.elapsed_ms)} (${grouped(a.baseline.rows_per_second)} rows/s)`,

@@ -1,8 +1,8 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
 import type { Certificate } from '../../work/certificate.ts';
 import type { Out } from '../io.ts';
-import { count, duration } from './text.ts';
+import { duration } from './text.ts';
 
 /** The first line claims no more than is so: what was not carried over is counted in it. */
 const headline = ({ verdict, not_carried }: Certificate): string => {

@@ -1,7 +1,6 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
 import type { CompareReport, IncrementalFacts, PairReport } from '../../model/report.ts';
-import { count } from './text.ts';
 
 interface Looked {
   readonly pair: PairReport;

@@ -1,4 +1,4 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Plan, PlanItem } from '../../model/plans.ts';
 import type { Cell } from '../../model/row.ts';
@@ -10,7 +10,7 @@ import { inert } from '../report-error.ts';
 import { type Style, styleOf } from '../style.ts';
 import { changeLine, countsLine } from './changes.ts';
 import { jsonText } from './json-text.ts';
-import { columnsOf, count } from './text.ts';
+import { columnsOf } from './text.ts';
 
 type Summary = Planned['summary'];
 
@@ -107,7 +107,7 @@ export const withoutKey = (summary: Summary): readonly string[] => [
 const remarksOf = (summary: Summary, style: Style): readonly string[] => {
   const lines: (readonly [string, string])[] = [];
   for (const [op, n] of Object.entries(summary.withheld)) {
-    if (n > 0) lines.push(['withheld', `${grouped(n)} ${op}${n === 1 ? '' : 's'} that the mode leaves out`]);
+    if (n > 0) lines.push(['withheld', `${count(n, op)} that the mode leaves out`]);
   }
   if (total(summary.unfit) > 0)
     lines.push([

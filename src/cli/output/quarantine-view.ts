@@ -1,4 +1,4 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { QuarantinedRow } from '../../model/quarantine.ts';
 import type { Retried } from '../../work/quarantine.ts';
@@ -6,7 +6,6 @@ import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { jsonText } from './json-text.ts';
 import { writeList } from './list.ts';
-import { count } from './text.ts';
 
 const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 

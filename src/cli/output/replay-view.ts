@@ -1,4 +1,4 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { hidden } from '../../model/canon/concealed.ts';
 import { show, visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Conflict } from '../../model/conflicts.ts';
@@ -10,7 +10,7 @@ import { inert } from '../report-error.ts';
 import { keyText } from './conflict-view.ts';
 import { jsonText } from './json-text.ts';
 import { writeList } from './list.ts';
-import { count, cut } from './text.ts';
+import { cut } from './text.ts';
 
 /** The cells in which a row is not what the source shows, or whose row it is. */
 const cellOf = (c: Conflict, row: readonly Cell[], i: number): Cell => {

@@ -1,4 +1,4 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
 import type { Conflict, Resolution } from '../../model/conflicts.ts';
 import type { BulkPreview } from '../../work/two-way/resolve.ts';
@@ -6,7 +6,7 @@ import type { Out } from '../io.ts';
 import { styleOf } from '../style.ts';
 import { keyText } from './conflict-view.ts';
 import { jsonText } from './json-text.ts';
-import { columnsOf, count, cut } from './text.ts';
+import { columnsOf, cut } from './text.ts';
 
 /** What became of a resolution. */
 export interface Resolved {

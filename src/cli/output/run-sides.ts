@@ -1,10 +1,10 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
 import type { JsonValue } from '../../model/json.ts';
 import type { Run } from '../../model/runs.ts';
 import type { Out } from '../io.ts';
 import { styleOf } from '../style.ts';
-import { columnsOf, count } from './text.ts';
+import { columnsOf } from './text.ts';
 
 type Bag = Readonly<Record<string, unknown>>;
 const bag = (value: unknown): Bag => (value !== null && typeof value === 'object' ? (value as Bag) : {});

@@ -1,9 +1,9 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
 import { inert } from '../report-error.ts';
 import { incrementalLines, tableRows } from './incremental.ts';
-import { columnsOf, count, duration, short } from './text.ts';
+import { columnsOf, duration, short } from './text.ts';
 
 /** The result of a comparison in words and numbers: what table, markdown and html share. */
 

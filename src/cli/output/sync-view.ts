@@ -1,4 +1,4 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Settled } from '../../model/journal.ts';
 import { shownChange } from '../../work/shown-change.ts';
@@ -12,7 +12,7 @@ import { missingParents } from './missing-parents.ts';
 import { pairLines } from './pair-lines.ts';
 import { unfitLines, withoutKey } from './plan-view.ts';
 import { workDone } from './summary.ts';
-import { besideOrBelow, count, labelled, padEnd } from './text.ts';
+import { besideOrBelow, labelled, padEnd } from './text.ts';
 
 export const syncJson = (out: Out, synced: Synced): Promise<void> => out.write(`${jsonText(synced.sync)}\n`);
 

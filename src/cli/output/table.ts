@@ -1,4 +1,4 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { visibleCell, visiblePair, visibleText } from '../../model/canon/show.ts';
 import type { Difference } from '../../model/change.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
@@ -9,7 +9,7 @@ import type { DiffOutput } from './diff-output.ts';
 import { pairLines } from './pair-lines.ts';
 import { Sections } from './sections.ts';
 import { explainLines, histogram, pairLabel, remarks, verdictLine, workDone } from './summary.ts';
-import { besideOrBelow, columnsOf, count, cut, cutPair, displayWidth, labelled, padEnd, wrapped } from './text.ts';
+import { besideOrBelow, columnsOf, cut, cutPair, displayWidth, labelled, padEnd, wrapped } from './text.ts';
 
 interface Layout {
   readonly style: Style;

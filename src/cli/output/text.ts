@@ -1,5 +1,3 @@
-import { grouped } from '../../lib/grouped.ts';
-
 const wide =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]/u;
 // biome-ignore lint/complexity/useRegexLiterals: the escape character is easier to see here
@@ -85,8 +83,6 @@ export const short = (n: number): string => {
   if (n < 1e6) return `${(n / 1e3).toFixed(n < 1e4 ? 1 : 0)}k`;
   return `${(n / 1e6).toFixed(1)}M`;
 };
-
-export const count = (n: number, one: string, many = `${one}s`): string => `${grouped(n)} ${n === 1 ? one : many}`;
 
 /** Rows of cells as columns two blanks apart; numbers right-aligned where `right` says so. No trailing blanks. */
 export const columnsOf = (rows: readonly (readonly string[])[], right: (column: number) => boolean): string[] => {

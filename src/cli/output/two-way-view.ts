@@ -1,4 +1,4 @@
-import { grouped } from '../../lib/grouped.ts';
+import { count, grouped } from '../../lib/grouped.ts';
 import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import type { Plan } from '../../model/plans.ts';
 import type { Store } from '../../model/store.ts';
@@ -16,7 +16,7 @@ import { jsonText } from './json-text.ts';
 import { pairLines } from './pair-lines.ts';
 import { firstItems, planTable } from './plan-view.ts';
 import { workDone } from './summary.ts';
-import { besideOrBelow, count, labelled, padEnd } from './text.ts';
+import { besideOrBelow, labelled, padEnd } from './text.ts';
 
 export const twoWayJson = (out: Out, synced: TwoWaySynced): Promise<void> => out.write(`${jsonText(synced.sync)}\n`);
 
