@@ -2,9 +2,7 @@ import type { Alert, Silence } from '../../model/alerts.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
-
-const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
-const utcOrNull = (ms: number | null): string | null => (ms === null ? null : utc(ms));
+import { utc, utcOrNull } from './text.ts';
 
 export const alertJson = (a: Alert): Record<string, unknown> => ({
   id: a.id,

@@ -2,8 +2,7 @@ import type { Shelved } from '../../backup/shelf.ts';
 import { grouped } from '../../lib/grouped.ts';
 import type { Out } from '../io.ts';
 import { writeList } from './list.ts';
-
-const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+import { utc } from './text.ts';
 
 export const backupJson = ({ id, manifest: m, verified, problem }: Shelved): Record<string, unknown> => ({
   id,

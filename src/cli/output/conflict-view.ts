@@ -11,9 +11,7 @@ import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { jsonText } from './json-text.ts';
 import { flowed, roomOf, writeList } from './list.ts';
-import { columnsOf, cut, cutPair, displayWidth, labelled } from './text.ts';
-
-export const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+import { columnsOf, cut, cutPair, displayWidth, labelled, utc } from './text.ts';
 
 export const keyText = (c: Conflict): string => Object.values(conflictKey(c)).map(visibleCell).join(', ');
 

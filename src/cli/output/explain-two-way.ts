@@ -7,9 +7,8 @@ import { shownConflict, shownReason } from '../../work/two-way/shown-conflict.ts
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import type { Style } from '../style.ts';
-import { utc } from './conflict-view.ts';
 import { roomOf } from './list.ts';
-import { labelled } from './text.ts';
+import { labelled, utc } from './text.ts';
 
 type BothWays = NonNullable<Explained['twoWay']>;
 

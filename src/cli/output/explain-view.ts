@@ -10,7 +10,7 @@ import { styleOf } from '../style.ts';
 import { explainedBothJson, explainedBothTable } from './explain-two-way.ts';
 import { jsonText } from './json-text.ts';
 import { flowed, roomOf } from './list.ts';
-import { columnsOf, cut, cutPair, displayWidth, padEnd, wrapped } from './text.ts';
+import { columnsOf, cut, cutPair, displayWidth, padEnd, utc, wrapped } from './text.ts';
 
 interface Names {
   readonly source: string;
@@ -24,8 +24,6 @@ interface Event {
   readonly what: string;
   readonly cells: string;
 }
-
-const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
 const cellsOf = (
   cells: readonly { readonly column: string; readonly before?: Row[number]; readonly after?: Row[number] }[],

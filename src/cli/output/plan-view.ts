@@ -10,7 +10,7 @@ import { inert } from '../report-error.ts';
 import { type Style, styleOf } from '../style.ts';
 import { changeLine, countsLine } from './changes.ts';
 import { jsonText } from './json-text.ts';
-import { columnsOf } from './text.ts';
+import { columnsOf, utc } from './text.ts';
 
 type Summary = Planned['summary'];
 
@@ -25,8 +25,6 @@ export interface PlanView {
 
 const total = (n: { readonly insert: number; readonly update: number; readonly delete: number }): number =>
   n.insert + n.update + n.delete;
-
-const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
 /** The first `limit` changes of a plan, in the order of application. */
 export async function* firstItems(

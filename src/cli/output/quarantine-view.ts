@@ -6,8 +6,7 @@ import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { jsonText } from './json-text.ts';
 import { writeList } from './list.ts';
-
-const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+import { utc } from './text.ts';
 
 export const quarantineJson = (out: Out, rows: readonly QuarantinedRow[], total: number): Promise<void> =>
   out.write(

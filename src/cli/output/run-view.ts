@@ -4,9 +4,7 @@ import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { jsonText } from './json-text.ts';
 import { writeList } from './list.ts';
-import { columnsOf, duration } from './text.ts';
-
-const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+import { columnsOf, duration, utc, utcOrNull } from './text.ts';
 
 /** What a run is doing, or how it ended; a run that nobody works on any more is `interrupted`. */
 export const stateOf = (run: Run): string => (run.state === 'running' && !run.alive ? 'interrupted' : run.state);
@@ -18,7 +16,7 @@ export const runJson = (run: Run): Record<string, unknown> => ({
   state: stateOf(run),
   exit: run.exit,
   started: utc(run.started),
-  finished: run.finished === null ? null : utc(run.finished),
+  finished: utcOrNull(run.finished),
   source: run.source && { name: run.source.name, engine: run.source.engine, description: run.source.description },
   target: run.target && { name: run.target.name, engine: run.target.engine, description: run.target.description },
   plan: run.plan,

@@ -77,6 +77,10 @@ export const duration = (ms: number): string => {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 };
 
+/** A time as the command line tells it: to the second, in UTC. */
+export const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+export const utcOrNull = (ms: number | null): string | null => (ms === null ? null : utc(ms));
+
 /** `109k`, `1.2M`: for rates. */
 export const short = (n: number): string => {
   if (n < 1000) return String(Math.round(n));

@@ -1,9 +1,7 @@
 import type { Token } from '../../model/tokens.ts';
 import type { Out } from '../io.ts';
 import { writeList } from './list.ts';
-
-const utc = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
-const utcOrNull = (ms: number | null): string | null => (ms === null ? null : utc(ms));
+import { utc, utcOrNull } from './text.ts';
 
 export const tokenJson = (token: Token): Record<string, unknown> => ({
   id: token.id,
