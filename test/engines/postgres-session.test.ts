@@ -189,21 +189,6 @@ test('a session that has read is taken for the next one, by one at a time, and i
   await second[Symbol.asyncDispose]();
 });
 
-test('a reader that is closed twice takes nothing from the one that reads with its session by then', async () => {
-  await using db = await testDatabase();
-  await db.query('create table t (id int primary key)');
-  await using endpoint = await connect(db.url);
-  const selection = nativeSelection(await tableOf(endpoint, 't'), ['id']);
-  const first = await endpoint.snapshot({ signal });
-  await first[Symbol.asyncDispose]();
-  await using second = await endpoint.snapshot({ signal });
-  await first[Symbol.asyncDispose]();
-  await db.query('insert into t values (1)');
-  await using third = await endpoint.snapshot({ signal });
-  assert.equal(await second.count(selection, { signal }), 0, 'its snapshot is from before the row');
-  assert.equal(await third.count(selection, { signal }), 1);
-});
-
 test('what was asked of the server is reported, with what came back', async () => {
   await using db = await testDatabase();
   await db

@@ -45,6 +45,7 @@ export class FirebirdReader implements Reader {
   readonly #facts = new Map<string, Promise<TableFacts>>();
   readonly #least = new Map<string, Promise<boolean>>();
   #busy = false;
+  #released: Promise<void> | undefined;
 
   constructor(x: ReaderContext) {
     this.#x = x;
@@ -329,7 +330,8 @@ export class FirebirdReader implements Reader {
     return keys;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#x.release();
+  /** Once: by a second time the session may read for somebody else. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return (this.#released ??= this.#x.release());
   }
 }

@@ -89,6 +89,20 @@ export const snapshotCases: readonly Case[] = [
     },
   },
   {
+    name: "a reader that is closed twice ends nobody else's snapshot",
+    run: async (lab) => {
+      const { database, endpoint, reader, selection } = await withTable(lab, numbered('twice', 10));
+      await reader[Symbol.asyncDispose]();
+      const second = await lab.read(endpoint);
+      assert.equal(await second.count(selection, { signal: lab.signal }), 10);
+      await reader[Symbol.asyncDispose]();
+      await database.edit('twice', { delete: { n: '1' } });
+      const third = await lab.read(endpoint);
+      assert.equal(await second.count(selection, { signal: lab.signal }), 10);
+      assert.equal(await third.count(selection, { signal: lab.signal }), 9);
+    },
+  },
+  {
     name: 'reading writes nothing',
     run: async (lab) => {
       const kit = numbered('untouched', 500);
