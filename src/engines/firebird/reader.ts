@@ -332,6 +332,7 @@ export class FirebirdReader implements Reader {
 
   /** Once: by a second time the session may read for somebody else. */
   [Symbol.asyncDispose](): Promise<void> {
-    return (this.#released ??= this.#x.release());
+    this.#released ??= this.#x.release();
+    return this.#released;
   }
 }
