@@ -60,7 +60,8 @@ records:
   things: { endpoint: right, table: public.items, key: id }
 syncs:
   items: { source: left, target: right, mode: mirror, settle: 0s, differences: { sql: true },
-    guards: { max_changes: 500, max_change_ratio: 100%, max_deletes: 5 }, pairs: [ { source: public.items, key: [id] } ] }
+    guards: { max_changes: 500, max_change_ratio: 100%, max_deletes: 5 }, apply: { batch_size: 700 },
+    pairs: [ { source: public.items, key: [id] } ] }
   look: { source: left, target: right, mode: compare, settle: 0s, pairs: [ { source: public.items, key: [id] } ] }
   strict: { source: left, target: right, mode: mirror, settle: 0s, pairs: [
     { source: public.items, key: [id], validate: { price: { not_null: true } } } ] }

@@ -12,6 +12,10 @@ test('a plan is read, agreed to and applied only as it was seen, once, and undon
   const path = `/api/v1/plans/${made.plan}`;
   const shown = await ask('GET', path);
   assert.deepEqual([shown.body.state, shown.body.counts], ['ready', { insert: 2, update: 1, delete: 1 }]);
+  assert.deepEqual(
+    [shown.body.guards.max_change_ratio, shown.body.guards.max_deletes, shown.body.settings.batch_size],
+    [1, 5, 700],
+  );
   const tag = shown.headers.get('etag')!;
   const blind = await token('blind', { scopes: ['plans:read', 'runs:read'] });
   const masked = await ask('GET', path, { token: blind });
@@ -76,6 +80,7 @@ test('a plan is read, agreed to and applied only as it was seen, once, and undon
     const refused = await ended((await undo(name, more)).body.id);
     assert.deepEqual([refused.state, refused.exit, refused.error.code], ['failed', 22, 'GUARD']);
     assert.match(refused.error.message, says);
+    assert.deepEqual(refused.requested, { kind: 'revert', run: applied.id, ...more });
   }
   const undone = await undo('u1', { allow_deletes: 2 });
   assert.equal(undone.status, 202);

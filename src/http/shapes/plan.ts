@@ -5,6 +5,7 @@ import type { PlanHeader, PlanItem, Plan as StoredPlan } from '../../model/plans
 import { tableLabel } from '../../model/schema.ts';
 import type { Agreement } from '../../work/approvals.ts';
 import { shownChange } from '../../work/shown-change.ts';
+import { snakeKeys } from '../snake-keys.ts';
 import { Cell, shownCells, shownReport } from '../values.ts';
 import { sideOf } from './run.ts';
 import { Time, timeOf, timeOrNull } from './time.ts';
@@ -57,8 +58,8 @@ export const Plan = z
     source: Side.nullable(),
     target: Side.nullable(),
     tables: z.array(z.object({ pair: z.string(), table: z.string(), key: z.array(z.string()) })),
-    settings: z.unknown(),
-    guards: z.unknown(),
+    settings: z.unknown().describe('How it is written, where `apply` of the configuration says so'),
+    guards: z.unknown().describe('The limits it was made under'),
     summary: z.unknown().describe('Withheld, rows that do not fit, warnings, row counts'),
     approvals: z.array(Approved),
     approvals_required: count.describe('How many people have to agree before it is applied'),
@@ -72,8 +73,8 @@ export const Plan = z
         source: { name: 'billing', engine: 'postgres', version: 'PostgreSQL 18.4', description: 'billing on db1' },
         target: { name: 'crm', engine: 'postgres', version: 'PostgreSQL 18.4', description: 'crm on db2' },
         tables: [{ pair: 'public.subscriptions', table: 'sales.subscription', key: ['external_id'] }],
-        settings: {},
-        guards: { maxChanges: 500 },
+        settings: { batch_size: 1000 },
+        guards: { max_changes: 500, max_change_ratio: 0.01, max_deletes: 0, empty_source: 'stop' },
         summary: {},
         approvals: [],
         approvals_required: 1,
@@ -110,8 +111,8 @@ export const planOf = (
   source: sideOf(plan.header.source),
   target: sideOf(plan.header.target),
   tables: plan.header.tables.map(({ pair, table, key }) => ({ pair, table: tableLabel(table), key: [...key] })),
-  settings: plan.header.settings,
-  guards: plan.header.guards,
+  settings: snakeKeys(plan.header.settings),
+  guards: snakeKeys(plan.header.guards),
   summary: shownReport(request, plan.header.summary),
   approvals: approvals.map(({ actor, at, comment }) => ({ actor, at: timeOf(at), comment })),
   approvals_required: agreement.required,

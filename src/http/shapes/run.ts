@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { EndpointFacts, Phase, Run as StoredRun } from '../../model/runs.ts';
+import { snakeKeys } from '../snake-keys.ts';
 import { shownReport } from '../values.ts';
 import { Time, timeOf, timeOrNull } from './time.ts';
 
@@ -135,7 +136,7 @@ export const runOf = (request: FastifyRequest, run: StoredRun): z.infer<typeof R
   source: sideOf(run.source),
   target: sideOf(run.target),
   phases: run.phases.map(phaseOf),
-  requested: run.asked?.request ?? null,
+  requested: run.asked ? snakeKeys(run.asked.request) : null,
   attempt: run.asked?.attempt ?? 1,
   worker: run.asked?.worker ?? null,
   cancelled_by: run.asked?.cancelledBy ?? null,
