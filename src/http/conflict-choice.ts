@@ -48,6 +48,12 @@ export const BulkChoice = z
     why,
     write,
     dry_run: z.boolean().default(false).describe('Only say what is meant'),
+    expect: z
+      .number()
+      .int()
+      .min(0)
+      .optional()
+      .describe('How many were seen, `matched` of a dry run: of any other number none is decided (409)'),
   })
   .meta({
     id: 'ConflictBulkChoice',

@@ -171,8 +171,11 @@ test('many are decided at once, after a look', async () => {
   const json = { sync: 'both', column: 'name', take: 'target', why: 'the CRM knows' };
   const look = (await ask('POST', path, { json: { ...json, dry_run: true } })).body;
   assert.deepEqual(look, { matched: 3, deletes: 0, impossible: 0, decided: 0, dry_run: true, run: null });
+  const other = await ask('POST', path, { json: { ...json, expect: 2 } });
+  assert.deepEqual(codes(other), [409, 'CONFLICT']);
+  assert.match(other.body.detail, /2 conflicts were expected, and 3 are meant now/);
   assert.equal((await waiting()).length, 3);
-  const later = await ask('POST', path, { json: { ...json, write: false } });
+  const later = await ask('POST', path, { json: { ...json, expect: 3, write: false } });
   assert.deepEqual([later.status, later.body.decided, later.body.run], [200, 3, null]);
   assert.deepEqual(await shown(2), ['left 2', 'right 2']);
   await sync();

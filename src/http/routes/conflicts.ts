@@ -213,7 +213,7 @@ export const conflicts: Routes = (app, api) => {
         operationId: 'resolveConflicts',
         summary: 'Decide many conflicts of a sync at once',
         description:
-          'Those that are pending, and meant by every filter that is given. With `dry_run`, says how many they are. What deletes rows needs `max_deletes` of the sync.',
+          'Those that are pending, and meant by every filter that is given. With `dry_run`, says how many they are; that number as `expect` decides these many or none. What deletes rows needs `max_deletes` of the sync.',
         tags: ['conflicts'],
         body: BulkChoice,
         response: { 200: BulkResolved, 202: BulkResolved },
@@ -221,7 +221,7 @@ export const conflicts: Routes = (app, api) => {
     },
     async (request, reply) => {
       const o = cancelOf(request, reply, { ms: 60_000 });
-      const { sync, pair, types, column, take, why: text, write: now, dry_run } = request.body;
+      const { sync, pair, types, column, take, why: text, write: now, dry_run, expect } = request.body;
       const writes = mayWrite(rulesOf(api, request, sync));
       const filter = {
         sync,
@@ -236,6 +236,13 @@ export const conflicts: Routes = (app, api) => {
         impossible: impossible.length,
         dry_run,
       };
+      if (!dry_run && expect !== undefined && expect !== meant.length) {
+        throw new LockstepError(
+          'CONFLICT',
+          `${expect} conflicts were expected, and ${meant.length} are meant now. None was decided.`,
+          { hint: 'Look at them again, with `"dry_run": true`.' },
+        );
+      }
       if (dry_run || meant.length === 0) return { ...counts, decided: 0, run: null };
       const by = { ...chooser(request, text), filter: filter as unknown as Readonly<Record<string, JsonValue>> };
       const done = await resolveConflicts(work(o), sync, meant, { take }, by);
