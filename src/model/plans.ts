@@ -106,8 +106,8 @@ export interface Plans {
     id: string,
     o: Cancel & { readonly after?: number; readonly only?: readonly SeqRange[] },
   ): AsyncIterable<Batch<PlanItem>>;
-  /** The items of one key, in order. */
-  find(id: string, pair: string, key: Key, o: Cancel): Promise<readonly PlanItem[]>;
+  /** The items of some keys, in order. One call for thousands of keys costs little more than one for a single key. */
+  find(id: string, pair: string, keys: readonly Key[], o: Cancel): Promise<readonly PlanItem[]>;
   /** Reads the whole plan and throws PLAN_EDITED unless its hash is the recorded one. */
   verify(id: string, o: Cancel): Promise<void>;
   /** Marks it as used by this run. PLAN_USED when another run has it; again by the same run is fine. */

@@ -50,7 +50,7 @@ test('hostile values survive in images and keys', async () => {
   );
   await store.plans.verify(plan.header.id, o);
   for (const text of hostile) {
-    assert.equal((await store.plans.find(plan.header.id, 'public.orders', row(text), o)).length, 3);
+    assert.equal((await store.plans.find(plan.header.id, 'public.orders', [row(text)], o)).length, 3);
   }
 });
 
@@ -93,10 +93,23 @@ test('items after a number and of ranges, across chunks', async () => {
   assert.deepEqual(await seqs({ only: [] }), []);
   assert.equal((await seqs({})).length, 2000);
   assert.deepEqual(
-    (await store.plans.find(plan.header.id, 'public.orders', row('1234'), o)).map(({ seq }) => seq),
+    (await store.plans.find(plan.header.id, 'public.orders', [row('1234')], o)).map(({ seq }) => seq),
     [1234],
   );
-  assert.deepEqual(await store.plans.find(plan.header.id, 'public.other', row('1234'), o), []);
+  const some = ['1999', '3', 'none', '512', '4', '3'].map((id) => row(id));
+  const found = await store.plans.find(plan.header.id, 'public.orders', some, o);
+  assert.deepEqual(
+    found.map(({ seq, change }) => [seq, change.key]),
+    [
+      [3, row('3')],
+      [4, row('4')],
+      [512, row('512')],
+      [1999, row('1999')],
+    ],
+  );
+  assert.deepEqual(await store.plans.find(plan.header.id, 'public.other', [row('1234')], o), []);
+  assert.deepEqual(await store.plans.find('p_none', 'public.orders', [row('1234')], o), []);
+  assert.deepEqual(await store.plans.find(plan.header.id, 'public.orders', [], o), []);
 });
 
 test('a plan that was not sealed does not exist', async () => {
@@ -142,7 +155,7 @@ test('a chunk with a changed byte is not read as something else', async () => {
   );
   await assert.rejects(store.plans.verify(plan.header.id, o), code('PLAN_EDITED'));
   await assert.rejects(all(store.plans.items(plan.header.id, o)), code('PLAN_EDITED'));
-  await assert.rejects(store.plans.find(plan.header.id, 'public.orders', row('5'), o), code('PLAN_EDITED'));
+  await assert.rejects(store.plans.find(plan.header.id, 'public.orders', [row('5')], o), code('PLAN_EDITED'));
 });
 
 test('a plan is used once: by its run, again by the same run, not by another', async () => {

@@ -252,3 +252,34 @@ test('a revert of inserts and deletes on both sides, and the next run', async ()
   assert.deepEqual([...source.keys()], [3, 4]);
   assert.deepEqual(source, target);
 });
+
+test('thousands of rows that were written to both sides are taken back by some queries, and settled again', async () => {
+  const n = 2600;
+  await using p = await twoDatabases(`create table people (id int primary key, name text, phone text);
+    insert into people select i, 'n' || i, 'p' || i from generate_series(1, ${n}) i;
+    create table pets as select * from people where id > ${n - 30}; alter table pets add primary key (id)`);
+  const ask = { ...p, sync: 'thousands' };
+  await both(b.store, ask);
+  await p.left.query(`update people set name = 'l' || id where id <> 7; update pets set name = 'l' || id`);
+  await p.right.query(`update people set phone = 'r' || id where id > 100; delete from people where id = 7`);
+  const old = await rowsOf(p);
+  const run = await both(b.store, ask);
+  const written = await rowsOf(p);
+  assert.deepEqual(written.source, written.target);
+  const asked: number[] = [];
+  const { plans } = b.store;
+  const find: typeof plans.find = (id, pair, keys, x) => {
+    asked.push(keys.length);
+    return plans.find(id, pair, keys, x);
+  };
+  const back = await taken(ask, run.run, { store: { ...b.store, plans: { ...plans, find } } });
+  assert.equal(back.exit, 0);
+  assert.deepEqual(await rowsOf(p), old);
+  assert.ok(asked.length <= 8, `looked up ${asked.join(', ')} rows at a time`);
+  assert.equal(
+    asked.reduce((sum, some) => sum + some, 0),
+    2 * n - 100 + 30,
+  );
+  assert.equal((await both(b.store, ask)).exit, 0, 'what was agreed before is known of every row');
+  assert.deepEqual(await rowsOf(p), written);
+});

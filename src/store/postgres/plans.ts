@@ -19,6 +19,7 @@ import {
   wholeLines,
 } from './plan-chunks.ts';
 import { exportPlan, importPlan } from './plan-file.ts';
+import { itemsOfKeys } from './plan-find.ts';
 import { insertPlan } from './plan-row.ts';
 import { fromJson, fromTime, plainOrNull, plainText, toTime } from './values.ts';
 
@@ -100,17 +101,17 @@ export const planWriter = async (database: Database, plan: NewPlan, o: Cancel): 
   };
 };
 
-/** Items of one key in one plan, or (no plan) in all of them. */
+/** Items of one key in all plans, newest first. */
 export const itemsOfKey = async (
   database: Database,
   pair: string,
   key: Key,
-  o: Cancel & { readonly plan?: string },
+  o: Cancel,
 ): Promise<readonly { readonly plan: Plan; readonly item: PlanItem }[]> => {
   const rows = await database.query(
     `select p.id, header, hash, used_by, used_at, first, last, keys, body, images from lockstep_control.plan_chunk c join lockstep_control.plan p on p.id = c.plan
-     where ($1::text is null or plan = $1) and position($2 in keys) > 0 order by p.id desc, first limit 1000`,
-    [o.plan ?? null, hashBytes(keyHash(pair, key))],
+     where position($1 in keys) > 0 order by p.id desc, first limit 1000`,
+    [hashBytes(keyHash(pair, key))],
     { ...o, place: (row, column) => chunkPlace(row['id'] as string, row, column) },
   );
   const wanted = JSON.stringify(key);
@@ -160,8 +161,10 @@ export const plansOf = (database: Database): Plans => {
       return rows.map(toPlan);
     },
     items: (id, o) => planItems(database, id, o, sealed),
-    find: async (id, pair, key, o) =>
-      (await itemsOfKey(database, pair, key, { ...o, plan: id })).map(({ item }) => item),
+    find: async (id, pair, keys, o) => {
+      const plan = keys.length === 0 ? undefined : await get(id, o);
+      return plan === undefined ? [] : await itemsOfKeys(database, plan.header, pair, keys, o);
+    },
     verify: async (id, o) => {
       sealed = undefined;
       sealed = await verifySeal(database, id, await mustGet(id, o), o);

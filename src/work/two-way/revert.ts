@@ -11,7 +11,8 @@ import { type Reverted, type RevertPlan, refuseUnwritten, revert } from '../reve
 import { bothSides } from './context.ts';
 import { finishTwoWay, holdingSync } from './finish.ts';
 import type { TwoWayRevertInput } from './revert-input.ts';
-import { forgetReverted, openAgain, takeDownWritten, writtenRows } from './reverted-rows.ts';
+import { forgetReverted, openAgain, takeDownWritten } from './reverted-rows.ts';
+import { writtenRows } from './written-rows.ts';
 
 export interface TwoWayReverted {
   readonly run: string;

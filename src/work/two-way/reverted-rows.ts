@@ -2,7 +2,6 @@ import type { Conflict, NewConflict } from '../../model/conflicts.ts';
 import type { Pair } from '../../model/pair.ts';
 import type { Plan, PlanItem } from '../../model/plans.ts';
 import type { Batch, Cell, Key, Row } from '../../model/row.ts';
-import type { Run } from '../../model/runs.ts';
 import { sameRow } from '../../model/same-row.ts';
 import type { BaseCell } from '../../model/two-way.ts';
 import type { TwoWaySide, WrittenRow } from '../../model/two-way-runs.ts';
@@ -11,7 +10,8 @@ import { bothSides } from './context.ts';
 import { conflictColumns } from './decide.ts';
 import { comparedRows, type Following } from './follow.ts';
 import type { TwoWayRevertInput } from './revert-input.ts';
-import { seenFrom, turnedBack } from './turned.ts';
+import { seenFrom } from './turned.ts';
+import type { Written } from './written-rows.ts';
 
 /**
  * What both sides last agreed on before a run wrote `result` over `source` and `target`: where the result is the
@@ -21,79 +21,6 @@ const baseBefore = (source: Row | null, target: Row | null, result: Row | null):
   if (source === null || target === null || result === null) return sameRow(result, source) ? target : source;
   return result.map((cell, i): Cell => (cell === source[i] ? target[i]! : source[i]!));
 };
-
-interface Written {
-  readonly pair: Pair;
-  readonly key: Key;
-  /** Sides that the run wrote. */
-  readonly wrote: Readonly<Record<TwoWaySide, boolean>>;
-  readonly source: Row | null;
-  readonly target: Row | null;
-  readonly result: Row | null;
-}
-
-/** What a run wrote to its sides, key by key, in batches. */
-export async function* writtenRows(
-  o: TwoWayRevertInput,
-  children: Readonly<Partial<Record<TwoWaySide, Run>>>,
-  plans: Readonly<Partial<Record<TwoWaySide, Plan>>>,
-): AsyncGenerator<readonly Written[]> {
-  const { store } = o;
-  const seen = (side: TwoWaySide, name: string): Pair | undefined => {
-    const pair = o.two.pairs.find((p) => p.name === name);
-    return pair === undefined ? undefined : seenFrom(side, pair);
-  };
-  const shapes = Object.fromEntries(
-    bothSides.map((side) => [
-      side,
-      (plans[side]?.header.tables ?? []).map((planned) => {
-        const pair = seen(side, planned.pair);
-        return pair === undefined ? undefined : { pair, row: comparedRows(pair, planned) };
-      }),
-    ]),
-  ) as unknown as Record<TwoWaySide, readonly ({ pair: Pair; row(native: Row): Row } | undefined)[]>;
-  for (const side of bothSides) {
-    const child = children[side];
-    const other: TwoWaySide = side === 'target' ? 'source' : 'target';
-    if (child === undefined) continue;
-    for await (const batch of store.journal.undo(child.id, { signal: o.signal })) {
-      const rows: Written[] = [];
-      for (const { item, stored } of batch) {
-        const shape = shapes[side][item.table];
-        if (shape === undefined) continue;
-        const pair = o.two.pairs.find((p) => p.name === shape.pair.name)!;
-        const before = item.change.before === null ? null : shape.row(item.change.before);
-        const result = stored === null ? null : shape.row(stored);
-        const key = (result ?? before)!.slice(0, shape.pair.keyWidth);
-        const twins =
-          plans[other] === undefined || children[other] === undefined
-            ? []
-            : await store.plans.find(plans[other].header.id, shape.pair.name, item.change.key, { signal: o.signal });
-        // Told with the target's write.
-        if (twins.length > 0 && side === 'source') continue;
-        const twin = twins[0];
-        const shapeOfTwin = twin === undefined ? undefined : shapes[other][twin.table];
-        const others =
-          twin === undefined || shapeOfTwin === undefined
-            ? result
-            : twin.change.before === null
-              ? null
-              : turnedBack(shapeOfTwin.row(twin.change.before), result, pair);
-        const both = twins.length > 0;
-        rows.push(
-          side === 'target'
-            ? { pair, key, wrote: { source: both, target: true }, source: others, target: before, result }
-            : { pair, key, wrote: { source: true, target: false }, source: before, target: others, result },
-        );
-      }
-      yield rows.filter((r) => isMeant(o, r));
-    }
-  }
-}
-
-const isMeant = ({ only }: TwoWayRevertInput, row: Written): boolean =>
-  only === undefined ||
-  ((only.pair === undefined || only.pair === row.pair.name) && JSON.stringify(only.key) === JSON.stringify(row.key));
 
 const pinned = (o: TwoWayRevertInput, row: Written): NewConflict => ({
   sync: o.sync,

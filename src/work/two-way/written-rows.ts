@@ -1,0 +1,115 @@
+import type { Cancel } from '../../model/cancel.ts';
+import type { Pair } from '../../model/pair.ts';
+import type { Plan, PlanItem, Plans } from '../../model/plans.ts';
+import type { Batch, Key, Row } from '../../model/row.ts';
+import type { Run } from '../../model/runs.ts';
+import type { TwoWaySide } from '../../model/two-way-runs.ts';
+import { bothSides } from './context.ts';
+import { comparedRows } from './follow.ts';
+import type { TwoWayRevertInput } from './revert-input.ts';
+import { seenFrom, turnedBack } from './turned.ts';
+
+/** A key that a two-way run wrote, as its pair compares it. */
+export interface Written {
+  readonly pair: Pair;
+  readonly key: Key;
+  /** Sides that the run wrote. */
+  readonly wrote: Readonly<Record<TwoWaySide, boolean>>;
+  readonly source: Row | null;
+  readonly target: Row | null;
+  readonly result: Row | null;
+}
+
+/** Rows that are looked up in the other side's plan at once. */
+const rowsAtOnce = 2048;
+
+/** What a run wrote to its sides, key by key, in batches. */
+export async function* writtenRows(
+  o: TwoWayRevertInput,
+  children: Readonly<Partial<Record<TwoWaySide, Run>>>,
+  plans: Readonly<Partial<Record<TwoWaySide, Plan>>>,
+): AsyncGenerator<readonly Written[]> {
+  const { store } = o;
+  const shapes = { source: shapesOf(o, 'source', plans.source), target: shapesOf(o, 'target', plans.target) };
+  for (const side of bothSides) {
+    const child = children[side];
+    const other: TwoWaySide = side === 'target' ? 'source' : 'target';
+    if (child === undefined) continue;
+    const planOfOther = children[other] === undefined ? undefined : plans[other];
+    for await (const batch of gathered(store.journal.undo(child.id, { signal: o.signal }))) {
+      const meant = batch.flatMap(({ item, stored }) => {
+        const shape = shapes[side][item.table];
+        if (shape === undefined) return [];
+        const { pair } = shape;
+        const before = item.change.before === null ? null : shape.row(item.change.before);
+        const result = stored === null ? null : shape.row(stored);
+        const key = (result ?? before)!.slice(0, pair.keyWidth);
+        return isMeant(o, pair, key) ? [{ item, pair, key, before, result }] : [];
+      });
+      const twins: ReadonlyMap<string, PlanItem> =
+        planOfOther === undefined ? new Map() : await twinsOf(store.plans, planOfOther.header.id, meant, o);
+      const rows = meant.flatMap(({ item, pair, key, before, result }): Written[] => {
+        const twin = twins.get(nameOf(pair, item.change.key));
+        const both = twin !== undefined;
+        // Told with the target's write.
+        if (both && side === 'source') return [];
+        const shapeOfTwin = both ? shapes[other][twin.table] : undefined;
+        const others =
+          !both || shapeOfTwin === undefined
+            ? result
+            : twin.change.before === null
+              ? null
+              : turnedBack(shapeOfTwin.row(twin.change.before), result, pair);
+        return [
+          side === 'target'
+            ? { pair, key, wrote: { source: both, target: true }, source: others, target: before, result }
+            : { pair, key, wrote: { source: true, target: false }, source: before, target: others, result },
+        ];
+      });
+      if (rows.length > 0) yield rows;
+    }
+  }
+}
+
+/** The tables of a side's plan as the pairs compare them; undefined: of a pair that is not configured any more. */
+const shapesOf = (o: TwoWayRevertInput, side: TwoWaySide, plan: Plan | undefined) =>
+  (plan?.header.tables ?? []).map((planned) => {
+    const pair = o.two.pairs.find((p) => p.name === planned.pair);
+    return pair === undefined ? undefined : { pair, row: comparedRows(seenFrom(side, pair), planned) };
+  });
+
+const isMeant = ({ only }: TwoWayRevertInput, pair: Pair, key: Key): boolean =>
+  only === undefined ||
+  ((only.pair === undefined || only.pair === pair.name) && JSON.stringify(only.key) === JSON.stringify(key));
+
+const nameOf = (pair: Pair, key: Key): string => JSON.stringify([pair.name, ...key]);
+
+/** What was planned for the other side of these keys, the first of each. */
+const twinsOf = async (
+  plans: Pick<Plans, 'find'>,
+  plan: string,
+  rows: Batch<{ readonly pair: Pair; readonly item: PlanItem }>,
+  { signal }: Cancel,
+): Promise<ReadonlyMap<string, PlanItem>> => {
+  const twins = new Map<string, PlanItem>();
+  for (const [pair, some] of Map.groupBy(rows, (r) => r.pair)) {
+    const keys = some.map((r) => r.item.change.key);
+    for (const item of await plans.find(plan, pair.name, keys, { signal })) {
+      const name = nameOf(pair, item.change.key);
+      if (!twins.has(name)) twins.set(name, item);
+    }
+  }
+  return twins;
+};
+
+/** The same items, in batches that are worth a query. */
+async function* gathered<T>(batches: AsyncIterable<Batch<T>>): AsyncGenerator<Batch<T>> {
+  let held: T[] = [];
+  for await (const batch of batches) {
+    held.push(...batch);
+    if (held.length < rowsAtOnce) continue;
+    yield held;
+    held = [];
+  }
+  if (held.length > 0) yield held;
+}
