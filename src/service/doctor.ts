@@ -13,8 +13,6 @@ import { examineIndexes } from './doctor-indexes.ts';
 import { type Job, scopeOf } from './job.ts';
 import type { Side } from './side.ts';
 
-/** `1 column`, `2 columns`. */
-
 const ok = (about: string, code: string, message: string): Diagnosis => ({ about, level: 'ok', code, message });
 
 const diagnosable = (error: unknown): LockstepError => {
