@@ -1,12 +1,14 @@
 import type { Cancel } from '../model/cancel.ts';
 import { canonical } from '../model/canon/canonical.ts';
 import { concealedRow, conceals, hidden } from '../model/canon/concealed.ts';
+import { isMisfit, misfitContent } from '../model/canon/misfit.ts';
+import { visibleCell } from '../model/canon/show.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { judge } from '../model/judge.ts';
 import type { Pair } from '../model/pair.ts';
 import type { QuarantinedRow } from '../model/quarantine.ts';
-import type { Cell, Key, Row } from '../model/row.ts';
+import type { Cell, Key, Row, Text } from '../model/row.ts';
 import type { Column } from '../model/schema.ts';
 import { pairSelection } from '../model/selection.ts';
 import type { Store, Trace } from '../model/store.ts';
@@ -119,6 +121,24 @@ const concealedTwoWay = (pair: Pair, t: ExplainedTwoWay): ExplainedTwoWay => {
   };
 };
 
+const knowsNone = ({ trace, twoWay, ...e }: Explained): boolean =>
+  [e.source, e.target, e.quarantined ?? null, e.kept ?? null, twoWay?.base ?? null].every((x) => x === null) &&
+  [trace.differences, trace.planned, trace.written, twoWay?.conflicts ?? []].every((some) => some.length === 0);
+
+/** Throws USAGE for what no row has as its key, since its columns are of other types: it is a slip of whoever asks. */
+const refuseImpossible = ({ pair, key }: Explained): void => {
+  const columns = pair.columns.slice(0, pair.keyWidth);
+  for (const [i, { source, target, as }] of columns.entries()) {
+    const cell = key[i]!;
+    if (cell === null || !isMisfit(cell) || source.loose || target.loose) continue;
+    const { content } = misfitContent(cell);
+    const value = visibleCell((content.length > 60 ? `${content.slice(0, 60)}…` : content) as Text);
+    throw new LockstepError('USAGE', `${value} cannot be a key of ${pair.name}: ${source.name} is ${as.kind}`, {
+      hint: `Give one value per key column, in this order: ${columns.map((c) => `${c.source.name} (${c.source.native})`).join(', ')}.`,
+    });
+  }
+};
+
 /** `lockstep explain SYNC/PAIR KEY`. Without a store: only what both sides show. */
 export const explain = async (
   o: Cancel & {
@@ -153,7 +173,7 @@ export const explain = async (
     source !== null && target !== null ? judge(pair.columns, source, target) : { columns: [], tolerated: [] };
   const name = (i: number): string => pair.columns[i]!.source.name;
   const secret = new Set(pair.columns.flatMap((c) => (c.concealed ? [c.source.name] : [])));
-  return {
+  const explained: Explained = {
     pair,
     key,
     source: concealedRow(pair, source),
@@ -173,4 +193,6 @@ export const explain = async (
     ...(twoWay ? { twoWay: conceals(pair) ? concealedTwoWay(pair, twoWay) : twoWay } : {}),
     trace: (await o.store?.trace(pair.name, key, o)) ?? { differences: [], planned: [], written: [] },
   };
+  if (knowsNone(explained)) refuseImpossible(explained);
+  return explained;
 };

@@ -161,6 +161,12 @@ test('explain of a key that nobody has ever seen is a mistake, of one that is go
   assert.equal(unknown.code, 20, unknown.stdout);
   assert.equal(unknown.stdout, '');
   assert.match(unknown.stderr, /told has no row with the key id 99/);
+  for (const key of ['ninety', '1.5', '2026-11-21']) {
+    const odd = await run('explain', 's/told', key, '--verbose');
+    assert.equal(odd.code, 20, odd.stdout);
+    assert.match(odd.stderr, new RegExp(`${key} cannot be a key of public.told: id is int`));
+    assert.match(odd.stderr, /USAGE/);
+  }
   assert.equal((await run('diff', 's', '--settle', '0')).code, 2);
   for (const db of [a, b]) await db.query('delete from told');
   const gone = await run('explain', 's/told', '1');

@@ -218,6 +218,8 @@ test('a row is explained, and its history is told', async () => {
   assert.equal(explained.history[0].what, 'compared');
   const missing = (await ask('GET', '/api/v1/explain?sync=items&key=77')).body;
   assert.equal(missing.state, 'absent');
+  const odd = await ask('GET', '/api/v1/explain?sync=items&key=two');
+  assert.deepEqual(codes(odd), [422, 'USAGE']);
   const wrong = await ask('GET', '/api/v1/explain?sync=items&key=1&key=2');
   assert.deepEqual(codes(wrong), [422, 'USAGE']);
 });
