@@ -12,7 +12,7 @@ import { accepted } from './accept.ts';
 import type { Api, Routes } from './api.ts';
 import { correlationOf } from './correlation.ts';
 import { addDocs } from './docs.ts';
-import { addEarly } from './early.ts';
+import { addEarly, spentEarly } from './early.ts';
 import { answerOf, HttpProblem } from './errors.ts';
 import { addEtags } from './etag.ts';
 import { addGuard, type KnownRoute } from './guard.ts';
@@ -71,7 +71,7 @@ const addHooks = (app: FastifyInstance, api: Api, o: AppOptions): void => {
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none';
     const { method } = request;
-    const ms = Math.round(reply.elapsedTime * 100) / 100;
+    const ms = Math.round((reply.elapsedTime + spentEarly(request.raw)) * 100) / 100;
     o.timings?.record({ kind: 'route', method, route, status: reply.statusCode }, ms);
     o.log?.info('request', {
       correlation: request.id,
@@ -149,7 +149,7 @@ export const buildApp = async (
   app.decorate('ending', ending.signal);
   app.addHook('preClose', async () => closing.abort(new HttpProblem('UNAVAILABLE', 'The server ends.')));
   app.addHook('onClose', async () => ending.abort(new HttpProblem('UNAVAILABLE', 'The server ended.')));
-  app.decorate('lookEarly', undefined);
+  app.decorate('lookEarly', []);
   app.decorate('knownEarly', undefined);
   addParsers(app);
   if (api.tracer) addTraces(app, api.tracer);

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Cancel } from '../model/cancel.ts';
 import { HttpProblem } from './errors.ts';
@@ -6,12 +7,13 @@ import { HttpProblem } from './errors.ts';
 const longest = 30_000;
 
 /** What a handler passes on: aborted when the client is gone, after `ms` (30 s; none when infinite) or within a second more, or when the server ends. */
-export const cancelOf = (request: FastifyRequest, reply: FastifyReply, o: { readonly ms?: number } = {}): Cancel => {
+export const cancelOf = (request: FastifyRequest, reply: FastifyReply, o: { readonly ms?: number } = {}): Cancel =>
+  cancelWith(reply.raw, request.server.ending, o.ms);
+
+/** The same for a request that the app has not seen. `ending`: of the app. */
+export const cancelWith = (raw: ServerResponse, ending: AbortSignal, ms = longest): Cancel => {
   const gone = new AbortController();
-  const ms = o.ms ?? longest;
-  const { ending } = request.server;
   const waiting = waitingFor(ending);
-  const { raw } = reply;
   raw.on('close', () => {
     waiting.delete(gone);
     // closed because it has been answered: an error for nobody would cost as much as the answer

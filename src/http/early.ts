@@ -9,21 +9,27 @@ import { safetyHeaders } from './safety-headers.ts';
 /** An answer 200 that is ready to be sent. */
 export interface Ready {
   readonly route: string;
-  /** Names and values in turns. */
+  /** Names and values in turns, without the length. */
   readonly headers: readonly string[];
-  readonly body: Buffer;
+  /** JSON. */
+  readonly body: Buffer | string;
 }
 
 /**
- * Looks whether the answer to a GET is ready for this caller, who has shown who they are. False: it cannot be. Else
- * `tell` is called once, undefined: it is not. It does not throw.
+ * Looks whether the answer to a GET is ready, or can be made at once, for this caller, who has shown who they are. False:
+ * it cannot be. Else `tell` is called once, undefined: it is not. It does not throw.
  */
-export type LookEarly = (url: string, principal: Principal, tell: (ready: Ready | undefined) => void) => boolean;
+export type LookEarly = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  principal: Principal,
+  tell: (ready: Ready | undefined) => void,
+) => boolean;
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Set by who serves answers that may be ready. */
-    lookEarly: LookEarly | undefined;
+    /** Asked one after the other; set by who serves answers that may be ready. */
+    lookEarly: readonly LookEarly[];
     /**
      * Who has shown that they are who they are a moment ago, of those that nothing counts the requests of: undefined for
      * any other, who go the long way.
@@ -46,11 +52,29 @@ const special = [
 const safe: readonly string[] = Object.entries(safetyHeaders).flat();
 const anything: ReadonlySet<string | undefined> = new Set([undefined, '*/*', 'application/json']);
 
+/**
+ * What is sent as one write with its head: a text one character a byte, which costs the least where it is one already.
+ * `length`: in bytes.
+ */
+const written = (
+  body: Buffer | string,
+): { readonly text: string; readonly coding: 'latin1' | 'utf8'; readonly length: number } => {
+  if (typeof body !== 'string') return { text: body.toString('latin1'), coding: 'latin1', length: body.length };
+  const length = Buffer.byteLength(body);
+  return { text: body, coding: length === body.length ? 'latin1' : 'utf8', length };
+};
+
 const isPlain = ({ method, headers, socket }: IncomingMessage): boolean => {
   if (method !== 'GET' || !anything.has(headers.accept) || 'encrypted' in socket) return false;
   for (const name of special) if (headers[name] !== undefined) return false;
   return true;
 };
+
+/** Of requests that the app answers after all: milliseconds that went by before it saw them. */
+const spent = new WeakMap<IncomingMessage, number>();
+
+/** Milliseconds for which a request was in hand before the app saw it. */
+export const spentEarly = (request: IncomingMessage): number => spent.get(request) ?? 0;
 
 /**
  * Lets answers that are ready go out before anything of the app is asked, which costs more than they do: only to callers
@@ -69,7 +93,7 @@ export const addEarly = (
   const { server } = app;
   const [route, ...others] = server.listeners('request') as ((q: IncomingMessage, r: ServerResponse) => void)[];
   const { lookEarly, knownEarly } = app;
-  if (route === undefined || others.length > 0 || lookEarly === undefined || knownEarly === undefined) return;
+  if (route === undefined || others.length > 0 || lookEarly.length === 0 || knownEarly === undefined) return;
 
   const begin = (request: IncomingMessage, response: ServerResponse): boolean => {
     if (!isPlain(request) || app.closing.aborted || o.tracer?.on()) return false;
@@ -78,10 +102,10 @@ export const addEarly = (
     const began = performance.now();
     const send = ({ route, headers, body }: Ready): void => {
       const correlation = o.correlation(request);
-      // bytes as a text, one character each: head and body then are one write
+      const { text, coding, length } = written(body);
       response
-        .writeHead(200, ['x-request-id', correlation, ...safe, ...headers])
-        .end(body.toString('latin1'), 'latin1');
+        .writeHead(200, ['x-request-id', correlation, ...safe, ...headers, 'content-length', String(length)])
+        .end(text, coding);
       const ms = Math.round((performance.now() - began) * 100) / 100;
       const done = { method: 'GET', route, status: 200 } as const;
       o.timings?.record({ kind: 'route', ...done }, ms);
@@ -90,6 +114,7 @@ export const addEarly = (
     const tell = (ready: Ready | undefined): void => {
       if (response.destroyed) return;
       if (ready === undefined || app.closing.aborted) {
+        spent.set(request, performance.now() - began);
         route.call(server, request, response);
         return;
       }
@@ -99,7 +124,8 @@ export const addEarly = (
         response.destroy();
       }
     };
-    return lookEarly(request.url!, principal, tell);
+    for (const look of lookEarly) if (look(request, response, principal, tell)) return true;
+    return false;
   };
 
   server.removeListener('request', route);

@@ -2,15 +2,12 @@ import { mayAccess } from '../access/may-access.ts';
 import type { Answer } from '../cache/answer.ts';
 import type { Generation } from '../model/generations.ts';
 import type { LookEarly, Ready } from './early.ts';
-import { differenceOf, jsonType, keyOf, nextLink, statusOf, ttlOf } from './kept-records.ts';
+import { differenceOf, jsonType, keyOf, listRoute, nextLink, recordRoute, statusOf, ttlOf } from './kept-records.ts';
 import type { RecordRoutes } from './record-routes.ts';
 
 /** A list or a record whose entity and key are written as they are, with printable parameters. */
 const plainPath = /^\/api\/v1\/records\/([\w-]{1,200})(\/[\w.~,-]{1,200})?(?:\?[\x21-\x7e]*)?$/;
 const longest = 2000;
-
-const listRoute = '/api/v1/records/:entity';
-const recordRoute = '/api/v1/records/:entity/:key';
 
 /**
  * Answers that are kept, found before the app has looked at the request: by the same key as there, so that nobody is shown
@@ -19,7 +16,8 @@ const recordRoute = '/api/v1/records/:entity/:key';
 export const keptEarly = (x: RecordRoutes): LookEarly | undefined => {
   const { cache, clock } = x.api;
   if (cache === undefined) return undefined;
-  return (url, principal, tell) => {
+  return (request, _response, principal, tell) => {
+    const url = request.url!;
     if (url.length > longest) return false;
     const path = plainPath.exec(url);
     if (path === null) return false;
@@ -53,8 +51,6 @@ export const keptEarly = (x: RecordRoutes): LookEarly | undefined => {
         statusOf(outcome, ttlMs - age),
         'content-type',
         jsonType,
-        'content-length',
-        String(answer.body.length),
       ];
       if (answer.next !== undefined) headers.push('link', nextLink(url, answer.next));
       return { route: path[2] === undefined ? listRoute : recordRoute, headers, body: answer.body };

@@ -77,6 +77,9 @@ export const ttlOf = (x: RecordRoutes, entity: Entity): number => {
   return ttl;
 };
 
+export const listRoute = '/api/v1/records/:entity';
+export const recordRoute = '/api/v1/records/:entity/:key';
+
 export const jsonType = 'application/json; charset=utf-8';
 
 /** RFC 9211. */

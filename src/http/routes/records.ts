@@ -18,18 +18,25 @@ import { cancelOf } from '../cancel.ts';
 import { tagOf } from '../etag.ts';
 import { readExactly } from '../exact-json.ts';
 import { keptEarly } from '../kept-early.ts';
-import { AnotherEntity, bypassed, countOf, fetched, lookUp, nextLink } from '../kept-records.ts';
+import {
+  AnotherEntity,
+  bypassed,
+  countOf,
+  fetched,
+  jsonType,
+  listRoute,
+  lookUp,
+  nextLink,
+  recordRoute,
+} from '../kept-records.ts';
 import { Page } from '../page.ts';
+import { metEarly, readEarly } from '../read-early.ts';
 import { documentRecords } from '../record-document.ts';
 import { asHttp, entityParams, lastStep, nameOf, Record, type RecordRoutes, recordParams } from '../record-routes.ts';
 import { addRecordWrites } from './records-write.ts';
 
 const sent = (reply: FastifyReply, json: string): FastifyReply =>
-  reply
-    .header('vary', 'authorization')
-    .header('cache-control', 'private, no-cache')
-    .type('application/json; charset=utf-8')
-    .send(json);
+  reply.header('vary', 'authorization').header('cache-control', 'private, no-cache').type(jsonType).send(json);
 
 /** Conditions that the path of an alias makes; a value that no row can have finds none. */
 const fixedBy = (entity: Entity, request: FastifyRequest): readonly RowCondition[] =>
@@ -58,6 +65,8 @@ const answer = (
   reply: FastifyReply,
   make: Making,
 ): Promise<FastifyReply> => {
+  const met = metEarly(request.raw);
+  if (met !== undefined) throw met.error;
   const o = cancelOf(request, reply);
   if (request.place !== undefined) return answerInPlace(x, name, request, reply, make, o);
   return x.entities.within(name, { ...o, reads: true }, (entity) => make.plain(entity, o));
@@ -169,7 +178,7 @@ const addReads = (app: FastifyInstance, x: RecordRoutes): void => {
     }),
   );
   app.get(
-    '/api/v1/records/:entity',
+    listRoute,
     {
       config: listConfig,
       onRequest: lookUp(x, { list: true }),
@@ -184,7 +193,7 @@ const addReads = (app: FastifyInstance, x: RecordRoutes): void => {
       sendList(x, nameOf(request, (request.params as { entity: string }).entity), request, reply, false),
   );
   app.get(
-    '/api/v1/records/:entity/:key',
+    recordRoute,
     {
       config: { ...listConfig, etag: true },
       onRequest: lookUp(x, { list: false }),
@@ -279,7 +288,7 @@ export const records: Routes = (app, api) => {
     },
   };
   app.documented.push(documentRecords(x));
-  app.lookEarly = keptEarly(x);
+  app.lookEarly = [keptEarly(x), readEarly(x, app.ending)].filter((look) => look !== undefined);
   app.register(async (scope) => {
     readExactly(scope);
     scope.decorateRequest('place', undefined);
