@@ -40,6 +40,8 @@ export const twoWayReport = (x: {
   readonly followed: Followed;
   readonly verification: Verification;
   readonly waiting: number;
+  /** About those that wait. */
+  readonly warnings: readonly string[];
 }): TwoWayReport => {
   const { planned, applied } = x;
   const { report, counts, plans } = planned;
@@ -121,7 +123,7 @@ export const twoWayReport = (x: {
     verdict,
     guarded_by: bothSides.some((s) => applied[s]?.result.guardedBy === 'state') ? 'state' : 'marker',
     not_compared: report.coverage.not_compared.map(({ what, reason }) => ({ what, reason })),
-    warnings: [...new Set([...warnings, ...report.pairs.flatMap((p) => p.warnings)])],
+    warnings: [...new Set([...warnings, ...x.warnings, ...report.pairs.flatMap((p) => p.warnings)])],
     sides,
     decided: counts,
     waiting: x.waiting,

@@ -14,6 +14,7 @@ import { openTwoWay } from './open.ts';
 import { planTwoWay, type TwoWayPlanned } from './plan.ts';
 import { type TwoWayReport, twoWayExit, twoWayReport } from './report.ts';
 import { seenFrom } from './turned.ts';
+import { conflictsWaiting } from './waiting.ts';
 
 export interface TwoWaySyncInput extends TwoWayInput {
   /** Asked with the sealed plans before anything is written; false: end without writing. */
@@ -95,8 +96,8 @@ export const syncTwoWay = (o: TwoWaySyncInput): Promise<TwoWaySynced> =>
         open === undefined
           ? noCounts
           : await followArchive({ store, signal: o.signal, keep: two.keep, at: clock.now() }, open, pairs);
-      const waiting = await store.conflicts.count({ sync: o.sync, states: ['pending'] }, o);
-      const sync = twoWayReport({ o, run: run.id, planned, applied, followed, verification, waiting });
+      const { waiting, warnings } = await conflictsWaiting(o, pairs);
+      const sync = twoWayReport({ o, run: run.id, planned, applied, followed, verification, waiting, warnings });
       const stopped = bothSides.map((side) => applied[side]?.result.stopped).find((s) => s !== undefined);
       return {
         run: run.id,
