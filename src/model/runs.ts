@@ -68,6 +68,8 @@ export interface RunAsked {
   readonly deaths: number;
   readonly worker: string | null;
   readonly cancelledBy: string | null;
+  /** It is queued and its sync is paused: it begins when that is resumed. `since`: milliseconds since 1970. */
+  readonly paused?: { readonly by: string; readonly since: number };
   /** The place in a trace (W3C Trace Context) that it was asked for from. */
   readonly traceparent?: string;
 }

@@ -108,19 +108,21 @@ test('a sync is paused, resumed and run, and its status says how it fares', asyn
   assert.equal((await ask('POST', '/api/v1/syncs/items/pause')).body.paused.by, 'token:boss');
   const waiting = await ask('POST', '/api/v1/syncs/items/run', { headers: key('p1') });
   assert.equal(waiting.status, 202);
+  assert.equal(waiting.body.paused.by, 'token:boss', 'who asks is told why it will not begin');
   const status = (await ask('GET', '/api/v1/syncs/items/status')).body;
   assert.equal(status.paused.by, 'token:boss');
   assert.deepEqual(
     status.queued.map((r: { id: string }) => r.id),
     [waiting.body.id],
   );
+  assert.deepEqual(status.queued[0].paused, status.paused);
   const cancelled = await ask('POST', `/api/v1/runs/${waiting.body.id}/cancel`);
-  assert.deepEqual([cancelled.status, cancelled.body.state], [202, 'cancelled']);
+  assert.deepEqual([cancelled.status, cancelled.body.state, cancelled.body.paused], [202, 'cancelled', null]);
   assert.deepEqual(codes(await ask('POST', `/api/v1/runs/${waiting.body.id}/cancel`)), [409, 'CONFLICT']);
   assert.equal((await ask('POST', '/api/v1/syncs/items/resume')).body.paused, null);
   assert.deepEqual(codes(await ask('POST', '/api/v1/syncs/items/run')), [400, 'IDEMPOTENCY_KEY_REQUIRED']);
   const synced = await ended((await ask('POST', '/api/v1/syncs/items/run', { headers: key('p2') })).body.id);
-  assert.deepEqual([synced.kind, synced.state], ['sync', 'done'], JSON.stringify(synced.error));
+  assert.deepEqual([synced.kind, synced.state, synced.paused], ['sync', 'done', null], JSON.stringify(synced.error));
   const after = (await ask('GET', '/api/v1/syncs/items/status')).body;
   assert.equal(after.paused, null);
   assert.ok(after.as_of !== null && after.age_seconds >= 0);

@@ -8,6 +8,7 @@ import { startScheduler } from '../../src/service/scheduler.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { openLog } from '../../src/telemetry/log.ts';
+import { inProcess } from '../cli/in-process.ts';
 import { freshStore } from '../store/fresh-store.ts';
 import { o } from '../store/plain.ts';
 import { asked, until } from './project.ts';
@@ -84,6 +85,28 @@ test('no start is made while a run of the sync waits or is at work, or it is pau
   await store.desk.resume('b', 'ann', o);
   await s.at(t0 + 4 * minute);
   assert.equal((await runsOf('b')).length, 2);
+});
+
+test('a run that waits because its sync is paused says so, until it is resumed', async () => {
+  const shown = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await inProcess([...args, '--control', database.url]);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  await store.desk.pause('held', 'ann', o);
+  const { run } = await store.desk.request({ kind: 'diff', sync: 'held' }, asked, o);
+  const { by, since } = run.asked!.paused!;
+  const at = new Date(since).toISOString().replace(/\.\d+Z$/, 'Z');
+  assert.equal(by, 'ann');
+  assert.match(await shown('runs', 'held'), new RegExp(`queued +waits: paused since ${at} by ann`));
+  assert.match(await shown('show', run.id), new RegExp(`waits +its sync is paused since ${at} by ann: it begins when`));
+  const json = async () => JSON.parse(await shown('runs', 'held', '--format', 'json')).runs[0];
+  assert.deepEqual((await json()).paused, { by: 'ann', since: at });
+  const free = await store.desk.request({ kind: 'diff', sync: 'free' }, asked, o);
+  assert.equal(free.run.asked!.paused, undefined);
+  await store.desk.resume('held', 'ann', o);
+  assert.equal((await json()).paused, null);
+  assert.doesNotMatch(await shown('runs', 'held'), /paused/);
 });
 
 test('starts that were missed are made up for once, or passed over', async () => {

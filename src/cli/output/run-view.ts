@@ -6,6 +6,8 @@ import { jsonText } from './json-text.ts';
 import { writeList } from './list.ts';
 import { columnsOf, duration, utc, utcOrNull } from './text.ts';
 
+type Paused = NonNullable<NonNullable<Run['asked']>['paused']>;
+
 /** What a run is doing, or how it ended; a run that nobody works on any more is `interrupted`. */
 export const stateOf = (run: Run): string => (run.state === 'running' && !run.alive ? 'interrupted' : run.state);
 
@@ -21,13 +23,19 @@ export const runJson = (run: Run): Record<string, unknown> => ({
   target: run.target && { name: run.target.name, engine: run.target.engine, description: run.target.description },
   plan: run.plan,
   parent: run.parent,
+  paused: run.asked?.paused ? { by: run.asked.paused.by, since: utc(run.asked.paused.since) } : null,
   actor: run.actor,
   correlation: run.correlation,
   error: run.error,
 });
 
+/** Why a queued run has not begun. */
+const waitsOf = ({ by, since }: Paused): string =>
+  `its sync is paused since ${utc(since)} by ${inert(by)}: it begins when that is resumed`;
+
 const resultOf = (run: Run): string => {
   if (run.error !== null) return `${run.error.code}: ${run.error.message}`;
+  if (run.asked?.paused) return `waits: paused since ${utc(run.asked.paused.since)} by ${run.asked.paused.by}`;
   const report = (run.report ?? {}) as {
     verdict?: string;
     applied?: { insert: number; update: number; delete: number };
@@ -69,6 +77,7 @@ export const runHead = async (out: Out, run: Run): Promise<void> => {
   const rows = [
     ['  run', `${style.bold(run.id)}   ${run.kind}${run.sync === null ? '' : ` of ${run.sync}`}`],
     ['  state', `${stateOf(run)}${run.exit === null ? '' : `, exit ${run.exit}`}`],
+    ...(run.asked?.paused ? [['  waits', waitsOf(run.asked.paused)]] : []),
     [
       '  when',
       `${utc(run.started)}${run.finished === null ? '' : `, took ${duration(run.finished - run.started)}`}, by ${inert(run.actor)}`,

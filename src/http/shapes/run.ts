@@ -8,6 +8,9 @@ import { Time, timeOf, timeOrNull } from './time.ts';
 export const runKinds = ['diff', 'plan', 'apply', 'sync', 'verify', 'revert', 'copy', 'assess', 'backup'] as const;
 export const runStates = ['queued', 'running', 'done', 'failed', 'cancelled'] as const;
 
+/** Who has paused a sync, and when. */
+export const Paused = z.object({ by: z.string(), since: Time });
+
 const runExample = {
   id: 'r_06dq2k8v4m7x3w',
   kind: 'diff',
@@ -22,6 +25,7 @@ const runExample = {
   finished: '2026-11-21T12:00:04.120Z',
   exit: 2,
   alive: false,
+  paused: null,
   verdict: 'differs',
   error: null,
 } as const;
@@ -40,6 +44,7 @@ const summary = {
   finished: Time.nullable(),
   exit: z.number().int().nullable().describe('As the command line would end; see the exit codes'),
   alive: z.boolean().describe('A process is at work on it'),
+  paused: Paused.nullable().describe('It is queued and its sync is paused: it begins when that is resumed'),
   verdict: z.string().nullable().describe('agrees, differs or incomplete; null: it says none'),
   error: z
     .object({ code: z.string(), message: z.string(), hint: z.string().optional() })
@@ -113,6 +118,7 @@ export const summaryOf = (run: StoredRun): z.infer<typeof RunSummary> => ({
   finished: timeOrNull(run.finished),
   exit: run.exit,
   alive: run.alive,
+  paused: run.asked?.paused ? { by: run.asked.paused.by, since: timeOf(run.asked.paused.since) } : null,
   verdict: verdictOf(run),
   error: run.error && {
     code: run.error.code,

@@ -1,10 +1,8 @@
 import { z } from 'zod';
 import type { Sync as Configured } from '../../config/config.ts';
 import { modes } from '../../config/modes.ts';
-import { RunSummary } from './run.ts';
+import { Paused, RunSummary } from './run.ts';
 import { Time } from './time.ts';
-
-const Paused = z.object({ by: z.string(), since: Time });
 
 export const Sync = z
   .object({

@@ -96,5 +96,8 @@ export const fromAsked = (row: Readonly<Record<string, unknown>>): Run['asked'] 
         deaths: row['deaths'] as number,
         worker: row['worker'] as string | null,
         cancelledBy: row['cancelled_by'] as string | null,
+        ...(row['paused_by'] == null
+          ? {}
+          : { paused: { by: row['paused_by'] as string, since: fromTime(row['paused_at'])! } }),
         ...(row['traceparent'] == null ? {} : { traceparent: row['traceparent'] as string }),
       };

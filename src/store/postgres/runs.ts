@@ -12,8 +12,14 @@ import { lockHolders, lockOf } from './run-lock.ts';
 import { inTransaction } from './transaction.ts';
 import { fromJson, fromTime, plainOrNull, plainText, toJson, toTime } from './values.ts';
 
+/** Why a queued run is not claimed: see `claim`. */
+const pausedOf = (column: 'paused_by' | 'paused_at'): string =>
+  `case when r.state = 'queued' and r.cancel_requested is null
+     then (select s.${column} from lockstep_control.sync_state s where s.sync = r.sync and s.paused_at is not null) end as ${column}`;
+
 const columns = `r.id, r.kind, r.state, r.sync, r.source, r.target, r.plan, r.parent, r.correlation, r.actor, r.started, r.finished,
   r.exit, r.phases, r.report, r.checkpoint, r.error, r.requested, r.trigger, r.asked_at, r.lane, r.attempt, r.deaths, r.worker, r.cancelled_by, r.traceparent,
+  ${pausedOf('paused_by')}, ${pausedOf('paused_at')},
   r.state = 'running' and exists (${lockHolders('r.id')}) as alive`;
 
 const kept =
