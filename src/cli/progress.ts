@@ -25,6 +25,7 @@ const words: Readonly<Record<Progress['phase'], string>> = {
   plan: 'planning',
   apply: 'applying',
   verify: 'verifying',
+  agree: 'keeping what both agree on',
 };
 
 /** Done and expected rows, rate and time to go: `410,000 of 1,000,000 rows · 41 % · 109k rows/s · 5.4 s to go`. */

@@ -115,7 +115,18 @@ export interface CompareReport {
 /** One tick of work, for terminals and logs. */
 export interface Progress {
   readonly pair: string;
-  readonly phase: 'inspect' | 'make' | 'load' | 'probe' | 'digest' | 'scan' | 'confirm' | 'plan' | 'apply' | 'verify';
+  readonly phase:
+    | 'inspect'
+    | 'make'
+    | 'load'
+    | 'probe'
+    | 'digest'
+    | 'scan'
+    | 'confirm'
+    | 'plan'
+    | 'apply'
+    | 'verify'
+    | 'agree';
   readonly rows: number;
   /** Rows expected in this phase; absent when unknown. */
   readonly total?: number;

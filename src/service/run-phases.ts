@@ -21,6 +21,7 @@ const phaseOf: Readonly<Record<Progress['phase'], PhaseName>> = {
   load: 'apply',
   apply: 'apply',
   verify: 'record',
+  agree: 'record',
 };
 
 /** Shows how a run fares: in its record, as events, in the log. */

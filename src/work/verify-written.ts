@@ -5,6 +5,7 @@ import { judge } from '../model/judge.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Plan } from '../model/plans.ts';
 import type { Reader } from '../model/reader.ts';
+import type { Progress } from '../model/report.ts';
 import type { Key, Row } from '../model/row.ts';
 import { pairSelection } from '../model/selection.ts';
 import type { Store } from '../model/store.ts';
@@ -66,6 +67,7 @@ export const verifyWritten = async (
     readonly expected?: (pair: Pair, keys: readonly Key[]) => Promise<ReadonlyMap<string, Row>>;
     /** The key of a written row as the pair compares it; default: of a row of the target. */
     readonly keyOf?: (pair: Pair, key: Key) => Key;
+    readonly onProgress?: ((progress: Progress) => void) | undefined;
   },
 ): Promise<Verification> => {
   const keyOf = o.keyOf ?? commonKey;
@@ -74,6 +76,10 @@ export const verifyWritten = async (
   let verified = 0;
   let unverified = 0;
   const examples: { pair: string; key: Key; columns: readonly string[] }[] = [];
+  const { counts } = o.plan.header;
+  const total = counts.insert + counts.update + counts.delete;
+  const tick = (): void => o.onProgress?.({ pair: '', phase: 'verify', rows: verified + unverified, total });
+  tick();
   const check = async (pair: Pair, keys: readonly Key[]): Promise<void> => {
     const left =
       o.expected === undefined
@@ -98,6 +104,7 @@ export const verifyWritten = async (
         if (examples.length < examplesMost) examples.push({ pair: pair.name, key, columns });
       }
     }
+    tick();
   };
   const byName = new Map(o.pairs.map((p) => [p.name, p]));
   /** Keys still to be read again: many at once, however small the batches were that they were written in. */

@@ -1,6 +1,7 @@
 import type { Cancel } from '../../model/cancel.ts';
 import type { NewConflict } from '../../model/conflicts.ts';
 import type { Pair } from '../../model/pair.ts';
+import type { Progress } from '../../model/report.ts';
 import type { Store } from '../../model/store.ts';
 import type { ConflictType } from '../../model/two-way.ts';
 import type { OpenTwoWayRun, WrittenRow } from '../../model/two-way-runs.ts';
@@ -39,6 +40,7 @@ export const followArchive = async (
     /** Of a pair that has become another one since the run decided, only what overruled somebody is taken down. */
     isNew?(pair: Pair): boolean;
     readonly at: number;
+    readonly onProgress?: ((progress: Progress) => void) | undefined;
   },
   run: OpenTwoWayRun,
   pairs: readonly Pair[],
@@ -82,6 +84,7 @@ export const followArchive = async (
       if (closed.length > 0) {
         await store.conflicts.close(closed, { state: 'resolved', run: run.run, at: o.at }, o);
       }
+      o.onProgress?.({ pair: '', phase: 'agree', rows: found.agreed + found.left });
     }
     if (o.isNew?.(pair) === true) continue;
     found.refused += await record(o, run, pair, refused.get(name) ?? []);

@@ -59,6 +59,7 @@ const verifySides = async (
       source,
       target,
       keyOf,
+      onProgress: o.onProgress,
       ...expected,
     });
     all.verified += found.verified;
@@ -95,7 +96,11 @@ export const syncTwoWay = (o: TwoWaySyncInput): Promise<TwoWaySynced> =>
       const followed =
         open === undefined
           ? noCounts
-          : await followArchive({ store, signal: o.signal, keep: two.keep, at: clock.now() }, open, pairs);
+          : await followArchive(
+              { store, signal: o.signal, keep: two.keep, at: clock.now(), onProgress: o.onProgress },
+              open,
+              pairs,
+            );
       const { waiting, warnings } = await conflictsWaiting(o, pairs);
       const sync = twoWayReport({ o, run: run.id, planned, applied, followed, verification, waiting, warnings });
       const stopped = bothSides.map((side) => applied[side]?.result.stopped).find((s) => s !== undefined);
