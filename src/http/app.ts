@@ -151,6 +151,7 @@ export const buildApp = async (
   app.addHook('onClose', async () => ending.abort(new HttpProblem('UNAVAILABLE', 'The server ended.')));
   app.decorate('lookEarly', []);
   app.decorate('knownEarly', undefined);
+  app.decorate('turnEarly', undefined);
   addParsers(app);
   if (api.tracer) addTraces(app, api.tracer);
   addHooks(app, api, o);

@@ -6,7 +6,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
 import { refuseForeignPages } from './foreign-page.ts';
-import { addRateLimit } from './rate-limit.ts';
+import { addRateLimit, type RateLimit } from './rate-limit.ts';
 import { lacksScope, tooMany, tooNarrow, unauthenticated } from './refusal.ts';
 import { addSafetyHeaders } from './safety-headers.ts';
 
@@ -69,14 +69,14 @@ export interface AccessOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** Asked for each request, so that a reload of the configuration counts. Undefined: no limit. */
-  readonly rateLimit: () => { readonly requests: number; readonly perMs: number } | undefined;
+  readonly rateLimit: () => RateLimit | undefined;
 }
 
 /**
  * What every request meets before anything else of it is read: headers of safety, who asks (`request.principal`, or
  * 401), may they (403), and not too often (429). For the root of the app, before its routes.
  */
-export const addAccess = async (app: FastifyInstance, o: AccessOptions): Promise<void> => {
+export const addAccess = (app: FastifyInstance, o: AccessOptions): void => {
   addSafetyHeaders(app);
   const authenticate = o.authenticator ? authenticateBy(o.authenticator, o) : anybody;
   /** Who sends no token, or none that is good, is nobody here. */
@@ -88,7 +88,7 @@ export const addAccess = async (app: FastifyInstance, o: AccessOptions): Promise
       if (!(error instanceof LockstepError)) throw error;
     }
   };
-  app.knownEarly = (headers) => (o.rateLimit() === undefined ? knownFrom(o.authenticator, headers, o) : undefined);
+  app.knownEarly = (headers) => knownFrom(o.authenticator, headers, o);
   app.decorateRequest('principal', undefined as unknown as Principal);
   /** May this caller use the route? Throws a Refusal. */
   const admit = (request: FastifyRequest, principal: Principal): void => {
@@ -117,5 +117,5 @@ export const addAccess = async (app: FastifyInstance, o: AccessOptions): Promise
       .then(() => done(), done);
     return undefined;
   });
-  await addRateLimit(app, o.rateLimit);
+  app.turnEarly = addRateLimit(app, o.rateLimit, o.clock);
 };

@@ -4,6 +4,7 @@ import type { Principal } from '../access/scopes.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Timings } from '../telemetry/timings.ts';
 import type { Tracer } from '../telemetry/traces.ts';
+import type { Turn } from './rate-limit.ts';
 import { safetyHeaders } from './safety-headers.ts';
 
 /** An answer 200 that is ready to be sent. */
@@ -30,11 +31,10 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Asked one after the other; set by who serves answers that may be ready. */
     lookEarly: readonly LookEarly[];
-    /**
-     * Who has shown that they are who they are a moment ago, of those that nothing counts the requests of: undefined for
-     * any other, who go the long way.
-     */
+    /** Who has shown that they are who they are a moment ago: undefined for any other, who go the long way. */
     knownEarly: ((headers: IncomingHttpHeaders) => Principal | undefined) | undefined;
+    /** Counts a request of theirs; undefined: they have had as many as they may, and are told so by the app. */
+    turnEarly: ((principal: Principal) => Turn | undefined) | undefined;
   }
 }
 
@@ -92,19 +92,30 @@ export const addEarly = (
 ): void => {
   const { server } = app;
   const [route, ...others] = server.listeners('request') as ((q: IncomingMessage, r: ServerResponse) => void)[];
-  const { lookEarly, knownEarly } = app;
-  if (route === undefined || others.length > 0 || lookEarly.length === 0 || knownEarly === undefined) return;
+  const { lookEarly, knownEarly, turnEarly } = app;
+  if (route === undefined || others.length > 0 || lookEarly.length === 0) return;
+  if (knownEarly === undefined || turnEarly === undefined) return;
 
   const begin = (request: IncomingMessage, response: ServerResponse): boolean => {
     if (!isPlain(request) || app.closing.aborted || o.tracer?.on()) return false;
     const principal = knownEarly(request.headers);
     if (!principal?.scopes.has('records:read')) return false;
+    const turn = turnEarly(principal);
+    if (turn === undefined) return false;
     const began = performance.now();
     const send = ({ route, headers, body }: Ready): void => {
       const correlation = o.correlation(request);
       const { text, coding, length } = written(body);
       response
-        .writeHead(200, ['x-request-id', correlation, ...safe, ...headers, 'content-length', String(length)])
+        .writeHead(200, [
+          'x-request-id',
+          correlation,
+          ...safe,
+          ...turn.headers,
+          ...headers,
+          'content-length',
+          String(length),
+        ])
         .end(text, coding);
       const ms = Math.round((performance.now() - began) * 100) / 100;
       const done = { method: 'GET', route, status: 200 } as const;
@@ -114,6 +125,7 @@ export const addEarly = (
     const tell = (ready: Ready | undefined): void => {
       if (response.destroyed) return;
       if (ready === undefined || app.closing.aborted) {
+        turn.giveBack();
         spent.set(request, performance.now() - began);
         route.call(server, request, response);
         return;
@@ -125,6 +137,7 @@ export const addEarly = (
       }
     };
     for (const look of lookEarly) if (look(request, response, principal, tell)) return true;
+    turn.giveBack();
     return false;
   };
 

@@ -17,7 +17,7 @@ export interface PreparedAccess {
   readonly port: number;
   readonly tls?: { readonly key: string; readonly cert: string };
   readonly trustedProxies: readonly string[];
-  readonly access: (app: FastifyInstance) => Promise<void>;
+  readonly access: (app: FastifyInstance) => void;
   /** For people; undefined: nothing. */
   readonly warning: string | undefined;
   /**

@@ -1,31 +1,107 @@
-import rateLimit, { normalizeIP } from '@fastify/rate-limit';
+import { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyInstance } from 'fastify';
+import type { Principal } from '../access/scopes.ts';
+import type { Clock } from '../lib/clock.ts';
 import { grouped } from '../lib/grouped.ts';
 import { tooMany } from './refusal.ts';
 
+export interface RateLimit {
+  readonly requests: number;
+  readonly perMs: number;
+}
+
+/** Where a caller stands after a request. */
+interface Counted {
+  /** Requests of the window so far, this one included. */
+  readonly count: number;
+  /** Until the next window, milliseconds. */
+  readonly waitMs: number;
+}
+
+/** A caller's place for one request. */
+export interface Turn {
+  /** What the answer says of it: names and values in turns. */
+  readonly headers: readonly string[];
+  /** The request is counted elsewhere after all. */
+  giveBack(): void;
+}
+
+interface Window {
+  count: number;
+  /** By the clock that only goes forward. */
+  began: number;
+}
+
+/** Callers that are counted; beyond that those are forgotten that have not asked for longest. */
+const mostCallers = 5000;
+
+/** Counts requests of each caller in windows that begin with their first. No promises: every request passes here. */
+export const rateCounter = (clock: Pick<Clock, 'elapsed'>) => {
+  const windows = new Map<string, Window>();
+  const windowOf = (caller: string, perMs: number, now: number): Window => {
+    let window = windows.get(caller);
+    if (window === undefined || window.began + perMs <= now) window = { count: 0, began: now };
+    windows.delete(caller);
+    windows.set(caller, window);
+    if (windows.size > mostCallers) windows.delete(windows.keys().next().value!);
+    return window;
+  };
+  return {
+    count: (caller: string, { perMs }: RateLimit): Counted => {
+      const now = clock.elapsed();
+      const window = windowOf(caller, perMs, now);
+      window.count++;
+      return { count: window.count, waitMs: window.began + perMs - now };
+    },
+    /** Counts it if there is one left; undefined: it is not counted. */
+    turn: (caller: string, { requests, perMs }: RateLimit): Turn | undefined => {
+      const now = clock.elapsed();
+      const window = windowOf(caller, perMs, now);
+      if (window.count >= requests) return undefined;
+      window.count++;
+      return {
+        headers: [
+          ...['ratelimit-limit', String(requests), 'ratelimit-remaining', String(requests - window.count)],
+          ...['ratelimit-reset', String(Math.ceil((window.began + perMs - now) / 1000))],
+        ],
+        giveBack: () => {
+          window.count--;
+        },
+      };
+    },
+  };
+};
+
+const unlimited: Turn = { headers: [], giveBack: () => {} };
+
 /**
  * So many requests per caller, and per address where anybody may ask; counted by this process alone. A route that must
- * always answer says `config: { rateLimit: false }`.
+ * always answer says `config: { rateLimit: false }`. Gives what counts requests of those who are answered before the app
+ * is asked; undefined: they have had theirs.
  */
-export const addRateLimit = async (
+export const addRateLimit = (
   app: FastifyInstance,
-  limit: () => { readonly requests: number; readonly perMs: number } | undefined,
-): Promise<void> => {
-  await app.register(rateLimit, {
-    global: false,
-    enableDraftSpec: true,
-    keyGenerator: (request) => request.principal?.name ?? `address ${normalizeIP(request.ip)}`,
-    max: () => limit()?.requests ?? 0,
-    timeWindow: () => limit()?.perMs ?? 1000,
-    errorResponseBuilder: (request, { max, ttl }) =>
-      tooMany(
-        `${request.principal?.name ?? 'this address'} has made its ${grouped(max)} requests for now`,
-        ttl,
-      ) as unknown as object,
-  });
-  const count = app.rateLimit();
+  limit: () => RateLimit | undefined,
+  clock: Pick<Clock, 'elapsed'>,
+): ((principal: Principal) => Turn | undefined) => {
+  const counter = rateCounter(clock);
   app.addHook('onRequest', (request, reply, done) => {
-    if (limit() === undefined || request.is404 || request.routeOptions.config.rateLimit === false) return done();
-    count.call(app, request, reply).then(() => done(), done);
+    const given = limit();
+    if (given === undefined || request.is404 || request.routeOptions.config.rateLimit === false) return done();
+    const caller = request.principal?.name ?? `address ${normalizeIP(request.ip)}`;
+    const { count, waitMs } = counter.count(caller, given);
+    const seconds = String(Math.ceil(waitMs / 1000));
+    reply
+      .header('ratelimit-limit', String(given.requests))
+      .header('ratelimit-remaining', String(Math.max(0, given.requests - count)))
+      .header('ratelimit-reset', seconds);
+    if (count <= given.requests) return done();
+    reply.header('retry-after', seconds);
+    const who = request.principal?.name ?? 'this address';
+    return done(tooMany(`${who} has made its ${grouped(given.requests)} requests for now`, waitMs));
   });
+  return ({ name }) => {
+    const given = limit();
+    return given === undefined ? unlimited : counter.turn(name, given);
+  };
 };
