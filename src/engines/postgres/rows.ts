@@ -299,7 +299,7 @@ export const rowAccess = (x: RowsContext): RowAccess => {
           },
           statement(reading, 'select', signal),
           // some are slow, and hold up what is sent with them
-          4,
+          2,
         ).then((rows) => rows.map(readerOf(page.columns))),
       count: async (where, how, { signal }) => {
         const { bind, values } = binder<string>(place);
