@@ -63,7 +63,7 @@ export interface Trace {
     readonly pair: DifferencePair;
   }[];
   readonly planned: readonly { readonly plan: Plan; readonly item: PlanItem }[];
-  /** `outcome` undefined: intended, not settled (or rolled back and not tried again). */
+  /** `outcome` undefined: intended and not settled, or rolled back without a verdict on this item. */
   readonly written: readonly {
     readonly run: Run;
     readonly plan: Plan;

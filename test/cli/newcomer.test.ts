@@ -174,6 +174,40 @@ test('explain of a key that nobody has ever seen is a mistake, of one that is go
   assert.match(gone.stdout, /on neither side now/);
 });
 
+test('explain says of a write that its run failed of how it failed, and of one that was taken back that it was', async () => {
+  const role = `reader_${b.name}`;
+  await a.query(table('guarded', 'x', 'y', 'z'));
+  await b.query(`create table guarded (id integer primary key, v text check (v <> 'y'));
+    create role ${role} login password 'r'; grant select on guarded to ${role}`);
+  try {
+    const url = new URL(b.url);
+    [url.username, url.password] = [role, 'r'];
+    writeFileSync(
+      join(home, 'lockstep.yaml'),
+      `version: 1\nendpoints:\n  a: { url: "${a.url}" }\n  b: { url: "${url.href}", writable: true }\nsyncs:\n  s: { source: a, target: b, pairs: [guarded] }\n`,
+    );
+    const denied = await run('sync', 's', '--settle', '0', '--yes');
+    assert.equal(denied.code, 21, denied.stderr);
+    const history = async (key: string): Promise<readonly string[]> =>
+      JSON.parse((await run('explain', 's/guarded', key, '--format', 'json')).stdout).history.map(
+        (h: { what: string }) => h.what,
+      );
+    assert.match(
+      (await history('1')).at(-1)!,
+      /^sync: insert begun, not settled \(its run failed: PRIVILEGE: .*permission denied/,
+    );
+    await b.query(`grant all on guarded to ${role}`);
+    const again = await run('sync', 's', '--settle', '0', '--yes', '--format', 'json');
+    assert.equal(again.code, 2, again.stderr);
+    const told = await history('1');
+    assert.ok(told.includes('sync: insert rolled back'), told.join());
+    assert.equal(told.at(-1), 'sync: insert applied');
+    assert.match((await history('2')).at(-1)!, /^sync: insert rejected \(/);
+  } finally {
+    await b.query(`drop owned by ${role}; drop role ${role}`);
+  }
+});
+
 test('plan, apply and sync count rows without a key alike', async () => {
   const keyless = (msg: string): string => `create table log (msg text); insert into log values ('${msg}');`;
   await a.query(table('keyed', 'new') + keyless('here'));

@@ -4,6 +4,7 @@ import type { Row } from '../../model/row.ts';
 import type { Explained } from '../../work/explain.ts';
 import { shownChange } from '../../work/shown-change.ts';
 import { shownDifference } from '../../work/shown-difference.ts';
+import { shownWrite } from '../../work/shown-write.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
@@ -62,16 +63,21 @@ const events = ({ trace, twoWay }: Explained): readonly Event[] => {
       cells: cellsOf(shownChange(plan.header, item).cells),
     }),
   );
-  const written = trace.written.map(
-    ({ run, plan, item, outcome }): Event => ({
+  const written = trace.written.map((write): Event => {
+    const { run, plan, item } = write;
+    const { status, reason } = shownWrite(write);
+    const ended = reason === undefined ? '' : ` (${status === 'open' ? 'its run failed: ' : ''}${inert(reason)})`;
+    const state = status === 'open' ? 'begun, not settled' : status.replace('_', ' ');
+    return {
       // A sync makes its plan after it has begun.
       at: Math.max(run.started, plan.header.created),
       run: run.id,
-      what: `${run.kind}: ${item.change.op}${where(plan)} ${outcome === undefined ? 'begun, not settled' : outcome.status}${outcome?.reason === undefined ? '' : ` (${inert(outcome.reason)})`}`,
+      what: `${run.kind}: ${item.change.op}${where(plan)} ${state}${ended}`,
       cells: cellsOf(shownChange(plan.header, item).cells),
-    }),
-  );
-  return [...seen, ...planned, ...written].sort((a, b) => a.at - b.at);
+    };
+  });
+  // The trace has the newest first; of one moment, steps stay in their order.
+  return [seen, planned, written].flatMap((some) => some.toReversed()).sort((a, b) => a.at - b.at);
 };
 
 const stateOf = (e: Explained): string => {

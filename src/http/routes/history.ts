@@ -7,6 +7,7 @@ import type { Trace } from '../../model/store.ts';
 import { twoWayRulesOf } from '../../service/two-way.ts';
 import { explain } from '../../work/explain.ts';
 import { shownDifference } from '../../work/shown-difference.ts';
+import { shownWrite } from '../../work/shown-write.ts';
 import type { Api, Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';
 import { means, onePair, openSync } from '../open-sync.ts';
@@ -28,9 +29,11 @@ const Happened = z
     kind: z.enum(differenceKinds).nullable().describe('compared: how it differed'),
     op: z.enum(changeOps).nullable().describe('planned, written: the change'),
     status: z
-      .enum([...outcomeStatuses, 'open'])
+      .enum([...outcomeStatuses, 'rolled_back', 'open'])
       .nullable()
-      .describe('written: what became of it; open: not settled'),
+      .describe(
+        'written: what became of it; rolled_back: its transaction was; open: not settled, `reason` is how its run failed',
+      ),
     reason: z.string().nullable(),
     cells: z.array(
       z.object({
@@ -82,7 +85,9 @@ const eventsOf = (request: FastifyRequest, sync: string, pair: string, trace: Tr
     });
   const written = trace.written
     .filter(({ plan }) => plan.header.sync === sync)
-    .map(({ run, plan, item, outcome }): Event => {
+    .map((write): Event => {
+      const { run, plan, item } = write;
+      const { status, reason } = shownWrite(write);
       const { op, cells } = changeOf(request, plan.header, item);
       return {
         ...none,
@@ -91,8 +96,8 @@ const eventsOf = (request: FastifyRequest, sync: string, pair: string, trace: Tr
         run: run.id,
         plan: plan.header.id,
         op,
-        status: outcome?.status ?? 'open',
-        reason: seesValues(request) ? (outcome?.reason ?? null) : null,
+        status,
+        reason: seesValues(request) ? (reason ?? null) : null,
         cells,
       };
     });
