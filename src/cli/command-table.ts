@@ -103,7 +103,7 @@ export const commandTable: readonly CommandSpec[] = [
   {
     name: 'check',
     args: '[sync | source target]',
-    about: 'Doctor: config, secrets, connections, TLS, privileges, keys, types and indexes.',
+    about: 'Doctor: control store, config, secrets, connections, TLS, privileges, keys, types and indexes.',
     writes: 'nothing',
     flags: ['format', 'json'],
     examples: ['lockstep check', 'lockstep check subscriptions'],

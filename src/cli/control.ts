@@ -5,7 +5,7 @@ import { readDotenv } from '../config/dotenv.ts';
 import { newId } from '../lib/ids.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { ServiceStore } from '../model/service-store.ts';
-import { openStore, storeUrls } from '../work/open-store.ts';
+import { lookAtStore, openStore, type StoreAsItIs, storeUrls } from '../work/open-store.ts';
 import { auditKeysOf } from './audit-keys.ts';
 import { configOf } from './config-of.ts';
 import type { Context, Flags } from './context.ts';
@@ -32,6 +32,14 @@ export const openControl = async (
   if (known !== undefined) mustHaveKey(known, storedKeys);
   return openStore({ ...place, clock: context.clock, signal, auditKeys: auditKeysOf(context, known), storedKeys });
 };
+
+/** The control store that `openControl` would open, as it is: nothing is made, started or changed. */
+export const lookAtControl = async (
+  context: Context,
+  flags: Flags,
+  config: Config | undefined,
+  signal: AbortSignal,
+): Promise<StoreAsItIs> => lookAtStore({ ...placeOf(context, flags, config), signal });
 
 /** Addresses of the control store's server; it must be open. */
 export const controlUrls = (context: Context, flags: Flags, config: Config | undefined): Promise<readonly string[]> =>

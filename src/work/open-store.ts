@@ -1,8 +1,12 @@
+import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
+import type { Cancel } from '../model/cancel.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import { auditKeyOf } from '../store/audit-chain.ts';
 import { keyFileOf } from '../store/audit-key.ts';
 import { storeUrlsOf, urlConnector } from '../store/postgres/connect.ts';
+import type { Connector } from '../store/postgres/connector.ts';
+import type { StoreFound } from '../store/postgres/examine.ts';
 import { openPostgresStore } from '../store/postgres/store.ts';
 import { storedKeyOf } from '../store/stored-values.ts';
 
@@ -14,6 +18,30 @@ export const storeUrls = async (o: {
   if (o.controlUrl !== undefined) return storeUrlsOf(o.controlUrl);
   const { embeddedUrl } = await import('../store/embedded/connect.ts');
   return [await embeddedUrl(o.dir)];
+};
+
+/** How the control store is found. `description` says where, without secrets. */
+export type StoreAsItIs =
+  | ({ readonly state: 'reached'; readonly description: string } & StoreFound)
+  /** Embedded: not made yet, or made and not running. Using it makes and starts it. */
+  | { readonly state: 'absent' | 'stopped'; readonly description: string };
+
+/** Looks at the control store that `openStore` would open, and changes nothing. Throws what opening it would. */
+export const lookAtStore = async (
+  o: Cancel & { readonly controlUrl?: string | undefined; readonly dir: string },
+): Promise<StoreAsItIs> => {
+  const { examineControl } = await import('../store/postgres/examine.ts');
+  const look = async (connector: Connector): Promise<StoreAsItIs> => ({
+    state: 'reached',
+    description: connector.description,
+    ...(await examineControl(connector, o)),
+  });
+  if (o.controlUrl !== undefined) return await look(urlConnector(o.controlUrl));
+  const { embeddedAsItIs } = await import('../store/embedded/connect.ts');
+  const found = await embeddedAsItIs(o.dir, o);
+  if (found?.connector !== undefined) return await look(found.connector);
+  if (found !== undefined) return { state: 'stopped', description: found.description };
+  return { state: 'absent', description: `embedded, ${join(o.dir, '.lockstep')}` };
 };
 
 /**

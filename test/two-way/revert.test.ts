@@ -254,7 +254,7 @@ test('a revert of inserts and deletes on both sides, and the next run', async ()
 });
 
 test('thousands of rows that were written to both sides are taken back by some queries, and settled again', async () => {
-  const n = 2600;
+  const n = 2100;
   await using p = await twoDatabases(`create table people (id int primary key, name text, phone text);
     insert into people select i, 'n' || i, 'p' || i from generate_series(1, ${n}) i;
     create table pets as select * from people where id > ${n - 30}; alter table pets add primary key (id)`);

@@ -6,11 +6,13 @@ import { openEntity } from '../../records/entity.ts';
 import { connectSide } from '../../service/connect.ts';
 import type { Diagnosis } from '../../service/diagnosis.ts';
 import { diagnosisOf, examineConfig, examineEndpoint, examineJob } from '../../service/doctor.ts';
+import { examineStore } from '../../service/doctor-control.ts';
 import { examineRecords, examineReplicas } from '../../service/doctor-records.ts';
 import { addressed } from '../../service/endpoints-open.ts';
 import { type Job, sideOfEntry } from '../../service/job.ts';
 import { configOf } from '../config-of.ts';
 import type { Command, Context, Flags } from '../context.ts';
+import { lookAtControl } from '../control.ts';
 import { isAddress, jobOf } from '../job.ts';
 import { limitsOf } from '../job-flags.ts';
 import { jsonText } from '../output/json-text.ts';
@@ -33,7 +35,11 @@ export const check: Command = async (context, args, flags) => {
     });
   }
   using progress = progressView(context);
-  const found: Diagnosis[] = config ? [...examineConfig(config), ...examineStored(context, config)] : [];
+  const found: Diagnosis[] = [];
+  // Two URLs are compared without one.
+  if (!plain || flags.control !== undefined)
+    found.push(...(await examineStore(() => lookAtControl(context, flags, config, signal))));
+  if (config) found.push(...examineConfig(config), ...examineStored(context, config));
   for (const job of await jobsOf(context, config, args, flags)) {
     progress.tick({ pair: job.sync ?? '', phase: 'inspect', rows: 0 });
     for (const d of await examineJob((side, stop) => connectSide(context, side, stop), job, signal, config)) {

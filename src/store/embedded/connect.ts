@@ -17,6 +17,9 @@ import { userLock, watcherLock } from './watch-locks.ts';
 const watched = `exists (select from pg_locks where locktype = 'advisory' and granted
   and classid = 0 and objid = ${watcherLock} and objsubid = 1)`;
 
+/** So long the server outlives its last user, milliseconds. */
+const usualGraceMs = 3000;
+
 const noStore = Symbol('no server to connect to');
 
 const readPassword = (place: Place): string => {
@@ -114,6 +117,28 @@ export const embeddedUrl = async (dir: string): Promise<string> => {
 };
 
 /**
+ * The embedded store of a folder as it is now, without making or starting anything; undefined: it is not made yet. Without
+ * a connector its server does not run. There is one connection.
+ */
+export const embeddedAsItIs = async (
+  dir: string,
+  o: Cancel,
+): Promise<{ readonly description: string; readonly connector?: Connector } | undefined> => {
+  const outer = join(dir, '.lockstep');
+  if (!['store', 'location'].some((name) => existsSync(join(outer, name)))) return undefined;
+  const place = await findPlace(dir);
+  if (!existsSync(place.data)) return undefined;
+  const description = `embedded, ${place.home}`;
+  try {
+    const client = await enter(place, usualGraceMs, o);
+    return { description, connector: { description, connect: async () => client } };
+  } catch (error) {
+    if (error === noStore) return { description };
+    throw error;
+  }
+};
+
+/**
  * Connections to the embedded server of a folder, which is started by whoever comes first. Every connection is a user
  * of it (a shared advisory lock); without users for `graceMs` it ends.
  */
@@ -122,7 +147,7 @@ export const embeddedConnector = async (
   o: { readonly clock: Clock; readonly graceMs?: number },
 ): Promise<Connector> => {
   const place = await findPlace(dir);
-  const graceMs = o.graceMs ?? 3000;
+  const graceMs = o.graceMs ?? usualGraceMs;
   const attempt = async (c: Cancel): Promise<pg.Client | undefined> => {
     try {
       return await enter(place, graceMs, c);

@@ -75,6 +75,14 @@ const agreeOn = (known: readonly Migration[], found: readonly Done[], where: str
   return found.length;
 };
 
+/** How many of `known` are done in the store `where`. Throws as `agreeOn` does. */
+export const doneSteps = async (
+  connection: Connection,
+  known: readonly Migration[],
+  where: string,
+  o: Cancel,
+): Promise<number> => agreeOn(known, await done(connection, o), where);
+
 /** Brings the store's schema to this version: each file once, all in one transaction, one process at a time. */
 export const migrate = async (
   database: Database,
@@ -83,7 +91,7 @@ export const migrate = async (
   const known = o.migrations ?? readMigrations();
   await database.lend(o, async (connection) => {
     const where = database.description;
-    if (agreeOn(known, await done(connection, o), where) === known.length) return;
+    if ((await doneSteps(connection, known, where, o)) === known.length) return;
     await connection.query('begin', [], o);
     await connection.query('select pg_advisory_xact_lock(7017282394)', [], o);
     const found = await done(connection, o);
