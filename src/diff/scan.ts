@@ -17,10 +17,11 @@ import { hashTypes, sharedHash } from './key-hashes.ts';
 import { mergeRuns } from './merge.ts';
 import { commonSpellings, mergeRaw } from './raw-merge.ts';
 import { shownKeys } from './report.ts';
-import { type AnyKey, asKey, countOf, type Form, type Reading, readRuns } from './runs.ts';
+import { type AnyKey, asKey, countOf, type Form, inOrder, type Reading, type Run, readRuns } from './runs.ts';
 import { type Confirmation, startConfirmation } from './settle.ts';
 import type { Tally } from './tally.ts';
 import { compareTexts } from './texts.ts';
+import { unlikeRows } from './unlike.ts';
 
 /** How a pair was scanned; its suspected differences wait in `confirmation` (absent: there are none). */
 export interface Scanned {
@@ -117,9 +118,17 @@ const drillDown = async (
   const { differing, differingRows } = found;
   if (differing.length === 0) return 'no part differs';
   const streamed = differingRows.source + differingRows.target;
-  confirmation.scale = streamed === 0 ? 1 : all / streamed;
   const form: Form = { kind: 'hash', spec };
-  const rows = await mergeSides(work, readers, form, segmentsOf(partition, differing), confirmation, notes, tally);
+  const segments = segmentsOf(partition, differing);
+  const [segment] = segments;
+  // ranges come in the order of an index; buckets would have to be sorted
+  const unlike = partition.by === 'hash' ? await unlikeRows(work, readers, segment!, spec, streamed) : undefined;
+  const left = unlike?.left;
+  const merged = left ? left.source.end + left.target.end : streamed;
+  confirmation.scale = merged === 0 ? 1 : all / merged;
+  tally.identical += unlike?.identical ?? 0;
+  const read = await mergeSides(work, readers, form, segments, confirmation, notes, tally, left);
+  const rows = unlike?.rows ?? read;
   if (rows.source !== differingRows.source || rows.target !== differingRows.target)
     throw partsDisagree(work, rows, differingRows);
   return `${grouped(differing.length)} parts with ${grouped(streamed)} of ${grouped(all)} rows differ`;
@@ -135,7 +144,10 @@ export const segmentsOf = (partition: Partition | TextPartition, parts: readonly
   return segments;
 };
 
-/** Merges segments of both sides, one after the other in key order; returns the rows each side delivered. */
+/**
+ * Merges segments of both sides, one after the other in key order; returns the rows each side delivered. `left`: what is
+ * left of them, already read.
+ */
 export const mergeSides = async (
   work: Work,
   readers: Sides<Reader>,
@@ -144,6 +156,7 @@ export const mergeSides = async (
   confirmation: Confirmation,
   notes: Remarks,
   tally: Tally,
+  left?: Sides<Run>,
 ): Promise<{ readonly source: number; readonly target: number }> => {
   const { selections, signal, onProgress } = work;
   const types =
@@ -159,7 +172,10 @@ export const mergeSides = async (
   for (const segment of segments) {
     const met = await mergeRuns(
       types,
-      (side, s) => readRuns(readers[side], selections[side], segment, reading[side], s),
+      (side, s) =>
+        left
+          ? inOrder(once(left[side]), selections[side], reading[side])
+          : readRuns(readers[side], selections[side], segment, reading[side], s),
       {
         same: (a, i, b, j) => same(a.keys![i]!, b.keys![j]!),
         unequal: confirmation.suspect,
@@ -183,6 +199,10 @@ export const mergeSides = async (
   }
   return rows;
 };
+
+async function* once<T>(item: T): AsyncGenerator<T> {
+  yield item;
+}
 
 /** Merges the rows of both sides by their bytes, and reads the cells of those whose bytes differ. */
 const mergeBytes = async (

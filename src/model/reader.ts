@@ -20,6 +20,16 @@ export interface HashBatch {
   readonly hashes: Int32Array;
 }
 
+/** Some rows in any order: their hashes, and their keys still as bytes. Stays valid. */
+export interface LooseBatch {
+  readonly count: number;
+  /** Two per row: high half, low half. */
+  readonly hashes: Int32Array;
+  /** Memory held for the keys, bytes. */
+  readonly bytes: number;
+  key(i: number): Key;
+}
+
 export type KeyBatch =
   | { readonly kind: 'int64'; readonly values: BigInt64Array }
   | { readonly kind: 'keys'; readonly values: readonly Key[] };
@@ -41,6 +51,8 @@ export interface Hashing {
   digest(selection: Selection, partition: Partition | undefined, hash: HashSpec, o: Cancel): Promise<readonly Digest[]>;
   /** In key order. */
   hashes(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<HashBatch>;
+  /** The same in any order, where the database's sort, and the keys that nobody looks at, cost more than the rest. */
+  loose?(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<LooseBatch>;
   /**
    * Like `hashes`, but the key of each row is its key's whole 64-bit hash (`hash/spec.ts`), a signed integer, and rows
    * come in that order; bounds and keys of the segment are such hashes, too (`parts` are not for this). For keys whose

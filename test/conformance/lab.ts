@@ -180,6 +180,23 @@ export const hashes = async (
   return rows;
 };
 
+/** The same as `hashes` gives, of a reader that delivers them in any order; keys are asked for when all is read. */
+export const looseHashes = async (
+  lab: Lab,
+  reader: Reader,
+  selection: Selection,
+  segment: Segment,
+  spec: HashSpec,
+): Promise<HashedRow[]> => {
+  const batches = await Array.fromAsync(reader.hashing!.loose!(selection, segment, spec, { signal: lab.signal }));
+  return batches.flatMap((batch) =>
+    unpack({ ...batch, keys: { kind: 'keys', values: Array.from({ length: batch.count }, (_, i) => batch.key(i)) } }),
+  );
+};
+
+export const byHash = (rows: readonly HashedRow[]): HashedRow[] =>
+  [...rows].sort((a, b) => (a.hash < b.hash ? -1 : a.hash > b.hash ? 1 : 0));
+
 /** The hashes the kit expects of rows: computed from their cells, by the one table of `hash/spec.ts`. */
 export const expectedHashes = (selection: Selection, rows: readonly Row[], spec: HashSpec): HashedRow[] => {
   const hasher = rowHasher(selection.columns, selection.keyWidth, spec);

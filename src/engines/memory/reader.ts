@@ -9,7 +9,7 @@ import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { compareKeys } from '../../model/order.ts';
 import { inRange } from '../../model/ranges.ts';
-import type { Changes, Digest, HashBatch, Hashing, Position, Reader } from '../../model/reader.ts';
+import type { Changes, Digest, HashBatch, Hashing, LooseBatch, Position, Reader } from '../../model/reader.ts';
 import type { Batch, Key, Row, Text } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import type { Partition, Segment, Selection } from '../../model/selected.ts';
@@ -58,6 +58,7 @@ export class MemoryReader implements Reader {
       digest: (selection, partition, hash, { signal }) =>
         this.#alone(signal, () => digestRows(selection, this.#rows(selection), partition, hash)),
       hashes: (selection, segment, hash, { signal }) => this.#hashes(selection, segment, hash, signal),
+      loose: (selection, segment, hash, { signal }) => this.#loose(selection, segment, hash, signal),
       byKeyHash: (selection, segment, hash, { signal }) => this.#byKeyHash(selection, segment, hash, signal),
     };
   }
@@ -137,6 +138,20 @@ export class MemoryReader implements Reader {
     const hasher = rowHasher(selection.columns, selection.keyWidth, hash);
     for await (const rows of this.#batches(selection, signal, () => this.#segment(selection, segment))) {
       yield hashBatch(selection, rows, hasher);
+    }
+  }
+
+  async *#loose(
+    selection: Selection,
+    segment: Segment,
+    hash: HashSpec,
+    signal: AbortSignal,
+  ): AsyncGenerator<LooseBatch> {
+    const hasher = rowHasher(selection.columns, selection.keyWidth, hash);
+    for await (const rows of this.#batches(selection, signal, () => [...this.#segment(selection, segment)].reverse())) {
+      const { count, hashes } = hashBatch(selection, rows, hasher);
+      const key = (i: number): Key => rows[i]!.slice(0, selection.keyWidth);
+      yield { count, hashes, bytes: 40 * count, key };
     }
   }
 

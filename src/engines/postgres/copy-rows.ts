@@ -1,5 +1,5 @@
 import { decodeUtf8 } from '../../model/canon/utf8.ts';
-import type { HashBatch } from '../../model/reader.ts';
+import type { HashBatch, LooseBatch } from '../../model/reader.ts';
 import type { Batch, Cell, Key, Row, Text } from '../../model/row.ts';
 import type { RowSink } from './copy-out.ts';
 
@@ -162,28 +162,37 @@ export const hashQuads = (batchRows: number): RowSink<Int32Array> => {
   };
 };
 
+/** Where the key ends that was read last. */
+let keyEnd = 0;
+
+/** The text fields of a binary COPY from `at` on, one for each decoder. */
+const readKey = (bytes: Buffer, start: number, decoders: readonly Decoder[]): Key => {
+  const key: Cell[] = [];
+  let at = start;
+  for (const decode of decoders) {
+    const size = bytes.readInt32BE(at);
+    at += 4;
+    if (size < 0) key.push(null);
+    else {
+      const text = bytes.toString('utf8', at, at + size);
+      key.push(decode ? decode(text) : (text as Text));
+      at += size;
+    }
+  }
+  keyEnd = at;
+  return key;
+};
+
 /** `(text key …, int8 hash)` of a binary COPY. */
 export const keyHashes = (decoders: readonly Decoder[], batchRows: number): RowSink<HashBatch> => {
   const hashes = hashHalves();
-  const width = decoders.length;
   let keys: Key[] = [];
   return {
     row: (bytes, start, end) => {
       let at = tupleStart(bytes, start, end);
       if (end === at || bytes.readInt16BE(at) === -1) return;
-      at += 2;
-      const key: Cell[] = [];
-      for (let i = 0; i < width; i++) {
-        const size = bytes.readInt32BE(at);
-        at += 4;
-        if (size < 0) key.push(null);
-        else {
-          const text = bytes.toString('utf8', at, at + size);
-          const decode = decoders[i];
-          key.push(decode ? decode(text) : (text as Text));
-          at += size;
-        }
-      }
+      const key = readKey(bytes, at + 2, decoders);
+      at = keyEnd;
       if (bytes.readInt32BE(at) !== 8) noHash();
       hashes.push(bytes.readInt32BE(at + 4), bytes.readInt32BE(at + 8));
       keys.push(key);
@@ -193,6 +202,48 @@ export const keyHashes = (decoders: readonly Decoder[], batchRows: number): RowS
       const values = keys;
       keys = [];
       return { count: values.length, keys: { kind: 'keys', values }, hashes: hashes.take() };
+    },
+  };
+};
+
+const firstBytes = 65_536;
+
+/** The same as `keyHashes`, keys left as the bytes they came in until somebody asks for one. */
+export const looseHashes = (decoders: readonly Decoder[], batchRows: number): RowSink<LooseBatch> => {
+  const hashes = hashHalves();
+  const width = decoders.length;
+  let held = Buffer.allocUnsafeSlow(firstBytes);
+  let starts: number[] = [];
+  let used = 0;
+  return {
+    row: (bytes, start, end) => {
+      const from = tupleStart(bytes, start, end);
+      if (end === from || bytes.readInt16BE(from) === -1) return;
+      let at = from + 2;
+      for (let i = 0; i < width; i++) at += 4 + Math.max(0, bytes.readInt32BE(at));
+      if (bytes.readInt32BE(at) !== 8) noHash();
+      hashes.push(bytes.readInt32BE(at + 4), bytes.readInt32BE(at + 8));
+      const size = at - from - 2;
+      if (used + size > held.length) {
+        const wider = Buffer.allocUnsafeSlow(2 * (used + size));
+        held.copy(wider, 0, 0, used);
+        held = wider;
+      }
+      starts.push(used);
+      used += bytes.copy(held, used, from + 2, at);
+    },
+    take: (last) => {
+      if (starts.length === 0 || (!last && starts.length < batchRows)) return undefined;
+      const [keys, places] = [held, starts];
+      held = Buffer.allocUnsafeSlow(held.length);
+      starts = [];
+      used = 0;
+      return {
+        count: places.length,
+        hashes: hashes.take(),
+        bytes: keys.length,
+        key: (i) => readKey(keys, places[i]!, decoders),
+      };
     },
   };
 };

@@ -1,9 +1,9 @@
 import { LockstepError } from '../../model/errors.ts';
-import type { HashBatch, Hashing } from '../../model/reader.ts';
+import type { HashBatch, Hashing, LooseBatch } from '../../model/reader.ts';
 import { tableLabel } from '../../model/schema.ts';
 import type { Selection } from '../../model/selected.ts';
 import type { ColumnSql } from './columns.ts';
-import { int64Hashes, keyHashes } from './copy-rows.ts';
+import { int64Hashes, keyHashes, looseHashes } from './copy-rows.ts';
 import { bucketSql, hashSupport, rowHashSql } from './hash-sql.ts';
 import type { HashingContext } from './hashing-context.ts';
 import { byKeyHash } from './key-hashes.ts';
@@ -77,6 +77,23 @@ export const hashingOf = (x: HashingContext): Hashing => {
               rendered.map((r) => r.decode),
               batchRows,
             );
+        const at = x.statement(selection, 'hashing', o);
+        yield* x.paced(session.copy(`copy (${query.sql}) to stdout (format binary)`, sink, at), (b) => b.count, at);
+      };
+      return run();
+    },
+    loose: (selection, segment, hash, o) => {
+      const run = async function* (): AsyncGenerator<LooseBatch, void, undefined> {
+        const columns = await x.columnsOf(selection, o);
+        check(columns, selection);
+        const rendered = columns.slice(0, selection.keyWidth).map(render);
+        const outputs = [...rendered.map((r) => r.sql), rowHashSql(columns, hash)];
+        const query = segmentSql(selection, columns, segment, outputs, { ordered: false });
+        if (query.empty) return;
+        const sink = looseHashes(
+          rendered.map((r) => r.decode),
+          batchRows,
+        );
         const at = x.statement(selection, 'hashing', o);
         yield* x.paced(session.copy(`copy (${query.sql}) to stdout (format binary)`, sink, at), (b) => b.count, at);
       };
