@@ -5,7 +5,7 @@ import { diagnosisOf } from './doctor.ts';
 const about = 'control';
 
 /** Can the control store be reached, is it of this version, and may it be used? `look` throws what stands in the way. */
-export const examineStore = async (look: () => Promise<StoreAsItIs>): Promise<readonly Diagnosis[]> => {
+export const examineControl = async (look: () => Promise<StoreAsItIs>): Promise<readonly Diagnosis[]> => {
   let found: StoreAsItIs;
   try {
     found = await look();
@@ -16,7 +16,9 @@ export const examineStore = async (look: () => Promise<StoreAsItIs>): Promise<re
   const ok = (message: string): Diagnosis => ({ about, level: 'ok', code: 'control', message });
   if (found.state !== 'reached') {
     const next =
-      found.state === 'absent' ? 'the first command that keeps something makes it' : 'not running; it is started when it is used';
+      found.state === 'absent'
+        ? 'the first command that keeps something makes it'
+        : 'not running; it is started when it is used';
     return [ok(`${description}: ${next}`)];
   }
   const { server, version, known, lacks } = found;

@@ -30,11 +30,11 @@ export type StoreAsItIs =
 export const lookAtStore = async (
   o: Cancel & { readonly controlUrl?: string | undefined; readonly dir: string },
 ): Promise<StoreAsItIs> => {
-  const { examineControl } = await import('../store/postgres/examine.ts');
+  const { examineStore } = await import('../store/postgres/examine.ts');
   const look = async (connector: Connector): Promise<StoreAsItIs> => ({
     state: 'reached',
     description: connector.description,
-    ...(await examineControl(connector, o)),
+    ...(await examineStore(connector, o)),
   });
   if (o.controlUrl !== undefined) return await look(urlConnector(o.controlUrl));
   const { embeddedAsItIs } = await import('../store/embedded/connect.ts');

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
+import type { Diagnosis } from '../../src/service/diagnosis.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { freshStore } from '../store/fresh-store.ts';
 import { inProcess } from './in-process.ts';
@@ -32,18 +33,11 @@ const as = (url: string): string => {
   [other.username, other.password] = [readonly, 'r'];
   return other.href;
 };
-interface Said {
-  readonly about: string;
-  readonly level: string;
-  readonly code: string;
-  readonly message: string;
-  readonly fix?: string;
-}
 /** The first lines, which are of the control store. */
 const check = async (...args: string[]) => {
   const { code, stdout, stderr } = await inProcess(['check', ...args, '--format', 'json'], { cwd: home });
   assert.equal(stderr, '');
-  const { findings } = JSON.parse(stdout) as { findings: readonly Said[] };
+  const { findings } = JSON.parse(stdout) as { findings: readonly Diagnosis[] };
   const others = findings.findIndex((f) => f.about !== 'control');
   assert.ok(findings.slice(others).every((f) => f.about !== 'control'));
   return { code, findings, found: findings.slice(0, others) };

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import type { Diagnosis } from '../../src/service/diagnosis.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { inProcess } from './in-process.ts';
 
@@ -21,14 +22,6 @@ after(async () => {
   for (const db of [a, b]) await db[Symbol.asyncDispose]();
 });
 
-interface Said {
-  readonly about: string;
-  readonly level: string;
-  readonly code: string;
-  readonly message: string;
-  readonly fix?: string;
-}
-
 const asReader = new URL(b.url);
 [asReader.username, asReader.password] = [reader, 'r'];
 
@@ -38,7 +31,7 @@ const check = async (config: string, ...args: string[]) => {
   const env = { A_URL: a.url, B_URL: b.url, READER_URL: asReader.href };
   const { code, stdout, stderr } = await inProcess(['check', ...args, '--format', 'json'], { cwd: home, env });
   assert.equal(stderr, '');
-  const found = (JSON.parse(stdout) as { findings: readonly Said[] }).findings;
+  const found = (JSON.parse(stdout) as { findings: readonly Diagnosis[] }).findings;
   return { code, found, errors: found.filter((f) => f.level === 'error') };
 };
 

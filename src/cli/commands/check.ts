@@ -6,7 +6,7 @@ import { openEntity } from '../../records/entity.ts';
 import { connectSide } from '../../service/connect.ts';
 import type { Diagnosis } from '../../service/diagnosis.ts';
 import { diagnosisOf, examineConfig, examineEndpoint, examineJob } from '../../service/doctor.ts';
-import { examineStore } from '../../service/doctor-control.ts';
+import { examineControl } from '../../service/doctor-control.ts';
 import { examineRecords, examineReplicas } from '../../service/doctor-records.ts';
 import { addressed } from '../../service/endpoints-open.ts';
 import { type Job, sideOfEntry } from '../../service/job.ts';
@@ -38,7 +38,7 @@ export const check: Command = async (context, args, flags) => {
   const found: Diagnosis[] = [];
   // Two URLs are compared without one.
   if (!plain || flags.control !== undefined)
-    found.push(...(await examineStore(() => lookAtControl(context, flags, config, signal))));
+    found.push(...(await examineControl(() => lookAtControl(context, flags, config, signal))));
   if (config) found.push(...examineConfig(config), ...examineStored(context, config));
   for (const job of await jobsOf(context, config, args, flags)) {
     progress.tick({ pair: job.sync ?? '', phase: 'inspect', rows: 0 });

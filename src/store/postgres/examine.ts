@@ -73,7 +73,7 @@ const lackingOf = async (
 };
 
 /** Throws what opening it would: it cannot be reached, is of a newer Lockstep, or was not made by one. */
-export const examineControl = async (connector: Connector, o: Cancel): Promise<StoreFound> => {
+export const examineStore = async (connector: Connector, o: Cancel): Promise<StoreFound> => {
   const known = readMigrations();
   await using database = openDatabase(connector);
   return await database.lend(o, async (connection) => {

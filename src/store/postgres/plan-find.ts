@@ -24,7 +24,7 @@ const chunksWith = async (
   o: Cancel,
 ): Promise<readonly SeqRange[]> => {
   const has = (keys: Buffer): boolean => {
-    for (let at = 0; at < keys.length; at += 4) if (hashes.has(keys.readUInt32BE(at))) return true;
+    for (let at = 0; at + 4 <= keys.length; at += 4) if (hashes.has(keys.readUInt32BE(at))) return true;
     return false;
   };
   const found: SeqRange[] = [];
