@@ -104,6 +104,85 @@ test('a key that is unique only when the transaction ends does not let a second 
   assert.deepEqual(applied.status === 'stale' && applied.rows.map((r) => r.found), [row('1', 'x')]);
 });
 
+/** What the server keeps for a session that writes, told by a trigger of another table: in the end, by name. */
+const keptBy = async (target: Endpoint, table: Table): Promise<readonly string[]> => {
+  const { applied } = await write(target, table, insert(table, row('1', null)));
+  assert.equal(applied.status, 'done');
+  const [told] = await rowsNow(target, table);
+  await write(target, table, remove(table, told!));
+  return told![1]!.split(' ').filter((name) => name !== '');
+};
+
+test('statements that come again are kept by the server, of many the last', async () => {
+  await using db = await testDatabase();
+  await db.query(`create table told (id int primary key, names text);
+    create function tell() returns trigger language plpgsql as $$ begin
+      new.names := (select coalesce(pg_catalog.string_agg(name, ' ' order by name), '') from pg_catalog.pg_prepared_statements
+        where statement like '%written%' or statement like '%hash%');
+      return new; end $$;
+    create trigger tell before insert on told for each row execute function tell();
+    create table a (id int primary key, ${[1, 2, 3, 4, 5, 6].map((i) => `c${i} int not null`).join(', ')});
+    insert into a select g, 0, 0, 0, 0, 0, 0 from generate_series(1, 4) g`);
+  await using target = await connect(db.url, { writable: true });
+  const table = await tableOf(target, 'a');
+  const told = await tableOf(target, 'told');
+  const writes = async (sets: readonly number[]): Promise<void> => {
+    for (const set of sets) {
+      const rows = await rowsNow(target, table);
+      const changes = rows.map((r): Change => {
+        const after = r.map((cell, i) => (i > 0 && (set >> (i - 1)) & 1 ? String(Number(cell) + 1) : cell)) as Row;
+        return update(table, r, after);
+      });
+      const done = await write(target, table, ...changes);
+      assert.deepEqual(done, { applied: { status: 'done' }, byHash: true });
+    }
+  };
+  await writes([1, 2, 3]);
+  assert.deepEqual(await keptBy(target, told), [], 'sent once each');
+  await writes([1, 2]);
+  const two = await keptBy(target, told);
+  assert.equal(two.length, 2);
+  await writes([1, 2, 1, 2]);
+  assert.deepEqual(await keptBy(target, told), two);
+  for (let set = 4; set < 64; set++) await writes([set, set]);
+  const many = await keptBy(target, told);
+  assert.equal(many.length, 32);
+  assert.ok(two.every((name) => !many.includes(name)));
+  // one that went comes back under its name
+  await writes([1, 1, 1]);
+  assert.equal((await keptBy(target, told)).filter((name) => two.includes(name)).length, 1);
+});
+
+test('a kept statement guards rows that move, and tables that change meanwhile, as one that is planned anew', async () => {
+  await using db = await testDatabase();
+  await db.query(`create table a (id bigint primary key, t text, n int);
+    insert into a select g, 'x', g from generate_series(1, 20000) g; analyze a`);
+  await using target = await connect(db.url, { writable: true });
+  const table = await tableOf(target, 'a');
+  const rows = await rowsNow(target, table);
+  // past the number of times after which the server settles on one plan for any number of keys
+  for (let i = 0; i < 8; i++) {
+    const { applied, byHash } = await write(
+      target,
+      table,
+      ...rows.slice(i * 100, i * 100 + 100).map((r) => remove(table, r)),
+    );
+    assert.deepEqual([applied, byHash], [{ status: 'done' }, true]);
+  }
+  await db.query('update a set n = -n where id = 5000');
+  const moved = await write(target, table, ...rows.slice(4000, 6000).map((r) => remove(table, r)));
+  assert.deepEqual(moved.applied.status === 'stale' && moved.applied.rows.map(({ found }) => found), [
+    row('5000', 'x', '-5000'),
+  ]);
+  // a rule and a column that come meanwhile, and an index that goes
+  await db.query('alter table a drop constraint a_pkey; alter table a add constraint other_pkey primary key (id)');
+  const again = await write(target, table, ...rows.slice(6000, 8000).map((r) => remove(table, r)));
+  assert.deepEqual(again.applied, { status: 'done' });
+  await db.query('alter table a drop column n');
+  await assert.rejects(write(target, table, ...rows.slice(8000, 8010).map((r) => remove(table, r))));
+  assert.equal((await db.query('select count(*)::int as n from a')).rows[0].n, 20000 - 800 - 2000);
+});
+
 test('canonical JSON is put as the server writes jsonb', async () => {
   await using db = await testDatabase();
   const number = fc.integer();

@@ -12,6 +12,16 @@ export const behindPooler = async (session: Session, o: StatementOptions): Promi
 
 const pooled = new WeakMap<Session, boolean>();
 
+/** The same, asked once for each session. */
+export const isPooled = async (session: Session, o: StatementOptions): Promise<boolean> => {
+  let behind = pooled.get(session);
+  if (behind === undefined) {
+    behind = await behindPooler(session, o);
+    pooled.set(session, behind);
+  }
+  return behind;
+};
+
 /**
  * Rows of a statement that is sent with every step, which the server therefore keeps parsed and planned under `name`: one
  * name for one text. Behind a pooler, where the next step may meet another server process, it is parsed each time.
@@ -23,11 +33,7 @@ export const preparedHere = async (
   values: readonly string[],
   o: StatementOptions,
 ): Promise<RawRow[]> => {
-  let behind = pooled.get(session);
-  if (behind === undefined) {
-    behind = await behindPooler(session, o);
-    pooled.set(session, behind);
-  }
+  const behind = await isPooled(session, o);
   try {
     return await session.prepared(behind ? undefined : name, sql, values, o);
   } catch (error) {

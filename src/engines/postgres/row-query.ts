@@ -4,7 +4,7 @@ import type pg from 'pg';
 interface Wire {
   readonly stream: { cork(): void; uncork(): void; write(bytes: Uint8Array): void };
   /** Statements that the server has parsed on this connection, by name. */
-  readonly parsedStatements: Readonly<Record<string, string | undefined>>;
+  readonly parsedStatements: Record<string, string | undefined>;
   parse(q: { readonly text: string; readonly name: string }): void;
 }
 
@@ -63,6 +63,11 @@ const bound = (statements: readonly Statement[]): Buffer => {
 /** Has the server parsed the statement on this connection? */
 export const isParsed = (client: pg.Client, { name, text }: Pick<Statement, 'name' | 'text'>): boolean =>
   name !== '' && (client as unknown as { readonly connection: Wire }).connection.parsedStatements[name] === text;
+
+/** The server is told to keep this statement no longer. */
+export const forgetParsed = (client: pg.Client, name: string): void => {
+  delete (client as unknown as { readonly connection: Wire }).connection.parsedStatements[name];
+};
 
 /**
  * Statements with values, their rows as the server's text. Unlike the driver's own it does not ask what the columns are

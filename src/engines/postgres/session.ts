@@ -99,12 +99,14 @@ export class Session implements AsyncDisposable {
 
   /**
    * Runs one statement (with `values`) or several; rows as the server's text. Rejects with what the server (or the
-   * driver) threw, unexplained. Aborting cancels it at the server and waits for its answer.
+   * driver) threw, unexplained. Aborting cancels it at the server and waits for its answer. `name`: the server keeps the
+   * one statement under that, parsed and planned.
    */
   async raw(
     sql: string,
     values: readonly unknown[] | undefined,
     o: StatementOptions,
+    name?: string,
   ): Promise<{ rows: RawRow[]; rowCount: number; command: string }> {
     const began = this.context.clock.elapsed();
     return this.#cancelled(o, async () => {
@@ -112,6 +114,7 @@ export class Session implements AsyncDisposable {
         text: sql,
         rowMode: 'array',
         ...(values ? { values: [...values] } : {}),
+        ...(name === undefined ? {} : { name }),
       } as pg.QueryArrayConfig);
       const last = (Array.isArray(result) ? result[result.length - 1] : result) as pg.QueryArrayResult<
         (string | null)[]

@@ -8,11 +8,20 @@ import type { ColumnSql } from './columns.ts';
 import { copyLine } from './copy-in.ts';
 import { isRefusal } from './failures.ts';
 import { rowHashSql } from './hash-sql.ts';
+import { keptName } from './kept-statements.ts';
 import { isStorableText } from './key-sql.ts';
 import { textArray } from './select.ts';
 import type { Session, StatementOptions } from './session.ts';
 import { hashedColumns, type Int64Array, int64Array, type RowSum, rowSum, writeHasher } from './write-hash.ts';
-import { copySql, hashedDeleteSql, hashedInsertSql, hashedRowsSql, hashedUpdateSql, takesCopy } from './write-sql.ts';
+import {
+  copySql,
+  hashedDeleteSql,
+  hashedInsertSql,
+  hashedRowsSql,
+  hashedUpdateSql,
+  inOneWalk,
+  takesCopy,
+} from './write-sql.ts';
 
 /**
  * The short way to write a batch: one statement that locks, guards, writes and reads back, by row hashes. It only
@@ -143,6 +152,8 @@ export const hashedWrites = (
   const keys = columns.slice(0, key.length);
   // without it a second row could come under the key
   const unique = o.habits.checksAtOnce && table.uniques.some((u) => u.total && u.columns.every((c) => key.includes(c)));
+  // a plan that is kept does not know how many keys it will be given: it must not matter
+  const kept = unique && inOneWalk(keys);
   const statements = new Map<string, string>();
   const statement = (name: string, make: () => string): string => {
     let sql = statements.get(name);
@@ -256,7 +267,8 @@ export const hashedWrites = (
 
   const run = async (session: Session, p: Prepared, count: number, at: StatementOptions): Promise<boolean> => {
     if (p.copy !== undefined && (await session.copyIn(p.copy.sql, p.copy.lines, at)) !== count) return false;
-    const [row] = (await session.raw(p.sql, p.values, at)).rows;
+    const name = kept ? await keptName(session, p.sql, at) : undefined;
+    const [row] = (await session.raw(p.sql, p.values, at, name)).rows;
     const [found, sum] = row!;
     return found === String(count) && sum != null && (BigInt(sum) & mask) === p.sum.total();
   };

@@ -73,7 +73,7 @@ export const hashedUpdateSql = (
 /**
  * A key of one column whose equality is an operator of its index: many keys are then looked up in one walk through it.
  */
-const inOneWalk = (keys: readonly ColumnSql[]): boolean => {
+export const inOneWalk = (keys: readonly ColumnSql[]): boolean => {
   const [c] = keys;
   return (
     keys.length === 1 &&
