@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import type { Change } from '../../src/model/change.ts';
 import type { PlanItem } from '../../src/model/plans.ts';
@@ -110,6 +111,45 @@ test('items after a number and of ranges, across chunks', async () => {
   assert.deepEqual(await store.plans.find(plan.header.id, 'public.other', [row('1234')], o), []);
   assert.deepEqual(await store.plans.find('p_none', 'public.orders', [row('1234')], o), []);
   assert.deepEqual(await store.plans.find(plan.header.id, 'public.orders', [], o), []);
+});
+
+test('chunks come whole and in order, many small ones and some that weigh much', async () => {
+  // lines that make a chunk each: more than are read at once; then such as make more bytes than are read at once
+  const small = Array.from({ length: 70 }, (_, i) => item(insert(String(i + 1), 'x'.repeat(2 ** 18), null)));
+  const large = Array.from({ length: 12 }, (_, i) =>
+    item(insert(String(71 + i), randomBytes(2 ** 17).toString('hex'), null)),
+  );
+  for (const items of [[...large, ...small], small.slice(0, 64)]) {
+    const plan = await seal(items);
+    const { id } = plan.header;
+    await store.plans.verify(id, o);
+    const count = items.length;
+    const expected = items.map(({ change }, i) => [i + 1, change.key]);
+    const read = async (options: { after?: number; only?: readonly (readonly [number, number])[] } = {}) =>
+      (await all(store.plans.items(id, { ...o, ...options }))).map(({ seq, change }) => [seq, change.key]);
+    // the first comes out of what was read to verify it where that is little
+    assert.deepEqual(await read(), expected);
+    assert.deepEqual(await read(), expected);
+    assert.deepEqual(await read({ after: 5 }), expected.slice(5));
+    assert.deepEqual(
+      await read({
+        only: [
+          [2, 3],
+          [7, count - 1],
+        ],
+      }),
+      [...expected.slice(1, 3), ...expected.slice(6, -1)],
+    );
+    const run = newRun({ plan: id });
+    await store.runs.create(run, o);
+    await store.journal.intend({ run: run.id, step: 1, plan: id, items: [[1, count]] }, 1, o);
+    await store.journal.settle(run.id, 1, { state: 'done', at: 2 }, o);
+    const undone = await all(store.journal.undo(run.id, o));
+    assert.deepEqual(
+      undone.map(({ item: { seq, change } }) => [seq, change.key]),
+      expected.toReversed(),
+    );
+  }
 });
 
 test('a plan that was not sealed does not exist', async () => {

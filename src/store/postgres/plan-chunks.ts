@@ -141,7 +141,9 @@ const chunkItemsOf = (plan: string, chunk: Chunk, parse: ReturnType<typeof itemP
 export const itemsOfRow = (plan: string, row: Rows[number]): readonly PlanItem[] =>
   chunkItemsOf(plan, chunkOf(row), itemParser());
 
-const chunksAtOnce = 8;
+/** What is read at once: so many chunks, or as many as make so many bytes and the one that goes beyond. */
+const chunksAtOnce = 64;
+const bytesAtOnce = 2 ** 20;
 
 const chunkColumns: readonly CopiedColumn[] = [
   { name: 'first', type: 'bigint' },
@@ -150,6 +152,7 @@ const chunkColumns: readonly CopiedColumn[] = [
   { name: 'body', type: 'bytea' },
   { name: 'images', type: 'bytea' },
 ];
+const readColumns: readonly CopiedColumn[] = [...chunkColumns, { name: 'upto', type: 'bigint' }];
 
 type Which = Cancel & { readonly only?: readonly SeqRange[]; readonly after?: number; readonly backwards?: boolean };
 
@@ -167,11 +170,16 @@ export async function* planChunks(database: Database, plan: string, o: Which): A
   const fetch = (): Promise<Rows> => {
     const picked =
       wanted === null ? '' : `and ${pg.escapeLiteral(wanted)}::int8multirange && int8range(first, last, '[]')`;
+    const names = chunkColumns.map(({ name }) => name).join(', ');
+    const order = `order by first ${o.backwards ? 'desc' : ''}`;
     const rows = database.copied(
-      `select ${chunkColumns.map(({ name }) => name).join(', ')} from lockstep_control.plan_chunk
-       where plan = ${pg.escapeLiteral(plan)} and first > ${from} and first <= ${to} and last >= ${low} ${picked}
-       order by first ${o.backwards ? 'desc' : ''} limit ${chunksAtOnce}`,
-      chunkColumns,
+      `select ${names}, upto from (
+         select ${names}, size, sum(size) over (${order} rows unbounded preceding)::bigint as upto from (
+           select ${names}, octet_length(body) + coalesce(octet_length(images), 0) as size from lockstep_control.plan_chunk
+           where plan = ${pg.escapeLiteral(plan)} and first > ${from} and first <= ${to} and last >= ${low} ${picked}
+           ${order} limit ${chunksAtOnce}) as next) as summed
+       where upto - size < ${bytesAtOnce} ${order}`,
+      readColumns,
       { signal: o.signal, place: (row, column) => chunkPlace(plan, row, column) },
     );
     // it is awaited later, or by nobody
@@ -185,7 +193,8 @@ export async function* planChunks(database: Database, plan: string, o: Which): A
       const last = rows.at(-1);
       if (o.backwards) to = Number(last?.['first']) - 1;
       else from = Number(last?.['first']);
-      ahead = rows.length < chunksAtOnce ? undefined : fetch();
+      const all = rows.length < chunksAtOnce && Number(last?.['upto'] ?? 0) < bytesAtOnce;
+      ahead = all ? undefined : fetch();
       for (const row of rows) yield chunkOf(row);
     }
   } finally {
