@@ -16,7 +16,7 @@ import type { Measure } from '../model/monitoring.ts';
 import type { Plan, PlanTable } from '../model/plans.ts';
 import type { Progress } from '../model/report.ts';
 import type { EndpointFacts, Run } from '../model/runs.ts';
-import { tableLabel } from '../model/schema.ts';
+import { type Schema, tableLabel } from '../model/schema.ts';
 import type { Store } from '../model/store.ts';
 import type { Writer } from '../model/writer.ts';
 import { defaultGuards, type Guards, guardError } from '../plan/guards.ts';
@@ -95,10 +95,18 @@ const shapeOf = (t: PlanTable['table']): unknown =>
     generated,
   }));
 
-/** The plan's tables as they are now. Throws SCHEMA_DRIFT when their columns are not what they were. */
-export const currentTables = async (plan: Plan, target: Endpoint, o: Cancel): Promise<readonly ApplyTable[]> => {
+const inspected = (plan: Plan, target: Endpoint, o: Cancel): Promise<Schema> => {
   const schemas = [...new Set(plan.header.tables.flatMap((t) => t.table.schema ?? []))];
-  const schema = await target.inspect({ ...o, ...(schemas.length === 0 ? {} : { schemas }) });
+  return target.inspect({ ...o, ...(schemas.length === 0 ? {} : { schemas }) });
+};
+
+/** The plan's tables as they are now. Throws SCHEMA_DRIFT when their columns are not what they were. */
+export const currentTables = async (
+  plan: Plan,
+  target: Endpoint,
+  o: Cancel & { readonly seen?: Promise<Schema> | undefined },
+): Promise<readonly ApplyTable[]> => {
+  const schema = await (o.seen ?? inspected(plan, target, o));
   return plan.header.tables.map((planned) => {
     const label = tableLabel(planned.table);
     const now = schema.tables.find((t) => tableLabel(t) === label);
@@ -160,11 +168,22 @@ const auditOf = (run: Run, plan: Plan, resumed: boolean): Omit<NewAuditEntry, 'o
   correlation: run.correlation,
 });
 
-/** Applies a checked plan under a run's record: claim, lock, write; between two entries of the audit log. */
-export const underLock = async (o: ApplyWork, plan: Plan, run: Run, resumed: boolean): Promise<ApplyResult> => {
+/**
+ * Applies a checked plan under a run's record: claim, lock, write; between two entries of the audit log. `seen`: what the
+ * target has now, if that is being read already.
+ */
+export const underLock = async (
+  o: ApplyWork,
+  plan: Plan,
+  run: Run,
+  resumed: boolean,
+  seen?: Promise<Schema>,
+): Promise<ApplyResult> => {
   const writer = writerOf(o.target);
   const summary = summaryOf(plan);
-  const tables = await (resumed && o.stop?.aborted === true ? tablesToSettle : currentTables)(plan, o.target, o);
+  const { signal } = o;
+  const lookUp = resumed && o.stop?.aborted === true ? tablesToSettle : currentTables;
+  const tables = await lookUp(plan, o.target, { signal, seen });
   const settings: ApplySettings = {
     ...defaultApplySettings,
     ...((plan.header.settings ?? {}) as Partial<ApplySettings>),
@@ -273,8 +292,19 @@ const gracePauseMs = 100;
  * `lockstep apply PLAN`. The same plan again goes on with a run that was interrupted: its open steps come first.
  */
 export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
+  const plan = await findPlan(o.store, o.plan, o);
+  // a long plan takes its time to be checked, by another server; who goes on with one may have to wait for that, and looks later
+  const seen = plan.usedBy === null ? inspected(plan, o.target, o) : undefined;
+  seen?.catch(() => {});
+  try {
+    return await applyFound(o, plan, seen);
+  } finally {
+    await seen?.catch(() => {});
+  }
+};
+
+const applyFound = async (o: ApplyInput, plan: Plan, seen: Promise<Schema> | undefined): Promise<AppliedPlan> => {
   const { store, clock } = o;
-  const plan = await findPlan(store, o.plan, o);
   const { id } = plan.header;
   await store.plans.verify(id, o);
   checkTarget(plan, o.target);
@@ -316,7 +346,7 @@ export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
             started,
           };
   return recorded(store, clock, begin, o, async (run) => {
-    const result = await underLock(o, plan, run, resumed);
+    const result = await underLock(o, plan, run, resumed, seen);
     const business = await measuredReport(store, run.id, plan, o.measures, o);
     return {
       run: run.id,
