@@ -61,6 +61,7 @@ export const commonHash = (work: Work, readers: Sides<Reader>): CommonHash | str
   const form = (['bytes', 'hex'] as const).find((f) => s.forms.includes(f) && t.forms.includes(f));
   if (!form) return 'the two sides hash different forms of a value';
   const soft = new Set(tolerant(work));
+  let sent = s.sendsJson === true && t.sendsJson === true;
   for (let i = 0; i < work.pair.columns.length; i++) {
     const a = s.supports(work.selections.source.columns[i]!);
     const b = t.supports(work.selections.target.columns[i]!);
@@ -70,9 +71,11 @@ export const commonHash = (work: Work, readers: Sides<Reader>): CommonHash | str
     // A weak hash is of the engine's own rendering: between two engines it would differ in every row.
     if ((a === 'weak' || b === 'weak') && work.endpoints.source.engine !== work.endpoints.target.engine)
       return `${name} is rendered differently by the two engines`;
+    // a text on one side is hashed as one on the other
+    if (a !== b) sent = false;
     soft.add(i);
   }
-  return { spec: { seed: work.seed, form }, soft };
+  return { spec: { seed: work.seed, form, ...(sent ? { json: 'sent' } : {}) }, soft };
 };
 
 /** Chooses once, by the size of the table and a probe of sampled keys. */

@@ -53,6 +53,8 @@ export interface Hashing {
   hashes(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<HashBatch>;
   /** The same in any order, where the database's sort, and the keys that nobody looks at, cost more than the rest. */
   loose?(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<LooseBatch>;
+  /** Specs whose `json` is `sent` can be made here. */
+  readonly sendsJson?: true;
   /**
    * Like `hashes`, but the key of each row is its key's whole 64-bit hash (`hash/spec.ts`), a signed integer, and rows
    * come in that order; bounds and keys of the segment are such hashes, too (`parts` are not for this). For keys whose

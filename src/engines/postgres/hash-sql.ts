@@ -51,7 +51,7 @@ const decimalHash = (n: string, special: boolean, s: ColumnSeeds): string => {
 };
 
 /** The hash of a value that is not NULL. */
-const valueHash = (c: ColumnSql, s: ColumnSeeds, form: HashSpec['form']): string => {
+const valueHash = (c: ColumnSql, s: ColumnSeeds, { form, json }: HashSpec): string => {
   const { stored, as } = c.column;
   const v = c.value;
   switch (as.kind) {
@@ -77,6 +77,10 @@ const valueHash = (c: ColumnSql, s: ColumnSeeds, form: HashSpec['form']): string
       return `pg_catalog.uuid_hash_extended(${v}, ${constant(s.value)})`;
     case 'bytes':
       return hashBytes(stored.kind === 'uuid' ? `pg_catalog.uuid_send(${v})` : v, s.value, form);
+    case 'json':
+      return json === 'sent' && stored.kind === 'json' && stored.binary
+        ? hashBytes(`pg_catalog.jsonb_send(${v})`, s.value, 'bytes')
+        : hashText(render(c).sql, s.value);
     case 'date':
       return hashBytes(`pg_catalog.date_send(${v})`, s.value, form);
     case 'time':
@@ -101,7 +105,7 @@ const valueHash = (c: ColumnSql, s: ColumnSeeds, form: HashSpec['form']): string
 const xorOf = (columns: readonly ColumnSql[], hash: HashSpec, purpose: 'row' | 'key'): string => {
   const parts = columns.map((c, i) => {
     const seeds = columnSeeds(hash.seed, i, purpose);
-    return `coalesce(${valueHash(c, seeds, hash.form)}, ${constant(seeds.null)})`;
+    return `coalesce(${valueHash(c, seeds, hash)}, ${constant(seeds.null)})`;
   });
   return `pg_catalog.hashint8extended(0, ${parts.join(' # ')})`;
 };

@@ -32,6 +32,8 @@ export const hashingOf = (x: HashingContext): Hashing => {
   return {
     forms: x.forms,
     supports: hashSupport,
+    // sent in the client's encoding, which is UTF-8 wherever a server hashes at all
+    ...(x.forms.includes('bytes') ? { sendsJson: true } : {}),
     digest: async (selection, partition, hash, o) => {
       const columns = await x.columnsOf(selection, o);
       check(columns, selection);

@@ -126,6 +126,9 @@ const hashTextAs = (text: string, high: number, low: number): void => {
 /** text, enum, bit, interval, opaque, json: from the canonical text. */
 export const hashText = (seeds: PackedSeeds, text: string): void => hashTextAs(text, seeds[VALUE]!, seeds[VALUE + 1]!);
 
+/** json as it is sent: the byte 1, and the UTF-8 bytes of the text. */
+export const hashSentJson = (seeds: PackedSeeds, text: string): void => hashText(seeds, `\u0001${text}`);
+
 /** A misfit: `stored` is `t`, `n` or `b`; the hash is over this letter and the content. */
 export const hashMisfit = (seeds: PackedSeeds, stored: 't' | 'n' | 'b', content: string): void =>
   hashTextAs(stored + content, seeds[MISFIT]!, seeds[MISFIT + 1]!);

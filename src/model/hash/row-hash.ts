@@ -20,6 +20,7 @@ import {
   hashMicros,
   hashMisfit,
   hashNull,
+  hashSentJson,
   hashText,
   hashTrue,
   hashUuid,
@@ -76,7 +77,20 @@ export const cellHasher = (type: ColumnType, seeds: PackedSeeds, form: 'bytes' |
 };
 
 /** How a kind is hashed. One number per column and one switch: calls that differ per column would not be inlined. */
-const ways = ['text', 'int', 'decimal', 'float', 'bool', 'uuid', 'bytes', 'date', 'time', 'timestamp', 'json'] as const;
+const ways = [
+  'text',
+  'int',
+  'decimal',
+  'float',
+  'bool',
+  'uuid',
+  'bytes',
+  'date',
+  'time',
+  'timestamp',
+  'json',
+  'sent',
+] as const;
 
 const wayOf = (kind: Kind): (typeof ways)[number] => {
   if (kind === 'instant') return 'timestamp';
@@ -90,7 +104,7 @@ interface Plan {
 }
 
 const plan = (columns: readonly SelectedColumn[], hash: HashSpec, purpose: 'row' | 'key'): Plan => ({
-  ways: columns.map((c) => ways.indexOf(wayOf(c.as.kind))),
+  ways: columns.map(({ as }) => ways.indexOf(as.kind === 'json' && hash.json === 'sent' ? 'sent' : wayOf(as.kind))),
   seeds: columns.map((_, i) => packedSeeds(hash.seed, i, purpose)),
   form: hash.form,
 });
@@ -149,8 +163,11 @@ const hashCell = (way: number, seeds: PackedSeeds, form: 'bytes' | 'hex', cell: 
     case 9:
       hashTimestamp(seeds, form, cell);
       break;
-    default:
+    case 10:
       hashText(seeds, jsonbText(cell));
+      break;
+    default:
+      hashSentJson(seeds, jsonbText(cell));
       break;
   }
 };

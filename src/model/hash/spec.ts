@@ -16,6 +16,8 @@
  *   text enum bit interval opaque json      hashtextextended(text COLLATE "C", value)      UTF-8 bytes of the canonical
  *                      text (json: as PostgreSQL writes the jsonb that it is, see `canon/jsonb-text.ts`, or of the
  *                      database's own rendering: `jsonb` and `weak` of `Hashing.supports`; opaque, interval: `::text`)
+ *   json, `sent`       hashbyteaextended(jsonb_send(c), value): the byte 1 in front of the same bytes, as PostgreSQL sends the
+ *                      jsonb to a client whose encoding is UTF-8, which is cheaper there than a text of it
  *   bytes              form bytes: hashbyteaextended(c, value); form hex: hashtextextended(encode(c,'hex'), value)
  *   date               int4 big-endian days since 2000-01-01     (date_send)      as bytes, by form
  *   time               int8 big-endian microseconds              (time_send)      as bytes, by form
@@ -34,6 +36,11 @@ export interface HashSpec {
   readonly seed: bigint;
   /** How bytes, dates and times are fed to the hash: raw, or as hex text (PostgreSQL before 18 has no hash of bytea). */
   readonly form: 'bytes' | 'hex';
+  /**
+   * How JSON that the server keeps as jsonb is fed to the hash; absent: as text. Only for hashes that do not outlive a run,
+   * and only where both sides offer it (`Hashing.sendsJson`): archives, plans and certificates keep a seed and a form alone.
+   */
+  readonly json?: 'sent';
 }
 
 export const roles = ['value', 'negative', 'null', 'nan', 'infinity', 'minusInfinity', 'yes', 'no', 'misfit'] as const;
