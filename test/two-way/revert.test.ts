@@ -4,6 +4,7 @@ import type { Key, Text } from '../../src/model/row.ts';
 import type { TwoWaySide } from '../../src/model/two-way-runs.ts';
 import { openTwoWay } from '../../src/work/two-way/open.ts';
 import { revertTwoWay } from '../../src/work/two-way/revert.ts';
+import { syncTwoWay } from '../../src/work/two-way/sync.ts';
 import { random } from '../acceptance/random.ts';
 import { type Bench, bench } from '../apply/bench.ts';
 import { both, type Pair, policyOf, type TwoWayAsk, twoDatabases, twoWayInput } from './bench.ts';
@@ -30,7 +31,7 @@ const rowsOf = async (p: Pair): Promise<Readonly<Record<TwoWaySide, Rows>>> => {
 const taken = async (
   ask: TwoWayAsk,
   id: string,
-  more: { pin?: boolean; only?: { readonly key: Key }; declines?: boolean; store?: typeof b.store } = {},
+  more: { pin?: boolean; only?: { readonly key: Key }; confirm?: () => Promise<boolean>; store?: typeof b.store } = {},
 ) => {
   const store = more.store ?? b.store;
   const { confirm: _, ...input } = twoWayInput(store, ask);
@@ -41,7 +42,7 @@ const taken = async (
     two: await openTwoWay(input),
     ...(more.pin === undefined ? {} : { pin: more.pin }),
     ...(more.only === undefined ? {} : { only: more.only }),
-    ...(more.declines === undefined ? {} : { confirm: async () => false }),
+    ...(more.confirm === undefined ? {} : { confirm: more.confirm }),
   });
 };
 
@@ -153,7 +154,7 @@ for (const archiveValues of ['all', 'needed'] as const) {
     await p.right.query('update people set n = 15');
     const run = await both(b.store, ask);
     assert.deepEqual(await shows(p), [18, 18]);
-    await taken(ask, run.run, { declines: true });
+    await taken(ask, run.run, { confirm: async () => false });
     assert.equal((await both(b.store, ask)).exit, 0);
     assert.deepEqual(await shows(p), [18, 18], 'a revert that nobody wanted changes nothing');
     await taken(ask, run.run);
@@ -283,3 +284,38 @@ test('thousands of rows that were written to both sides are taken back by some q
   assert.equal((await both(b.store, ask)).exit, 0, 'what was agreed before is known of every row');
   assert.deepEqual(await rowsOf(p), written);
 });
+
+for (const moved of ['left', 'right'] as const) {
+  const other = moved === 'left' ? 'right' : 'left';
+  for (const kept of [false, true]) {
+    const after = kept ? `, which ${other} had forestalled` : '';
+    test(`a run wrote only one side, since ${moved} had moved: nobody's edit is lost after its revert${after}`, async () => {
+      await using p = await twoDatabases(`create table people (id int primary key, name text, phone text, city text);
+        insert into people values (1, 'n', 'p', 'c')`);
+      const ask = { ...p, sync: `moved-${moved}-${kept}` };
+      await both(b.store, ask);
+      await p.left.query(`update people set name = 'N'`);
+      await p.right.query(`update people set phone = 'P'`);
+      const run = await syncTwoWay({
+        ...twoWayInput(b.store, ask),
+        confirm: async () => {
+          await p[moved].query(`update people set city = 'C'`);
+          return true;
+        },
+      });
+      assert.equal(run.exit, 26, 'one side was not written');
+      const cell = moved === 'left' ? 'name' : 'phone';
+      await taken(ask, run.run, {
+        confirm: async () => {
+          if (kept) await p[other].query(`update people set ${cell} = 'later'`);
+          return true;
+        },
+      });
+      assert.equal((await both(b.store, ask)).exit, 0);
+      const { source, target } = await rowsOf(p);
+      const edited = { id: 1, name: 'N', phone: 'P', city: 'C' };
+      assert.deepEqual(source.get(1), kept ? { ...edited, [cell]: 'later' } : edited);
+      assert.deepEqual(source, target);
+    });
+  }
+}

@@ -172,7 +172,11 @@ const afterRevert = (
     const known = base?.length === pair.columns.length ? base : null;
     return { key, source: known, target: known };
   };
-  if (back.length === 0) return wrote.some((side) => written[side].state === 'missed') ? agreed(result) : undefined;
+  if (back.length === 0) {
+    if (wrote.every((side) => written[side].state !== 'missed')) return undefined;
+    // A side that was not written stays what the other one's stems from: the result, unless it refused that.
+    return agreed(wrote.length === 2 ? result : writes.target ? source : target);
+  }
   if (back.length < wrote.length) return agreed(back[0] === 'source' ? source : target);
   if (kept === null) return agreed(null);
   const base = baseBefore(source, target, result);

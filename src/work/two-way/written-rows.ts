@@ -1,4 +1,5 @@
 import type { Cancel } from '../../model/cancel.ts';
+import type { Journal } from '../../model/journal.ts';
 import type { Pair } from '../../model/pair.ts';
 import type { Plan, PlanItem, Plans } from '../../model/plans.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
@@ -13,7 +14,7 @@ import { seenFrom, turnedBack } from './turned.ts';
 export interface Written {
   readonly pair: Pair;
   readonly key: Key;
-  /** Sides that the run wrote. */
+  /** Sides that the run wrote. Of the other one: what it showed when that was decided, which is the result unless it refused it. */
   readonly wrote: Readonly<Record<TwoWaySide, boolean>>;
   readonly source: Row | null;
   readonly target: Row | null;
@@ -36,6 +37,7 @@ export async function* writtenRows(
     const other: TwoWaySide = side === 'target' ? 'source' : 'target';
     if (child === undefined) continue;
     const planOfOther = children[other] === undefined ? undefined : plans[other];
+    const isDone = children[other] === undefined ? () => false : await doneBy(store.journal, children[other].id, o);
     for await (const batch of gathered(store.journal.undo(child.id, { signal: o.signal }))) {
       const meant = batch.flatMap(({ item, stored }) => {
         const shape = shapes[side][item.table];
@@ -50,12 +52,12 @@ export async function* writtenRows(
         planOfOther === undefined ? new Map() : await twinsOf(store.plans, planOfOther.header.id, meant, o);
       const rows = meant.flatMap(({ item, pair, key, before, result }): Written[] => {
         const twin = twins.get(nameOf(pair, item.change.key));
-        const both = twin !== undefined;
+        const both = twin !== undefined && isDone(twin.seq);
         // Told with the target's write.
         if (both && side === 'source') return [];
-        const shapeOfTwin = both ? shapes[other][twin.table] : undefined;
+        const shapeOfTwin = twin === undefined ? undefined : shapes[other][twin.table];
         const others =
-          !both || shapeOfTwin === undefined
+          twin === undefined || shapeOfTwin === undefined
             ? result
             : twin.change.before === null
               ? null
@@ -83,6 +85,17 @@ const isMeant = ({ only }: TwoWayRevertInput, pair: Pair, key: Key): boolean =>
   ((only.pair === undefined || only.pair === pair.name) && JSON.stringify(only.key) === JSON.stringify(key));
 
 const nameOf = (pair: Pair, key: Key): string => JSON.stringify([pair.name, ...key]);
+
+/** Which items of its plan a run has written, or found written: where it has not, its side still had what it had. */
+const doneBy = async (journal: Journal, run: string, { signal }: Cancel): Promise<(seq: number) => boolean> => {
+  const final = await journal.final(run, { signal });
+  const stayed = new Set<number>();
+  const statuses = ['moved', 'rejected', 'conflict', 'skipped'] as const;
+  for await (const settled of journal.outcomes(run, { signal, statuses })) {
+    for (const { item } of settled) stayed.add(item.seq);
+  }
+  return (seq) => !stayed.has(seq) && final.some(([first, last]) => first <= seq && seq <= last);
+};
 
 /** What was planned for the other side of these keys, the first of each. */
 const twinsOf = async (
