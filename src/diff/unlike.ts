@@ -41,11 +41,12 @@ export const unlikeRows = async (
     const batches: LooseBatch[] = [];
     let bytes = 0;
     for await (const batch of readers[side].hashing!.loose!(selections[side], segment, spec, { signal: x })) {
-      batches.push(batch);
       bytes += batch.bytes;
-      if (bytes > mostBytes) return undefined;
+      if (bytes <= mostBytes) batches.push(batch);
+      // to the end all the same: whoever stops a statement may lose the snapshot, which is wanted still
+      else batches.length = 0;
     }
-    return held(batches);
+    return bytes <= mostBytes ? held(batches) : undefined;
   };
   const [source, target] = await both(
     signal,

@@ -17,8 +17,8 @@ const changed: readonly Cells[] = [
 const altering = (
   inner: Endpoint,
   alter: (batch: LooseBatch) => LooseBatch,
-): { readonly endpoint: Endpoint; readonly read: { rows: number; keys: number } } => {
-  const read = { rows: 0, keys: 0 };
+): { readonly endpoint: Endpoint; readonly read: { rows: number; keys: number; ended: number } } => {
+  const read = { rows: 0, keys: 0, ended: 0 };
   const snapshot: Endpoint['snapshot'] = async (o) => {
     const reader = await inner.snapshot(o);
     const { hashing } = reader;
@@ -34,6 +34,7 @@ const altering = (
             };
             yield alter({ ...batch, key });
           }
+          read.ended++;
         },
       },
       scan: (...args) => reader.scan(...args),
@@ -85,6 +86,8 @@ test('parts too large to be held are read in order instead', async () => {
   assert.deepEqual(found(differences), planted);
   assert.deepEqual(sums(pair), []);
   assert.ok(left.read.rows > 0);
+  // who stops a statement loses the snapshot
+  assert.equal(left.read.ended, 1);
   assert.equal(left.read.keys, 0);
 });
 
