@@ -124,17 +124,20 @@ export interface TableHabits {
   /** No unique key is checked only when the transaction ends. */
   readonly checksAtOnce: boolean;
   readonly rules: boolean;
+  /** It is partitioned. */
+  readonly inParts: boolean;
 }
 
 export const tableHabits = async (session: Session, table: Table, at: StatementOptions): Promise<TableHabits> => {
   const [row] = await session.query(
     `select exists (select from pg_catalog.pg_index where indrelid = c.oid and indisunique and not indimmediate)::pg_catalog.text,
-            exists (select from pg_catalog.pg_rewrite where ev_class = c.oid)::pg_catalog.text
+            exists (select from pg_catalog.pg_rewrite where ev_class = c.oid)::pg_catalog.text,
+            (c.relkind = 'p')::pg_catalog.text
      from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass($1)`,
     [tableId(table)],
     at,
   );
-  return { checksAtOnce: row?.[0] === 'false', rules: row?.[1] !== 'false' };
+  return { checksAtOnce: row?.[0] === 'false', rules: row?.[1] !== 'false', inParts: row?.[2] !== 'false' };
 };
 
 /** Undefined: this table must be written the long way. */
@@ -152,8 +155,9 @@ export const hashedWrites = (
   const keys = columns.slice(0, key.length);
   // without it a second row could come under the key
   const unique = o.habits.checksAtOnce && table.uniques.some((u) => u.total && u.columns.every((c) => key.includes(c)));
-  // a plan that is kept does not know how many keys it will be given: it must not matter
-  const kept = unique && inOneWalk(keys);
+  // a plan that is kept does not know which keys it will be given, nor how many: it must not matter, and it would lock
+  // every partition
+  const kept = unique && inOneWalk(keys) && !o.habits.inParts;
   const statements = new Map<string, string>();
   const statement = (name: string, make: () => string): string => {
     let sql = statements.get(name);
