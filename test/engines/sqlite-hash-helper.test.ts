@@ -1,65 +1,22 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { after, before, test } from 'node:test';
-import type { LockstepError } from '../../model/errors.ts';
-import type { HashSpec } from '../../model/hash/spec.ts';
-import type { Partition, Selection } from '../../model/selected.ts';
-import { inspectDatabase } from './catalogue.ts';
-import { type Database, openDatabase } from './database.ts';
-import { digestOfRows } from './digest.ts';
-import { digestOfFrames } from './frame-digest.ts';
-import { type Helper, type HelperTask, helperFor } from './hash-helper.ts';
-import type { Snapshot } from './reading.ts';
-import { defineFunctions, type Meter } from './scan.ts';
+import { test } from 'node:test';
+import { digestOfRows } from '../../src/engines/sqlite/digest.ts';
+import { digestOfFrames } from '../../src/engines/sqlite/frame-digest.ts';
+import { type Helper, type HelperTask, helperFor } from '../../src/engines/sqlite/hash-helper.ts';
+import type { LockstepError } from '../../src/model/errors.ts';
+import type { HashSpec } from '../../src/model/hash/spec.ts';
+import type { Partition } from '../../src/model/selected.ts';
+import { meter, snapshotOf } from './sqlite-support.ts';
 
 const hash: HashSpec = { seed: 0x1234_5678_9abc_def0n, form: 'bytes' };
-const folder = mkdtempSync(join(tmpdir(), 'lockstep-helper-'));
-let db: Database;
-let s: Snapshot;
 const rows = 30_000;
-const meter = (): Meter => ({ rows: 0, bytes: 0, sql: '', pace: () => {} });
-
-before(() => {
-  const path = join(folder, 'a.sqlite');
-  const made = new DatabaseSync(path);
-  for (const name of ['plain', 'odd']) {
-    made.exec(`create table ${name} (id integer primary key, v text, n integer);
-      with recursive i(x) as (select 1 union all select x + 1 from i where x < ${rows})
-      insert into ${name} select x, iif(x % 7 = 0, null, 'value ' || x), x * 13 from i`);
-  }
-  // Separators in texts, blobs in place of texts, texts in place of numbers: here and there, and many in a row.
-  made.exec(`update odd set v = 'a' || char(31) || 'b' where id % 4001 = 0; update odd set v = x'ff00' where id % 5003 = 0;
-    update odd set n = 'many' where id between 20000 and 20400`);
-  made.close();
-  db = openDatabase({
-    side: 'a',
-    path,
-    readOnly: true,
-    immutable: false,
-    busyTimeoutMs: 1000,
-    rowsPerSecond: undefined,
-  });
-  s = { db, slots: defineFunctions(db), orders: new Map() };
-  db.exec('begin');
-});
-after(() => {
-  db.close();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-const selectionOf = (name: string): Selection => {
-  const table = inspectDatabase(db).tables.find((t) => t.name === name)!;
-  const columns = table.columns.map((c) => ({
-    name: c.name,
-    stored: c.type,
-    as: c.type,
-    ...(c.loose ? { loose: true as const } : {}),
-  }));
-  return { table, columns, keyWidth: 1 };
-};
+const table = (name: string): string => `create table ${name} (id integer primary key, v text, n integer);
+  with recursive i(x) as (select 1 union all select x + 1 from i where x < ${rows})
+  insert into ${name} select x, iif(x % 7 = 0, null, 'value ' || x), x * 13 from i;`;
+// Separators in texts, blobs in place of texts, texts in place of numbers: here and there, and many in a row.
+const { snapshot: s, selectionOf } = snapshotOf(`${table('plain')} ${table('odd')}
+  update odd set v = 'a' || char(31) || 'b' where id % 4001 = 0; update odd set v = x'ff00' where id % 5003 = 0;
+  update odd set n = 'many' where id between 20000 and 20400`);
 
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
