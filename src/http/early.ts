@@ -113,6 +113,8 @@ export const addEarly = (
           ...safe,
           ...turn.headers,
           ...headers,
+          // what was in hand is answered, and nothing comes after it
+          ...(app.closing.aborted ? ['connection', 'close'] : []),
           'content-length',
           String(length),
         ])
@@ -124,7 +126,7 @@ export const addEarly = (
     };
     const tell = (ready: Ready | undefined): void => {
       if (response.destroyed) return;
-      if (ready === undefined || app.closing.aborted) {
+      if (ready === undefined) {
         turn.giveBack();
         spent.set(request, performance.now() - began);
         route.call(server, request, response);

@@ -181,16 +181,17 @@ test('requests are counted whichever way they are answered, and once', async () 
   );
 });
 
+const waiting = async (): Promise<number> =>
+  (
+    await database.query(
+      `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event = 'advisory'`,
+    )
+  ).rows[0].n;
+
 test('who goes away stops the statement', async () => {
   const { early, secret } = caller('plain');
   assert.equal((await early('GET', '/records/slowly/1')).json.name, 'n1');
   await database.query('select pg_advisory_lock(78)');
-  const waiting = async (): Promise<number> =>
-    (
-      await database.query(
-        `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event = 'advisory'`,
-      )
-    ).rows[0].n;
   const leaving = new AbortController();
   seen = 0;
   const headers = { authorization: `Bearer ${secret}` };
@@ -205,4 +206,21 @@ test('who goes away stops the statement', async () => {
   await database.query('select pg_advisory_unlock(78)');
   assert.equal(seen, 0);
   assert.equal((await early('GET', '/records/slowly/2')).json.name, 'n2');
+});
+
+test('what is in hand when the server closes is answered', async () => {
+  const three = await recordsService(yaml('false'), env, [seeing], { control });
+  const { secret } = caller('plain');
+  const ask = three.as(secret);
+  assert.equal((await ask('GET', '/records/slowly/1')).status, 200);
+  await database.query('select pg_advisory_lock(78)');
+  seen = 0;
+  const held = ask('GET', '/records/slowly/7');
+  while ((await waiting()) === 0);
+  const closed = three.close();
+  await assert.rejects(fetch(`${three.url}/livez`), 'it takes no more requests');
+  await database.query('select pg_advisory_unlock(78)');
+  const { status, json, headers } = await held;
+  assert.deepEqual([status, json.name, headers.get('connection'), seen], [200, 'n7', 'close', 0]);
+  await closed;
 });

@@ -127,5 +127,6 @@ export const recordsService = async (
     writeFileSync(file, text);
     config = await loadConfig(file, { cwd: dir, env });
   };
-  return { url: server.url, store, config, as, secret, token, control: database, endpoints, said, reload };
+  const { url, close } = server;
+  return { url, close, store, config, as, secret, token, control: database, endpoints, said, reload };
 };
