@@ -319,3 +319,31 @@ for (const moved of ['left', 'right'] as const) {
     });
   }
 }
+
+for (const already of ['left', 'right'] as const) {
+  test(`${already} already showed what a run was to write there: what the other side was written is taken back, and nobody's edit`, async () => {
+    await using p = await twoDatabases(`create table people (id int primary key, name text, phone text, city text);
+      insert into people values (1, 'n', 'p', 'c'), (2, 'n', 'p', 'c')`);
+    const ask = { ...p, sync: `already-${already}` };
+    await both(b.store, ask);
+    await p.left.query(`update people set name = 'N'`);
+    await p.right.query(`update people set phone = 'P'`);
+    const run = await syncTwoWay({
+      ...twoWayInput(b.store, ask),
+      confirm: async () => {
+        await p[already].query(`update people set ${already === 'left' ? `phone = 'P'` : `name = 'N'`}`);
+        return true;
+      },
+    });
+    assert.equal(run.exit, 0);
+    await taken(ask, run.run, { only: { key: ['2' as Text] }, pin: true });
+    const pinned = await b.store.conflicts.count({ sync: ask.sync, states: ['pending'] }, o);
+    assert.equal(pinned, 1, 'pinned whichever side was written');
+    await taken(ask, run.run, { only: { key: ['1' as Text] } });
+    await both(b.store, ask);
+    const { source, target } = await rowsOf(p);
+    const edited = { id: 1, name: 'N', phone: 'P', city: 'c' };
+    assert.deepEqual([source.get(1), target.get(1)], [edited, edited]);
+    assert.notDeepEqual(source.get(2), target.get(2), 'left alone');
+  });
+}

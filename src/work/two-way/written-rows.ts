@@ -37,7 +37,8 @@ export async function* writtenRows(
     const other: TwoWaySide = side === 'target' ? 'source' : 'target';
     if (child === undefined) continue;
     const planOfOther = children[other] === undefined ? undefined : plans[other];
-    const isDone = children[other] === undefined ? () => false : await doneBy(store.journal, children[other].id, o);
+    const became =
+      children[other] === undefined ? () => undefined : await outcomesOf(store.journal, children[other].id, o);
     for await (const batch of gathered(store.journal.undo(child.id, { signal: o.signal }))) {
       const meant = batch.flatMap(({ item, stored }) => {
         const shape = shapes[side][item.table];
@@ -52,9 +53,10 @@ export async function* writtenRows(
         planOfOther === undefined ? new Map() : await twinsOf(store.plans, planOfOther.header.id, meant, o);
       const rows = meant.flatMap(({ item, pair, key, before, result }): Written[] => {
         const twin = twins.get(nameOf(pair, item.change.key));
-        const both = twin !== undefined && isDone(twin.seq);
-        // Told with the target's write.
-        if (both && side === 'source') return [];
+        const done = twin === undefined ? undefined : became(twin.seq);
+        const both = done !== undefined;
+        // Told with the target's write; one that was there already is none.
+        if (done === 'written' && side === 'source') return [];
         const shapeOfTwin = twin === undefined ? undefined : shapes[other][twin.table];
         const others =
           twin === undefined || shapeOfTwin === undefined
@@ -86,15 +88,21 @@ const isMeant = ({ only }: TwoWayRevertInput, pair: Pair, key: Key): boolean =>
 
 const nameOf = (pair: Pair, key: Key): string => JSON.stringify([pair.name, ...key]);
 
-/** Which items of its plan a run has written, or found written: where it has not, its side still had what it had. */
-const doneBy = async (journal: Journal, run: string, { signal }: Cancel): Promise<(seq: number) => boolean> => {
+/** What became of the items of a run's plan: written, or found as they should be; undefined: its side still has what it had. */
+const outcomesOf = async (
+  journal: Journal,
+  run: string,
+  { signal }: Cancel,
+): Promise<(seq: number) => 'written' | 'already' | undefined> => {
   const final = await journal.final(run, { signal });
-  const stayed = new Set<number>();
-  const statuses = ['moved', 'rejected', 'conflict', 'skipped'] as const;
-  for await (const settled of journal.outcomes(run, { signal, statuses })) {
-    for (const { item } of settled) stayed.add(item.seq);
-  }
-  return (seq) => !stayed.has(seq) && final.some(([first, last]) => first <= seq && seq <= last);
+  const others = new Map<number, 'already' | undefined>();
+  const statuses = ['already', 'moved', 'rejected', 'conflict', 'skipped'] as const;
+  for await (const settled of journal.outcomes(run, { signal, statuses }))
+    for (const { item, outcome } of settled) others.set(item.seq, outcome.status === 'already' ? 'already' : undefined);
+  return (seq) => {
+    if (others.has(seq)) return others.get(seq);
+    return final.some(([first, last]) => first <= seq && seq <= last) ? 'written' : undefined;
+  };
 };
 
 /** What was planned for the other side of these keys, the first of each. */
