@@ -347,3 +347,29 @@ for (const already of ['left', 'right'] as const) {
     assert.notDeepEqual(source.get(2), target.get(2), 'left alone');
   });
 }
+
+test(`a run was stopped before it wrote its second side: nobody's edit is lost after its revert`, async () => {
+  await using p = await twoDatabases(`create table people (id int primary key, name text, phone text, city text);
+    insert into people values (1, 'n', 'p', 'c')`);
+  const ask = { ...p, sync: 'stopped' };
+  await both(b.store, ask);
+  await p.left.query(`update people set name = 'N'`);
+  await p.right.query(`update people set phone = 'P'`);
+  const stop = new AbortController();
+  const { runs } = b.store;
+  const finish: typeof runs.finish = async (...args) => {
+    await runs.finish(...args);
+    stop.abort();
+  };
+  const run = await syncTwoWay({
+    ...twoWayInput({ ...b.store, runs: { ...runs, finish } }, ask),
+    stop: stop.signal,
+  });
+  const written = await rowsOf(p);
+  assert.notDeepEqual(written.source, written.target, 'one side was not written');
+  await taken(ask, run.run);
+  assert.equal((await both(b.store, ask)).exit, 0);
+  const { source, target } = await rowsOf(p);
+  const edited = { id: 1, name: 'N', phone: 'P', city: 'c' };
+  assert.deepEqual([source.get(1), target.get(1)], [edited, edited]);
+});

@@ -61,6 +61,18 @@ const bySide = async (o: TwoWayRevertInput): Promise<Readonly<Partial<Record<Two
   return { ...(source === undefined ? {} : { source }), ...(target === undefined ? {} : { target }) };
 };
 
+/** The plan that was made together with this one for the other side; undefined: there was nothing to write, or it is not kept. */
+const plannedWith = async (
+  { header: { id, run, created } }: Plan,
+  target: string,
+  o: TwoWayRevertInput,
+): Promise<Plan | undefined> => {
+  // made in one moment, by which their ids begin
+  const before = newId('p', created + 1);
+  const found = await o.store.plans.list({ sync: o.sync, before }, o);
+  return found.find(({ header }) => header.run === run && header.id !== id && header.target.name === target);
+};
+
 /**
  * Takes back what a two-way run wrote, on both sides, cell by cell where it still stands. The archive goes back to what
  * was agreed before that run where its writes were taken back: what it had settled is open again, and no value that was
@@ -80,6 +92,12 @@ export const revertTwoWay = (o: TwoWayRevertInput): Promise<TwoWayReverted> =>
     }
     if (Object.keys(plans).length === 0) {
       throw new LockstepError('NOT_FOUND', `Run ${o.run.id} has written nothing: there is nothing to revert.`);
+    }
+    // of a side that the run did not come to, too: it says what that showed
+    const [known] = Object.values(plans);
+    for (const side of bothSides) {
+      const planned = plans[side] ?? (await plannedWith(known!, o.facts[side].name, o));
+      if (planned !== undefined) plans[side] = planned;
     }
     const started = clock.now();
     const begin = {

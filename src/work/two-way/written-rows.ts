@@ -36,7 +36,7 @@ export async function* writtenRows(
     const child = children[side];
     const other: TwoWaySide = side === 'target' ? 'source' : 'target';
     if (child === undefined) continue;
-    const planOfOther = children[other] === undefined ? undefined : plans[other];
+    const planOfOther = plans[other];
     const became =
       children[other] === undefined ? () => undefined : await outcomesOf(store.journal, children[other].id, o);
     for await (const batch of gathered(store.journal.undo(child.id, { signal: o.signal }))) {
