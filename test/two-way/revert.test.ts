@@ -373,3 +373,25 @@ test(`a run was stopped before it wrote its second side: nobody's edit is lost a
   const edited = { id: 1, name: 'N', phone: 'P', city: 'c' };
   assert.deepEqual([source.get(1), target.get(1)], [edited, edited]);
 });
+
+for (const narrow of ['left', 'right'] as const) {
+  const wide = narrow === 'left' ? 'right' : 'left';
+  test(`a run wrote only ${wide}, since ${narrow} could not hold it: nobody's edit is lost after its revert`, async () => {
+    await using p = await twoDatabases(`create table people (id int primary key, name varchar(9), phone text);
+      insert into people values (1, 'n', 'p'), (2, 'n', 'p')`);
+    await p[narrow].query('alter table people alter column name type varchar(2)');
+    const ask = { ...p, sync: `narrow-${narrow}` };
+    await both(b.store, ask);
+    await p[wide].query(`update people set name = 'long' where id = 1`);
+    await p[narrow].query(`update people set phone = 'P'`);
+    const before = await rowsOf(p);
+    const run = await both(b.store, ask);
+    assert.equal(run.sync.does_not_fit, 1);
+    await taken(ask, run.run);
+    assert.deepEqual(await rowsOf(p), before);
+    assert.equal((await both(b.store, ask)).exit, 26, 'somebody is asked about the one');
+    const { source, target } = await rowsOf(p);
+    assert.deepEqual([source.get(1), target.get(1)], [before.source.get(1), before.target.get(1)]);
+    assert.deepEqual([source.get(2)?.['phone'], target.get(2)?.['phone']], ['P', 'P'], 'the other is settled');
+  });
+}

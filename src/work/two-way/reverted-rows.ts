@@ -54,12 +54,13 @@ export const takeDownWritten = async (
         o,
       );
       const names = new Set(known.map((r) => JSON.stringify(r.key)));
+      // of any other there is nothing that both sides are known to stem from: it is decided anew
       const fresh = [...new Map(some.map((r) => [JSON.stringify(r.key), r])).entries()].flatMap(([name, r]) =>
-        names.has(name) ? [] : [r],
+        names.has(name) || !r.known ? [] : [r],
       );
       await twoWayRuns.add(
         run,
-        fresh.map(({ wrote, ...r }) => ({ ...r, pair: pair.name, writes: wrote })),
+        fresh.map(({ wrote, known: _, ...r }) => ({ ...r, pair: pair.name, writes: wrote })),
         o,
       );
       if (o.pin === true)

@@ -1,3 +1,4 @@
+import { totalOf } from '../../apply/numbers.ts';
 import type { Cancel } from '../../model/cancel.ts';
 import type { Journal } from '../../model/journal.ts';
 import type { Pair } from '../../model/pair.ts';
@@ -5,6 +6,7 @@ import type { Plan, PlanItem, Plans } from '../../model/plans.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
 import type { Run } from '../../model/runs.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
+import { summaryOf } from '../make-plan.ts';
 import { bothSides } from './context.ts';
 import { comparedRows } from './follow.ts';
 import type { TwoWayRevertInput } from './revert-input.ts';
@@ -19,6 +21,8 @@ export interface Written {
   readonly source: Row | null;
   readonly target: Row | null;
   readonly result: Row | null;
+  /** What a side that was not written showed is known. */
+  readonly known: boolean;
 }
 
 /** Rows that are looked up in the other side's plan at once. */
@@ -37,6 +41,7 @@ export async function* writtenRows(
     const other: TwoWaySide = side === 'target' ? 'source' : 'target';
     if (child === undefined) continue;
     const planOfOther = plans[other];
+    const leftOut = leavesOut(planOfOther);
     const became =
       children[other] === undefined ? () => undefined : await outcomesOf(store.journal, children[other].id, o);
     for await (const batch of gathered(store.journal.undo(child.id, { signal: o.signal }))) {
@@ -64,10 +69,11 @@ export async function* writtenRows(
             : twin.change.before === null
               ? null
               : turnedBack(shapeOfTwin.row(twin.change.before), result, pair);
+        const row = { pair, key, result, known: twin !== undefined || !leftOut(pair, key, result) };
         return [
           side === 'target'
-            ? { pair, key, wrote: { source: both, target: true }, source: others, target: before, result }
-            : { pair, key, wrote: { source: true, target: false }, source: before, target: others, result },
+            ? { ...row, wrote: { source: both, target: true }, source: others, target: before }
+            : { ...row, wrote: { source: true, target: both }, source: before, target: others },
         ];
       });
       if (rows.length > 0) yield rows;
@@ -87,6 +93,19 @@ const isMeant = ({ only }: TwoWayRevertInput, pair: Pair, key: Key): boolean =>
   ((only.pair === undefined || only.pair === pair.name) && JSON.stringify(only.key) === JSON.stringify(key));
 
 const nameOf = (pair: Pair, key: Key): string => JSON.stringify([pair.name, ...key]);
+
+/**
+ * May a plan have left out what was decided for a key? It names examples of what its side cannot hold, and how many of it
+ * there are; of rows that changed while it was made it knows the number alone.
+ */
+const leavesOut = (plan: Plan | undefined): ((pair: Pair, key: Key, result: Row | null) => boolean) => {
+  if (plan === undefined) return () => false;
+  const { unfit, unfit_examples: examples, moved, withheld } = summaryOf(plan);
+  if (moved > 0 || totalOf(unfit) > examples.length) return () => true;
+  const names = new Set(examples.map((e) => JSON.stringify([e.pair, ...e.key])));
+  return (pair, key, result) =>
+    (result === null && withheld.delete > 0) || names.has(JSON.stringify([pair.name, ...key]));
+};
 
 /** What became of the items of a run's plan: written, or found as they should be; undefined: its side still has what it had. */
 const outcomesOf = async (
