@@ -98,11 +98,14 @@ export const asCompared = (pair: Pair, i: number, cell: Cell): Cell => {
 };
 
 /** Turns a key in the pair's types into the target's own. */
-export const nativeKey = (shape: TargetShape, key: Key): { readonly key: Key } | { readonly reason: string } => {
+export const nativeKey = (
+  { pair }: Pick<TargetShape, 'pair'>,
+  key: Key,
+): { readonly key: Key } | { readonly reason: string } => {
   const cells: Cell[] = [];
-  for (let i = 0; i < shape.pair.keyWidth; i++) {
-    const c = shape.pair.columns[i]!;
-    const fitted = asStored(shape.pair, i, key[i]!);
+  for (let i = 0; i < pair.keyWidth; i++) {
+    const c = pair.columns[i]!;
+    const fitted = asStored(pair, i, key[i]!);
     if (!fitted.ok) return { reason: `${c.target.name}: ${fitted.reason}` };
     cells.push(fitted.cell);
   }

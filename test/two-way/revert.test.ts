@@ -395,3 +395,25 @@ for (const narrow of ['left', 'right'] as const) {
     assert.deepEqual([source.get(2)?.['phone'], target.get(2)?.['phone']], ['P', 'P'], 'the other is settled');
   });
 }
+
+test(`a key that its sides spell differently is known on both, and nobody's edit is lost after a revert`, async () => {
+  await using p = await twoDatabases(`create table people (id date primary key, name text, phone text);
+    insert into people values ('2026-01-02', 'n', 'p')`);
+  await p.right.query('alter table people alter id type timestamp');
+  const ask = { ...p, sync: 'spelled' };
+  assert.equal((await both(b.store, ask)).exit, 0);
+  await p.left.query(`update people set name = 'N'`);
+  await p.right.query(`update people set phone = 'P'`);
+  const stop = new AbortController();
+  const { runs } = b.store;
+  const finish: typeof runs.finish = async (...args) => {
+    await runs.finish(...args);
+    stop.abort();
+  };
+  const store = { ...b.store, runs: { ...runs, finish } };
+  const run = await syncTwoWay({ ...twoWayInput(store, ask), stop: stop.signal });
+  await taken(ask, run.run);
+  assert.equal((await both(b.store, ask)).exit, 0);
+  for (const side of [p.left, p.right])
+    assert.deepEqual((await side.query('select name, phone from people')).rows, [{ name: 'N', phone: 'P' }]);
+});

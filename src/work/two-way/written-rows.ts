@@ -6,6 +6,7 @@ import type { Plan, PlanItem, Plans } from '../../model/plans.ts';
 import type { Batch, Key, Row } from '../../model/row.ts';
 import type { Run } from '../../model/runs.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
+import { nativeKey } from '../../plan/target-row.ts';
 import { summaryOf } from '../make-plan.ts';
 import { bothSides } from './context.ts';
 import { comparedRows } from './follow.ts';
@@ -52,12 +53,12 @@ export async function* writtenRows(
         const before = item.change.before === null ? null : shape.row(item.change.before);
         const result = stored === null ? null : shape.row(stored);
         const key = (result ?? before)!.slice(0, pair.keyWidth);
-        return isMeant(o, pair, key) ? [{ item, pair, key, before, result }] : [];
+        return isMeant(o, pair, key) ? [{ pair, key, before, result }] : [];
       });
       const twins: ReadonlyMap<string, PlanItem> =
-        planOfOther === undefined ? new Map() : await twinsOf(store.plans, planOfOther.header.id, meant, o);
-      const rows = meant.flatMap(({ item, pair, key, before, result }): Written[] => {
-        const twin = twins.get(nameOf(pair, item.change.key));
+        planOfOther === undefined ? new Map() : await twinsOf(store.plans, other, planOfOther.header.id, meant, o);
+      const rows = meant.flatMap(({ pair, key, before, result }): Written[] => {
+        const twin = twins.get(nameOf(pair, key));
         const done = twin === undefined ? undefined : became(twin.seq);
         const both = done !== undefined;
         // Told with the target's write; one that was there already is none.
@@ -124,18 +125,26 @@ const outcomesOf = async (
   };
 };
 
-/** What was planned for the other side of these keys, the first of each. */
+/** What was planned for a side of these keys, the first of each. Its plan has them as that side spells them. */
 const twinsOf = async (
   plans: Pick<Plans, 'find'>,
+  side: TwoWaySide,
   plan: string,
-  rows: Batch<{ readonly pair: Pair; readonly item: PlanItem }>,
+  rows: Batch<{ readonly pair: Pair; readonly key: Key }>,
   { signal }: Cancel,
 ): Promise<ReadonlyMap<string, PlanItem>> => {
   const twins = new Map<string, PlanItem>();
   for (const [pair, some] of Map.groupBy(rows, (r) => r.pair)) {
-    const keys = some.map((r) => r.item.change.key);
+    const shape = { pair: seenFrom(side, pair) };
+    const names = new Map<string, string>();
+    const keys = some.flatMap(({ key }) => {
+      const native = nativeKey(shape, key);
+      if ('reason' in native) return [];
+      names.set(JSON.stringify(native.key), nameOf(pair, key));
+      return [native.key];
+    });
     for (const item of await plans.find(plan, pair.name, keys, { signal })) {
-      const name = nameOf(pair, item.change.key);
+      const name = names.get(JSON.stringify(item.change.key))!;
       if (!twins.has(name)) twins.set(name, item);
     }
   }
