@@ -294,11 +294,14 @@ const gracePauseMs = 100;
 export const apply = async (o: ApplyInput): Promise<AppliedPlan> => {
   const plan = await findPlan(o.store, o.plan, o);
   // a long plan takes its time to be checked, by another server; who goes on with one may have to wait for that, and looks later
-  const seen = plan.usedBy === null ? inspected(plan, o.target, o) : undefined;
+  const refused = new AbortController();
+  const signal = AbortSignal.any([o.signal, refused.signal]);
+  const seen = plan.usedBy === null ? inspected(plan, o.target, { signal }) : undefined;
   seen?.catch(() => {});
   try {
     return await applyFound(o, plan, seen);
   } finally {
+    refused.abort();
     await seen?.catch(() => {});
   }
 };
