@@ -142,7 +142,7 @@ test('an abort cancels the statement in the server', async () => {
 const openWaiters = async (): Promise<() => Promise<number>> => {
   const count = async (): Promise<number> => {
     const { rows } = await database.query(
-      `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%lockstep_control.run%'`,
+      `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%r.correlation%'`,
     );
     return rows[0].n as number;
   };
