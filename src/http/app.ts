@@ -149,7 +149,7 @@ export const buildApp = async (
   app.decorate('ending', ending.signal);
   app.addHook('preClose', async () => closing.abort(new HttpProblem('UNAVAILABLE', 'The server ends.')));
   app.addHook('onClose', async () => ending.abort(new HttpProblem('UNAVAILABLE', 'The server ended.')));
-  app.decorate('lookEarly', []);
+  app.decorate('lookEarly', undefined);
   app.decorate('knownEarly', undefined);
   app.decorate('turnEarly', undefined);
   addParsers(app);

@@ -29,8 +29,8 @@ export type LookEarly = (
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Asked one after the other; set by who serves answers that may be ready. */
-    lookEarly: readonly LookEarly[];
+    /** Set by who serves answers that may be ready. */
+    lookEarly: LookEarly | undefined;
     /** Who has shown that they are who they are a moment ago: undefined for any other, who go the long way. */
     knownEarly: ((headers: IncomingHttpHeaders) => Principal | undefined) | undefined;
     /** Counts a request of theirs; undefined: they have had as many as they may, and are told so by the app. */
@@ -93,8 +93,8 @@ export const addEarly = (
   const { server } = app;
   const [route, ...others] = server.listeners('request') as ((q: IncomingMessage, r: ServerResponse) => void)[];
   const { lookEarly, knownEarly, turnEarly } = app;
-  if (route === undefined || others.length > 0 || lookEarly.length === 0) return;
-  if (knownEarly === undefined || turnEarly === undefined) return;
+  if (route === undefined || others.length > 0) return;
+  if (lookEarly === undefined || knownEarly === undefined || turnEarly === undefined) return;
 
   const begin = (request: IncomingMessage, response: ServerResponse): boolean => {
     if (!isPlain(request) || app.closing.aborted || o.tracer?.on()) return false;
@@ -138,7 +138,7 @@ export const addEarly = (
         response.destroy();
       }
     };
-    for (const look of lookEarly) if (look(request, response, principal, tell)) return true;
+    if (lookEarly(request, response, principal, tell)) return true;
     turn.giveBack();
     return false;
   };

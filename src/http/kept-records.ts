@@ -36,7 +36,7 @@ export class AnotherEntity extends Error {}
 const differences = new WeakMap<Entity, WeakMap<Principal, string>>();
 
 /** Throws as `rowFilterFor` does. */
-export const differenceOf = (entity: Entity, principal: Principal): string => {
+const differenceOf = (entity: Entity, principal: Principal): string => {
   const known = differences.get(entity) ?? new WeakMap<Principal, string>();
   differences.set(entity, known);
   const found = known.get(principal);
@@ -68,7 +68,7 @@ export const keyOf = (generation: Generation, entity: Entity, difference: string
 const times = new WeakMap<Config, number>();
 
 /** How long answers of the entity are kept, as the configuration is now; 0: they are not. */
-export const ttlOf = (x: RecordRoutes, entity: Entity): number => {
+const ttlOf = (x: RecordRoutes, entity: Entity): number => {
   const { cache } = entity.config;
   if (cache !== true) return cache === false ? 0 : cache;
   const config = x.api.config();
@@ -77,10 +77,33 @@ export const ttlOf = (x: RecordRoutes, entity: Entity): number => {
   return ttl;
 };
 
+/** What a request asks about, before anything is looked up for it. */
+export interface KnownEntity {
+  readonly entity: Entity;
+  /** Absent: answers are not kept. `difference`: what sets this caller's apart. */
+  readonly kept?: { readonly ttlMs: number; readonly difference: string };
+}
+
+/** An entity that the caller may know of; undefined: whoever answers has something to tell about it. */
+export const knownTo = (x: RecordRoutes, principal: Principal, name: string): KnownEntity | undefined => {
+  const entity = x.entities.known(name);
+  if (entity === undefined || !mayAccess(principal, { record: name })) return undefined;
+  if (x.api.cache === undefined) return { entity };
+  try {
+    const ttlMs = ttlOf(x, entity);
+    return ttlMs <= 0 ? { entity } : { entity, kept: { ttlMs, difference: differenceOf(entity, principal) } };
+  } catch {
+    return undefined;
+  }
+};
+
 export const listRoute = '/api/v1/records/:entity';
 export const recordRoute = '/api/v1/records/:entity/:key';
 
 export const jsonType = 'application/json; charset=utf-8';
+
+/** For the caller alone, who asks again each time. */
+export const privately = { vary: 'authorization', 'cache-control': 'private, no-cache' } as const;
 
 /** RFC 9211. */
 export const statusOf = (outcome: Outcome, left: number): string => {
@@ -121,8 +144,7 @@ export const sendKept = (
 ): FastifyReply => {
   const age = Math.max(0, x.api.clock.now() - answer.at);
   reply
-    .header('vary', 'authorization')
-    .header('cache-control', 'private, no-cache')
+    .headers(privately)
     .header('etag', answer.etag)
     .header('age', String(Math.floor(age / 1000)))
     .header('cache-status', statusOf(outcome, place.ttlMs - age));
@@ -150,20 +172,12 @@ export const lookUp =
     const { cache } = x.api;
     if (cache === undefined) return done();
     const asked = name ?? (request.params as { readonly entity: string }).entity;
-    const entity = x.entities.known(asked);
+    const known = knownTo(x, request.principal, asked);
     const { accept } = request.headers;
-    if (entity === undefined || !mayAccess(request.principal, { record: asked })) return done();
+    if (known?.kept === undefined) return done();
     if (accept !== undefined && accepted(accept, ['application/json']) === undefined) return done();
-    let difference: string;
-    let ttlMs: number;
-    try {
-      ttlMs = ttlOf(x, entity);
-      if (ttlMs <= 0) return done();
-      difference = differenceOf(entity, request.principal);
-    } catch {
-      // told by whoever answers
-      return done();
-    }
+    const { entity, kept } = known;
+    const { ttlMs, difference } = kept;
     void cache.generation().then((generation) => {
       if (entity.standIn || generation === undefined || generation.writing(entity.server)) {
         cache.count('bypass');

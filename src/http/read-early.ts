@@ -1,21 +1,18 @@
 import type { IncomingMessage } from 'node:http';
-import { mayAccess } from '../access/may-access.ts';
-import type { Principal } from '../access/scopes.ts';
 import type { Cancel } from '../model/cancel.ts';
 import type { Entity } from '../records/entity.ts';
 import { readKey } from '../records/key.ts';
 import { type Parameters, readFields } from '../records/query.ts';
 import { listRecords, readRecord } from '../records/read.ts';
 import type { Seal } from '../records/seal.ts';
+import type { AnswerEarly, AskedEarly } from './asked-early.ts';
 import { cancelWith } from './cancel.ts';
-import type { LookEarly, Ready } from './early.ts';
-import { jsonType, listRoute, nextLink, recordRoute, ttlOf } from './kept-records.ts';
+import type { Ready } from './early.ts';
+import { jsonType, listRoute, nextLink, privately, recordRoute } from './kept-records.ts';
 import type { RecordRoutes } from './record-routes.ts';
 
-/** A list or a record whose entity, key and parameters are written without an escape, so that they are what they look like. */
-const plainPath =
-  /^\/api\/v1\/records\/([\w-]{1,200})(?:\/([\w.~,-]{1,200}))?(?:\?(\w+=[\w.,~:()*-]*(?:&\w+=[\w.,~:()*-]*)*))?$/;
-const longest = 2000;
+/** Parameters that are written without an escape, so that they are what they look like. */
+const plainQuery = /^\w+=[\w.,~:()*-]*(?:&\w+=[\w.,~:()*-]*)*$/;
 
 /** What reading met, of requests that the app answers after it. */
 const failures = new WeakMap<IncomingMessage, { readonly error: unknown }>();
@@ -39,69 +36,48 @@ const parametersOf = (query: string | undefined): Parameters => {
   return parameters;
 };
 
-const headersOf = (more: readonly string[]): readonly string[] => [
-  'vary',
-  'authorization',
-  'cache-control',
-  'private, no-cache',
-  'content-type',
-  jsonType,
-  ...more,
-];
+const headers: readonly string[] = [...Object.entries(privately).flat(), 'content-type', jsonType];
 
 const read = (
   entity: Entity,
-  principal: Principal,
-  segment: string | undefined,
+  { principal, segment, url }: AskedEarly,
   parameters: Parameters,
   seal: Seal,
-  url: string,
   o: Cancel,
 ): Promise<Ready> =>
   segment === undefined
     ? listRecords(entity, principal, parameters, { seal, count: undefined }, o).then(({ json, next }) => ({
         route: listRoute,
-        headers: headersOf(next === undefined ? [] : ['link', nextLink(url, next)]),
+        headers: next === undefined ? headers : [...headers, 'link', nextLink(url, next)],
         body: json,
       }))
     : readRecord(entity, principal, readKey(entity, segment), readFields(entity, parameters), seal, o).then(
-        ({ json, etag }) => ({ route: recordRoute, headers: headersOf(['etag', etag]), body: json }),
+        ({ json, etag }) => ({ route: recordRoute, headers: [...headers, 'etag', etag], body: json }),
       );
 
 /**
  * Records and lists that are not kept, read before the app has looked at the request: by what it would call, for the
  * same caller. Whatever fails is told by the app.
  */
-export const readEarly = (x: RecordRoutes, ending: AbortSignal): LookEarly | undefined => {
+export const readEarly = (x: RecordRoutes, ending: AbortSignal): AnswerEarly | undefined => {
   // the path of an alias might be one that looks like a record's
   const { records } = x.api.config();
   if (Object.values(records).some(({ aliases }) => aliases.some((alias) => alias.startsWith('/records/'))))
     return undefined;
-  return (request, response, principal, tell) => {
-    const url = request.url!;
-    if (url.length > longest) return false;
-    const path = plainPath.exec(url);
+  return (asked, tell) => {
+    const { name, query } = asked;
     const seal = x.sealed();
-    if (path === null || seal === undefined) return false;
-    const name = path[1]!;
-    const known = x.entities.known(name);
-    if (known === undefined || !mayAccess(principal, { record: name })) return false;
-    try {
-      if (x.api.cache !== undefined && ttlOf(x, known) > 0) return false;
-    } catch {
-      // told by whoever answers
-      return false;
-    }
-    const parameters = parametersOf(path[3]);
-    const o = cancelWith(response, ending);
+    if (seal === undefined || (query !== undefined && !plainQuery.test(query))) return false;
+    const parameters = parametersOf(query);
+    const o = cancelWith(asked.response, ending);
     const failed = (error: unknown): void => {
-      failures.set(request, { error });
+      failures.set(asked.request, { error });
       tell(undefined);
     };
     // what cannot be understood is thrown at once
     try {
       x.entities
-        .within(name, { ...o, reads: true }, (entity) => read(entity, principal, path[2], parameters, seal, url, o))
+        .within(name, { ...o, reads: true }, (entity) => read(entity, asked, parameters, seal, o))
         .then(tell, failed);
     } catch (error) {
       failed(error);

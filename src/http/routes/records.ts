@@ -17,7 +17,6 @@ import type { Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';
 import { tagOf } from '../etag.ts';
 import { readExactly } from '../exact-json.ts';
-import { keptEarly } from '../kept-early.ts';
 import {
   AnotherEntity,
   bypassed,
@@ -27,16 +26,17 @@ import {
   listRoute,
   lookUp,
   nextLink,
+  privately,
   recordRoute,
 } from '../kept-records.ts';
 import { Page } from '../page.ts';
-import { metEarly, readEarly } from '../read-early.ts';
+import { metEarly } from '../read-early.ts';
 import { documentRecords } from '../record-document.ts';
 import { asHttp, entityParams, lastStep, nameOf, Record, type RecordRoutes, recordParams } from '../record-routes.ts';
+import { recordsEarly } from '../records-early.ts';
 import { addRecordWrites } from './records-write.ts';
 
-const sent = (reply: FastifyReply, json: string): FastifyReply =>
-  reply.header('vary', 'authorization').header('cache-control', 'private, no-cache').type(jsonType).send(json);
+const sent = (reply: FastifyReply, json: string): FastifyReply => reply.headers(privately).type(jsonType).send(json);
 
 /** Conditions that the path of an alias makes; a value that no row can have finds none. */
 const fixedBy = (entity: Entity, request: FastifyRequest): readonly RowCondition[] =>
@@ -288,7 +288,7 @@ export const records: Routes = (app, api) => {
     },
   };
   app.documented.push(documentRecords(x));
-  app.lookEarly = [keptEarly(x), readEarly(x, app.ending)].filter((look) => look !== undefined);
+  app.lookEarly = recordsEarly(x, app.ending);
   app.register(async (scope) => {
     readExactly(scope);
     scope.decorateRequest('place', undefined);

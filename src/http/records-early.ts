@@ -1,0 +1,17 @@
+import { askedEarly } from './asked-early.ts';
+import type { LookEarly } from './early.ts';
+import { keptEarly } from './kept-early.ts';
+import { readEarly } from './read-early.ts';
+import type { RecordRoutes } from './record-routes.ts';
+
+/** Lists and records before the app has looked at the request: those that are kept, and those that are read. */
+export const recordsEarly = (x: RecordRoutes, ending: AbortSignal): LookEarly => {
+  const kept = keptEarly(x);
+  const read = readEarly(x, ending);
+  return (request, response, principal, tell) => {
+    const asked = askedEarly(x, request, response, principal);
+    if (asked === undefined) return false;
+    const answer = asked.kept === undefined ? read : kept;
+    return answer?.(asked, tell) ?? false;
+  };
+};
