@@ -181,13 +181,7 @@ export const hashes = async (
 };
 
 /** The same as `hashes` gives, of a reader that delivers them in any order; keys are asked for when all is read. */
-export const looseHashes = async (
-  lab: Lab,
-  reader: Reader,
-  selection: Selection,
-  segment: Segment,
-  spec: HashSpec,
-): Promise<HashedRow[]> => {
+export const looseHashes: typeof hashes = async (lab, reader, selection, segment, spec) => {
   const batches = await Array.fromAsync(reader.hashing!.loose!(selection, segment, spec, { signal: lab.signal }));
   return batches.flatMap((batch) =>
     unpack({ ...batch, keys: { kind: 'keys', values: Array.from({ length: batch.count }, (_, i) => batch.key(i)) } }),

@@ -348,6 +348,20 @@ for (const already of ['left', 'right'] as const) {
   });
 }
 
+/** A run that is stopped as soon as one of its sides is written. */
+const stoppedHalfway = async (ask: TwoWayAsk) => {
+  const stop = new AbortController();
+  const { runs } = b.store;
+  const finish: typeof runs.finish = async (...args) => {
+    await runs.finish(...args);
+    stop.abort();
+  };
+  return await syncTwoWay({
+    ...twoWayInput({ ...b.store, runs: { ...runs, finish } }, ask),
+    stop: stop.signal,
+  });
+};
+
 test(`a run was stopped before it wrote its second side: nobody's edit is lost after its revert`, async () => {
   await using p = await twoDatabases(`create table people (id int primary key, name text, phone text, city text);
     insert into people values (1, 'n', 'p', 'c')`);
@@ -355,16 +369,7 @@ test(`a run was stopped before it wrote its second side: nobody's edit is lost a
   await both(b.store, ask);
   await p.left.query(`update people set name = 'N'`);
   await p.right.query(`update people set phone = 'P'`);
-  const stop = new AbortController();
-  const { runs } = b.store;
-  const finish: typeof runs.finish = async (...args) => {
-    await runs.finish(...args);
-    stop.abort();
-  };
-  const run = await syncTwoWay({
-    ...twoWayInput({ ...b.store, runs: { ...runs, finish } }, ask),
-    stop: stop.signal,
-  });
+  const run = await stoppedHalfway(ask);
   const written = await rowsOf(p);
   assert.notDeepEqual(written.source, written.target, 'one side was not written');
   await taken(ask, run.run);
@@ -404,14 +409,7 @@ test(`a key that its sides spell differently is known on both, and nobody's edit
   assert.equal((await both(b.store, ask)).exit, 0);
   await p.left.query(`update people set name = 'N'`);
   await p.right.query(`update people set phone = 'P'`);
-  const stop = new AbortController();
-  const { runs } = b.store;
-  const finish: typeof runs.finish = async (...args) => {
-    await runs.finish(...args);
-    stop.abort();
-  };
-  const store = { ...b.store, runs: { ...runs, finish } };
-  const run = await syncTwoWay({ ...twoWayInput(store, ask), stop: stop.signal });
+  const run = await stoppedHalfway(ask);
   await taken(ask, run.run);
   assert.equal((await both(b.store, ask)).exit, 0);
   for (const side of [p.left, p.right])

@@ -104,8 +104,7 @@ const leavesOut = (plan: Plan | undefined): ((pair: Pair, key: Key, result: Row 
   const { unfit, unfit_examples: examples, moved, withheld } = summaryOf(plan);
   if (moved > 0 || totalOf(unfit) > examples.length) return () => true;
   const names = new Set(examples.map((e) => JSON.stringify([e.pair, ...e.key])));
-  return (pair, key, result) =>
-    (result === null && withheld.delete > 0) || names.has(JSON.stringify([pair.name, ...key]));
+  return (pair, key, result) => (result === null && withheld.delete > 0) || names.has(nameOf(pair, key));
 };
 
 /** What became of the items of a run's plan: written, or found as they should be; undefined: its side still has what it had. */
