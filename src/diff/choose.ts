@@ -95,7 +95,7 @@ export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice
   if (work.force === 'hashes') return { path: 'hashes', ...hash, why: `as asked: ${streamed}` };
   if (work.force === 'key_hashes') {
     const why = 'as asked: hashes of keys and rows are merged';
-    return pairableByHash(work, readers, hash)
+    return isPairableByHash(work, readers, hash.soft)
       ? { path: 'key_hashes', ...hash, why }
       : { path: 'hashes', ...hash, why: `as asked: ${streamed}` };
   }
@@ -105,7 +105,8 @@ export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice
 
   const probe = await probeSides(work, readers, hash);
   const found = `probe: ${count(probe.differing)} of ${count(probe.rows)} sampled keys differ`;
-  const partition = await cut(work, readers, rows, probe.keys, hash.spec);
+  // more would not stay in a processor's cache while the database groups by them, which then costs more than the hash
+  const partition = await cut(work, readers, rows, probe.keys, hash.spec, powerOfTwo(rows / 2500, 1024, 4096));
   const parts = `${count(partition.count)} ${partition.by === 'range' ? 'key ranges' : "buckets of the key's hash"}`;
   const digest = {
     path: 'digest',
@@ -134,7 +135,7 @@ export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice
     return texts ? { ...digest, path: 'texts', ...texts, why: `${digest.why} (${texts.why})` } : digest;
   }
   const percent = Math.round(touched * 100);
-  if (partition.by === 'hash' && sink.wanted(pair) <= mostWanted && pairableByHash(work, readers, hash)) {
+  if (partition.by === 'hash' && sink.wanted(pair) <= mostWanted && isPairableByHash(work, readers, hash.soft)) {
     const why = `${found}, so about ${percent} % of ${parts} would differ: hashes of keys and rows are merged`;
     return { path: 'key_hashes', ...hash, why };
   }
@@ -145,7 +146,7 @@ export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice
  * Can rows be paired by the hashes of their keys alone? Keys must be unique for certain; a filter needs each key that
  * is missing on one side looked up there, so that keys are wanted at once; and keys that are kept open are keys.
  */
-const pairableByHash = (work: Work, { source, target }: Sides<Reader>, { soft }: CommonHash): boolean =>
+export const isPairableByHash = (work: Work, { source, target }: Sides<Reader>, soft: ReadonlySet<number>): boolean =>
   source.hashing?.byKeyHash !== undefined &&
   target.hashing?.byKeyHash !== undefined &&
   work.pair.filter === undefined &&
@@ -208,16 +209,17 @@ const probeSides = async (work: Work, readers: Sides<Reader>, { spec, soft }: Co
   return { rows: keys.length, differing, open: differing - decided, keys };
 };
 
-/** Ranges of a single integer key where rows are spread evenly over it, else buckets of the key's hash. */
+/** Ranges of a single integer key where rows are spread evenly over it, else `count` buckets of the key's hash. */
 export const cut = async (
   work: Work,
   readers: Sides<Reader>,
   rows: number,
   sampled: readonly Key[],
   spec: HashSpec,
+  count = powerOfTwo(rows / 500, 1024, 16_384),
 ): Promise<Partition> => {
   const { selections, signal, pair } = work;
-  const buckets: Partition = { by: 'hash', count: powerOfTwo(rows / 500, 1024, 16_384), hash: spec };
+  const buckets: Partition = { by: 'hash', count, hash: spec };
   if (pair.keyWidth !== 1 || selections.source.columns[0]!.as.kind !== 'int') return buckets;
   const [s, t] = await both(
     signal,

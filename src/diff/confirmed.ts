@@ -9,7 +9,7 @@ import { type Rejected, rejectionOf } from '../model/transform.ts';
 import { type Candidate, Candidates, inSource, inTarget } from './candidates.ts';
 import { both } from './concurrent.ts';
 import { otherSide, type Side, type Sides, type Work } from './context.ts';
-import { findByKeyHash } from './key-hashes.ts';
+import { findByKeyHash, mostSought } from './key-hashes.ts';
 import { copyOf, keyBatches, valueKeys, wholeRange } from './lists.ts';
 import { lookUp, rereadAll } from './reread.ts';
 import { asKey, countIn, type Reading } from './runs.ts';
@@ -171,14 +171,21 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
     await handOn(batch);
   };
 
-  /** Values of those whose keys are known by their hashes only, in key order. */
+  /** Values of those whose keys are known by their hashes only, in key order of so many at a time. */
   const byHashes = async (readers: Sides<Reader>, list: Candidates, spec: HashSpec): Promise<void> => {
     const fetches = chooser();
-    const fetched = new Candidates(1);
+    let fetched = new Candidates(1);
     for (const c of list.entries()) {
-      if (fetches(c)) fetched.add(c.key, c.sides, c.source, c.target, c.steady, c.soft);
-      else count(c);
+      if (!fetches(c)) count(c);
+      else if (fetched.add(c.key, c.sides, c.source, c.target, c.steady, c.soft) === mostSought) {
+        await fetch(readers, fetched, spec);
+        fetched = new Candidates(1);
+      }
     }
+    await fetch(readers, fetched, spec);
+  };
+
+  const fetch = async (readers: Sides<Reader>, fetched: Candidates, spec: HashSpec): Promise<void> => {
     let batch: Difference[] = [];
     await findByKeyHash(work, readers, spec, fetched, (entry, key, source, target) => {
       const difference = decide({ entry, key, source, target });

@@ -14,8 +14,8 @@ import { type Reading, readRuns } from './runs.ts';
 /** The type of a key that is known by its hash only. */
 export const hashTypes: readonly ColumnType[] = [{ kind: 'int', bits: 64 }];
 
-/** Above this many wanted rows all rows are read, and those that are not wanted passed over. */
-const mostParts = 200_000;
+/** Entries that one scan looks for. */
+export const mostSought = 200_000;
 
 /** Two keys of one side share a hash: rows could be paired wrongly, so nothing is decided. */
 export const sharedHash = (pair: string): never => {
@@ -25,8 +25,8 @@ export const sharedHash = (pair: string): never => {
 };
 
 /**
- * Finds the rows of entries that are known by the hashes of their keys, by one scan of each side, in key order. Throws
- * when one is not found: it was there in the same snapshot.
+ * Finds the rows of entries (`mostSought` at most) that are known by the hashes of their keys, by one scan of each side,
+ * in key order. Throws when one is not found: it was there in the same snapshot.
  */
 export const findByKeyHash = async (
   work: Work,
@@ -84,7 +84,6 @@ export const findByKeyHash = async (
 /** The rows whose key hashes end in the same 32 bits: the wanted ones, and hardly any other. */
 const segmentOf = (hashes: Iterable<bigint>, hash: HashSpec): Segment => {
   const parts = [...new Set(Array.from(hashes, (h) => Number(BigInt.asUintN(32, h))))];
-  if (parts.length > mostParts) return { kind: 'all' };
   return { kind: 'parts', partition: { by: 'hash', count: 2 ** 32, hash }, parts };
 };
 

@@ -37,3 +37,15 @@ export const wholeRange = (list: Candidates, width: number): Segment => {
   for (const c of list.entries()) return { kind: 'range', from: asKey(c.key, width) };
   return { kind: 'keys', keys: [] };
 };
+
+/** From the first to the last key of a list whose keys are hashes: they are sorted by whoever reads them, once all are read. */
+export const hashRange = (list: Candidates): Segment => {
+  let from: bigint | undefined;
+  let last = 0n;
+  for (const { key } of list.entries()) {
+    last = key as bigint;
+    from ??= last;
+  }
+  if (from === undefined) return { kind: 'keys', keys: [] };
+  return { kind: 'range', from: asKey(from, 1), ...(last === 2n ** 63n - 1n ? {} : { to: asKey(last + 1n, 1) }) };
+};

@@ -5,13 +5,13 @@ import { type Candidate, Candidates, inSource, inTarget } from './candidates.ts'
 import { confirmedReport } from './confirmed.ts';
 import type { Sides, Work } from './context.ts';
 import { sharedHash } from './key-hashes.ts';
-import { hashKeys, keyBatches, wholeRange } from './lists.ts';
+import { hashKeys, hashRange, keyBatches, wholeRange } from './lists.ts';
 import { type Hit, rereadAll } from './reread.ts';
 import { type AnyKey, asKey, countIn, type Print, printOf, type Reading, type Run } from './runs.ts';
 import type { Tally } from './tally.ts';
 
 /** Memory for suspected differences of one pair; more are confirmed before the scan goes on. */
-const memoryBytes = 48 * 1024 * 1024;
+const memoryBytes = 24 * 1024 * 1024;
 /** Re-reads of a row that keeps moving before it is called in flight. */
 const rounds = 3;
 /** Above one suspect in so many rows the whole range is read again instead of the suspects. */
@@ -99,8 +99,9 @@ export const startConfirmation = (
   ): Promise<void> => {
     // by the hash of the key, each look-up reads the whole table
     const whole = multiset || dense || (byHash && list.count > mostLookedUp);
+    const all = (): Segment => (multiset ? { kind: 'all' } : byHash ? hashRange(list) : wholeRange(list, width));
     const segments: Iterable<{ entries: Iterable<Candidate>; segment: Segment }> = whole
-      ? [{ entries: list.entries(), segment: multiset ? { kind: 'all' } : wholeRange(list, width) }]
+      ? [{ entries: list.entries(), segment: all() }]
       : keyBatches(list, byHash ? mostLookedUp : hashKeys, width);
     for (const { entries, segment } of segments) {
       await rereadAll(readers, from, segment, plain, entries, signal, found);

@@ -9,7 +9,7 @@ import type { Side, Sides, Work } from './context.ts';
 import type { Run } from './runs.ts';
 
 /** Up to so many rows of both sides are held at once, and so many bytes of keys on each. */
-const mostRows = 250_000;
+const mostRows = 1_000_000;
 const mostBytes = 24 * 1024 * 1024;
 
 /** Some rows of both sides, without those that both have. */

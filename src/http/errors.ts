@@ -43,6 +43,7 @@ export const meanings: Readonly<Record<ErrorCode, Meaning>> = {
   CONTENTION: { status: 503, title: 'Others are writing the same rows' },
   CONNECTION_LOST: { status: 503, title: 'The connection to a database broke' },
   INCOMPLETE: { status: 502, title: 'A list could not be read whole' },
+  TEMP_FILE: { status: 507, title: 'A temporary file could not be written' },
   STATEMENT_TIMEOUT: { status: 504, title: 'A statement took too long' },
   UNAUTHENTICATED: { status: 401, title: 'Who asks is not known' },
   FORBIDDEN: { status: 403, title: 'A scope is missing' },

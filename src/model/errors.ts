@@ -44,6 +44,8 @@ export const errorCodes = {
   PRIMARY_DOWN: { exit: 21, retry: 'now' },
   /** A list that cannot have been read whole (an API): nothing may be concluded from it. */
   INCOMPLETE: { exit: 25, retry: 'now' },
+  /** The disk of the machine that compares has no room for a sort, or cannot be written. */
+  TEMP_FILE: { exit: 1, retry: 'after_fix' },
   STATEMENT_TIMEOUT: { exit: 1, retry: 'after_fix' },
   /** Who asks is not known: no token, or one that is not good (any more). */
   UNAUTHENTICATED: { exit: 21, retry: 'after_fix' },

@@ -57,8 +57,8 @@ export interface Hashing {
   readonly sendsJson?: true;
   /**
    * Like `hashes`, but the key of each row is its key's whole 64-bit hash (`hash/spec.ts`), a signed integer, and rows
-   * come in that order; bounds and keys of the segment are such hashes, too (`parts` are not for this). For keys whose
-   * own order is dear. Two keys may share a hash: both rows are delivered.
+   * come in that order; bounds and keys of the segment are such hashes, too, and its parts are buckets of the same hash.
+   * For keys whose own order is dear. Two keys may share a hash: both rows are delivered.
    */
   byKeyHash?(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncIterable<HashBatch>;
   /** Rows leave the database to be hashed: a digest costs as much as reading them. */

@@ -161,7 +161,7 @@ export interface HashedRow {
   readonly hash: bigint;
 }
 
-const unpack = (batch: HashBatch): HashedRow[] =>
+export const unpack = (batch: HashBatch): HashedRow[] =>
   Array.from({ length: batch.count }, (_, i) => ({
     key: batch.keys.kind === 'int64' ? ([String(batch.keys.values[i]!)] as unknown as Key) : batch.keys.values[i]!,
     hash: (BigInt(batch.hashes[2 * i]! >>> 0) << 32n) | BigInt(batch.hashes[2 * i + 1]! >>> 0),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Candidates, inSource, inTarget } from '../../src/diff/candidates.ts';
-import type { Text } from '../../src/model/row.ts';
+import type { Key, Text } from '../../src/model/row.ts';
 import { type Cells, column, compareAll, database, endpoint, heldClock, int, sums, table, text } from './tables.ts';
 
 const orders = table('orders', [column('id', int), column('status', text)], 1);
@@ -179,6 +179,40 @@ test('suspects keep any key and print, whatever their number', () => {
     i++;
   }
   assert.equal(i, 1000);
+});
+
+test('suspects keep their order and marks in more than one block', () => {
+  const integers = new Candidates(1);
+  const cells = new Candidates(2);
+  const rows = 140_000;
+  const at = (i: number): Key => [
+    `k${i}` as Text,
+    i % 1000 === 0 ? ('é'.repeat(i) as Text) : i % 7 === 0 ? null : ('\u0100' as Text),
+  ];
+  for (let i = 0; i < rows; i++) {
+    const print = { hi: i, lo: ~i };
+    assert.equal(integers.add(BigInt(i) - 70_000n, inSource, print, print, i % 4), i + 1);
+    cells.add(at(i), inTarget, print, print);
+  }
+  for (let i = 0; i < rows; i += 3) integers.setSoft(i, true);
+  let i = 0;
+  for (const c of integers.entries()) {
+    if (c.key !== BigInt(i) - 70_000n || c.source.hi !== i || c.target.lo !== ~i) assert.fail(`entry ${i}`);
+    if (c.steady !== i % 4 || c.soft !== (i % 3 === 0) || c.sides !== inSource) assert.fail(`marks of ${i}`);
+    i++;
+  }
+  assert.equal(i, rows);
+  i = 0;
+  for (const c of cells.entries()) {
+    const [a, b] = at(i);
+    if ((c.key as Key)[0] !== a || (c.key as Key)[1] !== b || c.source.lo !== ~i) assert.fail(`entry ${i}`);
+    i++;
+  }
+  assert.equal(i, rows);
+  assert.ok(integers.size >= 25 * rows && integers.size < 26 * rows + 25 * 65_536);
+});
+
+test('suspects whose keys turn out to be cells keep those that were integers', () => {
   const mixed = new Candidates(1);
   mixed.add(7n, 1, { hi: 0, lo: 0 }, { hi: 0, lo: 0 });
   mixed.add(['x' as Text], 1, { hi: 0, lo: 0 }, { hi: 0, lo: 0 });

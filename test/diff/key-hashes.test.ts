@@ -11,19 +11,27 @@ const rows: readonly Cells[] = Array.from({ length: 50 }, (_, i) => [`key ${i}`,
 const changed = rows.map(([name, v]) => (Number(v) % 5 === 0 ? [name!, '-1'] : [name!, v!]));
 
 /** An endpoint whose batches of key hashes are altered on their way. */
-const altering = (inner: Endpoint, alter: (batch: HashBatch) => HashBatch): Endpoint => ({
+const altering = (
+  inner: Endpoint,
+  alter: (batch: HashBatch) => HashBatch,
+  o: { readonly loose: boolean } = { loose: true },
+): Endpoint => ({
   ...inner,
   name: inner.name,
   engine: inner.engine,
   version: inner.version,
   fingerprint: inner.fingerprint,
   inspect: (o) => inner.inspect(o),
-  snapshot: async (o) => {
-    const reader = await inner.snapshot(o);
+  snapshot: async (x) => {
+    const reader = await inner.snapshot(x);
+    const { loose, ...rest } = reader.hashing!;
     const hashing: Hashing = {
-      ...reader.hashing!,
-      byKeyHash: async function* (...args) {
-        for await (const batch of reader.hashing!.byKeyHash!(...args)) yield alter(batch);
+      ...rest,
+      ...(o.loose && loose !== undefined ? { loose } : {}),
+      // all of a range: its bounds are of hashes that were altered
+      byKeyHash: async function* (selection, segment, hash, o) {
+        const inner = segment.kind === 'range' ? ({ kind: 'all' } as const) : segment;
+        for await (const batch of reader.hashing!.byKeyHash!(selection, inner, hash, o)) yield alter(batch);
       },
     };
     return {
@@ -81,4 +89,44 @@ test('differences beyond those that are wanted are counted without their keys', 
   assert.equal(differences.length, 3);
   assert.deepEqual(sums(pair), []);
   for (const d of differences) assert.equal(Number(d.key[0]!.slice(4)) % 5, 0);
+});
+
+test('where too many rows are in buckets that differ, they are merged by the hashes of their keys', async () => {
+  const many: readonly Cells[] = Array.from({ length: 5000 }, (_, i) => [`key ${i}`, String(i)]);
+  const other = many.flatMap(([name, v]): Cells[] => {
+    if (Number(v) % 100 === 7) return [];
+    return Number(v) % 100 === 9
+      ? [
+          [name!, v!],
+          [`new ${v}`, v!],
+        ]
+      : [[name!, Number(v) % 100 === 8 ? '-1' : v!]];
+  });
+  /** As if more rows had to be read than are held at once. */
+  const ordered = (inner: Endpoint): Endpoint => altering(inner, (batch) => batch, { loose: false });
+  const found = await compareAll(
+    ordered(endpoint('left', database(t, many))),
+    ordered(endpoint('right', database(t, other))),
+    {
+      force: 'digest',
+    },
+  );
+  assert.match(found.pair.explain.decision, /rows differ, merged by the hashes of their keys$/);
+  assert.deepEqual(
+    [found.pair.identical, found.pair.different, found.pair.only_in_source, found.pair.only_in_target],
+    [4900, 50, 50, 50],
+  );
+  assert.deepEqual(sums(found.pair), []);
+  const keys = found.differences.map((d) => `${d.kind} ${d.key[0]}`).sort();
+  const wanted = many.flatMap(([name, v]) => {
+    const rest = Number(v) % 100;
+    return rest === 7
+      ? [`only_in_source ${name}`]
+      : rest === 8
+        ? [`different ${name}`]
+        : rest === 9
+          ? [`only_in_target new ${v}`]
+          : [];
+  });
+  assert.deepEqual(keys, wanted.sort());
 });

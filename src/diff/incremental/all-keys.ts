@@ -6,9 +6,9 @@ import { keyTypes } from '../../model/selection.ts';
 import { commonHash, cut, tableRows } from '../choose.ts';
 import type { Sides, Work } from '../context.ts';
 import { compareDigests } from '../digest.ts';
+import { segmentsOf } from '../drill-down.ts';
 import { mergeRuns } from '../merge.ts';
 import { type AnyKey, asKey, type Form, readRuns } from '../runs.ts';
-import { segmentsOf } from '../scan.ts';
 import { mostChanged } from './changed-keys.ts';
 
 /** Tables up to this many rows are merged at once. */

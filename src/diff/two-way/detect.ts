@@ -4,10 +4,11 @@ import type { Reader } from '../../model/reader.ts';
 import type { Segment } from '../../model/selected.ts';
 import { keyTypes, pairSelection } from '../../model/selection.ts';
 import { type Side, type Sides, startWork } from '../context.ts';
+import { segmentsOf } from '../drill-down.ts';
 import { keyIsGuaranteed, keyMayBeNull } from '../key.ts';
+import { type Remarks, remarksOn } from '../remarks.ts';
 import { toReport } from '../report.ts';
 import { type Reading, readRuns } from '../runs.ts';
-import { remarksOn, segmentsOf } from '../scan.ts';
 import { newTally } from '../tally.ts';
 import { chooseParts } from './choose-parts.ts';
 import { compareWithArchive } from './compare-digests.ts';
@@ -41,8 +42,6 @@ const working = (two: TwoWayOptions): TwoWayWork => {
     counts: { met: 0, agreed: 0, changedSource: 0, changedTarget: 0, unknown: 0, leftFilter: 0, doubted: 0 },
   };
 };
-
-type Remarks = ReturnType<typeof remarksOn>;
 
 /** How a side is read: rows whose key holds a NULL are taken out and counted. */
 const readings =

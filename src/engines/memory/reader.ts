@@ -249,8 +249,10 @@ export class MemoryReader implements Reader {
 /** Does a segment of key hashes hold this one? */
 const holds = (segment: Segment, hash: bigint): boolean => {
   if (segment.kind === 'keys') return segment.keys.some(([key]) => BigInt(key!) === hash);
-  if (segment.kind === 'parts' || segment.kind === 'text_parts')
-    throw new LockstepError('INTERNAL', 'Key hashes are not read by parts.');
+  if (segment.kind === 'parts' || segment.kind === 'text_parts') {
+    if (segment.partition.by !== 'hash') throw new LockstepError('INTERNAL', 'Key hashes are read by buckets only.');
+    return segment.parts.includes(Number(BigInt.asUintN(64, hash) % BigInt(segment.partition.count)));
+  }
   const { from, to } = segment.kind === 'range' ? segment : {};
   return (from === undefined || hash >= BigInt(from[0]!)) && (to === undefined || hash < BigInt(to[0]!));
 };

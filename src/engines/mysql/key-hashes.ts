@@ -4,15 +4,11 @@ import { LockstepError } from '../../model/errors.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import type { HashBatch } from '../../model/reader.ts';
 import type { Segment, Selection } from '../../model/selected.ts';
-import { hashBatches, passRanges, sortByKeyHash } from '../sql/sort-hashes.ts';
+import { inKeyHashOrder } from '../sql/sort-hashes.ts';
 import type { ColumnSql } from './columns.ts';
 import { cellHashing, hashCells } from './hash-cells.ts';
-import { literal } from './quote.ts';
 import type { RowSink } from './row-stream.ts';
 import { batchRows, type Rows } from './rows.ts';
-
-/** Rows sorted at once: 32 bytes each. A larger table is read several times, each time for a range of hashes. */
-const rowsAtOnce = 4_000_000;
 
 type Wanted = (high: number, low: number) => boolean;
 
@@ -35,9 +31,14 @@ const wantedOf = (segment: Segment): Wanted => {
       const keys = new Set(segment.keys.map(([key]) => BigInt(key!)));
       return (high, low) => keys.has((BigInt(high) << 32n) | BigInt(low >>> 0));
     }
-    default:
-      throw new LockstepError('INTERNAL', 'key hashes are not read by parts');
+    case 'parts':
+      if (segment.partition.by === 'hash') {
+        const parts = new Set(segment.parts);
+        const mask = segment.partition.count - 1;
+        return (_, low) => parts.has((low & mask) >>> 0);
+      }
   }
+  throw new LockstepError('INTERNAL', 'key hashes are read by buckets only');
 };
 
 /** Hashes of key and row, four ints per row; its batches are those that were wanted, and how many rows went by. */
@@ -92,23 +93,9 @@ export async function* byKeyHash(
   o: Cancel,
 ): AsyncGenerator<HashBatch, void, undefined> {
   const columns = await rows.columns(selection, o);
-  const expected = segment.kind === 'keys' ? segment.keys.length : await estimatedRows(rows, selection, o);
-  const passes = Math.max(1, Math.ceil(expected / rowsAtOnce));
-  for (const part of segment.kind === 'range' || segment.kind === 'all' ? passRanges(segment, passes) : [segment]) {
-    const sink = quadSink(columns, selection.keyWidth, hash, wantedOf(part));
-    const chunks: Int32Array[] = [];
-    for await (const { quads } of rows.into(selection, undefined, sink, (b) => b.seen, o)) chunks.push(quads);
-    yield* hashBatches(sortByKeyHash(chunks), batchRows);
-  }
+  const sink = quadSink(columns, selection.keyWidth, hash, wantedOf(segment));
+  const quads = async function* (): AsyncGenerator<Int32Array, void, undefined> {
+    for await (const batch of rows.into(selection, undefined, sink, (b) => b.seen, o)) yield batch.quads;
+  };
+  yield* inKeyHashOrder(quads(), batchRows);
 }
-
-/** About how many rows the table has; 0: the catalogue does not know. */
-const estimatedRows = async (rows: Rows, selection: Selection, o: Cancel): Promise<number> => {
-  const { table } = selection;
-  const database = table.schema ?? rows.session.context.config.database;
-  const [row] = await rows.session.query(
-    `select table_rows from information_schema.tables where table_schema = ${literal(database)} and table_name = ${literal(table.name)}`,
-    rows.statement(selection, 'asking for the size of', o),
-  );
-  return Number(row?.[0] ?? 0);
-};

@@ -234,8 +234,10 @@ export const looseHashes = (decoders: readonly Decoder[], batchRows: number): Ro
     },
     take: (last) => {
       if (starts.length === 0 || (!last && starts.length < batchRows)) return undefined;
-      const [keys, places] = [held, starts];
-      held = Buffer.allocUnsafeSlow(held.length);
+      // as much as they need, for the whole time that they wait
+      const keys = Buffer.allocUnsafeSlow(used);
+      held.copy(keys, 0, 0, used);
+      const places = starts;
       starts = [];
       used = 0;
       return {

@@ -106,9 +106,10 @@ export const hashSegmentSql = (keyHash: string, segment: Segment): string => {
     case 'keys':
       return ` where ${keyHash} = any ('{${segment.keys.map(([key]) => BigInt(key!)).join(',')}}'::pg_catalog.int8[])`;
     case 'parts':
-    case 'text_parts':
-      throw new LockstepError('INTERNAL', 'key hashes are not read by parts');
+      if (segment.partition.by === 'hash')
+        return ` where (${keyHash} & ${segment.partition.count - 1}) = any ('{${segment.parts.join(',')}}'::pg_catalog.int8[])`;
   }
+  throw new LockstepError('INTERNAL', 'key hashes are read by buckets only');
 };
 
 export interface Query {

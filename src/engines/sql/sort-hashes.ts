@@ -1,6 +1,5 @@
 import type { HashBatch } from '../../model/reader.ts';
-import type { Key, Text } from '../../model/row.ts';
-import type { Segment } from '../../model/selected.ts';
+import { openSpill, type Spill } from './spill.ts';
 
 /** Ints per row: key hash (high, low), row hash (high, low). */
 const width = 4;
@@ -69,22 +68,37 @@ export function* hashBatches(rows: Int32Array, batchRows: number): Generator<Has
   }
 }
 
-const least = -(2n ** 63n);
-const keyOf = (hash: bigint): Key => [String(hash) as Text];
+/** Rows that are sorted in memory at once, 32 bytes each while that is done. */
+const rowsAtOnce = 262_144;
+/** Rows of the file that are put in order at once. */
+const partRows = 131_072;
 
-/** Cuts a range of hashes into as many adjacent ranges of hashes as there are passes over all of them. */
-export const passRanges = (segment: Segment, passes: number): readonly Segment[] => {
-  const { from, to } = segment.kind === 'range' ? segment : {};
-  const first = from ? BigInt(from[0]!) : least;
-  const end = to ? BigInt(to[0]!) : 2n ** 63n;
-  const width = 2n ** 64n / BigInt(passes) + 1n;
-  const ranges: Segment[] = [];
-  for (let start = first; start < end; start += width) {
-    ranges.push({
-      kind: 'range',
-      ...(start === least ? {} : { from: keyOf(start) }),
-      ...(start + width >= end ? (to ? { to } : {}) : { to: keyOf(start + width) }),
-    });
+/**
+ * Puts hashes of keys and rows (four ints each, in chunks of any order) in the order of their key hashes. More than
+ * `rowsAtOnce` go through a temporary file, so that memory does not grow with the table. Throws TEMP_FILE.
+ */
+export async function* inKeyHashOrder(
+  chunks: AsyncIterable<Int32Array>,
+  batchRows: number,
+): AsyncGenerator<HashBatch, void, undefined> {
+  await using stack = new AsyncDisposableStack();
+  let spill: Spill | undefined;
+  let held: Int32Array[] = [];
+  let ints = 0;
+  for await (const chunk of chunks) {
+    held.push(chunk);
+    ints += chunk.length;
+    if (ints < width * rowsAtOnce) continue;
+    spill ??= stack.use(await openSpill());
+    await spill.add(sortByKeyHash(held));
+    held = [];
+    ints = 0;
   }
-  return ranges;
-};
+  const rest = sortByKeyHash(held);
+  if (spill === undefined) {
+    yield* hashBatches(rest, batchRows);
+    return;
+  }
+  await spill.add(rest);
+  for await (const part of spill.parts(partRows)) yield* hashBatches(sortByKeyHash([part]), batchRows);
+}

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { rowHasher } from '../../../src/model/hash/row-hash.ts';
 import { compareKeys } from '../../../src/model/order.ts';
+import type { Reader } from '../../../src/model/reader.ts';
 import type { Key, Row, Text } from '../../../src/model/row.ts';
-import type { KeyRange, Partition, Selection } from '../../../src/model/selected.ts';
+import type { KeyRange, Partition, Segment, Selection } from '../../../src/model/selected.ts';
 import { keyTypes } from '../../../src/model/selection.ts';
 import {
   type Case,
@@ -15,6 +17,7 @@ import {
   same,
   scan,
   tidy,
+  unpack,
   withTable,
 } from '../lab.ts';
 import { keyTables, numbered } from '../tables.ts';
@@ -33,7 +36,7 @@ const keyOf = (row: Row, selection: Selection): string => JSON.stringify(row.sli
 /** A selection of a range must answer everything as a table would that holds no rows but `rows`. */
 const holdsOnly = async (
   lab: Lab,
-  reader: Awaited<ReturnType<typeof withTable>>['reader'],
+  reader: Reader,
   selection: Selection,
   rows: readonly Row[],
   all: readonly Row[],
@@ -53,6 +56,27 @@ const holdsOnly = async (
   const inside = new Set(rows.map((row) => keyOf(row, selection)));
   for (const key of await reader.sample(selection, 5, { signal }))
     assert.ok(inside.has(keyOf(key, selection)), `sampled ${key} outside ${what}`);
+};
+
+/** Where an engine delivers rows by the hashes of their keys: exactly these rows, in that order, with their hashes. */
+const byKeyHashIs = async (
+  lab: Lab,
+  reader: Reader,
+  selection: Selection,
+  segment: Segment,
+  rows: readonly Row[],
+): Promise<void> => {
+  const { byKeyHash } = reader.hashing!;
+  if (byKeyHash === undefined) return;
+  const hasher = rowHasher(selection.columns, selection.keyWidth, spec);
+  const expected = expectedHashes(selection, rows, spec).map(({ hash }, i) => ({ key: hasher.key(rows[i]!), hash }));
+  const batches = await Array.fromAsync(byKeyHash(selection, segment, spec, { signal: lab.signal }));
+  const found = batches.flatMap(unpack).map(({ key, hash }) => ({ key: BigInt(key[0]!), hash }));
+  same(
+    found,
+    expected.sort((a, b) => (a.key < b.key ? -1 : 1)),
+    segment.kind,
+  );
 };
 
 export const rangeCases: readonly Case[] = [
@@ -113,12 +137,16 @@ export const rangeCases: readonly Case[] = [
         const segment = { kind: 'parts', partition, parts } as const;
         same(await scan(lab, reader, selection, segment), expected, partition.by);
         same(await hashes(lab, reader, selection, segment, spec), expectedHashes(whole, expected, spec), partition.by);
+        if (partition.by === 'hash') await byKeyHashIs(lab, reader, selection, segment, expected);
       }
-      if (reader.hashing!.byKeyHash) {
-        let rows = 0;
-        for await (const b of reader.hashing!.byKeyHash(selection, { kind: 'all' }, spec, { signal })) rows += b.count;
-        assert.equal(rows, inside.length);
-      }
+      await byKeyHashIs(lab, reader, selection, { kind: 'all' }, inside);
+      const keyHash = rowHasher(whole.columns, whole.keyWidth, spec);
+      const sorted = inside.map((row) => keyHash.key(row)).sort((a, b) => (a < b ? -1 : 1));
+      const [from, to] = [sorted[40]!, sorted[140]!];
+      const part = { kind: 'range', from: [String(from)], to: [String(to)] } as unknown as Segment;
+      const those = inside.filter((row) => keyHash.key(row) >= from && keyHash.key(row) < to);
+      assert.equal(those.length, 100);
+      await byKeyHashIs(lab, reader, selection, part, those);
       const filtered = { ...selection, filter: lab.harness.condition?.('n = 3') ?? 'n = 3' };
       const at = whole.columns.findIndex((c) => c.name === 'n');
       const some = inside.filter((row) => row[at] === '3');
