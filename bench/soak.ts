@@ -1,5 +1,5 @@
 /**
- * `npm run soak [-- --rows 5000000 --compares 100 --seconds 600]`: a large table compared again and again while the
+ * `npm run soak [-- --rows 5000000 --compares 100 --seconds 600 --key uuid]`: a large table compared again and again while the
  * same writes reach both sides, a thousand a second. Fails on a confirmed difference that nobody planted, on a planted
  * one that is not found, and on memory that grows. `--scenario segments`: see `segments.ts`; `--scenario service`: a
  * server with three schedules that is killed at random for so many `--seconds`, then how late a change comes;
@@ -11,11 +11,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startPostgres } from '../test/servers/postgres.ts';
 import { killedServe } from '../test/service/killed-serve.ts';
-import { lockstepDiff, prepareTables } from './diff.ts';
+import { keyKinds, lockstepDiff, prepareTables } from './diff.ts';
 import { recordSoak } from './figures.ts';
 import { soakSegments } from './segments.ts';
 import { startBenchServer, withClients } from './servers.ts';
 import { soakTwoWay } from './soak-two-way.ts';
+import { keyOf } from './tables.ts';
 
 const { values } = parseArgs({
   options: {
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     compares: { type: 'string', default: '100' },
     seconds: { type: 'string' },
     scenario: { type: 'string', default: 'live' },
+    key: { type: 'string', default: 'bigint' },
     delay: { type: 'string', default: '25' },
     seed: { type: 'string' },
   },
@@ -52,6 +54,8 @@ if (values.scenario === 'two-way') {
   recordSoak('two-way', { seconds, seed, ...(await soakTwoWay(seconds, seed)) }, new Date());
   process.exit();
 }
+const kind = keyKinds.find((k) => k === values.key);
+if (kind === undefined) throw new Error(`--key is one of ${keyKinds.join(', ')}`);
 const compares = Number(values.compares);
 const until = performance.now() + Number(values.seconds ?? 3600) * 1000;
 const planted = 100;
@@ -62,7 +66,8 @@ const memoryMb = 300;
 const writersRow = (): number => 10 * (1 + Math.floor(Math.random() * (rows / 10 - 1)));
 
 await using server = await startBenchServer();
-await prepareTables(server.urls, 'bigint', rows, [planted]);
+await prepareTables(server.urls, kind, rows, [planted]);
+const [source, target] = [`k_${kind}`, `k_${kind}_${planted}`];
 const stop = new AbortController();
 let written = 0;
 
@@ -73,9 +78,9 @@ const write = async (): Promise<void> => {
       const began = performance.now();
       const ids = Array.from({ length: writesPerTick }, writersRow);
       const sql = (table: string): string =>
-        `update ${table} set amount = amount + 1 where id = any ('{${[...new Set(ids)].join(',')}}')`;
-      await a!.query(sql('k_bigint'));
-      await b!.query(sql(`k_bigint_${planted}`));
+        `update ${table} set amount = amount + 1 where id in (select ${keyOf(kind)} from unnest('{${[...new Set(ids)].join(',')}}'::int[]) n)`;
+      await a!.query(sql(source));
+      await b!.query(sql(target));
       written += writesPerTick;
       await sleep(Math.max(0, 100 - (performance.now() - began)));
     }
@@ -87,7 +92,7 @@ let most = 0;
 let done = 0;
 try {
   while (done < compares && performance.now() < until) {
-    const o = await lockstepDiff(server.urls, `k_bigint=k_bigint_${planted}`, planted, ['--settle', '1s'], true);
+    const o = await lockstepDiff(server.urls, `${source}=${target}`, planted, ['--settle', '1s'], true);
     done++;
     most = Math.max(most, o.process.peakMb);
     if (most > memoryMb) throw new Error(`${Math.round(most)} MB of memory in comparison ${done}`);
@@ -102,4 +107,8 @@ try {
 console.log(
   `${done} comparisons of ${rows} rows under ${written} writes: no false difference, none missed, at most ${Math.round(most)} MB`,
 );
-recordSoak('live', { rows, comparisons: done, writes: written, planted, mostMb: Math.round(most) }, new Date());
+recordSoak(
+  'live',
+  { key: kind, rows, comparisons: done, writes: written, planted, mostMb: Math.round(most) },
+  new Date(),
+);

@@ -10,6 +10,9 @@ const keyColumn: Readonly<Record<KeyKind, { readonly type: string; readonly valu
   text: { type: 'text', value: "'Kunde-' || md5(n::text)" },
 };
 
+/** SQL of the key of row `n`. */
+export const keyOf = (kind: KeyKind): string => keyColumn[kind].value;
+
 /** Creates and fills `name` with `rows` rows: the same rows for the same arguments, wherever it runs. */
 export const createTable = async (client: pg.Client, name: string, kind: KeyKind, rows: number): Promise<void> => {
   const key = keyColumn[kind];
