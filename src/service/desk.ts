@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { RunDesk } from '../model/service.ts';
 import type { Store } from '../model/store.ts';
-import { findPlan } from '../work/apply.ts';
+import { findPlan } from '../work/find-plan.ts';
 import { mustBeApproved } from '../work/approvals.ts';
 import { approvalRuleOf } from './approvals.ts';
 import { comparesSync, copyScope, endpointsOf, jobOfRequest } from './execute-run.ts';

@@ -3,7 +3,7 @@ import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { EndpointFacts } from '../model/runs.ts';
 import type { RunRequest } from '../model/service.ts';
-import { findPlan } from '../work/apply.ts';
+import { findPlan } from '../work/find-plan.ts';
 import { guardRevert, inRequest } from '../work/revert-guard.ts';
 import { findRun } from '../work/runs.ts';
 import { applyTwoWay } from '../work/two-way/apply-plan.ts';

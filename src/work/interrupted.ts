@@ -1,9 +1,10 @@
 import { LockstepError } from '../model/errors.ts';
 import type { Plan } from '../model/plans.ts';
 import type { Run } from '../model/runs.ts';
-import { type ApplyWork, checkTarget, underLock } from './apply.ts';
+import { checkTarget } from './check-plan.ts';
 import { measuredReport } from './measures.ts';
 import { hasBegun } from './recorded.ts';
+import { type ApplyWork, underLock } from './under-lock.ts';
 
 /** The plan of a run that has begun to write to this target and has not settled all of it; undefined: nothing is open. */
 const halfWritten = async (o: ApplyWork, run: Run): Promise<Plan | undefined> => {

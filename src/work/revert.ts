@@ -11,10 +11,13 @@ import { nativeSelection, plainKey } from '../model/selection.ts';
 import { imageHashes, planHash } from '../plan/image-hashes.ts';
 import { invert, type Kept } from '../plan/invert.ts';
 import type { GroupKind, PlanSummary } from '../plan/seal.ts';
-import { type ApplyWork, applyExit, checkTarget, currentTables, findPlan, underLock } from './apply.ts';
+import { applyExit } from './apply-exit.ts';
+import { checkTarget, currentTables } from './check-plan.ts';
+import { findPlan } from './find-plan.ts';
 import { measuredReport } from './measures.ts';
 import { type Asked, beginOf, type Ended, hasBegun, recorded } from './recorded.ts';
 import { findRun } from './runs.ts';
+import { type ApplyWork, underLock } from './under-lock.ts';
 
 export interface RevertInput extends Asked, ApplyWork {
   /** The run to take back, or the beginning of its id. */

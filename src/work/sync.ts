@@ -6,15 +6,18 @@ import type { JsonValue } from '../model/json.ts';
 import type { Plan } from '../model/plans.ts';
 import type { CompareReport, IncrementalFacts, Verdict } from '../model/report.ts';
 import type { Run } from '../model/runs.ts';
-import { type ApplyWork, applyExit, checkPlanGuards, checkTarget, findPlan, underLock } from './apply.ts';
+import { applyExit } from './apply-exit.ts';
 import { needsApproval } from './approvals.ts';
 import { asConfigured, pairsOfReport } from './as-configured.ts';
+import { checkPlanGuards, checkTarget } from './check-plan.ts';
 import { alignAll } from './compare.ts';
+import { findPlan } from './find-plan.ts';
 import { finishInterrupted } from './interrupted.ts';
 import { comparedPlan, type PlanInput, type Planned, summaryOf } from './make-plan.ts';
 import { measuredReport } from './measures.ts';
 import { beginOf, type Ended, hasBegun, recorded } from './recorded.ts';
 import { changedByTarget } from './side-effects.ts';
+import { type ApplyWork, underLock } from './under-lock.ts';
 import { type Verification, verifyWritten } from './verify-written.ts';
 
 export interface SyncInput extends Omit<PlanInput, 'settings'>, Omit<ApplyWork, 'guards' | 'onProgress' | 'settings'> {

@@ -1,8 +1,9 @@
 import { count } from '../../lib/grouped.ts';
 import { approvalRuleOf } from '../../service/approvals.ts';
 import { connectSide, describeSide } from '../../service/connect.ts';
-import { apply as applyWork, findPlan } from '../../work/apply.ts';
+import { apply as applyWork } from '../../work/apply.ts';
 import { mustBeApproved } from '../../work/approvals.ts';
+import { findPlan } from '../../work/find-plan.ts';
 import { summaryOf } from '../../work/make-plan.ts';
 import { factsOf } from '../../work/recorded.ts';
 import { goesByArchive } from '../../work/two-way/goes-by-archive.ts';

@@ -2,7 +2,7 @@ import { LockstepError } from '../../model/errors.ts';
 import type { JsonValue } from '../../model/json.ts';
 import type { Plan } from '../../model/plans.ts';
 import type { OpenTwoWayRun } from '../../model/two-way-runs.ts';
-import { checkPlanGuards, checkTarget } from '../apply.ts';
+import { checkPlanGuards, checkTarget } from '../check-plan.ts';
 import { type Ended, newRun, recorded } from '../recorded.ts';
 import { applySides, type SidePlans, type SidesApplied } from './apply-sides.ts';
 import { bothSides, type TwoWayInput } from './context.ts';

@@ -6,9 +6,10 @@ import type { JsonValue } from '../../model/json.ts';
 import type { Plan } from '../../model/plans.ts';
 import type { Run } from '../../model/runs.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
-import { type ApplyWork, applyExit, underLock } from '../apply.ts';
+import { applyExit } from '../apply-exit.ts';
 import { measuredReport } from '../measures.ts';
 import { type Ended, recorded } from '../recorded.ts';
+import { type ApplyWork, underLock } from '../under-lock.ts';
 import { bothSides, type TwoWayInput } from './context.ts';
 
 /** The plan of each side that is written to. */

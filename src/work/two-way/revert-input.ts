@@ -2,9 +2,9 @@ import type { Endpoint } from '../../model/endpoint.ts';
 import type { Key } from '../../model/row.ts';
 import type { EndpointFacts, Run } from '../../model/runs.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
-import type { ApplyWork } from '../apply.ts';
 import type { Asked } from '../recorded.ts';
 import type { RevertPlan } from '../revert.ts';
+import type { ApplyWork } from '../under-lock.ts';
 import type { OpenTwoWay } from './open.ts';
 
 export interface TwoWayRevertInput extends Asked, Omit<ApplyWork, 'target' | 'guards' | 'settings'> {
