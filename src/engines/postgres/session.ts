@@ -4,7 +4,6 @@ import type pg from 'pg';
 import type { Clock } from '../../lib/clock.ts';
 import type { QueryReport } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
-import { literal } from '../sql/quote.ts';
 import { requestCancel } from './cancel.ts';
 import type { PostgresConfig } from './config.ts';
 import { CopyIn } from './copy-in.ts';
@@ -12,18 +11,14 @@ import { CopyOut, type RowSink } from './copy-out.ts';
 import type { CopyStream } from './copy-stream.ts';
 import { explainFailure, type FailureContext } from './failures.ts';
 import { RowQuery, type Statement } from './row-query.ts';
+import { beginning, pinSql, type SessionSettings } from './settings.ts';
 
 /** Facts that every session of an endpoint shares. */
-export interface SessionContext {
+export interface SessionContext extends SessionSettings {
   readonly name: string;
   readonly config: PostgresConfig;
   readonly tls: ConnectionOptions | undefined;
   readonly clock: Clock;
-  readonly statementTimeoutMs: number | undefined;
-  /** Set for every transaction; `pg_catalog` first, so that nobody's schema comes before it. */
-  readonly searchPath: string;
-  /** UTF8; but a SQL_ASCII database vouches for nothing, so its bytes are taken as they are. */
-  readonly clientEncoding: 'UTF8' | 'SQL_ASCII';
 }
 
 export interface StatementOptions {
@@ -180,18 +175,7 @@ export class Session implements AsyncDisposable {
 
   /** Makes the session one whose statements, each a transaction of its own, give every value one text. */
   async pin(writable: boolean, o: StatementOptions): Promise<void> {
-    const settings = [
-      `timezone = 'UTC'`,
-      `datestyle = 'ISO, YMD'`,
-      `intervalstyle = 'iso_8601'`,
-      `standard_conforming_strings = on`,
-      `xmloption = 'content'`,
-      `lc_monetary = 'C'`,
-      `default_transaction_read_only = ${writable ? 'off' : 'on'}`,
-      `statement_timeout = ${this.context.statementTimeoutMs ?? 0}`,
-      `search_path to ${this.context.searchPath}`,
-    ];
-    await this.query(settings.map((setting) => `set ${setting}`).join('; '), undefined, o);
+    await this.query(pinSql(this.context, writable), undefined, o);
   }
 
   /** Sends rows (pieces of COPY's text) to `COPY … FROM STDIN`; how many the server took. Rejects as `raw` does. */
@@ -302,53 +286,20 @@ export class Session implements AsyncDisposable {
    * another session's, exported there.
    */
   async begin(mode: 'read' | 'write', o: StatementOptions, snapshot?: string): Promise<void> {
-    const timeout = String(this.context.statementTimeoutMs ?? 0);
-    const settings: readonly (readonly [string, string])[] = [
-      ['TimeZone', 'UTC'],
-      ['DateStyle', 'ISO, YMD'],
-      ['IntervalStyle', 'iso_8601'],
-      ['extra_float_digits', '1'],
-      ['bytea_output', 'hex'],
-      ['lc_monetary', 'C'],
-      ['client_encoding', this.context.clientEncoding],
-      ['standard_conforming_strings', 'on'],
-      ['xmloption', 'content'],
-      ['quote_all_identifiers', 'off'],
-      ['jit', 'off'],
-      // a policy that hides rows must be an error, not a silent difference
-      ['row_security', 'off'],
-      ['statement_timeout', timeout],
-      ['idle_in_transaction_session_timeout', '0'],
-      ['search_path', this.context.searchPath],
-    ];
-    const shared = snapshot === undefined ? '' : `; set transaction snapshot ${literal(snapshot)}`;
-    const begin =
-      mode === 'read'
-        ? `begin isolation level repeatable read, read only${shared}`
-        : 'begin isolation level read committed, read write';
-    const sets = settings.map(([name, value]) =>
-      name === 'search_path' ? `set local search_path to ${value}` : `set local ${name} to ${literal(value)}`,
-    );
-    const read = settings.map(([name]) => `current_setting(${literal(name)})`).join(', ');
-    // constraints that can wait wait for the last statement, which says which of them is broken
+    const { sql, refused } = beginning(mode, this.context, snapshot);
     // known before the server says so: its word on a statement that failed comes after the failure
     this.#idle = false;
-    const wait = mode === 'write' ? 'set constraints all deferred; ' : '';
-    const [row] = await this.query(`${begin}; ${sets.join('; ')}; ${wait}select ${read}`, undefined, o);
-    settings.forEach(([name, value], i) => {
-      const is = row?.[i] ?? '';
-      if (name === 'statement_timeout' || name === 'search_path') return; // shown in the server's own way
-      if (is !== value) {
-        throw new LockstepError(
-          'DATABASE',
-          `${this.context.name}: the server did not take the setting ${name} = ${value}; it is ${is}`,
-          {
-            side: this.context.name,
-            hint: 'Something between here and the server (a pooler?) changes sessions; connect to the server itself.',
-          },
-        );
-      }
-    });
+    const [row] = await this.query(sql, undefined, o);
+    const odd = refused(row);
+    if (odd === undefined) return;
+    throw new LockstepError(
+      'DATABASE',
+      `${this.context.name}: the server did not take the setting ${odd.name} = ${odd.value}; it is ${odd.is}`,
+      {
+        side: this.context.name,
+        hint: 'Something between here and the server (a pooler?) changes sessions; connect to the server itself.',
+      },
+    );
   }
 
   /** Ends the transaction without a trace; never throws. */
