@@ -2,8 +2,9 @@ import type { Cancel } from '../../model/cancel.ts';
 import type { Dumping, ScratchDatabase } from '../../model/dump.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { id, literal } from '../sql/quote.ts';
-import { openDump, restoreArchive, restoreDump } from './dump.ts';
+import { openDump } from './dump.ts';
 import type { PgPlace } from './pg-archive.ts';
+import { restoreArchive, restoreDump } from './restore.ts';
 import type { Session } from './session.ts';
 
 /** Where sessions come from. */
