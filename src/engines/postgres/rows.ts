@@ -1,19 +1,16 @@
 import { LockstepError } from '../../model/errors.ts';
-import type { Cell, Row } from '../../model/row.ts';
-import type { RowAccess, RowCondition, RowOutcome, RowWrite, StoredRow, TableRows } from '../../model/rows.ts';
+import type { RowAccess, RowOutcome, RowWrite, TableRows } from '../../model/rows.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
-import { id, tableId } from '../sql/quote.ts';
+import { tableId } from '../sql/quote.ts';
 import type { Room } from '../sql/room.ts';
-import { binder, guardSql, keySql, outputsSql, pageSql, whereSql } from '../sql/row-sql.ts';
 import { tableFacts } from './columns.ts';
 import { isRefusal } from './failures.ts';
 import { isStorableText } from './key-sql.ts';
 import { behindPooler } from './pooler.ts';
-import { render } from './render.ts';
-import { boundSql, rowDialect, tagSql } from './row-dialect.ts';
+import { rowDialect } from './row-dialect.ts';
 import { altered, refusalOf } from './row-failures.ts';
 import { type Asked, rowQueue } from './row-queue.ts';
-import { rowsOf } from './rows-of.ts';
+import { type RowStatement, rowStatements } from './row-statements.ts';
 import type { RawRow, Session, StatementOptions } from './session.ts';
 
 export interface RowsContext {
@@ -85,14 +82,14 @@ export const rowAccess = (x: RowsContext): RowAccess => {
   function tableRows(
     table: Table,
     key: readonly string[],
-    { dialect, all }: ReturnType<typeof rowDialect>,
+    made: ReturnType<typeof rowDialect>,
     writable: boolean,
   ): TableRows {
     const prefix = `lockstep_${generation}_`;
-    const tag = tagSql(all);
+    const { dialect } = made;
+    const { readerOf, stored, rowSql, writeSql, listSql, countSql } = rowStatements(table, key, made);
     const label = tableLabel(table);
     const reading = `reading ${label}`;
-    const place = (n: number): string => `$${n}`;
 
     const names = new Map<string, string>();
     const nameOf = (sql: string): string | undefined => {
@@ -143,79 +140,7 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       giveBack,
       explain: explained,
     });
-    const asked = (sql: string, values: readonly (string | null)[]): Asked => ({ name: nameOf(sql), sql, values });
-
-    const readers = new WeakMap<readonly string[], (row: RawRow) => Row>();
-    const readerOf = (columns: readonly string[]): ((row: RawRow) => Row) => {
-      const known = readers.get(columns) ?? makeReader(columns);
-      readers.set(columns, known);
-      return known;
-    };
-    const makeReader = (columns: readonly string[]): ((row: RawRow) => Row) => {
-      const decoders = columns.map((name) => render(dialect.column(name)).decode);
-      if (decoders.every((d) => d === undefined))
-        return (row) => (row.length === columns.length ? row : row.slice(0, columns.length)) as Row;
-      return (row) =>
-        decoders.map((decode, i): Cell => {
-          const cell = row[i]!;
-          return cell === null || decode === undefined ? (cell as Cell) : decode(cell);
-        });
-    };
-
-    const stored = (columns: readonly string[], row: RawRow): StoredRow => ({
-      cells: readerOf(columns)(row),
-      tag: row[columns.length]!,
-    });
-
-    const outputsWithTag = new WeakMap<readonly string[], string>();
-    /** What is read of a single row. */
-    const outputsOf = (columns: readonly string[]): string => {
-      const known =
-        outputsWithTag.get(columns) ??
-        [...(columns.length === 0 ? [] : [outputsSql(dialect, columns)]), tag].join(', ');
-      outputsWithTag.set(columns, known);
-      return known;
-    };
-
-    const rowSql = (
-      cells: Parameters<typeof keySql>[2],
-      columns: readonly string[],
-      where: readonly RowCondition[],
-    ): { sql: string; values: string[] } => {
-      const { bind, values } = binder<string>(place);
-      const conditions = [keySql(dialect, key, cells, bind), whereSql(dialect, where, bind)].filter(Boolean);
-      return { sql: `select ${outputsOf(columns)} from ${dialect.from} where ${conditions.join(' and ')}`, values };
-    };
-
-    const writeSql = (w: RowWrite, columns: readonly string[]): { sql: string; values: (string | null)[] } => {
-      const { bind, values } = binder<string | null>(place);
-      const returning = ` returning ${outputsOf(columns)}`;
-      const assign = (name: string, cell: Cell): string => boundWrite(name, cell === null ? null : bind(cell));
-      const boundWrite = (name: string, at: string | null): string => {
-        const c = dialect.column(name);
-        if (at === null) return 'null';
-        // no cast to bigint here: the column's own type refuses what it cannot hold
-        return c.column.stored.kind === 'int' ? `${at}::${c.facts.castTo}` : boundSql(c, at);
-      };
-      if (w.op === 'insert') {
-        const into = `insert into ${tableId(table)} as t`;
-        const sql =
-          w.columns.length === 0
-            ? `${into} default values${returning}`
-            : `${into} (${w.columns.map(id).join(', ')}) values (${w.columns.map((c, i) => assign(c, w.cells[i] ?? null)).join(', ')})${returning}`;
-        return { sql, values };
-      }
-      const set =
-        w.op === 'update' ? w.columns.map((c, i) => `${id(c)} = ${assign(c, w.cells[i] ?? null)}`).join(', ') : '';
-      const conditions = [
-        keySql(dialect, key, w.key, bind),
-        ...guardSql(dialect, w.guard, bind),
-        ...(w.guard.tag === undefined ? [] : [`${tag} = ${bind(w.guard.tag)}`]),
-      ].join(' and ');
-      return w.op === 'update'
-        ? { sql: `update ${rowsOf(table)} as t set ${set} where ${conditions}${returning}`, values }
-        : { sql: `delete from ${rowsOf(table)} as t where ${conditions}${returning}`, values };
-    };
+    const asked = ({ sql, values }: RowStatement): Asked => ({ name: nameOf(sql), sql, values });
 
     const writeOne = async (
       session: Session,
@@ -293,36 +218,23 @@ export const rowAccess = (x: RowsContext): RowAccess => {
       sortable: (column) => dialect.order(dialect.column(column)) !== undefined,
       list: (page, { signal }) =>
         ask(
-          () => {
-            const { bind, values } = binder<string>(place);
-            return asked(pageSql(dialect, key, page, bind), values);
-          },
+          () => asked(listSql(page)),
           statement(reading, 'select', signal),
           // some are slow, and hold up what is sent with them
           2,
         ).then((rows) => rows.map(readerOf(page.columns))),
       count: async (where, how, { signal }) => {
-        const { bind, values } = binder<string>(place);
-        const condition = whereSql(dialect, where, bind);
-        const from = `from ${dialect.from}${condition === undefined ? '' : ` where ${condition}`}`;
         const at = statement(`counting ${label}`, 'select', signal);
-        if (how === 'exact') {
-          const rows = await ask(() => asked(`select pg_catalog.count(*)::pg_catalog.text ${from}`, values), at);
-          return Number(rows[0]![0]);
-        }
-        const rows = await ask(() => asked(`explain (format json) select ${from}`, values), at);
+        const count = countSql(where, how);
+        const rows = await ask(() => asked(count), at);
+        if (how === 'exact') return Number(rows[0]![0]);
         const [plan] = JSON.parse(rows[0]![0]!) as [{ Plan: { 'Plan Rows': number } }];
         return plan.Plan['Plan Rows'];
       },
       get: (cells, q, { signal }) =>
-        ask(
-          () => {
-            const { sql, values } = rowSql(cells, q.columns, q.where);
-            return asked(sql, values);
-          },
-          statement(reading, 'select', signal),
-          1,
-        ).then(([row]) => (row === undefined ? undefined : stored(q.columns, row))),
+        ask(() => asked(rowSql(cells, q.columns, q.where)), statement(reading, 'select', signal), 1).then(([row]) =>
+          row === undefined ? undefined : stored(q.columns, row),
+        ),
       ...(writable ? { write } : {}),
     };
   }
