@@ -1,5 +1,6 @@
 import type { Finding } from '../../model/endpoint.ts';
 import type { Table } from '../../model/schema.ts';
+import { finding } from '../sql/finding.ts';
 import { id, literal } from '../sql/quote.ts';
 import { locksTable, stepsTable, tableFacts } from './catalogue.ts';
 import { codecOf } from './charsets.ts';
@@ -9,13 +10,6 @@ export interface ExamineRequest {
   readonly tables: readonly Table[];
   readonly writable: boolean;
 }
-
-const finding = (level: Finding['level'], code: string, message: string, fix?: string): Finding => ({
-  level,
-  code,
-  message,
-  ...(fix === undefined ? {} : { fix }),
-});
 
 const trimmed = (expression: string): string => `trim(trailing from ${expression})`;
 

@@ -3,6 +3,7 @@ import type { Cancel } from '../../model/cancel.ts';
 import type { Finding } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Cell } from '../../model/row.ts';
+import { finding } from '../sql/finding.ts';
 import type { HttpConfig } from './config.ts';
 import type { Reading } from './enumerate.ts';
 import { lookUp } from './items.ts';
@@ -33,13 +34,6 @@ const unread = (shape: Shape, sample: readonly Json[]): readonly string[] => {
   const names = new Set(sample.filter(isObject).flatMap((item) => Object.keys(item)));
   return [...names].filter((name) => !read.has(name));
 };
-
-const finding = (level: Finding['level'], code: string, message: string, fix?: string): Finding => ({
-  level,
-  code,
-  message,
-  ...(fix === undefined ? {} : { fix }),
-});
 
 /** A failure as the doctor tells it; what is no message of ours is thrown on. */
 export const failureFinding = (error: unknown): Finding => {

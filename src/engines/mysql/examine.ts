@@ -1,5 +1,6 @@
 import type { Finding } from '../../model/endpoint.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
+import { finding } from '../sql/finding.ts';
 import { isLocal, type MysqlConfig } from './config.ts';
 import { id, literal, tableId } from './quote.ts';
 import type { Session, StatementOptions, TextRow } from './session.ts';
@@ -9,13 +10,6 @@ export interface ExamineRequest {
   readonly tables: readonly Table[];
   readonly writable: boolean;
 }
-
-const finding = (level: Finding['level'], code: string, message: string, fix?: string): Finding => ({
-  level,
-  code,
-  message,
-  ...(fix === undefined ? {} : { fix }),
-});
 
 const connectionFindings = (config: MysqlConfig): Finding[] => {
   if (isLocal(config)) return [];
