@@ -10,6 +10,7 @@ import { linesOf, loadLines, loadPlan } from './load-data.ts';
 import { tableId } from './quote.ts';
 import { render } from './render.ts';
 import { rowSink } from './row-sinks.ts';
+import { type Pending, settle, takeBytes } from './run-statements.ts';
 import { keyLabel, segmentSql } from './select.ts';
 import type { Session, StatementOptions } from './session.ts';
 import { referrersOf, takenAlong } from './taken-along.ts';
@@ -39,20 +40,8 @@ export type BatchResult =
 
 type Rejected = Extract<BatchResult, { status: 'rejected' }>;
 
-/** A statement that writes one change. */
-interface Pending {
-  readonly change: Change;
-  readonly sql: string;
-}
-
-/** Bytes of one request: many statements or rows, well below what a server takes by default. */
-const requestBytes = 1_000_000;
-
 /** Fewer rows are as quick by an insert. */
 const leastLoaded = 100;
-
-/** Refusals that other changes of the batch may cure: a value still taken, a row still referred to or not there yet. */
-const curable = new Set<number>([errorNumbers.DUPLICATE, errorNumbers.REFERENCED, errorNumbers.NO_REFERENCED]);
 
 const rejected = (change: Change, error: unknown): Rejected => {
   const e = error as ServerFailure;
@@ -202,39 +191,6 @@ class BatchWork {
     return `${column.name} (${facts.native}) cannot hold this value: the database stores another one in its place`;
   }
 
-  /** Runs the statements, those again that others were in the way of. The refusal that no repeat cures, if any. */
-  async #settle(
-    all: readonly Pending[],
-  ): Promise<{ readonly left: readonly Pending[]; readonly error: unknown } | undefined> {
-    const { session } = this.#x;
-    for (let pending = all; ; ) {
-      const left: Pending[] = [];
-      let reason: unknown;
-      for (let i = 0; i < pending.length; ) {
-        const request = takeBytes(pending, i);
-        const { affected, failed } = await session.run(
-          request.map((p) => p.sql),
-          this.#at,
-        );
-        const doubled = affected.findIndex((n) => n > 1);
-        if (doubled >= 0) return { left: [request[doubled]!], error: new Error('several rows have this key') };
-        if (!failed) {
-          i += request.length;
-          continue;
-        }
-        const p = request[failed.at];
-        if (p === undefined || !isRefusal(failed.error)) throw session.explain(failed.error, this.#at);
-        if (!curable.has(errorNumber(failed.error)!)) return { left: [p], error: failed.error };
-        reason ??= failed.error;
-        left.push(p);
-        i += failed.at + 1;
-      }
-      if (left.length === 0) return undefined;
-      if (left.length === pending.length) return { left, error: reason };
-      pending = left;
-    }
-  }
-
   /** Updates or deletes, row by row. */
   async #each(op: 'update' | 'delete'): Promise<Rejected | undefined> {
     const { written, changes, random, session } = this.#x;
@@ -242,20 +198,20 @@ class BatchWork {
       const sql = op === 'delete' ? deleteSql(written, change) : updateSql(written, change);
       return sql === undefined ? [] : [{ change, sql }];
     });
-    let refused = await this.#settle(pending);
+    let refused = await settle(session, pending, this.#at);
     if (refused && op === 'update' && errorNumber(refused.error) === errorNumbers.DUPLICATE) {
       // a closed ring of values: they step aside first
       const { left } = refused;
       const parks = left.flatMap((p) => parkSql(written, p.change, random) ?? []);
       const parked = await session.run(parks, this.#at);
       if (parked.failed && !isRefusal(parked.failed.error)) throw session.explain(parked.failed.error, this.#at);
-      if (parks.length > 0 && !parked.failed) refused = await this.#settle(left);
+      if (parks.length > 0 && !parked.failed) refused = await settle(session, left, this.#at);
     }
     if (refused && op === 'delete') {
       const links = refused.left.flatMap((p) => unlinkSql(written, p.change) ?? []);
       const unlinked = await session.run(links, this.#at);
       if (unlinked.failed && !isRefusal(unlinked.failed.error)) throw session.explain(unlinked.failed.error, this.#at);
-      if (links.length > 0 && !unlinked.failed) refused = await this.#settle(refused.left);
+      if (links.length > 0 && !unlinked.failed) refused = await settle(session, refused.left, this.#at);
     }
     return refused && rejected(refused.left[0]!.change, refused.error);
   }
@@ -300,7 +256,7 @@ class BatchWork {
         late.push(...some.map((change) => ({ change, sql: insertSql(written, [change]) })));
       }
     }
-    let refused = late.length === 0 ? undefined : await this.#settle(late);
+    let refused = late.length === 0 ? undefined : await settle(session, late, this.#at);
     if (refused && errorNumber(refused.error) === errorNumbers.NO_REFERENCED) {
       const parts = refused.left.flatMap(({ change }) => {
         const later = linkLaterSql(written, change);
@@ -309,8 +265,16 @@ class BatchWork {
       if (parts.length > 0) {
         const linked = new Set(parts.map((p) => p.change));
         const rest = refused.left.filter((p) => !linked.has(p.change));
-        refused = await this.#settle([...parts.map((p) => ({ change: p.change, sql: p.insert })), ...rest]);
-        refused ??= await this.#settle(parts.map((p) => ({ change: p.change, sql: p.update })));
+        refused = await settle(
+          session,
+          [...parts.map((p) => ({ change: p.change, sql: p.insert })), ...rest],
+          this.#at,
+        );
+        refused ??= await settle(
+          session,
+          parts.map((p) => ({ change: p.change, sql: p.update })),
+          this.#at,
+        );
       }
     }
     if (!refused) return undefined;
@@ -332,13 +296,3 @@ class BatchWork {
 }
 
 const isAscii = (text: string): boolean => !/[^\0-\u007f]/.test(text);
-
-/** As many from `from` on as one request holds; at least one. */
-const takeBytes = <T extends { readonly sql: string }>(items: readonly T[], from: number): readonly T[] => {
-  let end = from;
-  for (let bytes = 0; end < items.length; end++) {
-    bytes += items[end]!.sql.length * 2;
-    if (bytes > requestBytes && end > from) break;
-  }
-  return items.slice(from, end);
-};
