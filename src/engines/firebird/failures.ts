@@ -173,3 +173,14 @@ export const refusalReason = (e: ServerFailure): { readonly reason: string; read
   reason: plainWords(e.message),
   sqlState: String(e.codes.find((code) => code !== gds.sqlerr && code !== gds.dsql_error) ?? e.codes[0]),
 });
+
+/** Rows that come in another order than that of their keys cannot be merged. */
+export const outOfOrder = (side: string, table: string): LockstepError =>
+  new LockstepError(
+    'KEY_TYPES',
+    `${side}: the database does not give the rows of ${table} in the order of their keys`,
+    {
+      side,
+      hint: 'Texts that are not valid in their character set have no order there; choose another key (--key), or say what NONE columns hold (none_charset).',
+    },
+  );

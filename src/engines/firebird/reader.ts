@@ -5,7 +5,7 @@ import { partOf } from '../../model/hash/part-of.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { compareKeys } from '../../model/order.ts';
 import type { Changes, HashBatch, Hashing, Position, Reader } from '../../model/reader.ts';
-import type { Batch, Key, Row, Text } from '../../model/row.ts';
+import type { Batch, Key, Row } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
 import type { Segment, Selection } from '../../model/selected.ts';
 import { id } from '../sql/quote.ts';
@@ -14,8 +14,10 @@ import { hasAscendingIndex, type TableFacts, tableFacts } from './catalogue.ts';
 import { changesOf } from './changed.ts';
 import { type ColumnSql, columnsSql, rowReader } from './columns.ts';
 import { scaled } from './decode.ts';
+import { outOfOrder } from './failures.ts';
 import { digestRows, hashBatches, joined } from './hash-rows.ts';
 import { keyColumnSql } from './key-sql.ts';
+import { distinctRows, mostSorted, tooManyToSort } from './keyless.ts';
 import { baseSql, orderTypes, planRead, rangeWhere } from './read-plan.ts';
 import { sampleKeys } from './sample.ts';
 import type { Session, StatementOptions } from './session.ts';
@@ -23,9 +25,6 @@ import type { Session, StatementOptions } from './session.ts';
 const batchRows = 1000;
 /** RDB$FIELD_TYPE of what is kept in 64 bits. */
 const bigint = 16;
-
-/** Most rows that are put in order in memory, where the server cannot make the order. */
-const mostSorted = 500_000;
 
 export interface ReaderContext {
   readonly session: Session;
@@ -169,11 +168,11 @@ export class FirebirdReader implements Reader {
         if (plan.order === 'piece') piece.push(...rows);
         else if (plan.order === 'whole') {
           whole.push(...rows);
-          if (whole.length > mostSorted) throw this.#tooMany(selection);
+          if (whole.length > mostSorted) throw tooManyToSort(this.#side, selection);
         } else {
           if (ordered && selection.keyWidth > 0) {
             for (const row of rows) {
-              if (previous && compare(previous, row) > 0) throw this.#disorder(selection);
+              if (previous && compare(previous, row) > 0) throw outOfOrder(this.#side, tableLabel(selection.table));
               previous = row;
             }
           }
@@ -194,57 +193,14 @@ export class FirebirdReader implements Reader {
     }
   }
 
-  #tooMany(selection: Selection): LockstepError {
-    return new LockstepError(
-      'KEY_TYPES',
-      `${this.#side}: ${tableLabel(selection.table)} has more than ${mostSorted} rows to be put in an order that the database cannot make (no key, or a key read as another type)`,
-      { side: this.#side, hint: 'Give a key of plain columns (--key).' },
-    );
-  }
-
-  #disorder(selection: Selection): LockstepError {
-    return new LockstepError(
-      'KEY_TYPES',
-      `${this.#side}: the database does not give the rows of ${tableLabel(selection.table)} in the order of their keys`,
-      {
-        side: this.#side,
-        hint: 'Texts that are not valid in their character set have no order there; choose another key (--key), or say what NONE columns hold (none_charset).',
-      },
-    );
-  }
-
   async *scan(selection: Selection, segment: Segment, o: Cancel): AsyncGenerator<Batch<Row>> {
     this.#enter();
     try {
-      if (selection.keyWidth === 0) yield* this.#multiset(selection, segment, o);
+      if (selection.keyWidth === 0) yield* distinctRows(this.#rows(selection, segment, true, o), orderTypes(selection));
       else yield* joined(this.#rows(selection, segment, true, o));
     } finally {
       this.#busy = false;
     }
-  }
-
-  /** Distinct rows in the order of all columns, each with how often it occurs. */
-  async *#multiset(selection: Selection, segment: Segment, o: Cancel): AsyncGenerator<Batch<Row>> {
-    const types = orderTypes(selection);
-    let out: Row[] = [];
-    let current: Row | undefined;
-    let count = 0;
-    for await (const rows of this.#rows(selection, segment, true, o)) {
-      for (const row of rows) {
-        if (current && compareKeys(types, current, row) === 0) {
-          count++;
-          continue;
-        }
-        if (current) out.push([...current, String(count) as Text]);
-        [current, count] = [row, 1];
-      }
-      if (out.length >= batchRows) {
-        yield out;
-        out = [];
-      }
-    }
-    if (current) out.push([...current, String(count) as Text]);
-    if (out.length > 0) yield out;
   }
 
   async *#hashes(selection: Selection, segment: Segment, hash: HashSpec, o: Cancel): AsyncGenerator<HashBatch> {
@@ -325,7 +281,7 @@ export class FirebirdReader implements Reader {
     const keys: Key[] = [];
     for await (const rows of this.#rows(only, { kind: 'all' }, true, o)) {
       keys.push(...rows);
-      if (keys.length > mostSorted) throw this.#tooMany(selection);
+      if (keys.length > mostSorted) throw tooManyToSort(this.#side, selection);
     }
     return keys;
   }
