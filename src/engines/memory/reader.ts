@@ -5,29 +5,21 @@ import { isMisfit } from '../../model/canon/misfit.ts';
 import type { QueryReport } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
 import { partOf as textPartOf } from '../../model/hash/part-of.ts';
-import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
+import { rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { compareKeys } from '../../model/order.ts';
 import { inRange } from '../../model/ranges.ts';
-import type { Changes, Digest, HashBatch, Hashing, LooseBatch, Position, Reader } from '../../model/reader.ts';
+import type { Changes, HashBatch, Hashing, LooseBatch, Position, Reader } from '../../model/reader.ts';
 import type { Batch, Key, Row, Text } from '../../model/row.ts';
 import { tableLabel } from '../../model/schema.ts';
-import type { Partition, Segment, Selection } from '../../model/selected.ts';
+import type { Segment, Selection } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { changesOf } from './changed.ts';
 import { parseFilter } from './filter.ts';
+import { digestRows, hashBatch, holds, partOf } from './hash-rows.ts';
 import type { MemoryDatabase, State } from './store.ts';
 
-const mask = (1n << 64n) - 1n;
 const sameKey = (key: Key): string => JSON.stringify(key);
-
-/** The part of a range partition that holds a key; the first and the last are unbounded. */
-const rangePart = (p: Extract<Partition, { by: 'range' }>, key: bigint): number => {
-  const distance = key - p.origin;
-  if (distance < 0n) return 0;
-  const part = distance / p.width;
-  return part >= BigInt(p.count) ? p.count - 1 : Number(part);
-};
 
 /** Reads one immutable state. Overlapping calls are refused, as a connection would. */
 export class MemoryReader implements Reader {
@@ -245,60 +237,3 @@ export class MemoryReader implements Reader {
     }
   }
 }
-
-/** Does a segment of key hashes hold this one? */
-const holds = (segment: Segment, hash: bigint): boolean => {
-  if (segment.kind === 'keys') return segment.keys.some(([key]) => BigInt(key!) === hash);
-  if (segment.kind === 'parts' || segment.kind === 'text_parts') {
-    if (segment.partition.by !== 'hash') throw new LockstepError('INTERNAL', 'Key hashes are read by buckets only.');
-    return segment.parts.includes(Number(BigInt.asUintN(64, hash) % BigInt(segment.partition.count)));
-  }
-  const { from, to } = segment.kind === 'range' ? segment : {};
-  return (from === undefined || hash >= BigInt(from[0]!)) && (to === undefined || hash < BigInt(to[0]!));
-};
-
-const partOf = (selection: Selection, partition: Partition | undefined): ((row: Row) => number) => {
-  if (partition === undefined) return () => 0;
-  if (partition.by === 'range') return (row) => rangePart(partition, BigInt(row[0]!));
-  if (selection.keyWidth === 0) throw new LockstepError('INTERNAL', 'Rows without a key have no bucket.');
-  const hasher = rowHasher(selection.columns, selection.keyWidth, partition.hash);
-  return (row) => hasher.bucket(row, partition.count);
-};
-
-const digestRows = (
-  selection: Selection,
-  rows: readonly Row[],
-  partition: Partition | undefined,
-  hash: HashSpec,
-): readonly Digest[] => {
-  const hasher = rowHasher(selection.columns, selection.keyWidth, hash);
-  const part = partOf(selection, partition);
-  const digests = new Map<number, { rows: number; sum: bigint }>();
-  for (const row of rows) {
-    const times = selection.keyWidth > 0 ? 1 : Number(row.at(-1));
-    const p = part(row);
-    hasher.hash(row);
-    const h = (BigInt(hasher.out[0]! >>> 0) << 32n) | BigInt(hasher.out[1]! >>> 0);
-    const digest = digests.get(p) ?? { rows: 0, sum: 0n };
-    digests.set(p, { rows: digest.rows + times, sum: (digest.sum + h * BigInt(times)) & mask });
-  }
-  return [...digests].map(([p, d]) => ({ part: p, ...d }));
-};
-
-const hashBatch = (selection: Selection, rows: readonly Row[], hasher: RowHasher): HashBatch => {
-  const hashes = new Int32Array(rows.length * 2);
-  rows.forEach((row, i) => {
-    hasher.hash(row);
-    hashes[2 * i] = hasher.out[0]!;
-    hashes[2 * i + 1] = hasher.out[1]!;
-  });
-  const plain =
-    selection.keyWidth === 1 && selection.columns[0]!.as.kind === 'int' && !rows.some((row) => isMisfit(row[0]!));
-  return {
-    count: rows.length,
-    hashes,
-    keys: plain
-      ? { kind: 'int64', values: BigInt64Array.from(rows, (row) => BigInt(row[0]!)) }
-      : { kind: 'keys', values: rows.map((row) => row.slice(0, selection.keyWidth || selection.columns.length)) },
-  };
-};
