@@ -1,7 +1,6 @@
-import { plainCell } from '../model/canon/spelling.ts';
 import type { Change } from '../model/change.ts';
-import type { Row } from '../model/row.ts';
 import { tableLabel } from '../model/schema.ts';
+import { identity, linkedGraph } from './linked-graph.ts';
 import { inOrder, type LinkedItem, type Node, nameOf, type Reference, type Stage, type Wants } from './linked-order.ts';
 import { sameTable } from './order.ts';
 import { lane, type Planner } from './planner.ts';
@@ -37,11 +36,6 @@ interface Unique {
 
 const placesOf = (shape: TargetShape, names: readonly string[]): readonly number[] =>
   names.map((name) => shape.columns.findIndex((c) => c.name === name));
-
-const identity = (shape: TargetShape, row: Row, places: readonly number[]): string | undefined => {
-  const cells = places.map((p) => (p === -1 ? null : plainCell(shape.columns[p]!.type, row[p]!)));
-  return cells.includes(null) ? undefined : JSON.stringify(cells);
-};
 
 const referencesOf = (shapes: readonly TargetShape[]): readonly Reference[] =>
   shapes.flatMap((shape, child) =>
@@ -110,21 +104,6 @@ const findWants = async (planner: Planner, pairs: readonly number[]): Promise<Wa
   return { holders, parks, held: new Set(parks.keys()) };
 };
 
-/** Union of sets of names (Galler and Fischer 1964, with path halving). */
-const unions = (): { join(a: string, b: string): void; root(a: string): string } => {
-  const up = new Map<string, string>();
-  const root = (a: string): string => {
-    let at = a;
-    for (let next = up.get(at); next !== undefined && next !== at; next = up.get(at)) {
-      const over = up.get(next) ?? next;
-      up.set(at, over);
-      at = over;
-    }
-    return at;
-  };
-  return { root, join: (a, b) => void (root(a) === root(b) || up.set(root(a), root(b))) };
-};
-
 const none: Linked = { groups: [], has: () => false, parks: new Map(), warnings: [] };
 
 /**
@@ -144,8 +123,6 @@ export const linkRows = async (planner: Planner, dropped: ReadonlySet<number>): 
   const wants = await findWants(planner, able);
   if (wants.held.size === 0) return none;
 
-  const nodes = new Map<string, Node>();
-  const together = unions();
   const byName = new Map<string, Node>();
   for (const pair of able) {
     for (const stage of ['insert', 'delete'] as const) {
@@ -158,56 +135,9 @@ export const linkRows = async (planner: Planner, dropped: ReadonlySet<number>): 
     }
   }
 
-  const enter = (name: string, node: Node): void => {
-    if (nodes.has(name)) return;
-    nodes.set(name, node);
-    const { stage, pair, change } = node;
-    const shape = shapes[pair]!;
-    for (const r of references) {
-      if (stage === 'delete' && r.parent === pair) {
-        const value = identity(shape, change.before!, r.to);
-        if (value !== undefined) r.leaving.set(value, name);
-      }
-      if (stage === 'insert' && r.parent === pair) {
-        const value = identity(shape, change.after!, r.to);
-        if (value !== undefined) r.coming.set(value, name);
-        for (const child of (value !== undefined && r.needed.get(value)) || []) together.join(name, child);
-      }
-      if (stage !== 'delete' && r.child === pair) {
-        const value = identity(shape, change.after!, r.from);
-        if (value === undefined) continue;
-        const parent = r.coming.get(value);
-        if (parent !== undefined) together.join(name, parent);
-        else if (r.needed.has(value)) r.needed.get(value)!.push(name);
-        else r.needed.set(value, [name]);
-      }
-    }
-    for (const holder of wants.holders.get(name) ?? []) {
-      together.join(name, holder);
-      enter(holder, byName.get(holder)!);
-    }
-  };
+  const { nodes, together, enter, partner } = linkedGraph({ shapes, references, wants, byName });
   for (const [name] of wants.holders) enter(name, byName.get(name)!);
 
-  /** The node that this change has to go with. */
-  const partner = ({ stage, pair, change }: Node): string | undefined => {
-    const shape = shapes[pair]!;
-    for (const r of references) {
-      if (stage !== 'insert' && r.child === pair && r.leaving.size > 0) {
-        const from = identity(shape, change.before!, r.from);
-        const to = change.after === null ? undefined : identity(shape, change.after, r.from);
-        const parent = from === undefined || from === to ? undefined : r.leaving.get(from);
-        if (parent !== undefined) return parent;
-      }
-      if (stage === 'insert' && r.parent === pair && r.needed.size > 0) {
-        const id = identity(shape, change.after!, r.to);
-        const child = id === undefined ? undefined : r.needed.get(id)?.[0];
-        if (child !== undefined) return child;
-      }
-    }
-    const own = stage === 'unset' ? nameOf('delete', pair, change) : undefined;
-    return own !== undefined && nodes.has(own) ? own : undefined;
-  };
   const all = shapes.flatMap((_, pair) =>
     (['unset', 'insert', 'update', 'delete'] as const).flatMap((stage) =>
       count(stage, pair) === 0 ||

@@ -125,6 +125,43 @@ const sum = (pairs: readonly Readonly<Record<ChangeOp, number>>[]): Record<Chang
   return total;
 };
 
+/** What whoever reviews the plan has to know of its tables. */
+const warningsOf = (
+  planner: Planner,
+  reports: readonly PairReport[],
+  pairs: readonly PairPlanned[],
+): readonly string[] => {
+  const warnings: string[] = [];
+  for (const shape of planner.shapes) {
+    const { triggers } = shape.pair.target;
+    const touched = planner.tallies[planner.shapes.indexOf(shape)]!.planned;
+    if (triggers.length > 0 && touched.insert + touched.update + touched.delete > 0) {
+      warnings.push(
+        `${shape.pair.target.name} has triggers (${triggers.join(', ')}): they may change what is written, or write elsewhere`,
+      );
+    }
+  }
+  for (const report of reports) {
+    if (report.quarantined)
+      warnings.push(
+        `${report.source}: ${report.quarantined} of its rows ${report.quarantined === 1 ? 'is' : 'are'} quarantined, invalid by the pair’s rules: what the target has of them stays as it is`,
+      );
+  }
+  for (const pair of pairs) {
+    if (pair.emptySourceDeletes > 0) {
+      warnings.push(`the source of ${pair.pair} has no rows: no row of ${pair.target} is deleted`);
+    }
+  }
+  planner.shapes.forEach(({ pair }, i) => {
+    const { unkeyed } = reports[i]!;
+    if (!unkeyed || planner.tallies[i]!.planned.delete === 0) return;
+    warnings.push(
+      `${pair.name} has ${unkeyed} rows whose key cannot be made: any row of the target may be theirs, so none is deleted`,
+    );
+  });
+  return warnings;
+};
+
 /** Writes the collected changes in the order of application and seals the plan. Reports stand in the order of the pairs. */
 export const sealPlan = async (
   planner: Planner,
@@ -180,34 +217,9 @@ export const sealPlan = async (
       }
     }
   }
-  const warnings = [...planner.order.warnings, ...linked.warnings];
-  for (const shape of planner.shapes) {
-    const { triggers } = shape.pair.target;
-    const touched = planner.tallies[planner.shapes.indexOf(shape)]!.planned;
-    if (triggers.length > 0 && touched.insert + touched.update + touched.delete > 0) {
-      warnings.push(
-        `${shape.pair.target.name} has triggers (${triggers.join(', ')}): they may change what is written, or write elsewhere`,
-      );
-    }
-  }
-  for (const report of o.reports) {
-    if (report.quarantined)
-      warnings.push(
-        `${report.source}: ${report.quarantined} of its rows ${report.quarantined === 1 ? 'is' : 'are'} quarantined, invalid by the pair’s rules: what the target has of them stays as it is`,
-      );
-  }
-  for (const pair of pairs) {
-    if (pair.emptySourceDeletes > 0) {
-      warnings.push(`the source of ${pair.pair} has no rows: no row of ${pair.target} is deleted`);
-    }
-  }
-  planner.shapes.forEach(({ pair }, i) => {
-    const { planned, withheld } = planner.tallies[i]!;
-    if (!unkeyed(i) || planned.delete === 0) return;
-    withheld.delete += planned.delete;
-    warnings.push(
-      `${pair.name} has ${o.reports[i]!.unkeyed} rows whose key cannot be made: any row of the target may be theirs, so none is deleted`,
-    );
+  const warnings = [...planner.order.warnings, ...linked.warnings, ...warningsOf(planner, o.reports, pairs)];
+  planner.tallies.forEach(({ planned, withheld }, i) => {
+    if (unkeyed(i)) withheld.delete += planned.delete;
   });
   const withheld = sum(planner.tallies.map((t) => t.withheld));
   withheld.delete += pairs.reduce((n, p) => n + p.emptySourceDeletes, 0);
