@@ -5,6 +5,7 @@ import { rowWay } from '../copy/rows.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { SchemaBuilder } from '../model/build.ts';
 import type { Endpoint, Finding } from '../model/endpoint.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Progress } from '../model/report.ts';
 import { type Column, type Table, tableLabel } from '../model/schema.ts';
 import { openRates } from './assess-rates.ts';
@@ -91,6 +92,55 @@ const draftedTable = (t: PlannedTable): Table => ({
   indexes: [],
 });
 
+/** Reads every row of one table. `engine`: of the target. */
+const assessTable = async (
+  o: AssessInput,
+  reader: Reader,
+  t: PlannedTable,
+  engine: string,
+  rates: Awaited<ReturnType<typeof openRates>>,
+): Promise<AssessedTable> => {
+  const key = t.source.uniques.find((u) => u.total)?.columns ?? [];
+  // what the same kind of engine holds, it holds again: SQLite keeps anything anywhere
+  const into = t.existing ?? (o.target?.engine === o.source.engine ? { ...t.source, ...t.target } : draftedTable(t));
+  const way = rowWay(t.source, into, key, o.source.engine === engine);
+  const profile = profiler(t.source, way, into);
+  const counter = watermarkCounter(
+    t.source,
+    o.watermark,
+    way.selection.columns.map((c) => c.name),
+    o.clock.now(),
+  );
+  const began = o.clock.elapsed();
+  let rows = 0;
+  for await (const batch of reader.scan(way.selection, { kind: 'all' }, o)) {
+    for (const row of batch) {
+      const times = key.length === 0 ? Number(row.at(-1)) : 1;
+      profile.add(row, times);
+      counter?.add(row, times);
+    }
+    rows += batch.length;
+    o.onProgress?.({ pair: tableLabel(t.source), phase: 'scan', rows });
+  }
+  const elapsed = Math.max(1, o.clock.elapsed() - began);
+  const result = profile.result();
+  return {
+    table: tableLabel(t.source),
+    target: tableLabel(t.target),
+    key,
+    exists: t.existing !== undefined,
+    columns: into.columns.map((c) => ({
+      name: c.name,
+      source: t.source.columns.find((s) => s.name === c.name)?.native ?? '(none)',
+      target: c.native,
+    })),
+    scan: baseline(result.rows, elapsed),
+    changes: counter?.result() ?? (await rates(tableLabel(t.source))),
+    notes: t.draft.notes,
+    ...result,
+  };
+};
+
 /** `lockstep assess`: reads every row once, writes nothing, and says what a copy would meet. */
 export const assess = async (o: AssessInput): Promise<Assessment> => {
   const target: CopyTarget = o.target ?? {
@@ -114,48 +164,7 @@ export const assess = async (o: AssessInput): Promise<Assessment> => {
   const tables: AssessedTable[] = [];
   {
     await using reader = await source.snapshot(o);
-    for (const t of planned.tables) {
-      const key = t.source.uniques.find((u) => u.total)?.columns ?? [];
-      // what the same kind of engine holds, it holds again: SQLite keeps anything anywhere
-      const into =
-        t.existing ?? (o.target?.engine === o.source.engine ? { ...t.source, ...t.target } : draftedTable(t));
-      const way = rowWay(t.source, into, key, o.source.engine === target.engine);
-      const profile = profiler(t.source, way, into);
-      const counter = watermarkCounter(
-        t.source,
-        o.watermark,
-        way.selection.columns.map((c) => c.name),
-        o.clock.now(),
-      );
-      const began = o.clock.elapsed();
-      let rows = 0;
-      for await (const batch of reader.scan(way.selection, { kind: 'all' }, o)) {
-        for (const row of batch) {
-          const times = key.length === 0 ? Number(row.at(-1)) : 1;
-          profile.add(row, times);
-          counter?.add(row, times);
-        }
-        rows += batch.length;
-        o.onProgress?.({ pair: tableLabel(t.source), phase: 'scan', rows });
-      }
-      const elapsed = Math.max(1, o.clock.elapsed() - began);
-      const result = profile.result();
-      tables.push({
-        table: tableLabel(t.source),
-        target: tableLabel(t.target),
-        key,
-        exists: t.existing !== undefined,
-        columns: into.columns.map((c) => ({
-          name: c.name,
-          source: t.source.columns.find((s) => s.name === c.name)?.native ?? '(none)',
-          target: c.native,
-        })),
-        scan: baseline(result.rows, elapsed),
-        changes: counter?.result() ?? (await rates(tableLabel(t.source))),
-        notes: t.draft.notes,
-        ...result,
-      });
-    }
+    for (const t of planned.tables) tables.push(await assessTable(o, reader, t, target.engine, rates));
   }
   const findings =
     (await source.examine?.({ signal: o.signal, tables: planned.tables.map((t) => t.source), writable: false })) ?? [];

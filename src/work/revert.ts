@@ -1,10 +1,13 @@
 import type { ApplyResult } from '../apply/apply-plan.ts';
+import type { ApplyTable } from '../apply/images.ts';
 import { newId } from '../lib/ids.ts';
+import type { Cancel } from '../model/cancel.ts';
 import { visibleCell } from '../model/canon/show.ts';
 import type { Change, ChangeOp } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { JsonValue } from '../model/json.ts';
 import type { Plan, PlanItem } from '../model/plans.ts';
+import type { Reader } from '../model/reader.ts';
 import type { Key, Row } from '../model/row.ts';
 import type { EndpointFacts, Run } from '../model/runs.ts';
 import { nativeSelection, plainKey } from '../model/selection.ts';
@@ -58,6 +61,27 @@ const hour = 3_600_000;
 /** Keys written twice by one run are remembered up to this many. */
 const overlayMost = 500_000;
 
+const placeOf = (table: number, key: Key): string => JSON.stringify([table, key]);
+
+/** The rows of these changes as the target has them now, by table and key. */
+const rowsNow = async (
+  reader: Reader,
+  tables: readonly ApplyTable[],
+  items: readonly { readonly item: PlanItem }[],
+  { signal }: Cancel,
+): Promise<ReadonlyMap<string, Row>> => {
+  const found = new Map<string, Row>();
+  for (const [table, some] of Map.groupBy(items, (x) => x.item.table)) {
+    const t = tables[table]!;
+    const keys = [...new Map(some.map((x) => [placeOf(table, x.item.change.key), x.item.change.key])).values()];
+    const selection = nativeSelection(t.table, t.key);
+    for await (const batch of reader.scan(selection, { kind: 'keys', keys }, { signal })) {
+      for (const row of batch) found.set(placeOf(table, plainKey(selection, row)), row);
+    }
+  }
+  return found;
+};
+
 /** An inverse plan of what a run really wrote, against the rows as they are now. */
 const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string): Promise<RevertPlan> => {
   const { store, signal, clock } = o;
@@ -93,29 +117,15 @@ const inversePlan = async (o: RevertInput, reverts: Run, plan: Plan, run: string
   let last: { group: number; op: ChangeOp } | undefined;
   /** Rows as earlier items of the inverse plan leave them. */
   const overlay = new Map<string, Row | null>();
-  const id = (table: number, key: Key): string => JSON.stringify([table, key]);
   await using reader = await o.target.snapshot(o);
 
-  const rowsNow = async (items: readonly { readonly item: PlanItem }[]): Promise<Map<string, Row>> => {
-    const found = new Map<string, Row>();
-    for (const [table, some] of Map.groupBy(items, (x) => x.item.table)) {
-      const t = tables[table]!;
-      const keys = [...new Map(some.map((x) => [id(table, x.item.change.key), x.item.change.key])).values()];
-      const selection = nativeSelection(t.table, t.key);
-      for await (const batch of reader.scan(selection, { kind: 'keys', keys }, { signal })) {
-        for (const row of batch) found.set(id(table, plainKey(selection, row)), row);
-      }
-    }
-    return found;
-  };
-
   for await (const batch of store.journal.undo(reverts.id, { signal })) {
-    const now = await rowsNow(batch);
+    const now = await rowsNow(reader, tables, batch, o);
     const add: { group: number; table: number; change: Change }[] = [];
     for (const { item, stored } of batch) {
       if (!isMeant(o, tables[item.table]!.pair, item.change.key)) continue;
       looked++;
-      const at = id(item.table, item.change.key);
+      const at = placeOf(item.table, item.change.key);
       const before = overlay.has(at) ? overlay.get(at)! : (now.get(at) ?? null);
       const t = tables[item.table]!;
       const inverse = invert(t.columns, item.change, stored, before);
