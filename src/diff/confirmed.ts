@@ -9,6 +9,7 @@ import { type Rejected, rejectionOf } from '../model/transform.ts';
 import { type Candidate, Candidates, inSource, inTarget } from './candidates.ts';
 import { both } from './concurrent.ts';
 import { otherSide, type Side, type Sides, type Work } from './context.ts';
+import { passingNullKeys } from './key.ts';
 import { findByKeyHash, mostSought } from './key-hashes.ts';
 import { copyOf, keyBatches, valueKeys, wholeRange } from './lists.ts';
 import { lookUp, rereadAll } from './reread.ts';
@@ -38,7 +39,7 @@ interface Fetched {
 export const confirmedReport = (work: Work, reading: Reading, tally: Tally): ConfirmedReport => {
   const { pair, sink, signal, selections } = work;
   const width = reading.types.length;
-  const values: Reading = { form: { kind: 'rows' }, types: reading.types };
+  const values: Reading = { form: { kind: 'rows' }, types: reading.types, ...passingNullKeys(pair) };
   const sample: Difference[] = [];
   let soughtUnkeyed = false;
   /** Invalid rows that wait to be handed on. */

@@ -87,7 +87,11 @@ export const keyIsGuaranteed = (pair: Pair): boolean =>
 const rendersOneToOne = (column: ColumnPair, side: 'source' | 'target'): boolean => {
   const { type, loose } = column[side];
   const { as } = column;
-  if (type.kind === 'text' && as.kind === 'text') return !as.padded || type.padded === true;
+  if (type.kind === 'text' && as.kind === 'text') {
+    // SQLite keeps the blanks at the end of a CHAR, and tells keys apart by them
+    if (loose && (type.padded || as.padded)) return false;
+    return !as.padded || type.padded === true;
+  }
   if (type.kind === 'int') return as.kind === 'int' || as.kind === 'decimal' || as.kind === 'text';
   return type.kind === as.kind && !loose && type.kind !== 'float' && type.kind !== 'json';
 };
@@ -95,3 +99,10 @@ const rendersOneToOne = (column: ColumnPair, side: 'source' | 'target'): boolean
 /** May a key hold NULL on either side? Such rows cannot be paired, and packed integer keys cannot carry them. */
 export const keyMayBeNull = (pair: Pair): boolean =>
   pair.columns.slice(0, pair.keyWidth).some((c) => c.source.nullable || c.target.nullable);
+
+/**
+ * How rows are read again between keys that may hold a NULL: rows of such keys, which were counted when they were met
+ * first, have no place in the order, and are passed over.
+ */
+export const passingNullKeys = (pair: Pair): { readonly onNullKey?: () => void } =>
+  !keyIsGuaranteed(pair) && keyMayBeNull(pair) ? { onNullKey: () => {} } : {};

@@ -4,6 +4,7 @@ import type { Segment, Selection } from '../model/selected.ts';
 import { type Candidate, Candidates, inSource, inTarget } from './candidates.ts';
 import { confirmedReport } from './confirmed.ts';
 import type { Sides, Work } from './context.ts';
+import { passingNullKeys } from './key.ts';
 import { sharedHash } from './key-hashes.ts';
 import { hashKeys, hashRange, keyBatches, wholeRange } from './lists.ts';
 import { type Hit, rereadAll } from './reread.ts';
@@ -55,7 +56,7 @@ export const startConfirmation = (
 ): Confirmation => {
   const { clock, settleMs, signal, pair, selections } = work;
   const width = reading.types.length;
-  const plain: Reading = { form: reading.form, types: reading.types };
+  const plain: Reading = { form: reading.form, types: reading.types, ...passingNullKeys(pair) };
   const multiset = reading.form.kind === 'multiset';
   const byHash = reading.form.kind === 'key_hash';
   const report = confirmedReport(work, reading, tally);

@@ -3,6 +3,7 @@ import type { Segment } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { type Candidate, Candidates, inSource, inTarget } from '../candidates.ts';
 import type { Side, Sides } from '../context.ts';
+import { passingNullKeys } from '../key.ts';
 import { copyOf, keyBatches, valueKeys } from '../lists.ts';
 import { type Hit, seekAll } from '../reread.ts';
 import { type AnyKey, asKey, type Print, type Reading, type Run } from '../runs.ts';
@@ -51,7 +52,7 @@ export const startConfirming = (
   const { clock, settleMs, signal, pair, selections, tally } = work;
   const width = pair.keyWidth;
   const types = keyTypes(selections.source);
-  const reading: Reading = { form: { kind: 'rows' }, types };
+  const reading: Reading = { form: { kind: 'rows' }, types, ...passingNullKeys(pair) };
   const spec = work.two.archive.archive.facts.hash;
   const rows = metRows(work);
   const print = { source: { hi: 0, lo: 0 }, target: { hi: 0, lo: 0 } };

@@ -1,6 +1,9 @@
 import { canonical } from '../../model/canon/canonical.ts';
+import { convert } from '../../model/canon/convert.ts';
+import { canonicalDouble } from '../../model/canon/float.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
 import { encodeUtf8 } from '../../model/canon/utf8.ts';
+import { compareCells } from '../../model/order.ts';
 import type { Cell, Key, Text } from '../../model/row.ts';
 import { keyBefore, keyFrom } from '../sql/keyset.ts';
 import { literal } from '../sql/quote.ts';
@@ -47,6 +50,20 @@ export const orderSql = (c: ColumnSql): string | undefined => {
 const int64 = (cell: string): boolean => /^-?\d{1,19}$/.test(cell) && BigInt.asIntN(64, BigInt(cell)) === BigInt(cell);
 const uuidText = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+/**
+ * Floats that are compared as decimals lie where their shortest decimals do: 0.7 as a float4 is less than 0.7 as a
+ * number. So a bound is moved to the float next to it.
+ */
+const compareFloat = (c: ColumnSql, operator: string, cell: Text): string => {
+  const { stored, as } = c.column;
+  const x = Number(cell);
+  const near = canonicalDouble(c.facts.typeName === 'float4' ? Math.fround(x) : x) as Text;
+  const side = compareCells(as, convert(near, stored, as), cell);
+  const isUpper = operator.startsWith('<');
+  const moved = side === 0 ? operator : side > 0 ? (isUpper ? '<' : '>=') : isUpper ? '<=' : '>';
+  return `${c.raw} ${moved} ${literal(near)}::pg_catalog.float8`;
+};
+
 /** `column operator bound`, in the order of `model/order.ts`. */
 const compareSql = (c: ColumnSql, operator: string, cell: Cell): string => {
   const { stored, as } = c.column;
@@ -55,7 +72,7 @@ const compareSql = (c: ColumnSql, operator: string, cell: Cell): string => {
   if (numeric.has(as.kind)) {
     if (stored.kind === 'int' && int64(cell))
       return `${c.facts.typeName === 'oid' ? c.value : c.raw} ${operator} ${literal(cell)}::pg_catalog.int8`;
-    if (stored.kind === 'float') return `${c.raw} ${operator} ${literal(cell)}::pg_catalog.float8`;
+    if (stored.kind === 'float') return compareFloat(c, operator, cell);
     return `${stored.kind === 'bool' ? `${c.value}::pg_catalog.int4` : c.value}::pg_catalog.numeric ${operator} ${literal(cell)}::pg_catalog.numeric`;
   }
   if (temporal.has(as.kind)) {
@@ -94,16 +111,24 @@ export const rangeSql = (
   return parts.length === 0 ? undefined : parts.join(' and ');
 };
 
-const dateText = /^(\d{4,7})-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?( BC)?$/;
+const dateText = /^(\d{4,7})-(\d\d-\d\d)( \d\d:\d\d:\d\d(\.\d{1,6})?)?( BC)?$/;
+/** The server's days begin on 24 November 4714 BC. */
 const withinYears = (cell: string, most: number): boolean => {
   const match = dateText.exec(cell);
-  return match !== null && Number(match[1]) <= (match[4] ? 4713 : most);
+  if (match === null) return false;
+  const year = Number(match[1]);
+  return match[5] ? year < 4714 || (year === 4714 && match[2]! >= '11-24') : year <= most;
 };
 
 /** Could the column hold this key cell at all? What it cannot hold has no row, and must not fail a cast. */
 export const isPossible = (c: ColumnSql, cell: Text): boolean => {
   if (isMisfit(cell)) return false;
   const { stored, as } = c.column;
+  if (stored.kind === 'float') {
+    // the float next to a decimal, or to a text, may be written otherwise
+    const own = convert(cell, as, stored)!;
+    return !isMisfit(own) && convert(own, stored, as) === cell;
+  }
   // read as text, `007` is not the number 7
   if (as.kind === 'text' && stored.kind !== 'text' && stored.kind !== 'opaque' && stored.kind !== 'json') {
     if (canonical(stored, cell) !== cell) return false;
@@ -115,8 +140,6 @@ export const isPossible = (c: ColumnSql, cell: Text): boolean => {
       return int64(cell);
     case 'decimal':
       return /^-?\d+(\.\d+)?$|^NaN$|^-?Infinity$/.test(cell);
-    case 'float':
-      return Number.isFinite(Number(cell)) || /^NaN$|^-?Infinity$/.test(cell);
     case 'enum':
       return stored.labels.includes(cell);
     case 'uuid':
@@ -162,7 +185,7 @@ export const matchSql = (c: ColumnSql, k: string): string => {
     case 'decimal':
       return `${c.value} = ${k}::pg_catalog.numeric`;
     case 'float':
-      return `${c.raw} = ${k}::pg_catalog.float8`;
+      return `${c.raw} = ${k}::pg_catalog.${c.facts.typeName === 'float4' ? 'float4' : 'float8'}`;
     case 'uuid':
       return `${c.raw} = ${k}::pg_catalog.uuid`;
     case 'bytes':

@@ -100,6 +100,13 @@ export const keyOrder = (db: Database, selection: Selection, table: CatalogueTab
   return { plain: odd === 0n, indexed, expressions };
 };
 
+/** A whole number that SQLite keeps as one: of 64 bits. */
+const integer = (cell: string): bigint | undefined => {
+  if (!/^-?\d{1,19}$/.test(cell)) return undefined;
+  const whole = BigInt(cell);
+  return BigInt.asIntN(64, whole) === whole ? whole : undefined;
+};
+
 /** A key cell as the value that a plain column stores for it: SQL and value. Undefined when no stored value is it. */
 export const keyBind = (
   column: SelectedColumn,
@@ -110,13 +117,14 @@ export const keyBind = (
   const { as } = column;
   let value: Bind;
   switch (as.kind) {
-    case 'int':
-      if (!/^-?\d{1,19}$/.test(cell)) return undefined;
-      value = BigInt(cell);
-      if (BigInt.asIntN(64, value) !== value) return undefined;
+    case 'int': {
+      const whole = integer(cell);
+      if (whole === undefined) return undefined;
+      value = whole;
       break;
+    }
     case 'decimal':
-      value = /^-?\d{1,18}$/.test(cell) ? BigInt(cell) : Number(cell);
+      value = integer(cell) ?? Number(cell);
       break;
     case 'float':
       value = Number(cell);
