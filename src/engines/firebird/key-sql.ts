@@ -6,7 +6,7 @@ import { keyBefore, keyFrom } from '../sql/keyset.ts';
 import { isUtf8 } from './charsets.ts';
 import { type ColumnSql, longestCast } from './columns.ts';
 import { scaled } from './decode.ts';
-import { comparable } from './literals.ts';
+import { comparable, isComparable } from './literals.ts';
 import { isBlob, isChar, isForeign } from './types.ts';
 
 const numeric: readonly Kind[] = ['int', 'decimal', 'float'];
@@ -139,8 +139,8 @@ export const exactRangeSql = (
 /** Can rows be looked up by this column: does each canonical key have one stored form, up to padding and case? */
 const looksUp = (c: ColumnSql): boolean => {
   const { stored, as } = c.column;
-  if (isBlob(c.facts) || isForeign(c.facts)) return false;
-  if (stored.kind === 'float' || as.kind === 'float') return false;
+  if (isBlob(c.facts) || isForeign(c.facts) || !isComparable(stored.kind)) return false;
+  if (as.kind === 'float') return false;
   if (stored.kind === as.kind) return true;
   return (
     (['int', 'decimal', 'bool'].includes(stored.kind) && ['int', 'decimal'].includes(as.kind)) ||

@@ -1,5 +1,6 @@
 import { isMisfit } from '../../model/canon/misfit.ts';
 import type { Text } from '../../model/row.ts';
+import type { Kind } from '../../model/schema.ts';
 import { isUtf8 } from './charsets.ts';
 import type { ColumnSql } from './columns.ts';
 
@@ -37,6 +38,21 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const day = /^\d{4}-\d\d-\d\d$/;
 const clock = /^\d\d:\d\d:\d\d(?:\.\d{1,4})?$/;
 const moment = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,4})?)$/;
+
+const comparables: ReadonlySet<Kind> = new Set<Kind>([
+  'int',
+  'decimal',
+  'bool',
+  'date',
+  'time',
+  'timestamp',
+  'uuid',
+  'bytes',
+  'text',
+]);
+
+/** Does `comparable` know the values of a kind? One that it cannot say is then one that no column holds. */
+export const isComparable = (kind: Kind): boolean => comparables.has(kind);
 
 /**
  * A canonical cell of the column's own type as SQL that can be compared with the column; undefined when no stored value
