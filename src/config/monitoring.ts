@@ -4,32 +4,17 @@ import type { Measure } from '../model/monitoring.ts';
 import type { AlertRules, AlertSettings, Channel, LogSettings, Severity, Slo } from './alerts.ts';
 import type { PairEntry } from './config.ts';
 import type { WrittenAlerts, WrittenLog, WrittenMetrics, WrittenSlo } from './monitoring-schema.ts';
-import type { ConfigDocument } from './places.ts';
-import { resolveReferences, type Surroundings } from './references.ts';
-import { parseDuration, parseShare } from './units.ts';
+import { durationAt, type Path, type Reading, shareAt } from './read-value.ts';
+import { resolveReferences } from './references.ts';
 import { configError } from './validate.ts';
-
-interface Reading {
-  readonly document: ConfigDocument;
-  readonly around: Surroundings;
-}
-type Path = readonly PropertyKey[];
 
 const minute = 60_000;
 const hour = 60 * minute;
 
-const durationAt = (r: Reading, value: string | 0 | undefined, path: Path, usual: number): number => {
-  if (value === undefined) return usual;
-  const ms = parseDuration(resolveReferences(value, path, r.document, r.around) as string);
-  if (ms !== undefined) return ms;
-  throw configError(r.document, path, `${path.map(String).join('.')}: expected a duration such as 500ms, 5s or 2m`);
-};
-const shareAt = (r: Reading, value: string | number | undefined, path: Path, usual: number): number => {
-  if (value === undefined) return usual;
-  const share = parseShare(value);
-  if (share !== undefined) return share;
-  throw configError(r.document, path, `${path.map(String).join('.')}: expected a percentage from 0% to 100%`);
-};
+const durationOr = (r: Reading, value: string | 0 | undefined, path: Path, usual: number): number =>
+  value === undefined ? usual : durationAt(r, value, path);
+const shareOr = (r: Reading, value: string | number | undefined, path: Path, usual: number): number =>
+  value === undefined ? usual : shareAt(r, value, path);
 
 /** Business metrics. `syncs`: the pairs of the syncs that there are. */
 export const measuresOf = (
@@ -70,15 +55,15 @@ export const measuresOf = (
   });
 
 export const sloOf = (r: Reading, written: WrittenSlo, path: Path): Slo => {
-  const verifiedWithinMs = durationAt(r, written.verified_within as string, [...path, 'verified_within'], 24 * hour);
+  const verifiedWithinMs = durationOr(r, written.verified_within as string, [...path, 'verified_within'], 24 * hour);
   if (verifiedWithinMs < minute)
     throw configError(r.document, [...path, 'verified_within'], 'verified_within: expected at least 1m');
-  const windowMs = durationAt(r, written.window as string, [...path, 'window'], 30 * 24 * hour);
+  const windowMs = durationOr(r, written.window as string, [...path, 'window'], 30 * 24 * hour);
   if (windowMs > 366 * 24 * hour) throw configError(r.document, [...path, 'window'], 'window: expected at most 366d');
   return {
     verifiedWithinMs,
-    agree: shareAt(r, written.agree, [...path, 'agree'], 0.999),
-    drift: shareAt(r, written.drift, [...path, 'drift'], 0),
+    agree: shareOr(r, written.agree, [...path, 'agree'], 0.999),
+    drift: shareOr(r, written.drift, [...path, 'drift'], 0),
     windowMs,
   };
 };
@@ -166,7 +151,7 @@ export const alertsOf = (r: Reading, written: WrittenAlerts | undefined, known: 
           });
         }
     return {
-      forMs: durationAt(r, w.for as string | 0 | undefined, at(name, 'for'), forMs),
+      forMs: durationOr(r, w.for as string | 0 | undefined, at(name, 'for'), forMs),
       severity: w.severity ?? severity,
       send: w.send,
       only: w.only,
@@ -187,10 +172,10 @@ export const alertsOf = (r: Reading, written: WrittenAlerts | undefined, known: 
           },
         }) as Pick<AlertRules, N>;
   const ms = (rule: string, key: string, value: unknown, usual: number): number =>
-    durationAt(r, value as string | 0 | undefined, at(rule, key), usual);
+    durationOr(r, value as string | 0 | undefined, at(rule, key), usual);
   return {
-    everyMs: durationAt(r, written?.every as string | 0 | undefined, ['alerts', 'every'], 15_000),
-    repeatMs: written?.repeat ? durationAt(r, written.repeat as string, ['alerts', 'repeat'], 0) : undefined,
+    everyMs: durationOr(r, written?.every as string | 0 | undefined, ['alerts', 'every'], 15_000),
+    repeatMs: written?.repeat ? durationOr(r, written.repeat as string, ['alerts', 'repeat'], 0) : undefined,
     channels,
     rules: {
       ...on('sync_failed', 0, 'critical'),
@@ -202,11 +187,11 @@ export const alertsOf = (r: Reading, written: WrittenAlerts | undefined, known: 
       ...on('endpoint_latency', 2 * minute, 'warning', (w) => ({
         aboveMs: ms('endpoint_latency', 'above', w.above, 5000),
       })),
-      ...on('drift', 0, 'warning', (w) => ({ above: shareAt(r, w.above, at('drift', 'above'), 0.01) })),
+      ...on('drift', 0, 'warning', (w) => ({ above: shareOr(r, w.above, at('drift', 'above'), 0.01) })),
       ...on('unverified', 0, 'critical', (w) => ({
         afterMs: w.after === undefined ? undefined : ms('unverified', 'after', w.after, 0),
       })),
-      ...on('error_budget', 0, 'warning', (w) => ({ left: shareAt(r, w.left, at('error_budget', 'left'), 0.1) })),
+      ...on('error_budget', 0, 'warning', (w) => ({ left: shareOr(r, w.left, at('error_budget', 'left'), 0.1) })),
       ...on('queue_backlog', minute, 'warning', (w) => ({
         waiting: w.waiting ?? 100,
         olderMs: ms('queue_backlog', 'older_than', w.older_than, 10 * minute),
