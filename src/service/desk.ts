@@ -2,10 +2,11 @@ import type { Config } from '../config/config.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { RunDesk } from '../model/service.ts';
 import type { Store } from '../model/store.ts';
-import { findPlan } from '../work/find-plan.ts';
 import { mustBeApproved } from '../work/approvals.ts';
+import { findPlan } from '../work/find-plan.ts';
 import { approvalRuleOf } from './approvals.ts';
-import { comparesSync, copyScope, endpointsOf, jobOfRequest } from './execute-run.ts';
+import { copyScope } from './execute-copy.ts';
+import { comparesSync, endpointsOf, jobOfRequest } from './execute-run.ts';
 import { syncNamed } from './run-world.ts';
 
 /** The store's desk, which takes no request that cannot be carried out by the configuration as it is now. */

@@ -2,7 +2,6 @@ import { randomSeed } from '../lib/ids.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { EndpointFacts } from '../model/runs.ts';
-import type { RunRequest } from '../model/service.ts';
 import { findPlan } from '../work/find-plan.ts';
 import { guardRevert, inRequest } from '../work/revert-guard.ts';
 import { findRun } from '../work/runs.ts';
@@ -12,9 +11,7 @@ import { goesByArchive } from '../work/two-way/goes-by-archive.ts';
 import { openTwoWay } from '../work/two-way/open.ts';
 import { childRuns, refusePart, revertTwoWay } from '../work/two-way/revert.ts';
 import { applySettingsOf, type Job, jobOfSync, scopeOf } from './job.ts';
-import { basics, measuresOf, opened, type RunWork, type RunWorld, syncNamed } from './run-world.ts';
-
-type Kind<K extends RunRequest['kind']> = Extract<RunRequest, { readonly kind: K }>;
+import { basics, type Kind, measuresOf, opened, type RunWork, type RunWorld, syncNamed } from './run-world.ts';
 
 /** Both sides of a sync, as they are open. */
 interface OpenSides {

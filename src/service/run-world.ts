@@ -5,6 +5,7 @@ import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Progress } from '../model/report.ts';
 import type { EndpointFacts, Run } from '../model/runs.ts';
+import type { RunRequest } from '../model/service.ts';
 import type { ServiceStore } from '../model/service-store.ts';
 import type { Store } from '../model/store.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -30,6 +31,9 @@ export interface RunWorld {
   /** Addresses of the control store's server; absent: it is not backed up from here. */
   controlUrls?(): Promise<readonly string[]>;
 }
+
+/** What is asked for, of one kind. */
+export type Kind<K extends RunRequest['kind']> = Extract<RunRequest, { readonly kind: K }>;
 
 /** One run to be carried out, claimed by this process. */
 export interface RunWork extends Cancel {
