@@ -174,9 +174,7 @@ const readFrames = (
 const readRows = (s: Snapshot, selection: Selection, sql: string, values: readonly Bind[], sink: Sink): Read => {
   let rows = 0;
   let greatest: Value = null;
-  const found = s.db.iterate(sql, ...values);
-  for (let next = found.next(); !next.done; next = found.next()) {
-    const v = next.value;
+  for (const v of s.db.iterate(sql, ...values)) {
     greatest = v[0]!;
     sink.row(selection.columns.map((c, i) => rawCell(c, v[1 + 2 * i]!, v[2 + 2 * i]!, s.db.encoding)));
     rows++;

@@ -24,8 +24,11 @@ export interface Database {
   /** Rows as arrays, integers as bigints. Prepared once per text; finish or drop an iteration before the next. */
   all(sql: string, ...values: readonly Bind[]): Value[][];
   get(sql: string, ...values: readonly Bind[]): Value[] | undefined;
-  /** A fresh statement: several may be under way. */
-  iterate(sql: string, ...values: readonly Bind[]): Iterator<Value[]>;
+  /**
+   * A fresh statement: several may be under way. To be gone through by `for … of`, which ends it however it is left: one
+   * that is not ended keeps the old state of the database in view, for later transactions of the connection, too.
+   */
+  iterate(sql: string, ...values: readonly Bind[]): Iterable<Value[]>;
   /** Rows changed. */
   run(sql: string, ...values: readonly Bind[]): number;
   /** Defines an SQL function; integers arrive as bigints. */
@@ -89,7 +92,7 @@ export const openDatabase = (args: OpenArgs): Database => {
     exec: (sql) => db.exec(sql),
     all,
     get,
-    iterate: (sql, ...values) => rows(db.prepare(sql)).iterate(...values) as unknown as Iterator<Value[]>,
+    iterate: (sql, ...values) => rows(db.prepare(sql)).iterate(...values) as unknown as Iterable<Value[]>,
     run: (sql, ...values) => Number(prepare(sql).run(...values).changes),
     define: (name, f) => db.function(name, { useBigIntArguments: true, varargs: true, directOnly: true }, f),
     get inTransaction() {

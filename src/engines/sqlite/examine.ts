@@ -68,9 +68,7 @@ const lies = (db: Database, table: Table): Finding[] => {
   const { columns } = nativeSelection(table, key);
   const odd = columns.map((): { count: number; keys: string[] } => ({ count: 0, keys: [] }));
   const sql = `select ${columns.map((c) => rawExpressions(c.name)).join(', ')} from ${id(table.name)} limit ${lookedAt}`;
-  const rows = db.iterate(sql);
-  for (let next = rows.next(); !next.done; next = rows.next()) {
-    const values = next.value;
+  for (const values of db.iterate(sql)) {
     const cellAt = (i: number): Cell => rawCell(columns[i]!, values[2 * i]!, values[2 * i + 1]!, db.encoding);
     for (let i = 0; i < columns.length; i++) {
       // What nobody knows the type of cannot lie.

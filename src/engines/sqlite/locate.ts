@@ -86,8 +86,7 @@ export const locator = (
     const slot = slots.take({ columns: key, keep: (k) => wanted.has(keyName(k)) });
     try {
       const keep = `lockstep_keep(${slot}, ${key.map((c) => rawExpressions(c.name)).join(', ')})`;
-      const rows = db.iterate(`select ${selected} from ${table} where ${keep}`);
-      for (let next = rows.next(); !next.done; next = rows.next()) add(next.value);
+      for (const row of db.iterate(`select ${selected} from ${table} where ${keep}`)) add(row);
     } finally {
       slots.release(slot);
     }

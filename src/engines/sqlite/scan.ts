@@ -90,21 +90,15 @@ const statementOf = (selection: Selection, plan: ReadPlan, piece: Condition, slo
 function* readStatement(db: Database, selection: Selection, s: Statement, meter: Meter): Generator<Row> {
   const { columns } = selection;
   // A look-up of one key runs thousands of times: its statement is kept.
-  const open = (sql: string): Iterator<Value[]> =>
-    s.lookup ? db.all(sql, ...s.values)[Symbol.iterator]() : db.iterate(sql, ...s.values);
+  const open = (sql: string): Iterable<Value[]> => (s.lookup ? db.all(sql, ...s.values) : db.iterate(sql, ...s.values));
   let raw = db.encoding !== 'UTF-8';
   let done = 0;
   if (!raw) {
     const sql = `select ${columns.map((c) => id(c.name)).join(', ')}${s.tail}`;
     meter.sql ||= sql;
-    const rows = open(sql);
-    for (let next = rows.next(); !next.done; next = rows.next()) {
-      const values = next.value;
+    for (const values of open(sql)) {
       raw = values.some(isDoubtful);
-      if (raw) {
-        rows.return?.();
-        break;
-      }
+      if (raw) break;
       yield columns.map((c, i) => imageOf(c, values[i]!));
       done++;
     }
@@ -112,11 +106,8 @@ function* readStatement(db: Database, selection: Selection, s: Statement, meter:
   if (!raw) return;
   const sql = `select ${columns.map((c) => rawExpressions(c.name)).join(', ')}${s.tail} limit -1 offset ${done}`;
   meter.sql ||= sql;
-  const rows = open(sql);
-  for (let next = rows.next(); !next.done; next = rows.next()) {
-    const values = next.value;
+  for (const values of open(sql))
     yield columns.map((c, i) => rawImage(c, values[2 * i]!, values[2 * i + 1]!, db.encoding));
-  }
 }
 
 /** A key column may hold NULL in SQLite against the rules; such a row cannot be told apart. */

@@ -103,6 +103,26 @@ export const snapshotCases: readonly Case[] = [
     },
   },
   {
+    name: 'a scan that is left early keeps no old state in view',
+    run: async (lab) => {
+      const kit = numbered('left_early', 3000);
+      const { database, endpoint, reader, selection } = await withTable(lab, kit);
+      const scans = [
+        (r: typeof reader) => r.scan(selection, { kind: 'all' }, { signal: lab.signal }),
+        (r: typeof reader) => r.hashing!.hashes(selection, { kind: 'all' }, spec, { signal: lab.signal }),
+      ];
+      let current = reader;
+      for (const [i, read] of scans.entries()) {
+        for await (const _ of read(current)) break;
+        assert.equal(await current.count(selection, { signal: lab.signal }), 3000 + i, 'the snapshot itself stays');
+        await current[Symbol.asyncDispose]();
+        await database.edit('left_early', { insert: [{ id: `10000${i}`, v: 'new', n: '1' }] });
+        current = await lab.read(endpoint);
+        assert.equal(await current.count(selection, { signal: lab.signal }), 3001 + i);
+      }
+    },
+  },
+  {
     name: 'reading writes nothing',
     run: async (lab) => {
       const kit = numbered('untouched', 500);
