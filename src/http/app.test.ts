@@ -65,3 +65,15 @@ test('without tokens, pages of others get nothing through a browser of this mach
   ])
     assert.equal(await ask(headers), 403, JSON.stringify(headers));
 });
+
+test('whoever has what HEAD asks for is told so', async () => {
+  const app = await appOf((a) => {
+    a.get('/tagged', { config: { scope: 'any', etag: true } }, async (_request, reply) => reply.send('text'));
+  });
+  const first = await app.inject({ method: 'HEAD', url: '/tagged' });
+  const headers = { 'if-none-match': first.headers.etag as string };
+  for (const method of ['HEAD', 'GET'] as const) {
+    const again = await app.inject({ method, url: '/tagged', headers });
+    assert.deepEqual([again.statusCode, again.payload, again.headers['content-type']], [304, '', undefined], method);
+  }
+});

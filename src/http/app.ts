@@ -10,16 +10,18 @@ import type { Log } from '../telemetry/log.ts';
 import type { Timings } from '../telemetry/timings.ts';
 import { accepted } from './accept.ts';
 import type { Api, Routes } from './api.ts';
+import { begunEarly } from './begun-early.ts';
 import { correlationOf } from './correlation.ts';
 import { addDocs } from './docs.ts';
-import { addEarly, spentEarly } from './early.ts';
+import { addEarly } from './early.ts';
 import { answerOf, HttpProblem } from './errors.ts';
 import { addEtags } from './etag.ts';
 import { addGuard, type KnownRoute } from './guard.ts';
 import { addNotFound } from './not-found.ts';
 import { documentOf } from './openapi.ts';
 import { addProblems } from './problems.ts';
-import { addTraces } from './traced.ts';
+import { clientGone, type Over, requestLog } from './request-log.ts';
+import { addTraces, endTrace } from './traced.ts';
 import { validatorCompiler } from './validate.ts';
 
 export interface AppOptions {
@@ -51,10 +53,32 @@ const send = (error: unknown, api: Api, correlation: string) => {
 };
 
 /** Form of the answers, errors, who may ask, and the one log line of each request. */
-const addHooks = (app: FastifyInstance, api: Api, o: AppOptions): void => {
+const addHooks = (app: FastifyInstance, api: Api, o: AppOptions, told: (over: Over) => void): void => {
+  const over = (request: FastifyRequest, reply: FastifyReply, status: number): void => {
+    if (request.over) return;
+    request.over = true;
+    endTrace(request, status);
+    told({
+      correlation: request.id,
+      method: request.method,
+      route: request.routeOptions.url ?? 'none',
+      status,
+      ms: reply.elapsedTime + (begunEarly(request.raw)?.ms ?? 0),
+      ...(request.principal === undefined ? {} : { actor: request.principal.name }),
+    });
+  };
+  app.decorateRequest('over', false);
   // none of these waits for anything, and a promise for each of them would cost more than it does
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
+    const { raw } = reply;
+    raw.on('close', () => {
+      if (raw.writableFinished) return;
+      // it never heard the answer, or there was none; a stream that is left half-way has been answered
+      if (raw.writableEnded) over(request, reply, reply.statusCode);
+      else if (!raw.headersSent) over(request, reply, clientGone);
+      else endTrace(request, reply.statusCode);
+    });
     done();
   });
   app.addHook('preValidation', (request, _reply, done) => {
@@ -69,23 +93,13 @@ const addHooks = (app: FastifyInstance, api: Api, o: AppOptions): void => {
     );
   });
   app.addHook('onResponse', (request, reply, done) => {
-    const route = request.routeOptions.url ?? 'none';
-    const { method } = request;
-    const ms = Math.round((reply.elapsedTime + spentEarly(request.raw)) * 100) / 100;
-    o.timings?.record({ kind: 'route', method, route, status: reply.statusCode }, ms);
-    o.log?.info('request', {
-      correlation: request.id,
-      method,
-      route,
-      status: reply.statusCode,
-      ms,
-      ...(request.principal === undefined ? {} : { actor: request.principal.name }),
-    });
+    over(request, reply, reply.statusCode);
     done();
   });
   const fail = async (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const answer = send(error, api, request.id);
-    if (answer.status >= 500 && !api.signal.aborted) {
+    // a client that goes away is no failure of ours, and nobody hears this answer
+    if (answer.status >= 500 && !api.signal.aborted && !reply.raw.destroyed) {
       const { code, detail } = answer.problem;
       const subject = `${request.method} ${request.routeOptions.url ?? 'none'}`;
       api.failures.note({ where: 'requests', kind: code, subject, message: detail, at: api.clock.now() });
@@ -154,7 +168,8 @@ export const buildApp = async (
   app.decorate('turnEarly', undefined);
   addParsers(app);
   if (api.tracer) addTraces(app, api.tracer);
-  addHooks(app, api, o);
+  const over = requestLog(o);
+  addHooks(app, api, o, over);
   const routes = addGuard(app);
   addProblems(app);
   const document = documentOf(app, api.version);
@@ -163,6 +178,13 @@ export const buildApp = async (
   addNotFound(app);
   addDocs(app, document, api.clock);
   for (const add of o.routes) add(app, api);
-  addEarly(app, { ...o, ...(api.tracer ? { tracer: api.tracer } : {}), correlation });
+  addEarly(app, { over, ...(api.tracer ? { tracer: api.tracer } : {}), correlation });
   return { app, routes };
 };
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** It has its line in the log. */
+    over: boolean;
+  }
+}

@@ -5,6 +5,7 @@ import { type Principal, type Scope, scopes } from '../access/scopes.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
+import { begunEarly } from './begun-early.ts';
 import { refuseForeignPages } from './foreign-page.ts';
 import { addRateLimit, type RateLimit } from './rate-limit.ts';
 import { lacksScope, tooMany, tooNarrow, unauthenticated } from './refusal.ts';
@@ -107,7 +108,7 @@ export const addAccess = (app: FastifyInstance, o: AccessOptions): void => {
       recognise(request).then(() => done(), done);
       return undefined;
     }
-    const known = knownFrom(o.authenticator, request.headers, o);
+    const known = begunEarly(request.raw)?.principal ?? knownFrom(o.authenticator, request.headers, o);
     if (known !== undefined) {
       admit(request, known);
       return done();

@@ -1,15 +1,14 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { Principal } from '../access/scopes.ts';
-import type { Log } from '../telemetry/log.ts';
-import type { Timings } from '../telemetry/timings.ts';
 import type { Tracer } from '../telemetry/traces.ts';
-import type { Turn } from './rate-limit.ts';
+import { beginEarly, type Turn } from './begun-early.ts';
+import { isBehind } from './pipelined.ts';
+import { clientGone, type Over } from './request-log.ts';
 import { safetyHeaders } from './safety-headers.ts';
 
 /** An answer 200 that is ready to be sent. */
 export interface Ready {
-  readonly route: string;
   /** Names and values in turns, without the length. */
   readonly headers: readonly string[];
   /** JSON. */
@@ -18,13 +17,13 @@ export interface Ready {
 
 /**
  * Looks whether the answer to a GET is ready, or can be made at once, for this caller, who has shown who they are. False:
- * it cannot be. Else `tell` is called once, undefined: it is not. It does not throw.
+ * it cannot be. Else `tell` is called once, with the route of the request; without an answer: it is not. It does not throw.
  */
 export type LookEarly = (
   request: IncomingMessage,
   response: ServerResponse,
   principal: Principal,
-  tell: (ready: Ready | undefined) => void,
+  tell: (route: string, ready: Ready | undefined) => void,
 ) => boolean;
 
 declare module 'fastify' {
@@ -70,12 +69,6 @@ const isPlain = ({ method, headers, socket }: IncomingMessage): boolean => {
   return true;
 };
 
-/** Of requests that the app answers after all: milliseconds that went by before it saw them. */
-const spent = new WeakMap<IncomingMessage, number>();
-
-/** Milliseconds for which a request was in hand before the app saw it. */
-export const spentEarly = (request: IncomingMessage): number => spent.get(request) ?? 0;
-
 /**
  * Lets answers that are ready go out before anything of the app is asked, which costs more than they do: only to callers
  * who are known, for plain requests, with the headers and the traces (metrics, log line) that the app would leave. Of
@@ -84,26 +77,28 @@ export const spentEarly = (request: IncomingMessage): number => spent.get(reques
 export const addEarly = (
   app: FastifyInstance,
   o: {
-    readonly log?: Log;
-    readonly timings?: Timings;
     readonly tracer?: Tracer;
+    /** Told of each request that is over. */
+    over(over: Over): void;
     correlation(request: IncomingMessage): string;
   },
 ): void => {
   const { server } = app;
-  const [route, ...others] = server.listeners('request') as ((q: IncomingMessage, r: ServerResponse) => void)[];
+  const [toApp, ...others] = server.listeners('request') as ((q: IncomingMessage, r: ServerResponse) => void)[];
   const { lookEarly, knownEarly, turnEarly } = app;
-  if (route === undefined || others.length > 0) return;
+  if (toApp === undefined || others.length > 0) return;
   if (lookEarly === undefined || knownEarly === undefined || turnEarly === undefined) return;
 
   const begin = (request: IncomingMessage, response: ServerResponse): boolean => {
-    if (!isPlain(request) || app.closing.aborted || o.tracer?.on()) return false;
+    if (!isPlain(request) || isBehind(response) || app.closing.aborted || o.tracer?.on()) return false;
     const principal = knownEarly(request.headers);
     if (!principal?.scopes.has('records:read')) return false;
     const turn = turnEarly(principal);
     if (turn === undefined) return false;
     const began = performance.now();
-    const send = ({ route, headers, body }: Ready): void => {
+    const over = (route: string, status: number, correlation: string): void =>
+      o.over({ correlation, method: 'GET', route, status, ms: performance.now() - began, actor: principal.name });
+    const send = (route: string, { headers, body }: Ready): void => {
       const correlation = o.correlation(request);
       const { text, coding, length } = written(body);
       response
@@ -119,21 +114,20 @@ export const addEarly = (
           String(length),
         ])
         .end(text, coding);
-      const ms = Math.round((performance.now() - began) * 100) / 100;
-      const done = { method: 'GET', route, status: 200 } as const;
-      o.timings?.record({ kind: 'route', ...done }, ms);
-      o.log?.info('request', { correlation, ...done, ms, actor: principal.name });
+      over(route, 200, correlation);
     };
-    const tell = (ready: Ready | undefined): void => {
-      if (response.destroyed) return;
+    const tell = (route: string, ready: Ready | undefined): void => {
+      if (response.destroyed) {
+        over(route, clientGone, o.correlation(request));
+        return;
+      }
       if (ready === undefined) {
-        turn.giveBack();
-        spent.set(request, performance.now() - began);
-        route.call(server, request, response);
+        beginEarly(request, { principal, turn, ms: performance.now() - began });
+        toApp.call(server, request, response);
         return;
       }
       try {
-        send(ready);
+        send(route, ready);
       } catch {
         response.destroy();
       }
@@ -143,8 +137,8 @@ export const addEarly = (
     return false;
   };
 
-  server.removeListener('request', route);
+  server.removeListener('request', toApp);
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (!begin(request, response)) route.call(server, request, response);
+    if (!begin(request, response)) toApp.call(server, request, response);
   });
 };

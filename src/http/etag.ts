@@ -36,7 +36,8 @@ export const addEtags = (app: FastifyInstance): void => {
     if (reply.getHeader('cache-control') === undefined) reply.header('cache-control', 'private, no-cache');
     if (!hasAlready(request, tag)) return done();
     reply.code(304).removeHeader('content-length').removeHeader('content-type');
-    return done(null, null);
+    // of HEAD the framework takes the length of what is not sent, and fails where there is nothing
+    return done(null, request.method === 'HEAD' ? payload : null);
   });
 };
 

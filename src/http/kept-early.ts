@@ -2,7 +2,7 @@ import type { Answer } from '../cache/answer.ts';
 import type { Generation } from '../model/generations.ts';
 import type { AnswerEarly } from './asked-early.ts';
 import type { Ready } from './early.ts';
-import { jsonType, keyOf, listRoute, nextLink, privately, recordRoute, statusOf } from './kept-records.ts';
+import { jsonType, keyOf, nextLink, privately, statusOf } from './kept-records.ts';
 import type { RecordRoutes } from './record-routes.ts';
 
 const forCaller: readonly string[] = Object.entries(privately).flat();
@@ -14,7 +14,7 @@ const forCaller: readonly string[] = Object.entries(privately).flat();
 export const keptEarly = (x: RecordRoutes): AnswerEarly | undefined => {
   const { cache, clock } = x.api;
   if (cache === undefined) return undefined;
-  return ({ entity, kept, url, segment }, tell) => {
+  return ({ entity, kept, url }, tell) => {
     if (kept === undefined || entity.standIn) return false;
     const { ttlMs, difference } = kept;
     const ready = (answer: Answer, outcome: 'hit' | 'shared'): Ready | undefined => {
@@ -33,7 +33,7 @@ export const keptEarly = (x: RecordRoutes): AnswerEarly | undefined => {
         jsonType,
       ];
       if (answer.next !== undefined) headers.push('link', nextLink(url, answer.next));
-      return { route: segment === undefined ? listRoute : recordRoute, headers, body: answer.body };
+      return { headers, body: answer.body };
     };
     const look = (generation: Generation | undefined): Ready | undefined | Promise<Ready | undefined> => {
       if (generation === undefined || generation.writing(entity.server)) return undefined;

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Principal } from '../access/scopes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { grouped } from '../lib/grouped.ts';
+import { begunEarly, type Turn } from './begun-early.ts';
 import { tooMany } from './refusal.ts';
 
 export interface RateLimit {
@@ -16,14 +17,6 @@ interface Counted {
   readonly count: number;
   /** Until the next window, milliseconds. */
   readonly waitMs: number;
-}
-
-/** A caller's place for one request. */
-export interface Turn {
-  /** What the answer says of it: names and values in turns. */
-  readonly headers: readonly string[];
-  /** The request is counted elsewhere after all. */
-  giveBack(): void;
 }
 
 interface Window {
@@ -86,6 +79,12 @@ export const addRateLimit = (
 ): ((principal: Principal) => Turn | undefined) => {
   const counter = rateCounter(clock);
   app.addHook('onRequest', (request, reply, done) => {
+    const begun = begunEarly(request.raw);
+    if (begun !== undefined) {
+      const { headers } = begun.turn;
+      for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]!);
+      return done();
+    }
     const given = limit();
     if (given === undefined || request.is404 || request.routeOptions.config.rateLimit === false) return done();
     const caller = request.principal?.name ?? `address ${normalizeIP(request.ip)}`;

@@ -8,7 +8,7 @@ import type { Seal } from '../records/seal.ts';
 import type { AnswerEarly, AskedEarly } from './asked-early.ts';
 import { cancelWith } from './cancel.ts';
 import type { Ready } from './early.ts';
-import { jsonType, listRoute, nextLink, privately, recordRoute } from './kept-records.ts';
+import { jsonType, nextLink, privately } from './kept-records.ts';
 import type { RecordRoutes } from './record-routes.ts';
 
 /** Parameters that are written without an escape, so that they are what they look like. */
@@ -47,24 +47,20 @@ const read = (
 ): Promise<Ready> =>
   segment === undefined
     ? listRecords(entity, principal, parameters, { seal, count: undefined }, o).then(({ json, next }) => ({
-        route: listRoute,
         headers: next === undefined ? headers : [...headers, 'link', nextLink(url, next)],
         body: json,
       }))
     : readRecord(entity, principal, readKey(entity, segment), readFields(entity, parameters), seal, o).then(
-        ({ json, etag }) => ({ route: recordRoute, headers: [...headers, 'etag', etag], body: json }),
+        ({ json, etag }) => ({ headers: [...headers, 'etag', etag], body: json }),
       );
 
 /**
  * Records and lists that are not kept, read before the app has looked at the request: by what it would call, for the
  * same caller. Whatever fails is told by the app.
  */
-export const readEarly = (x: RecordRoutes, ending: AbortSignal): AnswerEarly | undefined => {
-  // the path of an alias might be one that looks like a record's
-  const { records } = x.api.config();
-  if (Object.values(records).some(({ aliases }) => aliases.some((alias) => alias.startsWith('/records/'))))
-    return undefined;
-  return (asked, tell) => {
+export const readEarly =
+  (x: RecordRoutes, ending: AbortSignal): AnswerEarly =>
+  (asked, tell) => {
     const { name, query } = asked;
     const seal = x.sealed();
     if (seal === undefined || (query !== undefined && !plainQuery.test(query))) return false;
@@ -84,4 +80,3 @@ export const readEarly = (x: RecordRoutes, ending: AbortSignal): AnswerEarly | u
     }
     return true;
   };
-};

@@ -1,17 +1,23 @@
 import { askedEarly } from './asked-early.ts';
 import type { LookEarly } from './early.ts';
 import { keptEarly } from './kept-early.ts';
+import { listRoute, recordRoute } from './kept-records.ts';
 import { readEarly } from './read-early.ts';
 import type { RecordRoutes } from './record-routes.ts';
 
 /** Lists and records before the app has looked at the request: those that are kept, and those that are read. */
-export const recordsEarly = (x: RecordRoutes, ending: AbortSignal): LookEarly => {
+export const recordsEarly = (x: RecordRoutes, ending: AbortSignal): LookEarly | undefined => {
+  // the path of an alias might be one that looks like a record's
+  const { records } = x.api.config();
+  if (Object.values(records).some(({ aliases }) => aliases.some((alias) => alias.startsWith('/records/'))))
+    return undefined;
   const kept = keptEarly(x);
   const read = readEarly(x, ending);
   return (request, response, principal, tell) => {
     const asked = askedEarly(x, request, response, principal);
     if (asked === undefined) return false;
     const answer = asked.kept === undefined ? read : kept;
-    return answer?.(asked, tell) ?? false;
+    const route = asked.segment === undefined ? listRoute : recordRoute;
+    return answer?.(asked, (ready) => tell(route, ready)) ?? false;
   };
 };

@@ -3,6 +3,7 @@ import type { Server as TlsServer } from 'node:tls';
 import { LockstepError } from '../model/errors.ts';
 import type { Api } from './api.ts';
 import { type AppOptions, buildApp } from './app.ts';
+import { hearOfClose } from './pipelined.ts';
 
 export interface HttpOptions extends AppOptions {
   readonly host: string;
@@ -28,7 +29,8 @@ export const startHttp = async (api: Api, o: HttpOptions): Promise<HttpServer> =
   const ended = (): void => {
     busy--;
   };
-  app.server.on('request', (_request, response) => {
+  app.server.on('request', (request, response) => {
+    hearOfClose(request, response);
     busy++;
     // closed once; `once` would make a function for each
     response.on('close', ended);

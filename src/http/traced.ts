@@ -15,16 +15,14 @@ export const addTraces = (app: FastifyInstance, tracer: Tracer): void => {
     });
     done();
   });
-  app.addHook('onResponse', (request, reply, done) => {
-    if (request.span === undefined) return done();
-    const { statusCode: status } = reply;
-    request.span.end({
-      attributes: { 'http.response.status_code': status },
-      ...(status >= 500 ? { failed: `answered ${status}` } : {}),
-    });
-    done();
-  });
 };
+
+/** The request is over. */
+export const endTrace = ({ span }: { readonly span?: Span | undefined }, status: number): void =>
+  span?.end({
+    attributes: { 'http.response.status_code': status },
+    ...(status >= 500 ? { failed: `answered ${status}` } : {}),
+  });
 
 /** Of the request, for what it starts; undefined: it is not traced. */
 export const traceOf = (request: { readonly span?: Span | undefined }): { readonly traceparent?: string } =>

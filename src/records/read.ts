@@ -31,9 +31,9 @@ export const besides = (entity: Entity): readonly string[] => [
 /** Conditions all hold, in whatever order they are given. */
 const sorted = (where: readonly RowCondition[]): readonly string[] => where.map((w) => JSON.stringify(w)).sort();
 
-/** What a cursor is good for: this list, in this order, for this caller's rows. */
-const aboutOf = (entity: Entity, q: ListQuery, filter: readonly RowCondition[]): string =>
-  JSON.stringify([entity.config.name, q.order, sorted(q.where), filter]);
+/** What a cursor is good for: this list, in this order (`rest`: of the key behind it), for this caller's rows. */
+const aboutOf = (entity: Entity, q: ListQuery, rest: readonly string[], filter: readonly RowCondition[]): string =>
+  JSON.stringify([entity.config.name, q.order, rest, sorted(q.where), filter]);
 
 const afterOf = (seal: Seal, sealed: string, about: string): readonly Cell[] => {
   const content = seal.openCursor(sealed, about);
@@ -62,7 +62,7 @@ export const listRecords = (
   const ordering = [...q.order.map((by) => by.column), ...rest];
   const view = viewOf(principal, q.fields, ordering);
   const where = [...filter, ...q.where];
-  const about = aboutOf(entity, q, filter);
+  const about = aboutOf(entity, q, rest, filter);
   const after = q.cursor === undefined ? undefined : afterOf(x.seal, q.cursor, about);
   // an estimate is made of all rows, also of those that are not for this caller
   const how = x.count === 'estimated' && filter.length > 0 ? 'exact' : x.count;

@@ -18,6 +18,7 @@ import { openEndpoints } from '../../src/service/endpoints-open.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { openFailures } from '../../src/telemetry/failures.ts';
+import { openLog } from '../../src/telemetry/log.ts';
 import { openTimings } from '../../src/telemetry/timings.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { testAuditKeys } from '../store/fresh-store.ts';
@@ -84,8 +85,13 @@ export const recordsService = async (
     signal: abort.signal,
   };
   const access = await prepareAccess(api);
+  /** The log of the server. */
+  const lines: string[] = [];
+  const write = (line: string): void => void lines.push(line);
   const server = await startHttp(api as unknown as Api, {
     ...access,
+    log: openLog({ level: 'info', write, clock: systemClock, redactor: secrets }),
+    timings: api.timings,
     host: '127.0.0.1',
     port: 0,
     routes: [records, ...more],
@@ -128,5 +134,5 @@ export const recordsService = async (
     config = await loadConfig(file, { cwd: dir, env });
   };
   const { url, close } = server;
-  return { url, close, store, config, as, secret, token, control: database, endpoints, said, reload };
+  return { url, close, store, config, as, secret, token, control: database, endpoints, said, reload, lines, api };
 };
