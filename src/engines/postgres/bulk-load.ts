@@ -11,9 +11,9 @@ import { commitFailure, fenced } from '../sql/step-lock.ts';
 import { byteForms, formOption } from './bulk-rows.ts';
 import { copyLine } from './copy-in.ts';
 import { CopyStream } from './copy-stream.ts';
+import { refusalReason } from './failures.ts';
 import { setMarker } from './own-tables.ts';
 import type { Session, StatementOptions } from './session.ts';
-import { refusalReason } from './write-batch.ts';
 
 export interface LoaderContext {
   readonly side: string;

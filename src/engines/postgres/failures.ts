@@ -31,6 +31,13 @@ export const isRefusal = (error: unknown): boolean => {
   );
 };
 
+/** What the server says of a change that it refuses; undefined: it failed in another way. */
+export const refusalReason = (error: unknown): { readonly reason: string; readonly sqlState: string } | undefined => {
+  if (!isRefusal(error)) return undefined;
+  const e = error as ServerFailure;
+  return { reason: e.detail === undefined ? e.message : `${e.message}: ${e.detail}`, sqlState: sqlState(error)! };
+};
+
 const lostCodes = new Set([
   'ECONNRESET',
   'EPIPE',

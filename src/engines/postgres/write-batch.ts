@@ -6,7 +6,7 @@ import { type Table, tableLabel } from '../../model/schema.ts';
 import type { TableChanges } from '../../model/writer.ts';
 import { tableId } from '../sql/quote.ts';
 import type { ColumnSql } from './columns.ts';
-import { isRefusal, type ServerFailure, sqlState } from './failures.ts';
+import { isRefusal, refusalReason, sqlState } from './failures.ts';
 import { isStorableText } from './key-sql.ts';
 import { type Rendered, render } from './render.ts';
 import { textArray } from './select.ts';
@@ -37,12 +37,6 @@ export interface WrittenTable {
 }
 
 const labelOf = (key: Key): string => JSON.stringify(key);
-
-export const refusalReason = (error: unknown): { readonly reason: string; readonly sqlState: string } | undefined => {
-  if (!isRefusal(error)) return undefined;
-  const e = error as ServerFailure;
-  return { reason: e.detail === undefined ? e.message : `${e.message}: ${e.detail}`, sqlState: sqlState(error)! };
-};
 
 /** One batch of one table inside the step's transaction: check every row, then write, then say what is stored. */
 export const writeBatch = async (

@@ -17,11 +17,12 @@ import {
   unknownHolder,
 } from '../sql/step-lock.ts';
 import { columnsSql, tableFacts } from './columns.ts';
+import { refusalReason } from './failures.ts';
 import { freeLock, hasMarker, makeOwnTables, renewLock, setMarker, takeLock } from './own-tables.ts';
 import { behindPooler } from './pooler.ts';
 import { advanceSequence } from './sequences.ts';
 import type { Session, StatementOptions } from './session.ts';
-import { refusalReason, type WrittenTable, writeBatch } from './write-batch.ts';
+import { type WrittenTable, writeBatch } from './write-batch.ts';
 import { hashedWrites, imageHasher, tableHabits } from './write-hashed.ts';
 
 export interface WriterContext {
