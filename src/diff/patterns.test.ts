@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { misfit } from '../model/canon/misfit.ts';
 import type { Difference } from '../model/change.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Row } from '../model/row.ts';
@@ -176,4 +177,18 @@ test('chance is no pattern', () => {
     [],
   );
   assert.deepEqual(findPatterns(pairOf({ v: text }), []), []);
+});
+
+test('what the type cannot be read as shows no regularity', () => {
+  const zero = misfit('t', '0000-00-00 00:00:00');
+  const days = ['2024-01-01 00:00:00', '2024-01-02 00:00:00', '2024-01-03 00:00:00'];
+  const kinds: readonly ColumnType[] = [timestamp, { kind: 'time', fraction: 6 }, decimal, text];
+  for (const type of kinds)
+    assert.deepEqual(
+      messages(
+        type,
+        days.map((day) => [zero, day]),
+      ),
+      [],
+    );
 });

@@ -1,9 +1,10 @@
+import { isMisfit } from '../model/canon/misfit.ts';
 import { parts, timestampParts } from '../model/canon/timestamp.ts';
 import type { Difference } from '../model/change.ts';
 import { foldCase, parseDecimal } from '../model/judge.ts';
 import type { Pair } from '../model/pair.ts';
 import type { Pattern } from '../model/report.ts';
-import type { Row } from '../model/row.ts';
+import type { Cell, Row, Text } from '../model/row.ts';
 import type { ColumnType } from '../model/schema.ts';
 
 /** Fewer differences than this show no regularity worth saying. */
@@ -11,7 +12,7 @@ const least = 3;
 /** Share of a column's differences that must show it. */
 const share = 0.8;
 
-/** Two cells that differ, neither NULL. */
+/** Two cells that differ, neither NULL nor anything that the type cannot be read as. */
 interface Unequal {
   readonly source: string;
   readonly target: string;
@@ -34,7 +35,7 @@ export const findPatterns = (pair: Pair, differences: readonly Difference[]): re
     const nulls = rows.filter((d) => emptyAgainstNull(d.source[index]!, d.target[index]!)).length;
     const cells = rows.flatMap((d): Unequal[] => {
       const [source, target] = [d.source[index]!, d.target[index]!];
-      return source === null || target === null ? [] : [{ source, target }];
+      return isValue(source) && isValue(target) ? [{ source, target }] : [];
     });
     const say = (seen: number, what: string, fix?: string): void => {
       if (seen < least || seen < of * share) return;
@@ -52,6 +53,8 @@ export const findPatterns = (pair: Pair, differences: readonly Difference[]): re
   if (renumbered) found.push(renumbered);
   return found.sort((a, b) => b.seen - a.seen);
 };
+
+const isValue = (cell: Cell): cell is Text => cell !== null && !isMisfit(cell);
 
 const emptyAgainstNull = (a: string | null, b: string | null): boolean =>
   (a === null && b === '') || (a === '' && b === null);
