@@ -1,3 +1,4 @@
+import { isMisfit } from '../model/canon/misfit.ts';
 import type { Key } from '../model/row.ts';
 import type { Segment } from '../model/selected.ts';
 import type { Candidate, Candidates } from './candidates.ts';
@@ -32,9 +33,15 @@ export function* keyBatches(list: Candidates, size: number, width: number): Gene
 
 export const copyOf = (c: Candidate): Candidate => ({ ...c, source: { ...c.source }, target: { ...c.target } });
 
+/** Can a database be asked for what comes from a key on? Where it keeps a value that its type cannot be read as, it cannot. */
+export const isBound = (key: Key): boolean => !key.some((cell) => cell !== null && isMisfit(cell));
+
 /** From the first key of the list to the end of the table: whoever reads it stops after the last key. */
 export const wholeRange = (list: Candidates, width: number): Segment => {
-  for (const c of list.entries()) return { kind: 'range', from: asKey(c.key, width) };
+  for (const c of list.entries()) {
+    const from = asKey(c.key, width);
+    return isBound(from) ? { kind: 'range', from } : { kind: 'all' };
+  }
   return { kind: 'keys', keys: [] };
 };
 

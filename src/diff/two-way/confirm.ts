@@ -4,7 +4,7 @@ import { keyTypes } from '../../model/selection.ts';
 import { type Candidate, Candidates, inSource, inTarget } from '../candidates.ts';
 import type { Side, Sides } from '../context.ts';
 import { passingNullKeys } from '../key.ts';
-import { copyOf, keyBatches, valueKeys } from '../lists.ts';
+import { copyOf, isBound, keyBatches, valueKeys } from '../lists.ts';
 import { type Hit, seekAll } from '../reread.ts';
 import { type AnyKey, asKey, type Print, type Reading, type Run } from '../runs.ts';
 import { metRows, type Steady } from './met-rows.ts';
@@ -189,7 +189,11 @@ function* rangeOf(
   if (first === undefined || last === undefined) return;
   const end = copyOf(last);
   const to = asKey(end.key, width);
-  yield { entries: firstOf(list, list.count - 1), segment: { kind: 'range', from: asKey(first.key, width), to } };
+  const from = asKey(first.key, width);
+  yield {
+    entries: firstOf(list, list.count - 1),
+    segment: isBound(from) && isBound(to) ? { kind: 'range', from, to } : { kind: 'all' },
+  };
   yield { entries: [end], segment: { kind: 'keys', keys: [to] } };
 }
 
