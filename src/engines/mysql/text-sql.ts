@@ -103,8 +103,9 @@ const fields = (c: ColumnSql): readonly string[] =>
       ? [`ifnull(${plainText(c)}, '~')`]
       : [plainText(c)];
 
+/** The prefix names a collation: without one, texts of two binary collations (a JSON's is one) could not be joined. */
 const md5 = (columns: readonly ColumnSql[], seed: bigint, purpose: 'row' | 'key'): string =>
-  `md5(concat_ws('|', '${textPrefix(seed, purpose)}', ${columns.flatMap(fields).join(', ')}))`;
+  `md5(concat_ws('|', _utf8mb4'${textPrefix(seed, purpose)}' collate utf8mb4_bin, ${columns.flatMap(fields).join(', ')}))`;
 
 /** Greater than any sum of hashes: a row whose text is larger than the server builds one has none. */
 export const noHash = 10n ** 30n;
