@@ -8,7 +8,7 @@ import { restoreArchive, restoreDump } from './restore.ts';
 import type { Session } from './session.ts';
 
 /** Where sessions come from. */
-interface Sessions {
+interface SessionSource {
   open(o: Cancel): Promise<Session>;
   /** Whatever state they are in. */
   close(session: Session): Promise<void>;
@@ -16,11 +16,11 @@ interface Sessions {
 
 /** `to`: another database of the same server. */
 export const dumpingOf = (
-  x: Sessions & {
+  x: SessionSource & {
     readonly version: string;
     readonly place: PgPlace;
     readonly writable: boolean;
-    to(database: string): Sessions;
+    to(database: string): SessionSource;
   },
 ): Dumping => {
   const within = async <T>(o: Cancel, work: (session: Session) => Promise<T>): Promise<T> => {
