@@ -97,5 +97,5 @@ export async function* byKeyHash(
   const quads = async function* (): AsyncGenerator<Int32Array, void, undefined> {
     for await (const batch of rows.into(selection, undefined, sink, (b) => b.seen, o)) yield batch.quads;
   };
-  yield* inKeyHashOrder(quads(), batchRows);
+  yield* inKeyHashOrder(quads(), batchRows, o);
 }

@@ -29,5 +29,6 @@ export const byKeyHash = (
   return inKeyHashOrder(
     x.paced(x.session.copy(sql, hashQuads(batchRows), at), (b) => b.length / 4, at),
     batchRows,
+    o,
   );
 };

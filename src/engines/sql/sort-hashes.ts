@@ -1,3 +1,4 @@
+import type { Cancel } from '../../model/cancel.ts';
 import type { HashBatch } from '../../model/reader.ts';
 import { openSpill, type Spill } from './spill.ts';
 
@@ -75,11 +76,13 @@ const partRows = 131_072;
 
 /**
  * Puts hashes of keys and rows (four ints each, in chunks of any order) in the order of their key hashes. More than
- * `rowsAtOnce` go through a temporary file, so that memory does not grow with the table. Throws TEMP_FILE.
+ * `rowsAtOnce` go through a temporary file, so that memory does not grow with the table. Throws TEMP_FILE, and the
+ * signal's reason also when the database has delivered everything.
  */
 export async function* inKeyHashOrder(
   chunks: AsyncIterable<Int32Array>,
   batchRows: number,
+  { signal }: Cancel,
 ): AsyncGenerator<HashBatch, void, undefined> {
   await using stack = new AsyncDisposableStack();
   let spill: Spill | undefined;
@@ -100,5 +103,8 @@ export async function* inKeyHashOrder(
     return;
   }
   await spill.add(rest);
-  for await (const part of spill.parts(partRows)) yield* hashBatches(sortByKeyHash([part]), batchRows);
+  for await (const part of spill.parts(partRows)) {
+    signal.throwIfAborted();
+    yield* hashBatches(sortByKeyHash([part]), batchRows);
+  }
 }

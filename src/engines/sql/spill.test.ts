@@ -110,6 +110,23 @@ test('more rows than are held at once are put in order through the file', async 
     }
     met.rows += count;
   };
-  for await (const batch of inKeyHashOrder(chunks(), 8192)) look(batch);
+  for await (const batch of inKeyHashOrder(chunks(), 8192, { signal: new AbortController().signal })) look(batch);
   assert.deepEqual(met, { rows, hashes });
+});
+
+test('who is stopped reads no more of the file', async () => {
+  const chunks = async function* (): AsyncGenerator<Int32Array> {
+    for (let n = 0; n < 40; n++)
+      yield Int32Array.from({ length: 32_768 }, (_, i) => Math.imul(n * 32_768 + i, 0x9e3779b1));
+  };
+  const stop = new AbortController();
+  let rows = 0;
+  const reading = async (): Promise<void> => {
+    for await (const { count } of inKeyHashOrder(chunks(), 8192, { signal: stop.signal })) {
+      rows += count;
+      stop.abort(new Error('enough'));
+    }
+  };
+  await assert.rejects(reading(), /enough/);
+  assert.ok(rows < 300_000, `${rows} of 327,680 rows were read`);
 });
