@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { z } from 'zod';
 import { systemClock } from '../lib/clock.ts';
 import { redactor } from '../lib/redact.ts';
+import type { Log } from '../telemetry/log.ts';
 import type { Api, Routes } from './api.ts';
 import { buildApp } from './app.ts';
 import { addAccess } from './auth.ts';
@@ -14,6 +15,8 @@ const api = {
   ...{ version: '0', clock: systemClock, redactor: redactor(), signal },
   failures: { note: (what: unknown) => void noted.push(what) },
 } as unknown as Api;
+const nothing = (): void => {};
+const silent: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing, child: () => silent };
 /** Everybody may do everything, as with `server.auth.mode: none`. */
 const open = { authenticator: undefined, clock: systemClock, signal, rateLimit: () => undefined };
 const appOf = async (...routes: Routes[]) =>
@@ -76,4 +79,14 @@ test('whoever has what HEAD asks for is told so', async () => {
     const again = await app.inject({ method, url: '/tagged', headers });
     assert.deepEqual([again.statusCode, again.payload, again.headers['content-type']], [304, '', undefined], method);
   }
+});
+
+test('a path that cannot be decoded is told so with the headers and the line of any other answer', async () => {
+  const lines: unknown[] = [];
+  const log = { ...silent, info: (_message: string, fields?: object) => void lines.push(fields) };
+  const { app } = await buildApp(api, { routes: [], access: (a) => addAccess(a, open), log });
+  const { statusCode, headers } = await app.inject({ url: '/%', headers: { 'x-request-id': 'mine-1' } });
+  assert.equal(statusCode, 400);
+  assert.deepEqual([headers['x-content-type-options'], headers['cache-control']], ['nosniff', 'no-store']);
+  assert.deepEqual(lines, [{ correlation: 'mine-1', method: 'GET', route: 'none', status: 400, ms: 0 }]);
 });

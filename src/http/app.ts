@@ -21,6 +21,7 @@ import { addNotFound } from './not-found.ts';
 import { documentOf } from './openapi.ts';
 import { addProblems } from './problems.ts';
 import { clientGone, type Over, requestLog } from './request-log.ts';
+import { safetyHeaders } from './safety-headers.ts';
 import { addTraces, endTrace } from './traced.ts';
 import { validatorCompiler } from './validate.ts';
 
@@ -124,6 +125,7 @@ export const buildApp = async (
   o: AppOptions,
 ): Promise<{ readonly app: FastifyInstance; readonly routes: readonly KnownRoute[] }> => {
   const correlation = correlationOf(api.clock);
+  const over = requestLog(o);
   const options: FastifyServerOptions = {
     logger: false,
     bodyLimit,
@@ -138,7 +140,16 @@ export const buildApp = async (
     frameworkErrors: (error, request, reply) => {
       const answer = send(error, api, request.id);
       const { raw } = reply as FastifyReply;
-      raw.writeHead(answer.status, { ...answer.headers, 'x-request-id': request.id }).end(answer.text);
+      const { method, id: correlation } = request;
+      raw
+        .writeHead(answer.status, {
+          ...safetyHeaders,
+          'cache-control': 'no-store',
+          ...answer.headers,
+          'x-request-id': correlation,
+        })
+        .end(answer.text);
+      over({ correlation, method, route: 'none', status: answer.status, ms: 0 });
     },
     clientErrorHandler(error, socket) {
       if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
@@ -168,7 +179,6 @@ export const buildApp = async (
   app.decorate('turnEarly', undefined);
   addParsers(app);
   if (api.tracer) addTraces(app, api.tracer);
-  const over = requestLog(o);
   addHooks(app, api, o, over);
   const routes = addGuard(app);
   addProblems(app);

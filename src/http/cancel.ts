@@ -13,11 +13,17 @@ export const cancelOf = (request: FastifyRequest, reply: FastifyReply, o: { read
 /** The same for a request that the app has not seen. `ending`: of the app. */
 export const cancelWith = (raw: ServerResponse, ending: AbortSignal, ms = longest): Cancel => {
   const gone = new AbortController();
+  const leave = (): void => gone.abort(new HttpProblem('UNAVAILABLE', 'The client went away.'));
+  if (raw.destroyed) {
+    // before it was known who asks: nothing will say so again
+    leave();
+    return { signal: gone.signal };
+  }
   const waiting = waitingFor(ending);
   raw.on('close', () => {
     waiting.delete(gone);
     // closed because it has been answered: an error for nobody would cost as much as the answer
-    if (!raw.writableFinished) gone.abort(new HttpProblem('UNAVAILABLE', 'The client went away.'));
+    if (!raw.writableFinished) leave();
   });
   waiting.set(gone, { until: performance.now() + ms, ms });
   if (ending.aborted) gone.abort(ending.reason);

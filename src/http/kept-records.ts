@@ -151,7 +151,11 @@ export const sendKept = (
   if (answer.next !== undefined) reply.header('link', nextLink(request.url, answer.next));
   const count = place.list ? countOf(request) : undefined;
   if (count !== undefined) reply.header('preference-applied', `count=${count}`);
-  if (hasAlready(request, answer.etag)) return reply.code(304).send();
+  // of HEAD the framework says the length of what is not sent, which is that of the answer
+  if (hasAlready(request, answer.etag)) {
+    reply.code(304);
+    if (request.method !== 'HEAD') return reply.send();
+  }
   return reply.header('content-type', jsonType).send(answer.body);
 };
 

@@ -18,8 +18,7 @@ export const clientGone = 499;
 /** Writes the one log line and counts the one observation of each request, whichever way it was answered. */
 export const requestLog =
   (o: { readonly log?: Log; readonly timings?: Timings }): ((over: Over) => void) =>
-  ({ ms, actor, ...rest }) => {
-    const { correlation, method, route, status } = rest;
+  ({ correlation, method, route, status, ms, actor }) => {
     const rounded = Math.round(ms * 100) / 100;
     o.timings?.record({ kind: 'route', method, route, status }, rounded);
     o.log?.info('request', {
