@@ -19,6 +19,7 @@ import { addEtags } from './etag.ts';
 import { addGuard, type KnownRoute } from './guard.ts';
 import { addNotFound } from './not-found.ts';
 import { documentOf } from './openapi.ts';
+import { isAnswering } from './pipelined.ts';
 import { addProblems } from './problems.ts';
 import { clientGone, type Over, requestLog } from './request-log.ts';
 import { safetyHeaders } from './safety-headers.ts';
@@ -152,7 +153,7 @@ export const buildApp = async (
       over({ correlation, method, route: 'none', status: answer.status, ms: 0 });
     },
     clientErrorHandler(error, socket) {
-      if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+      if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) return void socket.destroy();
       const code = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'REQUEST_TIMEOUT' : 'MALFORMED';
       const large = error.code === 'HPE_HEADER_OVERFLOW';
       const id = correlation({ headers: {} } as never);

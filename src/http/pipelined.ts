@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 const behind = new WeakMap<Socket, Set<ServerResponse>>();
 
@@ -32,4 +33,14 @@ export const hearOfClose = (request: IncomingMessage, response: ServerResponse):
   const waiting = waitingOn(request.socket);
   waiting.add(response);
   response.on('close', () => waiting.delete(response));
+};
+
+/**
+ * Is there a request on the connection that was read whole, or is being answered? Then a complaint about what came after
+ * it would be taken for its answer.
+ */
+export const isAnswering = (socket: Duplex): boolean => {
+  // what is being answered: Node looks there itself
+  const answer = (socket as Duplex & { readonly _httpMessage?: ServerResponse | null })._httpMessage;
+  return answer !== undefined && answer !== null && (answer.headersSent || answer.req.complete);
 };

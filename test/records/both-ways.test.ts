@@ -243,6 +243,20 @@ test('who goes away leaves a line either way, also those who wait behind others,
   assert.equal((await one.as(secrets['plain'])('GET', '/records/slowly/2')).json.name, 'n2');
 });
 
+test('a complaint about what comes after a request is not taken for its answer', async () => {
+  await know('plain');
+  for (const late of [false, true]) {
+    const socket = connect(Number(new URL(one.url).port), '127.0.0.1');
+    const text = await locked(async () => {
+      socket.write(wired({ id: `odd-${late}`, who: 'plain', path: 'slowly/1' }, late));
+      while ((await waiting()) === 0);
+      socket.write('nothing like HTTP\r\n\r\n');
+      return [...(await socket.toArray())].join('');
+    });
+    assert.equal(text, '');
+  }
+});
+
 test('what a request was when it came it stays: counted once, and of a caller who was known then', async () => {
   const ask = limited.as(secrets['plain']);
   assert.equal((await ask('GET', '/records/slowly/1')).status, 200);
