@@ -4,6 +4,7 @@ import type { Segment, Selection } from '../model/selected.ts';
 import { type Candidate, Candidates, inSource, inTarget } from './candidates.ts';
 import { confirmedReport } from './confirmed.ts';
 import type { Sides, Work } from './context.ts';
+import { lookForGone } from './gone.ts';
 import { passingNullKeys } from './key.ts';
 import { sharedHash } from './key-hashes.ts';
 import { hashKeys, hashRange, keyBatches, wholeRange } from './lists.ts';
@@ -60,6 +61,11 @@ export const startConfirmation = (
   const multiset = reading.form.kind === 'multiset';
   const byHash = reading.form.kind === 'key_hash';
   const report = confirmedReport(work, reading, tally);
+  // by the hashes of keys the database finds what it has hashed itself
+  const gone =
+    multiset || byHash || work.incremental !== undefined || pair.transform !== undefined
+      ? undefined
+      : lookForGone(work, reading.form.kind === 'hash' ? reading.form.spec : { seed: work.seed, form: 'hex' });
   let waiting = new Candidates(width);
   let rowsSeen = 0;
   let spent = 0;
@@ -118,6 +124,7 @@ export const startConfirmation = (
         duplicate(c.key, s?.rows ?? 0, t?.rows ?? 0);
         return;
       }
+      gone?.note(c, s, t);
       if (s) printOf(reading.form, s.run, s.i, print.source);
       if (t) printOf(reading.form, t.run, t.i, print.target);
       const sides = (s ? inSource : 0) | (t ? inTarget : 0);
@@ -132,6 +139,7 @@ export const startConfirmation = (
       still.add(c.key, sides, now.source, now.target, unchanged ? c.steady + 1 : 0);
     });
     still.detectedAt = clock.elapsed();
+    await gone?.check(readers);
     return still;
   };
 

@@ -3,6 +3,7 @@ import type { Segment } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { type Candidate, Candidates, inSource, inTarget } from '../candidates.ts';
 import type { Side, Sides } from '../context.ts';
+import { lookForGone } from '../gone.ts';
 import { passingNullKeys } from '../key.ts';
 import { copyOf, isBound, keyBatches, valueKeys } from '../lists.ts';
 import { type Hit, seekAll } from '../reread.ts';
@@ -55,6 +56,7 @@ export const startConfirming = (
   const reading: Reading = { form: { kind: 'rows' }, types, ...passingNullKeys(pair) };
   const spec = work.two.archive.archive.facts.hash;
   const rows = metRows(work);
+  const gone = pair.transform === undefined ? lookForGone(work, spec) : undefined;
   const print = { source: { hi: 0, lo: 0 }, target: { hi: 0, lo: 0 } };
   let waiting = new Candidates(width);
   let rowsSeen = 0;
@@ -73,6 +75,7 @@ export const startConfirming = (
       const can = (side: Side, { share }: Reader): boolean => ways[side] !== 'engine' || share !== undefined;
       const whole = dense && can('source', source) && can('target', target);
       await readAgain({ source, target }, list, whole, moved);
+      await gone?.check({ source, target });
     }
     moved.detectedAt = clock.elapsed();
     if (round < rounds) await confirm(moved, false, round + 1);
@@ -114,6 +117,7 @@ export const startConfirming = (
       duplicate(c.key, s?.rows ?? 0, t?.rows ?? 0);
       return undefined;
     }
+    gone?.note(c, s, t);
     if (s) leave(s.run, s.i, print.source);
     if (t) leave(t.run, t.i, print.target);
     const sides = (s ? inSource : 0) | (t ? inTarget : 0);
