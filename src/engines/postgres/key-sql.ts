@@ -111,6 +111,7 @@ export const rangeSql = (
   return parts.length === 0 ? undefined : parts.join(' and ');
 };
 
+const numberText = /^-?\d+(\.\d+)?(e[-+]?\d+)?$|^NaN$|^-?Infinity$/;
 const dateText = /^(\d{4,7})-(\d\d-\d\d)( \d\d:\d\d:\d\d(\.\d{1,6})?)?( BC)?$/;
 /** The server's days begin on 24 November 4714 BC. */
 const withinYears = (cell: string, most: number): boolean => {
@@ -125,6 +126,7 @@ export const isPossible = (c: ColumnSql, cell: Text): boolean => {
   if (isMisfit(cell)) return false;
   const { stored, as } = c.column;
   if (stored.kind === 'float') {
+    if (as.kind !== 'text' && !numberText.test(cell)) return false;
     // the float next to a decimal, or to a text, may be written otherwise
     const own = convert(cell, as, stored)!;
     return !isMisfit(own) && convert(own, stored, as) === cell;
