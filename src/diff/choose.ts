@@ -106,7 +106,7 @@ export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice
   const probe = await probeSides(work, readers, hash);
   const found = `probe: ${count(probe.differing)} of ${count(probe.rows)} sampled keys differ`;
   // more would not stay in a processor's cache while the database groups by them, which then costs more than the hash
-  const partition = await cut(work, readers, rows, probe.keys, hash.spec, powerOfTwo(rows / 2500, 1024, 4096));
+  const partition = await cut(work, readers, rows, probe.keys, hash.spec, powerOfTwo(rows / 500, 1024, 2048));
   const parts = `${count(partition.count)} ${partition.by === 'range' ? 'key ranges' : "buckets of the key's hash"}`;
   const digest = {
     path: 'digest',
