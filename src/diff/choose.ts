@@ -49,6 +49,9 @@ const valueShare = 0.02;
 /** Differences with values up to this many are found again by the hash of their key. */
 const mostWanted = 20_000;
 
+/** More do not stay in a processor's cache while a database groups rows by them, which then costs more than their hashes. */
+const mostBuckets = 2048;
+
 const count = (n: number): string => grouped(Math.round(n));
 
 /** The hash both sides can make of every column, or why they cannot. */
@@ -84,7 +87,7 @@ export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice
   const hash = commonHash(work, readers);
   if (typeof hash === 'string') return { path: 'rows', why: `values are merged in key order: ${hash}` };
   const guaranteed = keyIsGuaranteed(pair);
-  if (!guaranteed && keyMayBeNull(pair))
+  if (keyMayBeNull(pair))
     return { path: 'rows', why: 'values are merged in key order: the key may be NULL, so every row is looked at' };
   if (work.force === 'rows') return { path: 'rows', why: 'as asked: values are merged in key order' };
   const streamed = 'keys and row hashes of all rows are merged';
@@ -105,8 +108,7 @@ export const choose = async (work: Work, readers: Sides<Reader>): Promise<Choice
 
   const probe = await probeSides(work, readers, hash);
   const found = `probe: ${count(probe.differing)} of ${count(probe.rows)} sampled keys differ`;
-  // more would not stay in a processor's cache while the database groups by them, which then costs more than the hash
-  const partition = await cut(work, readers, rows, probe.keys, hash.spec, powerOfTwo(rows / 500, 1024, 2048));
+  const partition = await cut(work, readers, rows, probe.keys, hash.spec, mostBuckets);
   const parts = `${count(partition.count)} ${partition.by === 'range' ? 'key ranges' : "buckets of the key's hash"}`;
   const digest = {
     path: 'digest',
@@ -209,17 +211,17 @@ const probeSides = async (work: Work, readers: Sides<Reader>, { spec, soft }: Co
   return { rows: keys.length, differing, open: differing - decided, keys };
 };
 
-/** Ranges of a single integer key where rows are spread evenly over it, else `count` buckets of the key's hash. */
+/** Ranges of a single integer key where rows are spread evenly over it, else buckets of the key's hash, `most` of them. */
 export const cut = async (
   work: Work,
   readers: Sides<Reader>,
   rows: number,
   sampled: readonly Key[],
   spec: HashSpec,
-  count = powerOfTwo(rows / 500, 1024, 16_384),
+  most = 16_384,
 ): Promise<Partition> => {
   const { selections, signal, pair } = work;
-  const buckets: Partition = { by: 'hash', count, hash: spec };
+  const buckets: Partition = { by: 'hash', count: powerOfTwo(rows / 500, 1024, most), hash: spec };
   if (pair.keyWidth !== 1 || selections.source.columns[0]!.as.kind !== 'int') return buckets;
   const [s, t] = await both(
     signal,

@@ -2,14 +2,13 @@ import type { Difference } from '../model/change.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { HashSpec } from '../model/hash/spec.ts';
 import { judge } from '../model/judge.ts';
-import type { Pair } from '../model/pair.ts';
 import type { Reader } from '../model/reader.ts';
 import type { Key, Row } from '../model/row.ts';
 import { type Rejected, rejectionOf } from '../model/transform.ts';
 import { type Candidate, Candidates, inSource, inTarget } from './candidates.ts';
 import { both } from './concurrent.ts';
 import { otherSide, type Side, type Sides, type Work } from './context.ts';
-import { passingNullKeys } from './key.ts';
+import { namedKey, passingNullKeys } from './key.ts';
 import { findByKeyHash, mostSought } from './key-hashes.ts';
 import { copyOf, keyBatches, valueKeys, wholeRange } from './lists.ts';
 import { lookUp, rereadAll } from './reread.ts';
@@ -73,7 +72,7 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
       work.open?.add(key, 'apart');
       tally.quarantined++;
       if (tally.invalid.length < invalidShown)
-        tally.invalid.push(`${named(pair, key)}: ${rejection.reasons.join('; ')}`);
+        tally.invalid.push(`${namedKey(pair, key)}: ${rejection.reasons.join('; ')}`);
       tally.apart.source++;
       if (target) tally.apart.target++;
       return undefined;
@@ -179,14 +178,14 @@ export const confirmedReport = (work: Work, reading: Reading, tally: Tally): Con
     for (const c of list.entries()) {
       if (!fetches(c)) count(c);
       else if (fetched.add(c.key, c.sides, c.source, c.target, c.steady, c.soft) === mostSought) {
-        await fetch(readers, fetched, spec);
+        await fetchFound(readers, fetched, spec);
         fetched = new Candidates(1);
       }
     }
-    await fetch(readers, fetched, spec);
+    await fetchFound(readers, fetched, spec);
   };
 
-  const fetch = async (readers: Sides<Reader>, fetched: Candidates, spec: HashSpec): Promise<void> => {
+  const fetchFound = async (readers: Sides<Reader>, fetched: Candidates, spec: HashSpec): Promise<void> => {
     let batch: Difference[] = [];
     await findByKeyHash(work, readers, spec, fetched, (entry, key, source, target) => {
       const difference = decide({ entry, key, source, target });
@@ -268,10 +267,6 @@ const allSoft = (list: Candidates): boolean => {
   for (const c of list.entries()) if (!c.soft) return false;
   return true;
 };
-
-/** `id=17`, for people. */
-const named = (pair: Pair, key: Key): string =>
-  key.map((cell, i) => `${pair.columns[i]!.source.name}=${cell ?? 'NULL'}`).join(', ');
 
 const bit = (side: Side): number => (side === 'source' ? inSource : inTarget);
 

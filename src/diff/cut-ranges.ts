@@ -7,7 +7,7 @@ import { keyTypes, pairSelection } from '../model/selection.ts';
 import { choose, tableRows } from './choose.ts';
 import { both } from './concurrent.ts';
 import { type DiffOptions, startWork, type Work } from './context.ts';
-import { keyIsGuaranteed, keyMayBeNull } from './key.ts';
+import { keyMayBeNull } from './key.ts';
 
 /** A table of fewer rows is one range. */
 const smallTable = 200_000;
@@ -40,7 +40,7 @@ const rounds = 4;
  */
 export const cutRanges = async (options: DiffOptions, cut: Cut): Promise<Ranges | undefined> => {
   const { pair } = options;
-  if (pair.keyWidth === 0 || (keyMayBeNull(pair) && !keyIsGuaranteed(pair))) return undefined;
+  if (pair.keyWidth === 0 || keyMayBeNull(pair)) return undefined;
   const { signal } = options;
   const work = startWork(options, { source: pairSelection(pair, 'source'), target: pairSelection(pair, 'target') });
   const [source, target] = await work.snapshots();

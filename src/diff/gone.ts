@@ -6,10 +6,10 @@ import type { Key } from '../model/row.ts';
 import { tableLabel } from '../model/schema.ts';
 import type { Segment } from '../model/selected.ts';
 import { keyTypes } from '../model/selection.ts';
-import type { Candidate } from './candidates.ts';
-import { inSource, inTarget } from './candidates.ts';
+import { type Candidate, inSource, inTarget } from './candidates.ts';
 import { both } from './concurrent.ts';
 import type { Side, Sides, Work } from './context.ts';
+import { namedKey } from './key.ts';
 import type { Hit } from './reread.ts';
 import { asKey, readRuns } from './runs.ts';
 
@@ -68,10 +68,9 @@ export const lookForGone = (work: Work, spec: HashSpec): Gone => {
 };
 
 const notFound = ({ pair, endpoints, selections }: Work, side: Side, key: Key): LockstepError => {
-  const named = key.map((cell, i) => `${pair.columns[i]![side].name}=${cell ?? 'NULL'}`).join(', ');
   return new LockstepError(
     'INTERNAL',
-    `${pair.name}: ${endpoints[side].name} does not find the row ${named} of ${tableLabel(selections[side].table)} by its key, and it is there`,
+    `${pair.name}: ${endpoints[side].name} does not find the row ${namedKey(pair, key, side)} of ${tableLabel(selections[side].table)} by its key, and it is there`,
     {
       side: endpoints[side].name,
       hint: 'Nothing was decided about it. Please report this with the type of the key and the engine version.',

@@ -1,7 +1,8 @@
 import { LockstepError } from '../model/errors.ts';
 import type { ColumnPair, Pair } from '../model/pair.ts';
+import type { Key } from '../model/row.ts';
 import type { Table } from '../model/schema.ts';
-import type { Sides } from './context.ts';
+import type { Side, Sides } from './context.ts';
 
 /** A column that both sides have. `optional`: only wanted if it is part of the key. */
 export interface MatchedColumn {
@@ -96,13 +97,17 @@ const rendersOneToOne = (column: ColumnPair, side: 'source' | 'target'): boolean
   return type.kind === as.kind && !loose && type.kind !== 'float' && type.kind !== 'json';
 };
 
-/** May a key hold NULL on either side? Such rows cannot be paired, and packed integer keys cannot carry them. */
+/** May a key hold NULL on either side, where nothing forbids it? Such rows cannot be paired, and packed integer keys cannot carry them. */
 export const keyMayBeNull = (pair: Pair): boolean =>
-  pair.columns.slice(0, pair.keyWidth).some((c) => c.source.nullable || c.target.nullable);
+  !keyIsGuaranteed(pair) && pair.columns.slice(0, pair.keyWidth).some((c) => c.source.nullable || c.target.nullable);
+
+/** A key of a pair for people: `id=17`. `side`: whose names its columns have. */
+export const namedKey = (pair: Pair, key: Key, side: Side = 'source'): string =>
+  key.map((cell, i) => `${pair.columns[i]![side].name}=${cell ?? 'NULL'}`).join(', ');
 
 /**
  * How rows are read again between keys that may hold a NULL: rows of such keys, which were counted when they were met
  * first, have no place in the order, and are passed over.
  */
 export const passingNullKeys = (pair: Pair): { readonly onNullKey?: () => void } =>
-  !keyIsGuaranteed(pair) && keyMayBeNull(pair) ? { onNullKey: () => {} } : {};
+  keyMayBeNull(pair) ? { onNullKey: () => {} } : {};

@@ -33,6 +33,17 @@ export function* keyBatches(list: Candidates, size: number, width: number): Gene
 
 export const copyOf = (c: Candidate): Candidate => ({ ...c, source: { ...c.source }, target: { ...c.target } });
 
+/** The first entry of a list and the last one; undefined: it has none. */
+export const ends = (list: Candidates): readonly [Candidate, Candidate] | undefined => {
+  let first: Candidate | undefined;
+  let last: Candidate | undefined;
+  for (const c of list.entries()) {
+    first ??= copyOf(c);
+    last = c;
+  }
+  return first && last && [first, copyOf(last)];
+};
+
 /** Can a database be asked for what comes from a key on? Where it keeps a value that its type cannot be read as, it cannot. */
 export const isBound = (key: Key): boolean => !key.some((cell) => cell !== null && isMisfit(cell));
 
@@ -47,12 +58,8 @@ export const wholeRange = (list: Candidates, width: number): Segment => {
 
 /** From the first to the last key of a list whose keys are hashes: they are sorted by whoever reads them, once all are read. */
 export const hashRange = (list: Candidates): Segment => {
-  let from: bigint | undefined;
-  let last = 0n;
-  for (const { key } of list.entries()) {
-    last = key as bigint;
-    from ??= last;
-  }
-  if (from === undefined) return { kind: 'keys', keys: [] };
+  const found = ends(list);
+  if (found === undefined) return { kind: 'keys', keys: [] };
+  const [from, last] = found.map((c) => c.key as bigint) as [bigint, bigint];
   return { kind: 'range', from: asKey(from, 1), ...(last === 2n ** 63n - 1n ? {} : { to: asKey(last + 1n, 1) }) };
 };

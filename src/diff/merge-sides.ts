@@ -6,7 +6,7 @@ import type { ColumnType } from '../model/schema.ts';
 import type { Segment } from '../model/selected.ts';
 import { keyTypes } from '../model/selection.ts';
 import type { Sides, Work } from './context.ts';
-import { keyIsGuaranteed, keyMayBeNull } from './key.ts';
+import { keyMayBeNull } from './key.ts';
 import { hashTypes, sharedHash } from './key-hashes.ts';
 import { mergeRuns } from './merge.ts';
 import { mergeRaw } from './raw-merge.ts';
@@ -32,7 +32,7 @@ export const mergeSides = async (
   const { selections, signal, onProgress } = work;
   const types =
     form.kind === 'multiset' ? allTypes(work) : form.kind === 'key_hash' ? hashTypes : keyTypes(selections.source);
-  const nullable = form.kind !== 'multiset' && !keyIsGuaranteed(work.pair) && keyMayBeNull(work.pair);
+  const nullable = form.kind !== 'multiset' && keyMayBeNull(work.pair);
   const reading: Sides<Reading> = {
     source: nullable ? { form, types, onNullKey: notes.nullKey('source') } : { form, types },
     target: nullable ? { form, types, onNullKey: notes.nullKey('target') } : { form, types },

@@ -2,6 +2,7 @@ import { grouped } from '../lib/grouped.ts';
 import type { Key } from '../model/row.ts';
 import { keyIsMade, rejectionOf } from '../model/transform.ts';
 import type { Side, Work } from './context.ts';
+import { namedKey } from './key.ts';
 import { shownKeys } from './report.ts';
 import { type AnyKey, asKey } from './runs.ts';
 import type { Tally } from './tally.ts';
@@ -19,10 +20,7 @@ export const remarksOn = (work: Work, tally: Tally): Remarks => {
   const duplicates: string[] = [];
   const nulls = { source: 0, target: 0 };
   const examples: { source?: string; target?: string } = {};
-  const describe = (key: AnyKey): string =>
-    asKey(key, table.keyWidth)
-      .map((cell, i) => `${table.columns[i]!.source.name}=${cell ?? 'NULL'}`)
-      .join(', ');
+  const describe = (key: AnyKey): string => namedKey(table, asKey(key, table.keyWidth));
   return {
     duplicate: (key, source, target) => {
       tally.duplicateKeys++;

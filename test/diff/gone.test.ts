@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Endpoint } from '../../src/model/endpoint.ts';
-import type { Reader } from '../../src/model/reader.ts';
 import type { Segment } from '../../src/model/selected.ts';
+import { overEndpoint, overHashing, overReader } from '../conformance/wrap.ts';
 import { type Cells, column, compareAll, database, endpoint, int, table, text } from './tables.ts';
 
 const t = table('things', [column('name', text), column('v', int)], 1);
@@ -10,29 +10,19 @@ const rows: readonly Cells[] = Array.from({ length: 100 }, (_, i) => [`key ${i}`
 const changed = rows.flatMap(([name, v]): Cells[] => (Number(v) === 7 ? [] : [[name!, Number(v) === 8 ? '-1' : v!]]));
 
 /** An endpoint that finds no row by its key once rows have been read, as one that is asked for another key than it has. */
-const losing = (inner: Endpoint, snapshots: { n: number }): Endpoint => ({
-  ...inner,
-  name: inner.name,
-  engine: inner.engine,
-  version: inner.version,
-  fingerprint: inner.fingerprint,
-  inspect: (o) => inner.inspect(o),
-  snapshot: async (x): Promise<Reader> => {
-    const reader = await inner.snapshot(x);
-    snapshots.n++;
-    const lost = (segment: Segment): Segment => (segment.kind === 'keys' ? { kind: 'keys', keys: [] } : segment);
-    const { digest, supports, forms, hashes } = reader.hashing!;
-    return {
-      hashing: { digest, supports, forms, hashes: (s, segment, hash, o) => hashes(s, lost(segment), hash, o) },
-      scan: (s, segment, o) => reader.scan(s, lost(segment), o),
-      count: (...args) => reader.count(...args),
-      sample: (...args) => reader.sample(...args),
-      keyBounds: (...args) => reader.keyBounds(...args),
-      [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
-    };
-  },
-  [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
-});
+const losing = (inner: Endpoint, snapshots: { n: number }): Endpoint =>
+  overEndpoint(inner, {
+    snapshot: async (x) => {
+      const reader = await inner.snapshot(x);
+      snapshots.n++;
+      const lost = (segment: Segment): Segment => (segment.kind === 'keys' ? { kind: 'keys', keys: [] } : segment);
+      const hashing = reader.hashing!;
+      return overReader(reader, {
+        hashing: overHashing(hashing, { hashes: (s, segment, hash, o) => hashing.hashes(s, lost(segment), hash, o) }),
+        scan: (s, segment, o) => reader.scan(s, lost(segment), o),
+      });
+    },
+  });
 
 for (const force of ['digest', 'hashes', 'rows'] as const)
   for (const side of ['source', 'target', 'both'] as const)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Endpoint } from '../../src/model/endpoint.ts';
 import type { HashBatch, Hashing } from '../../src/model/reader.ts';
+import { overEndpoint, overReader } from '../conformance/wrap.ts';
 import { type Cells, column, compareAll, database, endpoint, sums, table } from './tables.ts';
 
 const t = table('things', [column('name', { kind: 'text' }), column('v', { kind: 'int', bits: 64 })], 1, {
@@ -15,36 +16,23 @@ const altering = (
   inner: Endpoint,
   alter: (batch: HashBatch) => HashBatch,
   o: { readonly loose: boolean } = { loose: true },
-): Endpoint => ({
-  ...inner,
-  name: inner.name,
-  engine: inner.engine,
-  version: inner.version,
-  fingerprint: inner.fingerprint,
-  inspect: (o) => inner.inspect(o),
-  snapshot: async (x) => {
-    const reader = await inner.snapshot(x);
-    const { loose, ...rest } = reader.hashing!;
-    const hashing: Hashing = {
-      ...rest,
-      ...(o.loose && loose !== undefined ? { loose } : {}),
-      // all of a range: its bounds are of hashes that were altered
-      byKeyHash: async function* (selection, segment, hash, o) {
-        const inner = segment.kind === 'range' ? ({ kind: 'all' } as const) : segment;
-        for await (const batch of reader.hashing!.byKeyHash!(selection, inner, hash, o)) yield alter(batch);
-      },
-    };
-    return {
-      hashing,
-      scan: (...args) => reader.scan(...args),
-      count: (...args) => reader.count(...args),
-      sample: (...args) => reader.sample(...args),
-      keyBounds: (...args) => reader.keyBounds(...args),
-      [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
-    };
-  },
-  [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
-});
+): Endpoint =>
+  overEndpoint(inner, {
+    snapshot: async (x) => {
+      const reader = await inner.snapshot(x);
+      const { loose, ...rest } = reader.hashing!;
+      const hashing: Hashing = {
+        ...rest,
+        ...(o.loose && loose !== undefined ? { loose } : {}),
+        // all of a range: its bounds are of hashes that were altered
+        byKeyHash: async function* (selection, segment, hash, o) {
+          const inner = segment.kind === 'range' ? ({ kind: 'all' } as const) : segment;
+          for await (const batch of reader.hashing!.byKeyHash!(selection, inner, hash, o)) yield alter(batch);
+        },
+      };
+      return overReader(reader, { hashing });
+    },
+  });
 
 const keysOf = (batch: HashBatch): BigInt64Array => {
   assert.equal(batch.keys.kind, 'int64');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Endpoint } from '../../src/model/endpoint.ts';
 import type { LooseBatch } from '../../src/model/reader.ts';
+import { overEndpoint, overReader } from '../conformance/wrap.ts';
 import { type Cells, column, compareAll, database, endpoint, sums, table } from './tables.ts';
 
 const t = table('things', [column('name', { kind: 'text' }), column('v', { kind: 'int', bits: 64 })], 1, {
@@ -22,7 +23,7 @@ const altering = (
   const snapshot: Endpoint['snapshot'] = async (o) => {
     const reader = await inner.snapshot(o);
     const { hashing } = reader;
-    return {
+    return overReader(reader, {
       hashing: {
         ...hashing!,
         loose: async function* (...args) {
@@ -37,26 +38,9 @@ const altering = (
           read.ended++;
         },
       },
-      scan: (...args) => reader.scan(...args),
-      count: (...args) => reader.count(...args),
-      sample: (...args) => reader.sample(...args),
-      keyBounds: (...args) => reader.keyBounds(...args),
-      [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
-    };
+    });
   };
-  const { name, engine, version, fingerprint } = inner;
-  return {
-    read,
-    endpoint: {
-      name,
-      engine,
-      version,
-      fingerprint,
-      inspect: (o) => inner.inspect(o),
-      snapshot,
-      [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
-    },
-  };
+  return { read, endpoint: overEndpoint(inner, { snapshot }) };
 };
 
 const found = (differences: readonly { readonly kind: string; readonly key: readonly unknown[] }[]): string[] =>

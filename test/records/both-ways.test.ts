@@ -4,11 +4,10 @@ import { connect } from 'node:net';
 import { after, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
-import type { Routes } from '../../src/http/api.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { o } from '../store/plain.ts';
-import { recordsService } from './service.ts';
+import { recordsService, seenRequests } from './service.ts';
 
 const database = await testDatabase();
 const control = await testDatabase();
@@ -33,16 +32,9 @@ records:
   slowly: { table: slowly, key: id, cache: false }
 `;
 const env = { DATABASE_URL: database.url };
-/** Requests that an app has seen. */
-let seen = 0;
-const seeing: Routes = (app) => {
-  app.addHook('onRequest', (_request, _reply, done) => {
-    seen++;
-    done();
-  });
-};
-const one = await recordsService(yaml('false'), env, [seeing], { control });
-const limited = await recordsService(yaml('{ requests: 6, per: 1h }'), env, [seeing], { control });
+const seen = seenRequests();
+const one = await recordsService(yaml('false'), env, [seen.routes], { control });
+const limited = await recordsService(yaml('{ requests: 6, per: 1h }'), env, [seen.routes], { control });
 after(async () => {
   await database[Symbol.asyncDispose]();
   await control[Symbol.asyncDispose]();
@@ -195,9 +187,9 @@ test('whatever is asked, alone or with others on one connection, both ways give 
   let early = 0;
   for (const [i, batch] of batches.entries()) {
     const named = (way: string): readonly Asked[] => batch.map((r, j) => ({ ...r, id: `${way}-${i}-${j}` }));
-    seen = 0;
+    seen.n = 0;
     const a = await exchange(named('soon'), false);
-    early += batch.length - seen;
+    early += batch.length - seen.n;
     assert.deepEqual(shown(a), shown(await exchange(named('late'), true)), JSON.stringify(batch));
     for (const [j, asked] of batch.entries())
       assert.deepEqual(await lineOf(`soon-${i}-${j}`), await lineOf(`late-${i}-${j}`), JSON.stringify(asked));
@@ -276,10 +268,10 @@ test('what a request was when it came it stays: counted once, and of a caller wh
   const leaving = one.as(secrets['leaving']);
   await know('leaving');
   const held = await locked(async () => {
-    seen = 0;
+    seen.n = 0;
     const mine = leaving('GET', '/records/slowly/13');
     while ((await waiting()) === 0);
-    assert.equal(seen, 0);
+    assert.equal(seen.n, 0);
     await one.store.tokens.revoke('leaving', systemClock.now(), o);
     while ((await leaving('GET', '/records/kept/none')).status !== 401);
     return [mine];

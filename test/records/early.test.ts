@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import type { Routes } from '../../src/http/api.ts';
 import { testDatabase } from '../servers/postgres.ts';
-import { type Answer, type Ask, recordsService } from './service.ts';
+import { type Answer, type Ask, recordsService, seenRequests } from './service.ts';
 
 const database = await testDatabase();
 const control = await testDatabase();
@@ -34,16 +33,9 @@ records:
   kept: { table: items }
 `;
 const env = { DATABASE_URL: database.url };
-/** Requests that the app of `one` has seen. */
-let seen = 0;
-const seeing: Routes = (app) => {
-  app.addHook('onRequest', (_request, _reply, done) => {
-    seen++;
-    done();
-  });
-};
-const one = await recordsService(yaml('false'), env, [seeing], { control });
-const two = await recordsService(yaml('{ requests: 6, per: 1h }'), env, [seeing], { control });
+const seen = seenRequests();
+const one = await recordsService(yaml('false'), env, [seen.routes], { control });
+const two = await recordsService(yaml('{ requests: 6, per: 1h }'), env, [seen.routes], { control });
 after(async () => {
   await database[Symbol.asyncDispose]();
   await control[Symbol.asyncDispose]();
@@ -107,9 +99,9 @@ test('what is read before the app is asked is what the app would send', async ()
   for (const { name, early, late } of callers) {
     await know(early);
     for (const path of alike) {
-      seen = 0;
+      seen.n = 0;
       const a = await early('GET', `/records/${path}`);
-      if (a.status === 200) assert.equal(seen, 0, `${name} ${path}: the app saw it`);
+      if (a.status === 200) assert.equal(seen.n, 0, `${name} ${path}: the app saw it`);
       assert.deepEqual(shown(a), shown(await late('GET', `/records/${path}`)), `${name} ${path}`);
     }
   }
@@ -150,9 +142,9 @@ test('what could not be read is not read a second time', async () => {
   const asked = async (): Promise<number> =>
     Number((await database.query(`select case when is_called then last_value else 0 end as n from asked`)).rows[0].n);
   const before = await asked();
-  seen = 0;
+  seen.n = 0;
   const { status, json } = await early('GET', '/records/odd/13');
-  assert.deepEqual([status >= 400, seen, (await asked()) - before], [true, 1, 1], JSON.stringify(json));
+  assert.deepEqual([status >= 400, seen.n, (await asked()) - before], [true, 1, 1], JSON.stringify(json));
 });
 
 test('requests are counted whichever way they are answered, and once', async () => {
@@ -162,10 +154,10 @@ test('requests are counted whichever way they are answered, and once', async () 
   const waits = new Set<boolean>();
   // not known yet, known, wrong, and more than there may be
   for (const path of ['items/1', 'items/1', 'items?limit=2', 'items/999', 'items?nope=eq.1', 'items/2', 'items/3']) {
-    seen = 0;
+    seen.n = 0;
     const { status, headers } = await ask('GET', `/records/${path}`);
     left.push(headers.get('ratelimit-remaining'));
-    apps.push(seen);
+    apps.push(seen.n);
     waits.add(Number(headers.get('ratelimit-reset')) > 3500);
     assert.equal(headers.get('ratelimit-limit'), '6');
     assert.equal(status === 429, path === 'items/3', path);
@@ -193,7 +185,7 @@ test('who goes away stops the statement', async () => {
   assert.equal((await early('GET', '/records/slowly/1')).json.name, 'n1');
   await database.query('select pg_advisory_lock(78)');
   const leaving = new AbortController();
-  seen = 0;
+  seen.n = 0;
   const headers = { authorization: `Bearer ${secret}` };
   const gone = assert.rejects(
     fetch(`${one.url}/api/v1/records/slowly/2`, { headers, signal: leaving.signal }),
@@ -204,23 +196,23 @@ test('who goes away stops the statement', async () => {
   await gone;
   while ((await waiting()) > 0);
   await database.query('select pg_advisory_unlock(78)');
-  assert.equal(seen, 0);
+  assert.equal(seen.n, 0);
   assert.equal((await early('GET', '/records/slowly/2')).json.name, 'n2');
 });
 
 test('what is in hand when the server closes is answered', async () => {
-  const three = await recordsService(yaml('false'), env, [seeing], { control });
+  const three = await recordsService(yaml('false'), env, [seen.routes], { control });
   const { secret } = caller('plain');
   const ask = three.as(secret);
   assert.equal((await ask('GET', '/records/slowly/1')).status, 200);
   await database.query('select pg_advisory_lock(78)');
-  seen = 0;
+  seen.n = 0;
   const held = ask('GET', '/records/slowly/7');
   while ((await waiting()) === 0);
   const closed = three.close();
   await assert.rejects(fetch(`${three.url}/livez`), 'it takes no more requests');
   await database.query('select pg_advisory_unlock(78)');
   const { status, json, headers } = await held;
-  assert.deepEqual([status, json.name, headers.get('connection'), seen], [200, 'n7', 'close', 0]);
+  assert.deepEqual([status, json.name, headers.get('connection'), seen.n], [200, 'n7', 'close', 0]);
   await closed;
 });

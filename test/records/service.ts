@@ -136,3 +136,17 @@ export const recordsService = async (
   const { url, close } = server;
   return { url, close, store, config, as, secret, token, control: database, endpoints, said, reload, lines, api };
 };
+
+/** Counts the requests that an app has seen: those that were answered early are not among them. */
+export const seenRequests = (): { n: number; readonly routes: Routes } => {
+  const seen = {
+    n: 0,
+    routes: ((app) => {
+      app.addHook('onRequest', (_request, _reply, done) => {
+        seen.n++;
+        done();
+      });
+    }) as Routes,
+  };
+  return seen;
+};

@@ -5,7 +5,7 @@ import { type Candidate, Candidates, inSource, inTarget } from '../candidates.ts
 import type { Side, Sides } from '../context.ts';
 import { lookForGone } from '../gone.ts';
 import { passingNullKeys } from '../key.ts';
-import { copyOf, isBound, keyBatches, valueKeys } from '../lists.ts';
+import { ends, isBound, keyBatches, valueKeys } from '../lists.ts';
 import { type Hit, seekAll } from '../reread.ts';
 import { type AnyKey, asKey, type Print, type Reading, type Run } from '../runs.ts';
 import { metRows, type Steady } from './met-rows.ts';
@@ -184,14 +184,9 @@ function* rangeOf(
   list: Candidates,
   width: number,
 ): Generator<{ readonly entries: Iterable<Candidate>; readonly segment: Segment }> {
-  let first: Candidate | undefined;
-  let last: Candidate | undefined;
-  for (const c of list.entries()) {
-    first ??= copyOf(c);
-    last = c;
-  }
-  if (first === undefined || last === undefined) return;
-  const end = copyOf(last);
+  const found = ends(list);
+  if (found === undefined) return;
+  const [first, end] = found;
   const to = asKey(end.key, width);
   const from = asKey(first.key, width);
   yield {

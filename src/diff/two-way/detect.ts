@@ -5,7 +5,7 @@ import type { Segment } from '../../model/selected.ts';
 import { keyTypes, pairSelection } from '../../model/selection.ts';
 import { type Side, type Sides, startWork } from '../context.ts';
 import { segmentsOf } from '../drill-down.ts';
-import { keyIsGuaranteed, keyMayBeNull } from '../key.ts';
+import { keyMayBeNull } from '../key.ts';
 import { type Remarks, remarksOn } from '../remarks.ts';
 import { toReport } from '../report.ts';
 import { type Reading, readRuns } from '../runs.ts';
@@ -48,7 +48,7 @@ const readings =
   (work: TwoWayWork, notes: Remarks) =>
   (side: Side, form: Reading['form']): Reading => {
     const types = keyTypes(work.selections.source);
-    const nullable = !keyIsGuaranteed(work.pair) && keyMayBeNull(work.pair);
+    const nullable = keyMayBeNull(work.pair);
     return nullable ? { form, types, onNullKey: notes.nullKey(side) } : { form, types };
   };
 

@@ -7,6 +7,7 @@ import { keyTypes } from '../../model/selection.ts';
 import { type Rejected, rejectionOf } from '../../model/transform.ts';
 import type { BaseCell, BaseRow } from '../../model/two-way.ts';
 import { otherSide, type Side, type Sides } from '../context.ts';
+import { namedKey } from '../key.ts';
 import { lookUp } from '../reread.ts';
 import { invalidShown } from '../tally.ts';
 import { countHiddenUnkeyed } from '../unkeyed.ts';
@@ -96,8 +97,7 @@ export const metRows = (work: TwoWayWork): MetRows => {
     tally.apart.source++;
     if (target !== null) tally.apart.target++;
     if (tally.invalid.length < invalidShown) {
-      const name = key.map((cell, i) => `${pair.columns[i]!.source.name}=${cell ?? 'NULL'}`).join(', ');
-      tally.invalid.push(`${name}: ${why.reasons.join('; ')}`);
+      tally.invalid.push(`${namedKey(pair, key)}: ${why.reasons.join('; ')}`);
     }
     return { key, ...why };
   };

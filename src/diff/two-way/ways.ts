@@ -3,7 +3,7 @@ import type { Pair } from '../../model/pair.ts';
 import type { Reader } from '../../model/reader.ts';
 import { pairSelection } from '../../model/selection.ts';
 import type { Side, Sides } from '../context.ts';
-import { keyIsGuaranteed, keyMayBeNull } from '../key.ts';
+import { keyMayBeNull } from '../key.ts';
 
 /**
  * Who hashes the rows of a side. `exact`: where the data is, and this process makes the same number of the same cells ·
@@ -16,7 +16,7 @@ export type HashWay = 'exact' | 'engine' | 'process';
 const wayOf = (pair: Pair, side: Side, { hashing }: Reader): HashWay => {
   if (hashing === undefined || (side === 'source' && pair.transform !== undefined)) return 'process';
   // Packed keys cannot carry a NULL.
-  if (!keyIsGuaranteed(pair) && keyMayBeNull(pair)) return 'process';
+  if (keyMayBeNull(pair)) return 'process';
   const support = pairSelection(pair, side).columns.map((c) => hashing.supports(c));
   if (support.includes(undefined)) return 'process';
   return support.every((s) => s === 'exact') ? 'exact' : 'engine';

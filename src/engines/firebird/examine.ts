@@ -1,6 +1,6 @@
 import type { Finding } from '../../model/endpoint.ts';
 import type { Table } from '../../model/schema.ts';
-import { finding } from '../sql/finding.ts';
+import { finding, keyFindings, triggerFindings } from '../sql/finding.ts';
 import { id, literal } from '../sql/quote.ts';
 import { locksTable, stepsTable, tableFacts } from './catalogue.ts';
 import { codecOf } from './charsets.ts';
@@ -131,17 +131,8 @@ const rightsFindings = async (
 };
 
 const shapeFindings = (table: Table, x: ExamineRequest): Finding[] => {
-  const found: Finding[] = [];
+  const found = [...keyFindings(table, id(table.name))];
   const key = table.uniques.find((u) => u.total);
-  if (!key && table.kind !== 'view')
-    found.push(
-      finding(
-        'warning',
-        'KEY',
-        `${table.name} has no primary key and no unique key without NULLs: it can be compared as a whole, but not repaired`,
-        `alter table ${id(table.name)} add primary key (…);`,
-      ),
-    );
   const texts = (key?.columns ?? []).filter((name) => table.columns.find((c) => c.name === name)?.type.kind === 'text');
   if (texts.length > 0)
     found.push(
@@ -151,14 +142,7 @@ const shapeFindings = (table: Table, x: ExamineRequest): Finding[] => {
         `the key of ${table.name} holds text (${texts.join(', ')}), which Firebird's indexes do not keep in the order of its bytes: the keys are sorted each time`,
       ),
     );
-  if (x.writable && table.triggers.length > 0)
-    found.push(
-      finding(
-        'warning',
-        'TRIGGERS',
-        `${table.name} has triggers that run on our writes and may change what is stored: ${table.triggers.join(', ')}`,
-      ),
-    );
+  if (x.writable) found.push(...triggerFindings(table));
   return found;
 };
 

@@ -1,5 +1,6 @@
 import { isMisfit } from '../../model/canon/misfit.ts';
 import { LockstepError } from '../../model/errors.ts';
+import { partOf } from '../../model/hash/part-of.ts';
 import { type RowHasher, rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import type { Digest, HashBatch } from '../../model/reader.ts';
@@ -7,14 +8,6 @@ import type { Row } from '../../model/row.ts';
 import type { Partition, Segment, Selection } from '../../model/selected.ts';
 
 const mask = (1n << 64n) - 1n;
-
-/** The part of a range partition that holds a key; the first and the last are unbounded. */
-const rangePart = (p: Extract<Partition, { by: 'range' }>, key: bigint): number => {
-  const distance = key - p.origin;
-  if (distance < 0n) return 0;
-  const part = distance / p.width;
-  return part >= BigInt(p.count) ? p.count - 1 : Number(part);
-};
 
 /** Does a segment of key hashes hold this one? */
 export const holds = (segment: Segment, hash: bigint): boolean => {
@@ -25,15 +18,6 @@ export const holds = (segment: Segment, hash: bigint): boolean => {
   }
   const { from, to } = segment.kind === 'range' ? segment : {};
   return (from === undefined || hash >= BigInt(from[0]!)) && (to === undefined || hash < BigInt(to[0]!));
-};
-
-/** The part of a partition that a row is in. */
-export const partOf = (selection: Selection, partition: Partition | undefined): ((row: Row) => number) => {
-  if (partition === undefined) return () => 0;
-  if (partition.by === 'range') return (row) => rangePart(partition, BigInt(row[0]!));
-  if (selection.keyWidth === 0) throw new LockstepError('INTERNAL', 'Rows without a key have no bucket.');
-  const hasher = rowHasher(selection.columns, selection.keyWidth, partition.hash);
-  return (row) => hasher.bucket(row, partition.count);
 };
 
 /** A digest of each part that has rows. */

@@ -4,7 +4,7 @@ import { convert } from '../../model/canon/convert.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
 import type { QueryReport } from '../../model/endpoint.ts';
 import { LockstepError } from '../../model/errors.ts';
-import { partOf as textPartOf } from '../../model/hash/part-of.ts';
+import { partOf } from '../../model/hash/part-of.ts';
 import { rowHasher } from '../../model/hash/row-hash.ts';
 import type { HashSpec } from '../../model/hash/spec.ts';
 import { compareKeys } from '../../model/order.ts';
@@ -16,7 +16,7 @@ import type { Segment, Selection } from '../../model/selected.ts';
 import { keyTypes } from '../../model/selection.ts';
 import { changesOf } from './changed.ts';
 import { parseFilter } from './filter.ts';
-import { digestRows, hashBatch, holds, partOf } from './hash-rows.ts';
+import { digestRows, hashBatch, holds } from './hash-rows.ts';
 import type { MemoryDatabase, State } from './store.ts';
 
 const sameKey = (key: Key): string => JSON.stringify(key);
@@ -231,7 +231,7 @@ export class MemoryReader implements Reader {
       }
       case 'text_parts': {
         const parts = new Set(segment.parts);
-        const part = textPartOf(selection, segment.partition);
+        const part = partOf(selection, segment.partition);
         return rows.filter((row) => parts.has(part(row)));
       }
     }

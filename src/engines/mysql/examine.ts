@@ -1,6 +1,6 @@
 import type { Finding } from '../../model/endpoint.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
-import { finding } from '../sql/finding.ts';
+import { finding, keyFindings, triggerFindings } from '../sql/finding.ts';
 import { isLocal, type MysqlConfig } from './config.ts';
 import { id, literal, tableId } from './quote.ts';
 import type { Session, StatementOptions, TextRow } from './session.ts';
@@ -134,18 +134,7 @@ const rightsFindings = (table: Table, grants: readonly Grant[], config: MysqlCon
 
 const shapeFindings = (table: Table, row: TextRow | undefined, x: ExamineRequest): Finding[] => {
   const label = tableLabel(table);
-  const found: Finding[] = [];
-  const key = table.uniques.find((u) => u.total);
-  if (!key && table.kind !== 'view') {
-    found.push(
-      finding(
-        'warning',
-        'KEY',
-        `${label} has no primary key and no unique key without NULLs: it can be compared as a whole, but not repaired`,
-        `alter table ${tableId(table)} add primary key (…);`,
-      ),
-    );
-  }
+  const found = [...keyFindings(table, tableId(table))];
   const [engine, transactions] = row ?? [];
   if (engine != null && transactions !== 'YES') {
     found.push(
@@ -159,15 +148,7 @@ const shapeFindings = (table: Table, row: TextRow | undefined, x: ExamineRequest
       ),
     );
   }
-  if (x.writable && table.triggers.length > 0) {
-    found.push(
-      finding(
-        'warning',
-        'TRIGGERS',
-        `${label} has triggers that run on our writes and may change what is stored: ${table.triggers.join(', ')}`,
-      ),
-    );
-  }
+  if (x.writable) found.push(...triggerFindings(table));
   return found;
 };
 

@@ -1,6 +1,6 @@
 import type { Besides, Finding } from '../../model/endpoint.ts';
 import { type Table, tableLabel } from '../../model/schema.ts';
-import { finding } from '../sql/finding.ts';
+import { finding, keyFindings, triggerFindings } from '../sql/finding.ts';
 import { id, tableId } from '../sql/quote.ts';
 import type { RawRow, Session, StatementOptions } from './session.ts';
 
@@ -80,31 +80,10 @@ const rightsFindings = (table: Table, row: RawRow, role: string, bypass: boolean
   return found;
 };
 
-const shapeFindings = (table: Table, x: ExamineRequest): Finding[] => {
-  const label = tableLabel(table);
-  const found: Finding[] = [];
-  const key = table.uniques.find((u) => u.total);
-  if (!key && table.kind !== 'view') {
-    found.push(
-      finding(
-        'warning',
-        'KEY',
-        `${label} has no primary key and no unique key without NULLs: it can be compared as a whole, but not repaired`,
-        `alter table ${tableId(table)} add primary key (…);`,
-      ),
-    );
-  }
-  if (x.writable && table.triggers.length > 0) {
-    found.push(
-      finding(
-        'warning',
-        'TRIGGERS',
-        `${label} has triggers that run on our writes and may change what is stored: ${table.triggers.join(', ')}`,
-      ),
-    );
-  }
-  return found;
-};
+const shapeFindings = (table: Table, x: ExamineRequest): readonly Finding[] => [
+  ...keyFindings(table, tableId(table)),
+  ...(x.writable ? triggerFindings(table) : []),
+];
 
 const textKeyFindings = async (session: Session, table: Table, o: StatementOptions): Promise<Finding[]> => {
   const key = table.uniques.find((u) => u.total);

@@ -64,7 +64,7 @@ export const readFacts = async (
     if (session.broken) throw error;
   }
   await session.rollback();
-  const address = config.host.startsWith('/') ? `${config.host}:${config.port}` : `${config.host}:${config.port}`;
+  const address = `${config.host}:${config.port}`;
   return {
     version: `PostgreSQL ${version!.split(' ')[0]}`,
     versionNumber: Number(number),
