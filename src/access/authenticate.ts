@@ -18,10 +18,10 @@ const mostKept = 10_000;
 export interface Authenticator {
   principal(bearer: string, o: Cancel): Promise<Principal>;
   /**
-   * The same when it was found good within the last second, without waiting for anything; undefined: it must be looked
-   * at.
+   * The same of the token with this hash (text) when it was found good within the last second, without waiting for
+   * anything; undefined: it must be looked at.
    */
-  fresh(bearer: string, o: Cancel): Principal | undefined;
+  fresh(hash: string, o: Cancel): Principal | undefined;
   /** Was it found good a moment ago? Without asking anything. */
   knows(bearer: string): boolean;
 }
@@ -106,19 +106,19 @@ export const authenticator = (o: {
   };
 
   return {
-    fresh: (bearer, c) => {
-      const key = looksLikeToken(bearer) ? tokenHashText(bearer) : undefined;
-      const last = key === undefined ? undefined : kept.get(key);
-      if (key === undefined || last === undefined) return undefined;
+    fresh: (key, c) => {
+      const last = kept.get(key);
+      if (last === undefined) return undefined;
       const age = o.clock.elapsed() - last.at;
       if (age >= freshMs) return undefined;
       // what is wrong with it is told to who asks next
-      if (age >= lookAgainMs && !asked.has(key)) lookOnce(tokenHash(bearer), key, c).catch(() => {});
+      if (age >= lookAgainMs && !asked.has(key)) lookOnce(Buffer.from(key, 'base64'), key, c).catch(() => {});
       const { expires } = last.token;
       return expires === null || expires > o.clock.now() ? last.principal : undefined;
     },
     knows: (bearer) => {
-      const last = looksLikeToken(bearer) ? kept.get(tokenHashText(bearer)) : undefined;
+      const key = tokenHashText(bearer);
+      const last = key === undefined ? undefined : kept.get(key);
       return last !== undefined && o.clock.elapsed() - last.at < staleMs;
     },
     principal: async (bearer, c) => {

@@ -22,5 +22,6 @@ export const looksLikeToken = (text: string): boolean => pattern.test(text);
  */
 export const tokenHash = (secret: string): Buffer => hash('sha256', secret, 'buffer');
 
-/** The same as text (base64). */
-export const tokenHashText = (secret: string): string => hash('sha256', secret, 'base64');
+/** The same as text (base64) of what looks like a token; undefined: it does not. */
+export const tokenHashText = (bearer: string): string | undefined =>
+  looksLikeToken(bearer) ? hash('sha256', bearer, 'base64') : undefined;

@@ -5,9 +5,14 @@ interface Place {
   readonly bytes: number;
   /** By the clock that only goes forward. */
   readonly until: number;
+  /** Since it was last at the end of all. */
+  asked: boolean;
 }
 
-/** Answers in this process: no more bytes than allowed, those asked for last are kept longest. */
+/**
+ * Answers in this process: no more bytes than allowed. Whatever was asked for is passed over once before it has to go
+ * (the second-chance algorithm: nearly those asked for last, at no cost to who asks).
+ */
 export interface Memory {
   get(key: string): Answer | undefined;
   put(key: string, answer: Answer, ttlMs: number): void;
@@ -20,7 +25,7 @@ const overhead = 400;
 const greatest = 1 / 8;
 
 export const openMemory = (maxBytes: number, elapsed: () => number): Memory => {
-  // in the order in which they were asked for
+  // in the order in which they came, or were passed over
   const places = new Map<string, Place>();
   let bytes = 0;
   const drop = (key: string, place: Place): void => {
@@ -35,8 +40,7 @@ export const openMemory = (maxBytes: number, elapsed: () => number): Memory => {
         drop(key, place);
         return undefined;
       }
-      places.delete(key);
-      places.set(key, place);
+      place.asked = true;
       return place.answer;
     },
     put: (key, answer, ttlMs) => {
@@ -45,11 +49,16 @@ export const openMemory = (maxBytes: number, elapsed: () => number): Memory => {
       // two bytes for each character of a text
       const size = answer.body.length + 2 * (key.length + answer.etag.length + (answer.next?.length ?? 0)) + overhead;
       if (ttlMs <= 0 || size > maxBytes * greatest) return;
-      places.set(key, { answer, bytes: size, until: elapsed() + ttlMs });
+      places.set(key, { answer, bytes: size, until: elapsed() + ttlMs, asked: false });
       bytes += size;
       for (const [oldest, place] of places) {
         if (bytes <= maxBytes) break;
         drop(oldest, place);
+        if (!place.asked || place.until <= elapsed()) continue;
+        // behind all others, so that this loop comes to it again
+        place.asked = false;
+        places.set(oldest, place);
+        bytes += place.bytes;
       }
     },
     size: () => ({ entries: places.size, bytes }),

@@ -176,6 +176,7 @@ export const buildApp = async (
   app.addHook('preClose', async () => closing.abort(new HttpProblem('UNAVAILABLE', 'The server ends.')));
   app.addHook('onClose', async () => ending.abort(new HttpProblem('UNAVAILABLE', 'The server ended.')));
   app.decorate('lookEarly', undefined);
+  app.decorate('tokenEarly', undefined);
   app.decorate('knownEarly', undefined);
   app.decorate('turnEarly', undefined);
   addParsers(app);

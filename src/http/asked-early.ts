@@ -1,13 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../access/scopes.ts';
-import type { Ready } from './early.ts';
 import { type KnownEntity, knownTo } from './kept-records.ts';
+import type { QuestionEarly } from './look-early.ts';
 import type { RecordRoutes } from './record-routes.ts';
 
 /** A question about records that the app has not seen. */
 export interface AskedEarly extends KnownEntity {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
   readonly url: string;
   readonly principal: Principal;
   readonly name: string;
@@ -17,24 +14,15 @@ export interface AskedEarly extends KnownEntity {
   readonly query: string | undefined;
 }
 
-/** The same as `LookEarly` of a question about an entity that the caller may know of. */
-export type AnswerEarly = (asked: AskedEarly, tell: (ready: Ready | undefined) => void) => boolean;
-
 /** A list or a record whose entity and key are written as they are, with printable parameters. */
 const plainPath = /^\/api\/v1\/records\/([\w-]{1,200})(?:\/([\w.~,-]{1,200}))?(?:\?([\x21-\x7e]*))?$/;
 const longest = 2000;
 
 /** Undefined: not such a question, or one that whoever answers has something to tell about. */
-export const askedEarly = (
-  x: RecordRoutes,
-  request: IncomingMessage,
-  response: ServerResponse,
-  principal: Principal,
-): AskedEarly | undefined => {
-  const url = request.url!;
+export const askedEarly = (x: RecordRoutes, { url, principal }: QuestionEarly): AskedEarly | undefined => {
   const path = url.length > longest ? null : plainPath.exec(url);
   if (path === null) return undefined;
   const [, name, segment, query] = path as unknown as [string, string, string | undefined, string | undefined];
   const known = knownTo(x, principal, name);
-  return known === undefined ? undefined : { ...known, request, response, url, principal, name, segment, query };
+  return known === undefined ? undefined : { ...known, url, principal, name, segment, query };
 };

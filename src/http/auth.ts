@@ -1,7 +1,9 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Authenticator, UnknownToken } from '../access/authenticate.ts';
 import { failedLogins } from '../access/failed-logins.ts';
 import { type Principal, type Scope, scopes } from '../access/scopes.ts';
+import { tokenHashText } from '../access/token-secret.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Cancel } from '../model/cancel.ts';
 import { LockstepError } from '../model/errors.ts';
@@ -49,14 +51,18 @@ const authenticateBy = (
   };
 };
 
+/** The hash of the token that these fields hold, where it may be one of ours. */
+const tokenIn = ({ authorization }: IncomingHttpHeaders): string | undefined =>
+  authorization?.startsWith('Bearer lsk_') ? tokenHashText(authorization.slice(7)) : undefined;
+
 /** Who has shown that they are who they are a moment ago: no promise is needed for them. */
 const knownFrom = (
   authenticator: Authenticator | undefined,
-  headers: FastifyRequest['headers'],
+  headers: IncomingHttpHeaders,
   o: Cancel,
 ): Principal | undefined => {
-  const header = headers.authorization;
-  return header?.startsWith('Bearer lsk_') ? authenticator?.fresh(header.slice(7), o) : undefined;
+  const token = tokenIn(headers);
+  return token === undefined ? undefined : authenticator?.fresh(token, o);
 };
 
 /** The caller of a request must hold this scope too, beyond the route's own. FORBIDDEN names it. */
@@ -89,7 +95,8 @@ export const addAccess = (app: FastifyInstance, o: AccessOptions): void => {
       if (!(error instanceof LockstepError)) throw error;
     }
   };
-  app.knownEarly = (headers) => knownFrom(o.authenticator, headers, o);
+  app.tokenEarly = tokenIn;
+  app.knownEarly = (token) => o.authenticator?.fresh(token, o);
   app.decorateRequest('principal', undefined as unknown as Principal);
   /** May this caller use the route? Throws a Refusal. */
   const admit = (request: FastifyRequest, principal: Principal): void => {

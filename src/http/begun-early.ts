@@ -10,7 +10,7 @@ export interface Turn {
 }
 
 /** What was settled about a request before the app saw it: it stays so, however long that took. */
-interface Begun {
+export interface Begun {
   readonly principal: Principal;
   /** It is counted. */
   readonly turn: Turn;

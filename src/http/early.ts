@@ -1,37 +1,23 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { Principal } from '../access/scopes.ts';
 import type { Tracer } from '../telemetry/traces.ts';
-import { beginEarly, type Turn } from './begun-early.ts';
+import { answerText } from './answer-text.ts';
+import { type Begun, beginEarly, type Turn } from './begun-early.ts';
+import type { LookEarly, Ready } from './look-early.ts';
 import { isBehind } from './pipelined.ts';
+import { type AnswerRepeated, watchRepeats } from './repeats.ts';
 import { clientGone, type Over } from './request-log.ts';
 import { safetyHeaders } from './safety-headers.ts';
-
-/** An answer 200 that is ready to be sent. */
-export interface Ready {
-  /** Names and values in turns, without the length. */
-  readonly headers: readonly string[];
-  /** JSON. */
-  readonly body: Buffer | string;
-}
-
-/**
- * Looks whether the answer to a GET is ready, or can be made at once, for this caller, who has shown who they are. False:
- * it cannot be. Else `tell` is called once, with the route of the request; without an answer: it is not. It does not throw.
- */
-export type LookEarly = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  principal: Principal,
-  tell: (route: string, ready: Ready | undefined) => void,
-) => boolean;
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Set by who serves answers that may be ready. */
     lookEarly: LookEarly | undefined;
-    /** Who has shown that they are who they are a moment ago: undefined for any other, who go the long way. */
-    knownEarly: ((headers: IncomingHttpHeaders) => Principal | undefined) | undefined;
+    /** The hash of the token that a request shows, where it may be one of ours. */
+    tokenEarly: ((headers: IncomingHttpHeaders) => string | undefined) | undefined;
+    /** Whose token it is, where it was shown a moment ago: undefined for any other, who go the long way. */
+    knownEarly: ((token: string) => Principal | undefined) | undefined;
     /** Counts a request of theirs; undefined: they have had as many as they may, and are told so by the app. */
     turnEarly: ((principal: Principal) => Turn | undefined) | undefined;
   }
@@ -48,13 +34,13 @@ const special = [
   'x-forwarded-proto',
 ] as const;
 
+/** What belongs to one request, and makes the next one of the connection another. */
+const once = ['x-request-id', 'traceparent', 'expect', 'upgrade'] as const;
+
 const safe: readonly string[] = Object.entries(safetyHeaders).flat();
 const anything: ReadonlySet<string | undefined> = new Set([undefined, '*/*', 'application/json']);
 
-/**
- * What is sent as one write with its head: a text one character a byte, which costs the least where it is one already.
- * `length`: in bytes.
- */
+/** A body as bytes or characters, one a byte where it is one already: what costs the least to send with its head. */
 const written = (
   body: Buffer | string,
 ): { readonly text: string; readonly coding: 'latin1' | 'utf8'; readonly length: number } => {
@@ -69,6 +55,21 @@ const isPlain = ({ method, headers, socket }: IncomingMessage): boolean => {
   return true;
 };
 
+/** Would the fields of a plain request mean the same for another question on its connection? */
+const isRepeatable = ({ headers }: IncomingMessage): boolean => {
+  for (const name of once) if (headers[name] !== undefined) return false;
+  return headers.connection === undefined || headers.connection === 'keep-alive';
+};
+
+/** Who asks, whose turn it is, and since when. */
+interface Admitted {
+  readonly principal: Principal;
+  readonly turn: Turn;
+  readonly began: number;
+}
+
+const begunBy = ({ principal, turn, began }: Admitted): Begun => ({ principal, turn, ms: performance.now() - began });
+
 /**
  * Lets answers that are ready go out before anything of the app is asked, which costs more than they do: only to callers
  * who are known, for plain requests, with the headers and the traces (metrics, log line) that the app would leave. Of
@@ -80,24 +81,35 @@ export const addEarly = (
     readonly tracer?: Tracer;
     /** Told of each request that is over. */
     over(over: Over): void;
-    correlation(request: IncomingMessage): string;
+    correlation(request: Pick<IncomingMessage, 'headers'>): string;
   },
 ): void => {
   const { server } = app;
   const [toApp, ...others] = server.listeners('request') as ((q: IncomingMessage, r: ServerResponse) => void)[];
-  const { lookEarly, knownEarly, turnEarly } = app;
+  const { lookEarly, tokenEarly, knownEarly, turnEarly } = app;
   if (toApp === undefined || others.length > 0) return;
-  if (lookEarly === undefined || knownEarly === undefined || turnEarly === undefined) return;
+  if (lookEarly === undefined || turnEarly === undefined) return;
+  if (tokenEarly === undefined || knownEarly === undefined) return;
 
-  const begin = (request: IncomingMessage, response: ServerResponse): boolean => {
-    if (!isPlain(request) || isBehind(response) || app.closing.aborted || o.tracer?.on()) return false;
-    const principal = knownEarly(request.headers);
-    if (!principal?.scopes.has('records:read')) return false;
+  const admit = (token: string): Admitted | undefined => {
+    if (app.closing.aborted || o.tracer?.on()) return undefined;
+    const principal = knownEarly(token);
+    if (!principal?.scopes.has('records:read')) return undefined;
     const turn = turnEarly(principal);
-    if (turn === undefined) return false;
-    const began = performance.now();
-    const over = (route: string, status: number, correlation: string): void =>
-      o.over({ correlation, method: 'GET', route, status, ms: performance.now() - began, actor: principal.name });
+    return turn && { principal, turn, began: performance.now() };
+  };
+  const over = ({ principal, began }: Admitted, route: string, status: number, correlation: string): void =>
+    o.over({ correlation, method: 'GET', route, status, ms: performance.now() - began, actor: principal.name });
+  const toAppWith = (request: IncomingMessage, response: ServerResponse, begun: Begun): void => {
+    beginEarly(request, begun);
+    toApp.call(server, request, response);
+  };
+
+  const begin = (request: IncomingMessage, response: ServerResponse, token: string): boolean => {
+    if (isBehind(response)) return false;
+    const admitted = admit(token);
+    if (admitted === undefined) return false;
+    const { principal, turn } = admitted;
     const send = (route: string, { headers, body }: Ready): void => {
       const correlation = o.correlation(request);
       const { text, coding, length } = written(body);
@@ -114,16 +126,15 @@ export const addEarly = (
           String(length),
         ])
         .end(text, coding);
-      over(route, 200, correlation);
+      over(admitted, route, 200, correlation);
     };
     const tell = (route: string, ready: Ready | undefined): void => {
       if (response.destroyed) {
-        over(route, clientGone, o.correlation(request));
+        over(admitted, route, clientGone, o.correlation(request));
         return;
       }
       if (ready === undefined) {
-        beginEarly(request, { principal, turn, ms: performance.now() - began });
-        toApp.call(server, request, response);
+        toAppWith(request, response, begunBy(admitted));
         return;
       }
       try {
@@ -132,13 +143,43 @@ export const addEarly = (
         response.destroy();
       }
     };
-    if (lookEarly(request, response, principal, tell)) return true;
+    if (lookEarly.look({ url: request.url!, principal, exchange: { request, response } }, tell)) return true;
     turn.giveBack();
     return false;
   };
 
+  const answerRepeated: AnswerRepeated = ({ url, token, socket, mine }, told) => {
+    const admitted = admit(token);
+    if (admitted === undefined) return undefined;
+    const { principal, turn } = admitted;
+    const answer = (route: string, ready: Ready | undefined): void => {
+      const gone = !socket.writable;
+      const correlation = o.correlation({ headers: {} });
+      const text = gone || ready === undefined ? undefined : answerText(server, correlation, turn.headers, ready);
+      told(text);
+      if (gone || text !== undefined) over(admitted, route, gone ? clientGone : 200, correlation);
+    };
+    const tell = (route: string, ready: Ready | undefined): void => {
+      if (!mine()) return;
+      try {
+        answer(route, ready);
+      } catch {
+        socket.destroy();
+      }
+    };
+    if (lookEarly.look({ url, principal, exchange: undefined }, tell)) return () => begunBy(admitted);
+    turn.giveBack();
+    return undefined;
+  };
+  const repeats = lookEarly.keeps
+    ? watchRepeats(server as Server, { answer: answerRepeated, closing: app.closing })
+    : undefined;
+
   server.removeListener('request', toApp);
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (!begin(request, response)) toApp.call(server, request, response);
+    const token = isPlain(request) ? tokenEarly(request.headers) : undefined;
+    const begun = repeats?.saw(request, response, isRepeatable(request) ? token : undefined);
+    if (begun !== undefined) toAppWith(request, response, begun);
+    else if (token === undefined || !begin(request, response, token)) toApp.call(server, request, response);
   });
 };

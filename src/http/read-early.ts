@@ -5,10 +5,10 @@ import { readKey } from '../records/key.ts';
 import { type Parameters, readFields } from '../records/query.ts';
 import { listRecords, readRecord } from '../records/read.ts';
 import type { Seal } from '../records/seal.ts';
-import type { AnswerEarly, AskedEarly } from './asked-early.ts';
+import type { AskedEarly } from './asked-early.ts';
 import { cancelWith } from './cancel.ts';
-import type { Ready } from './early.ts';
 import { jsonType, nextLink, privately } from './kept-records.ts';
+import type { Exchange, Ready } from './look-early.ts';
 import type { RecordRoutes } from './record-routes.ts';
 
 /** Parameters that are written without an escape, so that they are what they look like. */
@@ -56,18 +56,18 @@ const read = (
 
 /**
  * Records and lists that are not kept, read before the app has looked at the request: by what it would call, for the
- * same caller. Whatever fails is told by the app.
+ * same caller. Whatever fails is told by the app. False: they cannot be; else `tell` is called once.
  */
 export const readEarly =
-  (x: RecordRoutes, ending: AbortSignal): AnswerEarly =>
-  (asked, tell) => {
+  (x: RecordRoutes, ending: AbortSignal) =>
+  (asked: AskedEarly, { request, response }: Exchange, tell: (ready: Ready | undefined) => void): boolean => {
     const { name, query } = asked;
     const seal = x.sealed();
     if (seal === undefined || (query !== undefined && !plainQuery.test(query))) return false;
     const parameters = parametersOf(query);
-    const o = cancelWith(asked.response, ending);
+    const o = cancelWith(response, ending);
     const failed = (error: unknown): void => {
-      failures.set(asked.request, { error });
+      failures.set(request, { error });
       tell(undefined);
     };
     // what cannot be understood is thrown at once

@@ -1,7 +1,7 @@
 import { askedEarly } from './asked-early.ts';
-import type { LookEarly } from './early.ts';
 import { keptEarly } from './kept-early.ts';
 import { listRoute, recordRoute } from './kept-records.ts';
+import type { LookEarly, Ready } from './look-early.ts';
 import { readEarly } from './read-early.ts';
 import type { RecordRoutes } from './record-routes.ts';
 
@@ -13,11 +13,15 @@ export const recordsEarly = (x: RecordRoutes, ending: AbortSignal): LookEarly | 
     return undefined;
   const kept = keptEarly(x);
   const read = readEarly(x, ending);
-  return (request, response, principal, tell) => {
-    const asked = askedEarly(x, request, response, principal);
-    if (asked === undefined) return false;
-    const answer = asked.kept === undefined ? read : kept;
-    const route = asked.segment === undefined ? listRoute : recordRoute;
-    return answer?.(asked, (ready) => tell(route, ready)) ?? false;
+  return {
+    keeps: kept !== undefined,
+    look: (question, tell) => {
+      const asked = askedEarly(x, question);
+      if (asked === undefined) return false;
+      const route = asked.segment === undefined ? listRoute : recordRoute;
+      const told = (ready: Ready | undefined): void => tell(route, ready);
+      if (asked.kept !== undefined) return kept?.(asked, told) ?? false;
+      return question.exchange !== undefined && read(asked, question.exchange, told);
+    },
   };
 };

@@ -15,13 +15,22 @@ const someBytes = (count: number): Buffer => {
   return pool.subarray(used - count, used);
 };
 
+let timed = { ms: Number.NaN, text: '' };
+
+/** Nine characters of the time: what is made within a millisecond shares them. */
+const timeOf = (ms: number): string => {
+  if (timed.ms === ms) return timed.text;
+  let text = '';
+  for (let t = ms, i = 0; i < 9; i++, t = Math.floor(t / 32)) text = alphabet[t % 32] + text;
+  timed = { ms, text };
+  return text;
+};
+
 /** A short sortable id such as `r_06dq2k8v4m7x3w`: milliseconds first, then 40 random bits; prefix names the kind. */
 export const newId = (prefix: string, nowMs: number): string => {
-  let time = '';
-  for (let t = nowMs, i = 0; i < 9; i++, t = Math.floor(t / 32)) time = alphabet[t % 32] + time;
   let tail = '';
   for (const byte of someBytes(8)) tail += alphabet[byte & 31];
-  return `${prefix}_${time}${tail}`;
+  return `${prefix}_${timeOf(nowMs)}${tail}`;
 };
 
 /** A random 64-bit seed. */
