@@ -25,4 +25,4 @@ app.get<{ Params: { id: string } }>('/get/:id', async (request, reply) => {
   const [row] = await ask('get', [request.params.id]);
   return row ?? reply.code(404).send({});
 });
-process.stdout.write(`${await app.listen({ host: '127.0.0.1', port: 0 })}\n`);
+process.stdout.write(`${await app.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })}\n`);

@@ -10,6 +10,6 @@ const headers = {
 const server = createServer((_request, response) => {
   response.writeHead(200, headers).end(body);
 });
-server.listen(0, '127.0.0.1', () => {
+server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
   process.stdout.write(`http://127.0.0.1:${(server.address() as AddressInfo).port}\n`);
 });

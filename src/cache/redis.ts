@@ -22,6 +22,8 @@ export interface Shelf extends AsyncDisposable {
 /** One that does not answer is waited for this long, and then left alone for a while. */
 const patienceMs = 1000;
 const pauseMs = 5000;
+/** Answers that one command asks for. */
+const mostAtOnce = 64;
 
 const clientOf = (place: RedisPlace) =>
   createClient({
@@ -103,11 +105,30 @@ export const openShelf = (
     }
   };
 
+  /** What is asked for at once, by key: one command asks for all of it. */
+  let asked = new Map<string, PromiseWithResolvers<Buffer | undefined>>();
+  const askAll = async (): Promise<void> => {
+    const mine = asked;
+    asked = new Map();
+    const found = await use((client) => client.mGet([...mine.keys()]));
+    let i = 0;
+    for (const { resolve } of mine.values()) resolve((found?.[i++] ?? undefined) as Buffer | undefined);
+  };
+  const get = (key: string): Promise<Buffer | undefined> => {
+    const known = asked.get(key);
+    if (known !== undefined) return known.promise;
+    if (asked.size >= mostAtOnce) void askAll();
+    const waiting = Promise.withResolvers<Buffer | undefined>();
+    asked.set(key, waiting);
+    if (asked.size === 1)
+      process.nextTick(() => {
+        if (asked.has(key)) void askAll();
+      });
+    return waiting.promise;
+  };
+
   return {
-    get: async (key) => {
-      const found = await use((client) => client.get(key));
-      return found === null || found === undefined ? undefined : (found as unknown as Buffer);
-    },
+    get,
     put: (key, value, ttlMs) => {
       if (ttlMs < 1) return;
       void use((client) => client.set(key, value, { expiration: { type: 'PX', value: Math.floor(ttlMs) } }));

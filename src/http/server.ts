@@ -5,6 +5,12 @@ import type { Api } from './api.ts';
 import { type AppOptions, buildApp } from './app.ts';
 import { hearOfClose } from './pipelined.ts';
 
+/**
+ * Connections that may wait to be accepted, or as many as the system allows: one for which there is no place hears nothing
+ * for a second or more.
+ */
+const backlog = 4096;
+
 export interface HttpOptions extends AppOptions {
   readonly host: string;
   /** 0: any free one. */
@@ -36,7 +42,7 @@ export const startHttp = async (api: Api, o: HttpOptions): Promise<HttpServer> =
     response.on('close', ended);
   });
   try {
-    await app.listen({ host: o.host, port: o.port });
+    await app.listen({ host: o.host, port: o.port, backlog });
   } catch (cause) {
     await app.close();
     if (cause instanceof LockstepError) throw cause;
