@@ -214,6 +214,7 @@ export const applyPlan = async (
       stopped = error;
     }
     if (i.stop?.aborted) {
+      await work.release();
       stopped = new LockstepError('ABORTED', 'Stopped between two batches. What was written is in the journal.', {
         hint: `Go on: lockstep apply ${plan.header.id}`,
       });

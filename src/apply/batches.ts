@@ -33,6 +33,8 @@ export interface Batches {
   secondChance(stopped: () => boolean): Promise<void>;
   /** Makes the verdict on refused rows final. */
   reject(): Promise<void>;
+  /** Leaves refused rows to whoever goes on: nothing of them was written, so the run has no write that is not settled. */
+  release(): Promise<void>;
 }
 
 export const batches = (ctx: ApplyContext): Batches => {
@@ -239,6 +241,10 @@ export const batches = (ctx: ApplyContext): Batches => {
         );
         await settle(step, 'rolled_back', outcomes, { rejected: items.length });
       }
+    },
+    release: async () => {
+      for (const { step } of parked) await settle(step, 'rolled_back', [], {});
+      parked = [];
     },
   };
 };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { DiffOptions } from '../diff/context.ts';
 import { type Cut, cutRanges } from '../diff/cut-ranges.ts';
 import type { Detected } from '../diff/diff-table.ts';
+import { keyMayBeNull } from '../diff/key.ts';
 import { type RangeCounted, rangesReport } from '../diff/report.ts';
 import { newId } from '../lib/ids.ts';
 import type { Cancel } from '../model/cancel.ts';
@@ -59,7 +60,9 @@ export const whatIsCompared = ({ pair, endpoints, settleMs }: DiffOptions): stri
   ]);
   const selections = [pairSelection(pair, 'source'), pairSelection(pair, 'target')];
   const tolerances = pair.columns.map((c) => c.tolerance ?? null);
-  const all = [where, selections, tolerances, pair.source.uniques, pair.target.uniques, settleMs];
+  const uniques = [pair.source.uniques, pair.target.uniques];
+  // rows without a key lie in no range
+  const all = [where, selections, tolerances, ...uniques, settleMs, keyMayBeNull(pair)];
   return createHash('sha256').update(JSON.stringify(all)).digest('hex');
 };
 
@@ -91,7 +94,11 @@ export const spreadOver =
     if (set?.what !== what) {
       const cut = x.cut ?? { ranges: rangesFor(await segments.members({ signal })) };
       const found = await cutRanges(options, cut);
-      if (found === undefined) return undefined;
+      if (found === undefined) {
+        // Nobody is to go on with what was cut of another state.
+        if (set !== undefined) await segments.close(set, { signal });
+        return undefined;
+      }
       const { ranges, way, why } = found;
       const made = {
         id: newId('s', clock.now()),

@@ -1,3 +1,4 @@
+import { settingsOf } from '../diff/incremental/request.ts';
 import { concealedRow, conceals, type Masks } from '../model/canon/concealed.ts';
 import type { Difference } from '../model/change.ts';
 import type { DifferencePair } from '../model/differences.ts';
@@ -126,9 +127,33 @@ const begunAlike = (run: Run): boolean => {
   return done === undefined || done.length === 0 || published === true;
 };
 
-const donePairs = (run: Run): { done: ReadonlyMap<string, PairReport>; doneFrom: readonly NotCompared[] } => {
-  const { done, from } = (run.checkpoint ?? {}) as { done?: readonly PairReport[]; from?: readonly NotCompared[] };
-  return { done: new Map((done ?? []).map((report) => [report.source, report])), doneFrom: from ?? [] };
+/**
+ * What earlier attempts have ended of these pairs. One that was compared as something else (another target, condition,
+ * key or column, by a configuration or a table that has changed since) proves nothing of the pair that is meant now.
+ */
+const donePairs = (
+  run: Run,
+  as: ReadonlyMap<string, string>,
+): {
+  done: ReadonlyMap<string, PairReport>;
+  doneFrom: readonly NotCompared[];
+  /** Differences that are kept of each. */
+  keptOf: Map<string, number>;
+} => {
+  const checkpoint = (run.checkpoint ?? {}) as {
+    done?: readonly PairReport[];
+    as?: Readonly<Record<string, string>>;
+    kept?: Readonly<Record<string, number>>;
+    from?: readonly NotCompared[];
+  };
+  const same = (checkpoint.done ?? []).filter(
+    ({ source }) => as.has(source) && checkpoint.as?.[source] === as.get(source),
+  );
+  return {
+    done: new Map(same.map((report) => [report.source, report])),
+    doneFrom: checkpoint.from ?? [],
+    keptOf: new Map(same.map(({ source }) => [source, checkpoint.kept?.[source] ?? 0])),
+  };
 };
 
 /**
@@ -143,9 +168,11 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
   return recorded(store, clock, begin, o, async (run): Promise<SavedDiff> => {
     o.onRun?.(run.id);
     const { pairs } = await alignAll(o);
-    const { done, doneFrom } = donePairs(run);
-    for (const pair of pairs)
-      if (!done.has(pair.name)) await store.differences.clear(run.id, { signal: o.signal, pair: pair.name });
+    const as = new Map(pairs.map((pair) => [pair.name, settingsOf(pair, undefined, o)]));
+    const { done, doneFrom, keptOf } = donePairs(run, as);
+    // also those of pairs that are none any more
+    for (const { name } of await store.differences.pairs(run.id, o))
+      if (!done.has(name)) await store.differences.clear(run.id, { signal: o.signal, pair: name });
     await using writer = await store.differences.writer(run.id, pairs.map(differencePair), o);
     // The next table is scanned while the last one is confirmed: both may write.
     let last: Promise<void> = Promise.resolve();
@@ -154,7 +181,7 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
       return last;
     };
     const reports: PairReport[] = [];
-    let count = 0;
+    let count = [...keptOf.values()].reduce((n, kept) => n + kept, 0);
     const concealing = pairs.some(conceals) ? await store.storedKeys.masks(o) : undefined;
     const concealed = (pair: Pair, differences: readonly Difference[]): readonly Difference[] =>
       concealing === undefined || !conceals(pair)
@@ -164,6 +191,7 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
       inTurn(async () => {
         const some = differences.slice(0, Math.max(0, keptMost - count));
         count += some.length;
+        keptOf.set(pair.name, (keptOf.get(pair.name) ?? 0) + some.length);
         if (some.length > 0) await writer.add(pair.name, some, o);
       });
     const { incremental, ...plain } = o;
@@ -191,6 +219,8 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
           await writer.flush(o);
           const checkpoint = {
             done: [...done.values(), ...reports],
+            as: Object.fromEntries(as),
+            kept: Object.fromEntries(keptOf),
             from: standIns({ ...o, doneFrom }),
             publish: o.publish !== undefined && begunAlike(run),
           };
@@ -206,17 +236,16 @@ export const saveDiff = async (o: SaveDiffInput): Promise<SavedDiff> => {
           ? await publish(o, run.id, compared, o.publish)
           : ({ status: 'mixed' } as const);
     const found = compared.pairs.reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
-    const before = [...done.values()].reduce((n, p) => n + p.different + p.only_in_source + p.only_in_target, 0);
     const report = {
       ...compared,
       pairs: compared.pairs.map(kept),
-      kept: Math.min(found, before + count),
+      kept: count,
       ...asConfigured(o),
     };
     return {
       run: run.id,
       compared,
-      notKept: Math.max(0, found - before - count),
+      notKept: found - count,
       ...(published === undefined ? {} : { published }),
       exit: o.exitOf(compared),
       report: report as unknown as JsonValue,

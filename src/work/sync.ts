@@ -1,8 +1,10 @@
 import type { ApplyResult } from '../apply/apply-plan.ts';
 import { totalOf } from '../apply/numbers.ts';
+import { settingsOf } from '../diff/incremental/request.ts';
 import type { PlanWait } from '../model/approval.ts';
 import { errorCodes } from '../model/errors.ts';
 import type { JsonValue } from '../model/json.ts';
+import type { Pair } from '../model/pair.ts';
 import type { Plan } from '../model/plans.ts';
 import type { CompareReport, IncrementalFacts, Verdict } from '../model/report.ts';
 import type { Run } from '../model/runs.ts';
@@ -138,13 +140,38 @@ const withoutQueries = (report: CompareReport): CompareReport => ({
   pairs: report.pairs.map((p) => ({ ...p, explain: { ...p.explain, queries: [] } })),
 });
 
-/** What an earlier process of the run had compared and planned, and begun to write. */
+/** As what each pair is compared (see `settingsOf`), by its name. */
+type ComparedAs = Readonly<Record<string, string>>;
+
+const comparedAs = (o: SyncInput, pairs: readonly Pair[]): ComparedAs =>
+  Object.fromEntries(pairs.map((pair) => [pair.name, settingsOf(pair, undefined, o)]));
+
+/**
+ * What an earlier process of the run had compared and planned, and begun to write. Pairs that are something else by now,
+ * by the configuration or their tables, are neither known to agree nor read again: that would be of other rows.
+ */
 const plannedBefore = async (o: SyncInput, run: Run): Promise<Planned> => {
   const plan = await findPlan(o.store, run.plan!, o);
   await o.store.plans.verify(plan.header.id, o);
   checkTarget(plan, o.target);
   const { pairs } = await alignAll(o);
-  return { plan, summary: summaryOf(plan), report: run.report as unknown as CompareReport, pairs };
+  const { compared_as: then = {}, ...report } = run.report as unknown as CompareReport & { compared_as?: ComparedAs };
+  const now = comparedAs(o, pairs);
+  const isSame = (name: string): boolean => now[name] !== undefined && now[name] === then[name];
+  const changed = report.pairs
+    .filter(({ source }) => !isSame(source))
+    .map(({ target }) => ({
+      what: target,
+      reason: 'the configuration of its pair, or a table of it, has changed since this run was planned',
+      fix: 'Compare again.',
+    }));
+  const not_compared = [...report.coverage.not_compared, ...changed];
+  return {
+    plan,
+    summary: summaryOf(plan),
+    report: { ...report, coverage: { complete: report.coverage.complete && changed.length === 0, not_compared } },
+    pairs: pairs.filter(({ name }) => isSame(name)),
+  };
 };
 
 const awaits = (w: PlanWait): NonNullable<SyncReport['awaits_approval']> => ({
@@ -173,7 +200,8 @@ export const sync = async (o: SyncInput): Promise<Synced> => {
       : await comparedPlan({ ...o, settings: o.settings as JsonValue }, run);
     const { plan } = planned;
     if (!resumed) {
-      const kept = o.asRun === undefined ? {} : { report: withoutQueries(planned.report) as unknown as JsonValue };
+      const report = { ...withoutQueries(planned.report), compared_as: comparedAs(o, planned.pairs) };
+      const kept = o.asRun === undefined ? {} : { report: report as unknown as JsonValue };
       await store.runs.update(run.id, { plan: plan.header.id, ...kept }, o);
       checkPlanGuards(plan, undefined, 'sync');
     }

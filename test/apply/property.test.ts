@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { totalOf } from '../../src/apply/numbers.ts';
 import type { Endpoint } from '../../src/model/endpoint.ts';
 import { LockstepError } from '../../src/model/errors.ts';
+import type { Journal } from '../../src/model/journal.ts';
 import type { Row } from '../../src/model/row.ts';
 import type { Writer } from '../../src/model/writer.ts';
 import { applied, type Bench, bench, memoryPair, planned } from './bench.ts';
@@ -214,6 +215,38 @@ test('stopped between two batches, a run is saved and the same plan goes on with
   const second = await applied(b.store, plan.header.id, { target: p.target });
   assert.equal(second.run, first.run);
   assert.equal(second.resumed, true);
+  assert.equal(second.result.numbers.applied.insert, 30);
+  assert.equal(second.exit, 0);
+});
+
+test('a run that is stopped after rows were refused has settled all it wrote, and tries them again when it goes on', async () => {
+  const rows = Array.from({ length: 30 }, (_, i) => [String(i + 1), null]);
+  let strict = true;
+  const check = (r: { readonly [name: string]: unknown }) =>
+    strict && ['2', '7'].includes(String(r['id'])) ? 'closed' : undefined;
+  const p = memoryPair([{ table: groups, rows }], [{ table: groups, rows: [], check }]);
+  const { plan } = await planned(b.store, p);
+  const stop = new AbortController();
+  const journal: Journal = {
+    ...b.store.journal,
+    settle: async (run, step, end, o) => {
+      if ((end.counts?.['insert'] ?? 0) > 0) stop.abort();
+      await b.store.journal.settle(run, step, end, o);
+    },
+  };
+  const settings = { batchSize: 10, concurrency: 1 };
+  const first = await applied({ ...b.store, journal }, plan.header.id, {
+    target: p.target,
+    stop: stop.signal,
+    settings,
+  });
+  assert.equal(first.result.stopped?.code, 'ABORTED');
+  assert.deepEqual([first.result.numbers.applied.insert, first.result.numbers.pending], [8, 22]);
+  // it can be taken back as it is
+  assert.deepEqual(await b.store.journal.open(first.run, { signal }), []);
+  strict = false;
+  const second = await applied(b.store, plan.header.id, { target: p.target });
+  assert.equal(second.run, first.run);
   assert.equal(second.result.numbers.applied.insert, 30);
   assert.equal(second.exit, 0);
 });

@@ -83,3 +83,56 @@ test('a saved diff that was killed goes on where it was: finished pairs are not 
   assert.equal(again.code, 20);
   assert.match(again.stderr, /nothing to go on with/);
 });
+
+test('a pair that was compared as something else is compared again, and its differences are those of now', async () => {
+  for (const db of [a, b]) {
+    await db.query('create table third (id int primary key, v text); create table other (like third including all)');
+    await db.query(`insert into third select i, 'v' || i from generate_series(1, 20) i; insert into other table third`);
+  }
+  await b.query(`update third set v = 'changed' where id > 10`);
+  await b.query(`delete from other where id = 1`);
+  const interrupted = async (...args: string[]): Promise<string> => {
+    await run('diff', a.url, b.url, ...args, '--settle', '0', '--save');
+    const { rows } = await control.query(
+      `update lockstep_control.run set state = 'failed' where id = (select max(id) from lockstep_control.run) returning id`,
+    );
+    return rows[0].id;
+  };
+  const resumed = async (id: string, ...args: string[]) => {
+    const { code, stdout } = await run('diff', a.url, b.url, ...args, '--settle', '0', '--resume', id, '--json');
+    const [pair] = JSON.parse(stdout).pairs;
+    const shown = JSON.parse((await run('show', id, '--json')).stdout);
+    return [code, pair.target, pair.rows.source, pair.different + pair.only_in_source, shown.differences.length];
+  };
+  const whole = [2, 'public.third', 20, 10, 10];
+  for (const before of [
+    ['third', '--where', 'id < 3'],
+    ['third', '--exclude', 'v'],
+    ['third=other'],
+    ['other'],
+    ['third'],
+  ])
+    assert.deepEqual(await resumed(await interrupted(...before), 'third'), whole, before.join(' '));
+  const altered = await interrupted('third=other');
+  for (const [db, v] of [
+    [a, 'here'],
+    [b, 'there'],
+  ] as const) {
+    const table = db === a ? 'third' : 'other';
+    await db.query(`alter table ${table} add column more text; update ${table} set more = '${v}'`);
+  }
+  assert.deepEqual(await resumed(altered, 'third=other'), [2, 'public.other', 20, 20, 20]);
+});
+
+test('what was kept is told as it is, whichever attempt kept it', async () => {
+  for (const db of [a, b])
+    await db.query('create table many (id int primary key); create table few (id int primary key)');
+  await a.query('insert into many select generate_series(1, 100010); insert into few values (1)');
+  const args = ['diff', a.url, b.url, 'many', 'few', '--settle', '0'];
+  const said = /keeps the first 100000 differences; 11 more were counted/;
+  assert.match((await run(...args, '--save')).stderr, said);
+  const { rows } = await control.query(
+    `update lockstep_control.run set state = 'failed' where id = (select max(id) from lockstep_control.run) returning id`,
+  );
+  assert.match((await run(...args, '--resume', rows[0].id)).stderr, said);
+});

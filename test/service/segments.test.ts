@@ -14,7 +14,7 @@ import { workOnSegments } from '../../src/service/segment-work.ts';
 import { spreadOver } from '../../src/service/segments.ts';
 import { urlConnector } from '../../src/store/postgres/connect.ts';
 import { openPostgresStore } from '../../src/store/postgres/store.ts';
-import { alignAll } from '../../src/work/compare.ts';
+import { alignAll, type PairRequest } from '../../src/work/compare.ts';
 import { factsOf } from '../../src/work/recorded.ts';
 import { type SavedDiff, saveDiff } from '../../src/work/save-diff.ts';
 import { type TestDatabase, testDatabase } from '../servers/postgres.ts';
@@ -72,7 +72,7 @@ const stored = async (run: string): Promise<Difference[]> => {
 const diff = async (
   run: string,
   segments?: Segments,
-  more: { signal?: AbortSignal; resume?: string; standIn?: Endpoint['standIn'] } = {},
+  more: { signal?: AbortSignal; resume?: string; standIn?: Endpoint['standIn']; pairs?: readonly PairRequest[] } = {},
 ): Promise<SavedDiff> => {
   await using both = await sides();
   const s = { source: { ...both.source, ...(more.standIn ? { standIn: more.standIn } : {}) }, target: both.target };
@@ -108,6 +108,7 @@ const diff = async (
         )
       ).id,
     ...(more.signal ? { signal: more.signal } : {}),
+    ...(more.pairs ? { pairs: more.pairs } : {}),
   });
 };
 
@@ -317,6 +318,33 @@ test('segments that were read from a stand-in are not those of the primary', asy
   const { compared } = await diff('r_stand_in', noting(store.segments, 'again', again), { resume: 'r_stand_in' });
   assert.equal(again.length, segmentsWanted);
   assert.equal(compared.coverage.complete, true);
+});
+
+test('rows that lose their keys between two attempts are not passed over: they lie in no segment', async () => {
+  for (const db of [left, right]) {
+    await db.query('create table loose (k int not null, v text); create index on loose (k)');
+    await db.query(`insert into loose select i, 'v' from generate_series(1, 3000) i`);
+  }
+  const pairs = [{ source: 'loose', key: ['k'] }];
+  const stop = new AbortController();
+  let taken = 0;
+  const stopping: Segments = {
+    ...store.segments,
+    take: async (...a) => {
+      if (++taken > 3) stop.abort(new Error('enough'));
+      return store.segments.take(...a);
+    },
+  };
+  await assert.rejects(diff('r_loose', stopping, { signal: stop.signal, pairs }));
+  for (const db of [left, right]) await db.query('alter table loose alter k drop not null');
+  await left.query(`insert into loose values (null, 'lost')`);
+  const { compared } = await diff('r_loose', store.segments, { resume: 'r_loose', pairs });
+  assert.equal(compared.verdict, 'incomplete');
+  assert.deepEqual(compared.pairs[0]!.rows, { source: 3001, target: 3000 });
+  assert.equal(await store.segments.find('r_loose', 'public.loose', o), undefined);
+  const { rows: sets } = await control.query(`select from lockstep_control.segment_set where run = 'r_loose'`);
+  assert.equal(sets.length, 0, 'nothing is left behind');
+  for (const db of [left, right]) await db.query('drop table loose');
 });
 
 test('a segment is worn by the workers that die of it, not by those that give it back', async () => {

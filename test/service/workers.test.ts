@@ -6,14 +6,15 @@ import { o } from '../store/plain.ts';
 import { differing, project, until } from './project.ts';
 
 const rows = 60;
-const p = await project(`  ab:
+const syncs = (pair: string): string => `  ab:
     source: source
     target: target
-    pairs: [t]
+    pairs: [${pair}]
     settle: 0
     guards: { max_changes: 1000, max_change_ratio: 100% }
     apply: { batch_size: 5, batch_delay: 150ms, concurrency: 1 }
-`);
+`;
+const p = await project(syncs('t'));
 const { source, target, store } = p;
 await differing(source, target, rows);
 
@@ -166,6 +167,29 @@ test('a worker that is killed between two batches: the next one writes the rest,
     other.child.kill('SIGKILL');
     await other.ended;
   });
+});
+
+test('a sync that goes on under another configuration of its pairs does not say that they agree', async () => {
+  p.config(syncs('{ source: t, where: "id < 40" }'));
+  await startsOver();
+  const run = await p.request({ kind: 'sync', sync: 'ab' });
+  const first = p.start('worker');
+  await until(async () => (await written()) >= 10);
+  first.child.kill('SIGKILL');
+  await first.ended;
+  p.config(syncs('t'));
+  const next = p.start('worker');
+  const ended = await p.ends(run.id);
+  const report = ended.report as {
+    verdict: string;
+    verified: number;
+    not_compared: { what: string; reason: string }[];
+  };
+  assert.deepEqual([ended.state, ended.exit, report.verdict, report.verified], ['done', 25, 'incomplete', 0]);
+  assert.match(report.not_compared[0]!.reason, /has changed since this run was planned/);
+  assert.equal(await written(), 39);
+  next.child.kill('SIGKILL');
+  await next.ended;
 });
 
 test('a worker that cannot tell the store how a run ended tells it when it can', async () => {

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Outcome } from '../../src/model/journal.ts';
 import type { PlanItem } from '../../src/model/plans.ts';
+import { urlConnector } from '../../src/store/postgres/connect.ts';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
+import { until } from '../service/project.ts';
 import { freshStore } from './fresh-store.ts';
 import { all, hostile, insert, item, newPlan, newRun, o, remove, row, update } from './plain.ts';
 
-const { store } = await freshStore();
+const { store, database } = await freshStore();
 const { journal } = store;
 const code = (expected: string) => (error: unknown) => (error as { code?: string }).code === expected;
 
@@ -187,6 +190,46 @@ test('settling twice is once; settling otherwise, or what was never intended, is
   await assert.rejects(journal.settle(run, 9, { state: 'done', at: 3 }, o), code('INTERNAL'));
   await assert.rejects(journal.settle(run, 9, { state: 'rolled_back', at: 3, outcomes }, o), code('INTERNAL'));
   assert.deepEqual(await journal.final(run, o), [[1, 2]]);
+});
+
+test('a process that a run was taken from journals nothing more of it', async () => {
+  await using other = await openPostgresStore(urlConnector(database.url), o);
+  const asked = { actor: 'tester', correlation: 'c', trigger: 'api' } as const;
+  const { id: run } = (await store.desk.request({ kind: 'sync', sync: 'ab' }, asked, o)).run;
+  const { plan } = await begin(inserts(20));
+  await store.claims.claim(run, { ...o, worker: 'asleep', now: 1 });
+  // it gives no sign of life, and another process goes on
+  await until(async () => (await other.claims.recover({ ...o, silentMs: 0, deaths: 9, now: 1 })).requeued.length > 0);
+  await until(async () => other.claims.claim(run, { ...o, worker: 'other', now: 1 }));
+  await other.journal.intend({ run, step: 1, plan, items: [[1, 10]] }, 1, o);
+  const outcomes: Outcome[] = [{ seq: 12, status: 'applied', stored: row('12', 'late', null) }];
+  await assert.rejects(journal.intend({ run, step: 1, plan, items: [[11, 20]] }, 2, o), code('FENCED'));
+  await assert.rejects(journal.intend({ run, step: 2, plan, items: [[11, 20]] }, 2, o), code('FENCED'));
+  await assert.rejects(journal.note(run, 1, outcomes, o), code('FENCED'));
+  await assert.rejects(journal.settle(run, 1, { state: 'rolled_back', at: 2, outcomes }, o), code('FENCED'));
+  await assert.rejects(journal.settle(run, 1, { state: 'done', at: 2 }, o), code('FENCED'));
+  await other.journal.settle(run, 1, { state: 'done', at: 3, counts: { insert: 10 } }, o);
+  assert.deepEqual(await journal.final(run, o), [[1, 10]]);
+  assert.deepEqual(await journal.open(run, o), []);
+});
+
+test('a run that has written something since is not given up for the processes that it has cost before', async () => {
+  const asked = { actor: 'tester', correlation: 'c', trigger: 'api' } as const;
+  const { id: run } = (await store.desk.request({ kind: 'sync', sync: 'cd' }, asked, o)).run;
+  const { plan } = await begin(inserts(20));
+  const deaths = async (): Promise<number> => (await store.runs.get(run, o))!.asked!.deaths;
+  for (const step of [1, 2]) {
+    const one = await openPostgresStore(urlConnector(database.url), o);
+    await until(async () => one.claims.claim(run, { ...o, worker: 'one', now: 1 }));
+    await one.journal.intend({ run, step, plan, items: [[step, step]] }, 1, o);
+    assert.equal(await deaths(), step - 1);
+    await one.journal.settle(run, step, { state: 'done', at: 2, counts: { insert: 1 } }, o);
+    assert.equal(await deaths(), 0);
+    await one[Symbol.asyncDispose]();
+    await until(
+      async () => (await store.claims.recover({ ...o, silentMs: 60_000, deaths: 9, now: 1 })).requeued.length > 0,
+    );
+  }
 });
 
 test('hostile values survive in stored and found rows and in reasons', async () => {

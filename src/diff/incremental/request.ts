@@ -25,11 +25,12 @@ const passing = ({ estimatedRows: _, indexes: __, triggers: ___, foreignKeys: __
 
 /**
  * A hash of all that decides whether two rows agree, and of where they are: tables with their columns and types,
- * conditions, key, tolerances, what is done with source rows first, the way changed rows are told, the two databases.
+ * conditions, key, tolerances, what is done with source rows first, the two databases; and, where a rule is given, the
+ * way changed rows are told.
  */
 export const settingsOf = (
   pair: Pair,
-  rule: IncrementalRule,
+  rule: IncrementalRule | undefined,
   endpoints: { readonly source: Endpoint; readonly target: Endpoint },
 ): string => {
   const { source, target, transform, warnings: _, ...rest } = pair;
@@ -39,8 +40,8 @@ export const settingsOf = (
       source: passing(source),
       target: passing(target),
       ...(transform === undefined ? {} : { transform: transform.signature, raw: passing(transform.raw) }),
-      by: rule.by,
-      sameColumn: rule.sameColumn,
+      by: rule?.by,
+      sameColumn: rule?.sameColumn,
       at: [
         endpoints.source.engine,
         endpoints.source.fingerprint,

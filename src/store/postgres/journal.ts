@@ -4,6 +4,7 @@ import type { Journal, OutcomeStatus, Settled, StepRecord, StepState } from '../
 import type { PlanItem, SeqRange } from '../../model/plans.ts';
 import type { Batch, Row } from '../../model/row.ts';
 import { fromMultirange, mergeRanges, rangesOf, toMultirange } from '../ranges.ts';
+import { type Attempts, takenOver } from './claims.ts';
 import type { Connection, Database, Rows } from './database.ts';
 import { addOutcomes, outcomesOf } from './outcomes.ts';
 import { planItems } from './plan-chunks.ts';
@@ -25,9 +26,25 @@ export const toStep = (row: Rows[number]): StepRecord => ({
   counts: fromJson<Readonly<Record<string, number>>>(row['counts']),
 });
 
+/** SQL: a row where the run `$1` is still carried out by this attempt (null: by whoever); nobody takes it over meanwhile. */
+const mine = (attempt: string): string =>
+  `select from lockstep_control.run where id = $1 and (${attempt}::int is null or attempt = ${attempt}) for share`;
+
+const refuseTakenOver = async (
+  connection: Pick<Connection, 'query'>,
+  run: string,
+  attempt: number | null,
+  o: Cancel,
+): Promise<void> => {
+  if (attempt === null) return;
+  const rows = await connection.query(mine('$2'), [run, attempt], o);
+  if (rows.length === 0) throw takenOver(run);
+};
+
 const settleStep = async (
   connection: Connection,
   run: string,
+  attempt: number | null,
   step: number,
   end: Parameters<Journal['settle']>[2],
   o: Cancel,
@@ -36,11 +53,12 @@ const settleStep = async (
   const final = end.state === 'done' ? null : toMultirange(rangesOf(outcomes.map(({ seq }) => seq)));
   const settled = await connection.query(
     `update lockstep_control.step set state = $3, settled_at = $4, counts = $5, final = $6
-     where run = $1 and step = $2 and state = 'intended' returning step`,
-    [run, step, end.state, toTime(end.at), JSON.stringify(end.counts ?? {}), final],
+     where run = $1 and step = $2 and state = 'intended' and exists (${mine('$7')}) returning step`,
+    [run, step, end.state, toTime(end.at), JSON.stringify(end.counts ?? {}), final, attempt],
     { ...o, name: 'settle' },
   );
   if (settled.length > 0) return;
+  await refuseTakenOver(connection, run, attempt, o);
   const [row] = await connection.query(
     'select state from lockstep_control.step where run = $1 and step = $2',
     [run, step],
@@ -119,7 +137,21 @@ const toldOf = async (
   return rangesOf([...told.values()].filter((outcome) => statuses.includes(outcome.status)).map(({ seq }) => seq));
 };
 
-export const journalOf = (database: Database): Journal => {
+export const journalOf = (database: Database, attempts: Attempts = new Map()): Journal => {
+  const attemptOf = (run: string): number | null => attempts.get(run) ?? null;
+  const told: Attempts = new Map();
+  /** The run makes headway, whatever it has cost: told once by each attempt. */
+  const headway = async (run: string, o: Cancel): Promise<void> => {
+    const attempt = attempts.get(run);
+    if (attempt === undefined || told.get(run) === attempt) return;
+    for (const other of told.keys()) if (!attempts.has(other)) told.delete(other);
+    told.set(run, attempt);
+    await database.query(
+      'update lockstep_control.run set deaths = 0 where id = $1 and attempt = $2 and deaths > 0',
+      [run, attempt],
+      o,
+    );
+  };
   const inTransaction = async (o: Cancel, write: (connection: Connection) => Promise<void>): Promise<void> => {
     const { connection, give } = await database.take(o);
     try {
@@ -135,32 +167,40 @@ export const journalOf = (database: Database): Journal => {
   return {
     intend: async (step, at, o) => {
       const [row] = await database.query(
-        `with again as (
-           delete from lockstep_control.outcome_chunk c using lockstep_control.step s
+        `with mine as materialized (${mine('$6')}),
+         again as (
+           delete from lockstep_control.outcome_chunk c using lockstep_control.step s, mine
            where s.run = $1 and s.step = $2 and s.state = 'intended' and c.run = $1 and c.step = $2)
-         insert into lockstep_control.step (run, step, plan, items, intended_at) values ($1, $2, $3, $4, $5)
+         insert into lockstep_control.step (run, step, plan, items, intended_at)
+         select $1, $2::bigint, $3, $4::int8multirange, $5::timestamptz from mine
          on conflict (run, step) do update set plan = excluded.plan, items = excluded.items, intended_at = excluded.intended_at
            where step.state = 'intended'
          returning step`,
-        [step.run, step.step, step.plan, toMultirange(step.items), toTime(at)],
+        [step.run, step.step, step.plan, toMultirange(step.items), toTime(at), attemptOf(step.run)],
         { ...o, name: 'intend' },
       );
-      if (!row) throw new LockstepError('INTERNAL', `step ${step.step} of run ${step.run} has already been settled`);
+      if (row) return;
+      await refuseTakenOver(database, step.run, attemptOf(step.run), o);
+      throw new LockstepError('INTERNAL', `step ${step.step} of run ${step.run} has already been settled`);
     },
     note: async (run, step, outcomes, o) => {
-      if (outcomes.length > 0) await inTransaction(o, (connection) => addOutcomes(connection, run, step, outcomes, o));
+      if (outcomes.length === 0) return;
+      await inTransaction(o, async (connection) => {
+        await refuseTakenOver(connection, run, attemptOf(run), o);
+        await addOutcomes(connection, run, step, outcomes, o);
+      });
     },
     settle: async (run, step, end, o) => {
       if (end.state === 'done' && !end.outcomes?.length) {
         await database
-          .lend(o, (connection) => settleStep(connection, run, step, end, o))
+          .lend(o, (connection) => settleStep(connection, run, attemptOf(run), step, end, o))
           .catch((error: unknown) => {
             if (error !== alreadySettled) throw error;
           });
-        return;
+        return headway(run, o);
       }
       await inTransaction(o, async (connection) => {
-        await settleStep(connection, run, step, end, o);
+        await settleStep(connection, run, attemptOf(run), step, end, o);
         if (end.state === 'rolled_back') {
           await connection.query(
             'delete from lockstep_control.outcome_chunk where run = $1 and step = $2',
@@ -170,6 +210,7 @@ export const journalOf = (database: Database): Journal => {
         }
         await addOutcomes(connection, run, step, end.outcomes ?? [], o);
       });
+      if (end.state === 'done') await headway(run, o);
     },
     open: async (run, o) => {
       const rows = await database.query(

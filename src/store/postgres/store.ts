@@ -77,7 +77,7 @@ export const openPostgresStore = async (
     description: connector.description,
     runs,
     plans: plansOf(database),
-    journal: journalOf(database),
+    journal: journalOf(database, attempts),
     differences,
     published: publishedOf(database, differences),
     standings: standingsOf(database),
