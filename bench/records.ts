@@ -1,8 +1,9 @@
 /**
- * `node bench/records.ts [--clients 1000] [--seconds 8] [--rounds 3]`: many clients at once on the records API of `lockstep serve`, in
- * turns with a bare Fastify handler that sends PostgreSQL the same statements, with servers that keep answers in memory
- * and in Redis, and with one that sends constant bytes, as fast as Node can. Each is a process of its own, and so are the clients; on two cores they share them with the
- * databases. `--only get` measures one kind.
+ * `node bench/records.ts [--clients 1000] [--seconds 8] [--rounds 3]`: many clients at once on the records API of
+ * `lockstep serve`, in turns with a bare Fastify handler that sends PostgreSQL the same statements, with servers that keep
+ * answers in memory and in Redis, and with one that sends constant bytes, as fast as Node can. Each is a process of its
+ * own, and so are the clients (wrk of Debian); on two cores they share them with the databases. `--only get` measures one
+ * kind.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,6 +16,7 @@ import { startPostgres } from '../test/servers/postgres.ts';
 import { startRedis } from '../test/servers/redis.ts';
 import { type Figure, lineOf, record } from './figures.ts';
 import { median } from './measure.ts';
+import { clients, type Met, wrkBinary } from './wrk.ts';
 
 const { values } = parseArgs({
   options: {
@@ -59,7 +61,9 @@ stack.use(redis);
 const configs = {
   ours: '',
   memory: 'cache: { ttl: 300s }',
-  redis: `cache: { ttl: 300s, max_bytes: 0, redis: "${redis.url}" }`,
+  redis: `cache: { ttl: 300s, redis: "${redis.url}" }`,
+  // what every process asks Redis for each time
+  alone: `cache: { ttl: 300s, max_bytes: 0, redis: "${redis.url}" }`,
 };
 for (const [name, cache] of Object.entries(configs))
   writeFileSync(
@@ -126,16 +130,12 @@ const sent = async (path: string): Promise<{ sql: string; columns: string[] }> =
 };
 const get = await sent('/17');
 const list = await sent('?user_id=eq.42&limit=20');
-const kept = { memory: await serve('memory'), redis: await serve('redis') };
+const kept = { memory: await serve('memory'), redis: await serve('redis'), alone: await serve('alone') };
 const bare = await start([join(here, 'records-bare.ts'), JSON.stringify({ url, list, get })]);
 
-interface Met {
+interface Served extends Met {
   /** Milliseconds of processor time of the server for each request. */
   readonly cpu: number;
-  readonly rate: number;
-  readonly errors: number;
-  readonly p50: number;
-  readonly p99: number;
 }
 /** Processor time that a process has used, in milliseconds; the kernel counts it in hundredths of a second. */
 const cpuOf = (pid: number): number => {
@@ -144,12 +144,10 @@ const cpuOf = (pid: number): number => {
     .split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
 };
-const load = async (at: Started, paths: readonly string[]): Promise<Met> => {
+const wrk = await wrkBinary();
+const load = async (at: Started, paths: readonly string[]): Promise<Served> => {
   const before = cpuOf(at.pid);
-  const asked = JSON.stringify({ url: at.url, token: secret, connections, seconds, paths });
-  const met = JSON.parse(await output([join(here, 'records-clients.ts'), asked])) as Omit<Met, 'cpu'> & {
-    readonly done: number;
-  };
+  const met = await clients(wrk, { url: at.url, token: secret, connections, seconds, paths });
   return { ...met, cpu: (cpuOf(at.pid) - before) / met.done };
 };
 
@@ -166,7 +164,7 @@ const kinds = {
 };
 for (const [kind, paths] of Object.entries(kinds)) {
   if (!kind.startsWith(values.only)) continue;
-  const met: Readonly<Record<'ours' | 'bare' | 'memory' | 'redis' | 'constant', Met>>[] = [];
+  const met: Readonly<Record<'ours' | 'bare' | keyof typeof kept | 'constant', Served>>[] = [];
   const answer = await fetch(`${ours.url}${paths.ours[0]}`, { headers: { authorization: `Bearer ${secret}` } });
   const constant = await start([join(here, 'records-constant.ts'), await answer.text()]);
   const round = async () => ({
@@ -174,6 +172,7 @@ for (const [kind, paths] of Object.entries(kinds)) {
     bare: await load(bare, paths.bare),
     memory: await load(kept.memory, paths.ours),
     redis: await load(kept.redis, paths.ours),
+    alone: await load(kept.alone, paths.ours),
     constant: await load(constant, paths.ours),
   });
   // not counted: all compile what is asked of them
@@ -194,6 +193,7 @@ for (const [kind, paths] of Object.entries(kinds)) {
       constant: 'a server that sends the same bytes to all',
       memory: '',
       redis: '',
+      alone: '',
     }[than];
     const figure: Figure = {
       scenario: `records: ${kind}${name}, ${connections} clients`,
@@ -211,6 +211,7 @@ for (const [kind, paths] of Object.entries(kinds)) {
   };
   say('ours', 'bare', '', 0.8);
   say('memory', 'ours', ', kept in memory', 3);
-  say('redis', 'ours', ', kept in Redis alone', 3);
+  say('redis', 'ours', ', kept in memory and Redis', 3);
+  say('alone', 'ours', ', kept in Redis alone', null);
   say('memory', 'constant', ', kept in memory, and constant bytes', null);
 }
