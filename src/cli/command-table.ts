@@ -159,6 +159,7 @@ export const commandTable: readonly CommandSpec[] = [
       'why',
       'now',
       'later',
+      'replace',
       'allow-deletes',
       'max-changes',
       ...outputFlags,

@@ -6,10 +6,11 @@ import type { Pair } from '../model/pair.ts';
 import type { Cell } from '../model/row.ts';
 import type { Store } from '../model/store.ts';
 import { type ConnectedSides, connectBoth } from '../service/connect.ts';
-import { type Job, scopeOf } from '../service/job.ts';
+import { guardsWith, type Job, scopeOf } from '../service/job.ts';
 import { twoWayRulesOf } from '../service/two-way.ts';
 import { alignAll } from '../work/compare.ts';
 import { mayWrite } from '../work/two-way/context.ts';
+import { guardDecisions } from '../work/two-way/guard-decisions.ts';
 import {
   type Chooser,
   cellsByHand,
@@ -26,10 +27,12 @@ import { type Context, type Flags, tell } from './context.ts';
 import { askedBy } from './control.ts';
 import { exitCodes } from './exit.ts';
 import { jobOf } from './job.ts';
+import { overridesOf } from './job-flags.ts';
 import { conflictCells, keyText } from './output/conflict-view.ts';
 import { bulkReview, type Resolved, resolvedJson, resolvedTable } from './output/resolved-view.ts';
 import { progressView } from './progress.ts';
 import { formatOf } from './read-flags.ts';
+import { byFlag } from './revert-limits.ts';
 import { announceStop } from './stopping.ts';
 import { syncDecided } from './two-way.ts';
 
@@ -49,20 +52,22 @@ export const resolve = async (
   const choice = choiceOf(flags);
   const byHand = 'cells' in choice && Object.keys(choice.cells).length > 0;
   const signal = context.now;
-  const one = what !== undefined && idPattern.test(what) ? await findConflict(store, what, { signal }) : undefined;
+  const one = (await isId(context, flags, what)) ? await findConflict(store, what!, { signal }) : undefined;
   if (one === undefined && byHand)
     throw usage('values by hand are for one conflict', 'Name its id: lockstep conflicts list.');
   const narrowed = (['pair', 'column', 'kind', 'state', 'sync'] as const).find((flag) => flags[flag] !== undefined);
   if (one !== undefined && narrowed !== undefined)
     throw usage(`--${narrowed} is for many conflicts, and ${one.id} is one`, 'Leave it away.');
+  if (one === undefined && flags.replace === true)
+    throw usage('--replace is for one conflict', 'Name its id: lockstep conflicts list --state decided.');
   if (flags.state !== undefined) throw usage('--state: only pending conflicts can be resolved', 'Leave it away.');
   const filter =
     one === undefined ? await conflictFilter(store, flags, [what, key], ['pending'], signal) : { sync: one.sync };
   const { sync } = filter;
   if (sync === undefined) throw usage('lockstep conflicts resolve: which conflicts?', `${example}; or name a sync.`);
   const by: Chooser = { ...askedBy(context), why: flags.why ?? null };
-  const writes = await writesOf(context, flags, sync);
-  const work = { store, clock: context.clock, signal, writes };
+  const { writes, guards } = await syncOf(context, flags, sync);
+  const work = { store, clock: context.clock, signal, writes, replace: flags.replace === true };
 
   await using open = await openSides(context, flags, sync, { now: flags.later !== true, byHand });
   const { job } = open;
@@ -91,12 +96,12 @@ export const resolve = async (
       });
       return meant.impossible.length > 0 ? exitCodes.conflicts : exitCodes.ok;
     }
+    guardDecisions(meant.conflicts, choice, guards, byFlag);
     const question = `Resolve ${count(meant.conflicts.length, 'conflict')} of ${sync} by taking ${takenText(choice)}${job === undefined ? '' : ', and write it'}?`;
     if (!(await confirm(context, flags, question))) return await declined(context);
     const told = shownFilter(filter as Readonly<Record<string, JsonValue>>);
     decided.push(...(await resolveConflicts(work, sync, meant.conflicts, choice, { ...by, filter: told })));
   }
-  const deletes = one !== undefined && chosenRow(one, decided[0]!.resolution!) === null ? 1 : 0;
   if (job === undefined || open.sides === undefined || decided.length === 0) {
     await resolvedOut(context, format, {
       decided,
@@ -109,9 +114,7 @@ export const resolve = async (
     });
     return exitCodes.ok;
   }
-  // Who says of one row that it goes has allowed that; many need the flag.
-  const guards = { ...job.guards, maxDeletes: Math.max(job.guards.maxDeletes, deletes) };
-  return await write(context, store, { job: { ...job, guards }, sides: open.sides, format }, decided);
+  return await write(context, store, { job, sides: open.sides, format }, decided);
 };
 
 const questionOf = (row: readonly Cell[] | null, job: Job | undefined): string =>
@@ -130,15 +133,21 @@ const declined = async (context: Context): Promise<number> => {
 const resolvedOut = (context: Context, format: 'table' | 'json', r: Resolved): Promise<void> =>
   format === 'json' ? resolvedJson(context.out, r) : resolvedTable(context.out, r);
 
-/** Which sides the sync writes to, as it is configured now. */
-const writesOf = async (context: Context, flags: Flags, name: string) => {
+/** An id, or what nobody but who means one writes. */
+const isId = async (context: Context, flags: Flags, what: string | undefined): Promise<boolean> => {
+  if (what === undefined || !/^c_[^/]*$/.test(what)) return false;
+  return idPattern.test(what) || (await configOf(context, flags))?.syncs[what] === undefined;
+};
+
+/** Which sides the sync writes to, and its guards, as it is configured now and flags say. */
+const syncOf = async (context: Context, flags: Flags, name: string) => {
   const sync = (await configOf(context, flags))?.syncs[name];
   if (sync === undefined)
     throw new LockstepError('NOT_FOUND', `sync ${name} is not configured here`, {
       hint: 'Run it where the config file is, or name that with --config.',
     });
   const rules = twoWayRulesOf(sync, sync.mode);
-  if (rules !== undefined) return mayWrite(rules);
+  if (rules !== undefined) return { writes: mayWrite(rules), guards: guardsWith(sync.guards, overridesOf(flags, [])) };
   throw usage(
     `sync ${name} keeps no archive now, so nothing is written for its conflicts`,
     'Set mode: two_way, or say how its conflicts are settled.',

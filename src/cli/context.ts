@@ -102,6 +102,7 @@ export interface Flags {
   readonly setNull?: readonly string[];
   readonly why?: string;
   readonly later?: boolean;
+  readonly replace?: boolean;
   readonly now?: boolean;
 }
 

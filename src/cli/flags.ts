@@ -136,6 +136,7 @@ export const flagSpecs = {
   why: { syntax: '--why <text>', about: 'the reason, kept with the decision' },
   later: { syntax: '--later', about: 'only decide: the next run of the sync writes it' },
   now: { syntax: '--now', about: 'decide and write at once (the default)' },
+  replace: { syntax: '--replace', about: 'decide anew what is decided and not written yet' },
   yes: { syntax: '--yes', about: 'do not ask for confirmation' },
   'no-input': { syntax: '--no-input', about: 'never ask; fail where an answer is needed' },
   config: { syntax: '--config <file>', about: 'config file (default: lockstep.yaml or lockstep.config.ts here)' },

@@ -21,6 +21,8 @@ const write = z
   .default(true)
   .describe('Start a run that writes it, and nothing else; false: the next run of the sync writes it');
 
+const whole = z.number().int().min(0);
+
 export const Choice = z
   .strictObject({
     take: z.enum(['source', 'target', 'base']).describe('Whose row counts; base: what both last agreed on'),
@@ -31,6 +33,7 @@ export const Choice = z
       .describe('Values by hand, by source column, in place of those of the taken row'),
     why,
     write,
+    replace: z.boolean().default(false).describe('Also in place of a decision that is not written yet'),
   })
   .refine((c) => c.cells === undefined || c.take !== 'base', {
     error: 'values by hand go with take: source or take: target',
@@ -47,11 +50,10 @@ export const BulkChoice = z
     take: z.enum(['source', 'target', 'base']),
     why,
     write,
+    allow_deletes: whole.optional().describe('In place of `max_deletes` of the sync; needs the scope plans:apply'),
+    max_changes: whole.optional().describe('In place of `max_changes` of the sync; needs the scope plans:apply'),
     dry_run: z.boolean().default(false).describe('Only say what is meant'),
-    expect: z
-      .number()
-      .int()
-      .min(0)
+    expect: whole
       .optional()
       .describe('How many were seen, `matched` of a dry run: of any other number none is decided (409)'),
   })
@@ -76,19 +78,13 @@ export const writing = async (
   request: FastifyRequest,
   reply: FastifyReply,
   /** `decision`: names it, so that the same one asks for one run. */
-  o: Cancel & { readonly sync: string; readonly deletes: number; readonly decision?: string },
+  o: Cancel & { readonly sync: string; readonly decision?: string },
 ): Promise<z.infer<typeof Run>> => {
-  const { maxDeletes } = api.config().syncs[o.sync]!.guards;
-  const wanted: RunRequest = {
-    kind: 'sync',
-    sync: o.sync,
-    onlyDecided: true,
-    ...(o.deletes > maxDeletes ? { allowDeletes: o.deletes } : {}),
-  };
+  const wanted: RunRequest = { kind: 'sync', sync: o.sync, onlyDecided: true };
   const queued = await api.store.runs.list({ sync: o.sync, kinds: ['sync'], states: ['queued'], limit: 20 }, o);
   const same = queued.find((run) => {
     const asked = run.asked?.request as RunRequest | undefined;
-    return asked?.kind === 'sync' && asked.onlyDecided === true && asked.allowDeletes === wanted.allowDeletes;
+    return asked?.kind === 'sync' && asked.onlyDecided === true;
   });
   const { idempotencyKey: _, ...asked } = askedBy(request);
   const key = o.decision === undefined ? {} : { idempotencyKey: o.decision };

@@ -56,6 +56,15 @@ export type Resolution =
   /** Some cells by hand (source column name -> value); the others as `take` says. */
   | { readonly take: 'source' | 'target'; readonly cells: Readonly<Record<string, string | null>> };
 
+/** A choice, by whom, when and why. */
+export type Decision = Resolution & {
+  readonly by: string;
+  readonly at: number;
+  readonly why: string | null;
+  /** What it writes was allowed as it was decided: no guard counts it again. Decisions of earlier versions lack it. */
+  readonly allowed?: true;
+};
+
 /** A conflict as it is kept. */
 export interface Conflict extends Omit<NewConflict, 'state'> {
   /** `c_…`, ascending in time. */
@@ -67,8 +76,8 @@ export interface Conflict extends Omit<NewConflict, 'state'> {
   readonly found: number;
   readonly seen: number;
   readonly closed: number | null;
-  /** What was chosen by a person, by whom, when and why. */
-  readonly resolution: (Resolution & { readonly by: string; readonly at: number; readonly why: string | null }) | null;
+  /** What was chosen by a person. */
+  readonly resolution: Decision | null;
   /** The run that wrote what was chosen, or that saw the sides agree. */
   readonly closedBy: string | null;
 }
@@ -105,11 +114,12 @@ export interface Conflicts {
   /**
    * CONFLICT_RESOLVED (409) when another has chosen before; CONFLICT_MOVED (412) when `version` is not its version any
    * more; NOT_FOUND. The same choice again by the same person, while it waits to be written, changes nothing.
+   * `replace`: in place of another choice that waits to be written, which is for who holds the sync.
    */
   decide(
     id: string,
-    resolution: Resolution & { readonly by: string; readonly at: number; readonly why: string | null },
-    o: Cancel & { readonly version?: number },
+    resolution: Decision,
+    o: Cancel & { readonly version?: number; readonly replace?: boolean },
   ): Promise<Conflict>;
   /**
    * The same choice for many, each at the version that was seen. Those that are returned are decided; the others had
@@ -117,7 +127,7 @@ export interface Conflicts {
    */
   decideEach(
     seen: Batch<Pick<Conflict, 'id' | 'version'>>,
-    resolution: Resolution & { readonly by: string; readonly at: number; readonly why: string | null },
+    resolution: Decision,
     o: Cancel,
   ): Promise<readonly Conflict[]>;
   /** After a run: what became of waiting records. */

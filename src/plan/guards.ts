@@ -26,6 +26,8 @@ export interface PairPlanned {
   readonly pair: string;
   readonly target: string;
   readonly counts: Readonly<Record<ChangeOp, number>>;
+  /** Of these, what people had allowed when they decided it: no limit counts it. */
+  readonly allowed?: Readonly<Record<ChangeOp, number>>;
   readonly rows: { readonly source: number; readonly target: number };
   /** How often each column is written by updates. */
   readonly columns: Readonly<Record<string, number>>;
@@ -45,7 +47,11 @@ const percent = (share: number): string => `${Number((share * 100).toPrecision(3
 const sum = (pairs: readonly PairPlanned[], of: (p: PairPlanned) => number): number =>
   pairs.reduce((total, pair) => total + of(pair), 0);
 
-const total = (p: PairPlanned): number => p.counts.insert + p.counts.update + p.counts.delete;
+/** What the limits are about. */
+const counted = ({ counts, allowed }: PairPlanned, op: ChangeOp): number =>
+  Math.max(0, counts[op] - (allowed?.[op] ?? 0));
+
+const total = (p: PairPlanned): number => counted(p, 'insert') + counted(p, 'update') + counted(p, 'delete');
 
 const words = {
   insert: ['an insert', 'inserts', 'into'],
@@ -58,7 +64,7 @@ const topCause = (
   pairs: readonly PairPlanned[],
   ops: readonly ChangeOp[] = ['insert', 'update', 'delete'],
 ): string | undefined => {
-  const kinds = pairs.flatMap((pair) => ops.map((op) => ({ pair, op, n: pair.counts[op] })));
+  const kinds = pairs.flatMap((pair) => ops.map((op) => ({ pair, op, n: counted(pair, op) })));
   const top = kinds.toSorted((a, b) => b.n - a.n)[0];
   if (top === undefined || top.n === 0) return undefined;
   const of = count(
@@ -77,7 +83,7 @@ const topCause = (
 export const checkGuards = (pairs: readonly PairPlanned[], guards: Guards): readonly Violation[] => {
   const found: Violation[] = [];
   if (guards.emptySource === 'stop') {
-    for (const pair of pairs.filter((p) => p.emptySourceDeletes > 0)) {
+    for (const pair of pairs.filter((p) => p.emptySourceDeletes > (p.allowed?.delete ?? 0))) {
       found.push({
         guard: 'empty_source',
         message: `the source of ${pair.pair} has no rows, and ${count(pair.emptySourceDeletes, 'row')} of ${pair.target} would have to go`,
@@ -86,7 +92,7 @@ export const checkGuards = (pairs: readonly PairPlanned[], guards: Guards): read
     }
   }
   const changes = sum(pairs, total);
-  const deletes = sum(pairs, (p) => p.counts.delete);
+  const deletes = sum(pairs, (p) => counted(p, 'delete'));
   if (changes > guards.maxChanges) {
     found.push({
       guard: 'max_changes',
@@ -138,11 +144,15 @@ export const guardError = (
   const kept = violations.some((v) => v.guard === 'empty_source')
     ? ' (--empty-source keep goes on and deletes nothing in that table)'
     : '';
+  // A limit of changes in the configuration leaves that of their share as it is.
+  const ratio = violations.some((v) => v.guard === 'max_change_ratio')
+    ? ' (in every run: guards.max_change_ratio of the sync)'
+    : '';
   return new LockstepError(
     first.guard === 'empty_source' ? 'EMPTY_SOURCE' : 'GUARD',
     `Nothing was written: ${violations.map((v) => v.message).join('; ')}.`,
     {
-      hint: `Look at the differences first. If they are right, ${allow(flags)}${kept}`,
+      hint: `Look at the differences first. If they are right, ${allow(flags)}${ratio}${kept}`,
       details: causes(pairs, violations),
     },
   );

@@ -28,6 +28,8 @@ const examplesMost = 100;
 /** What became of one pair's differences while planning. */
 export interface PairTally {
   readonly planned: Record<ChangeOp, number>;
+  /** Of these, what no guard counts. */
+  readonly allowed: Record<ChangeOp, number>;
   readonly withheld: Record<ChangeOp, number>;
   readonly unfit: Record<ChangeOp, number>;
   readonly columns: Record<string, number>;
@@ -48,7 +50,8 @@ export interface Planner extends AsyncDisposable {
   readonly unfit: readonly Unfit[];
   /** What is written in one transaction or not at all, each in its order. */
   bound(): AsyncIterable<{ readonly pair: number; readonly changes: Batch<Change> }>;
-  add(pair: number, differences: Batch<Difference>, o: Cancel): Promise<void>;
+  /** `allowed`: no guard counts what comes of these. */
+  add(pair: number, differences: Batch<Difference>, o: Cancel & { readonly allowed?: boolean }): Promise<void>;
   /** Differences that are nothing by halves: where one cannot be written, none is. */
   addBound(pair: number, differences: Batch<Difference>, o: Cancel): Promise<void>;
 }
@@ -107,7 +110,7 @@ export const openPlanner = (o: {
   );
   const noDelete = o.pairs.map((pair) => deleteTouches(pair, o.pairs, o.schema));
   const tallies = o.pairs.map(
-    (): PairTally => ({ planned: zero(), withheld: zero(), unfit: zero(), columns: {}, moved: 0 }),
+    (): PairTally => ({ planned: zero(), allowed: zero(), withheld: zero(), unfit: zero(), columns: {}, moved: 0 }),
   );
   const unfit: Unfit[] = [];
   /** How many changes belong together, one after another. */
@@ -225,7 +228,7 @@ export const openPlanner = (o: {
     }
   };
 
-  const add = async (pair: number, differences: Batch<Difference>, c: Cancel): Promise<void> => {
+  const add: Planner['add'] = async (pair, differences, c) => {
     const tally = tallies[pair]!;
     const changes = await changesOf(pair, differences, c, {
       withheld: (op) => void tally.withheld[op]++,
@@ -234,6 +237,7 @@ export const openPlanner = (o: {
     });
     for (const change of changes) {
       planned(pair, change);
+      if (c.allowed === true) tally.allowed[change.op]++;
       await spread(pair, change);
     }
   };

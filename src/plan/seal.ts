@@ -188,6 +188,7 @@ export const sealPlan = async (
       counts: dropped.has(i)
         ? { ...noDeletes(tally.planned), update: tally.planned.update - unset }
         : { ...tally.planned },
+      ...(Object.values(tally.allowed).some((n) => n > 0) ? { allowed: { ...tally.allowed } } : {}),
       rows: report.rows,
       columns: tally.columns,
       emptySourceDeletes: dropped.has(i) && !unkeyed(i) ? tally.planned.delete : 0,

@@ -79,16 +79,21 @@ export const tablesToSettle: typeof currentTables = (plan, target, o) =>
   });
 
 /**
- * Guards as they were planned, unless told otherwise. Throws before anything is written. `by`: a sync is given what
- * allows it; a plan keeps the guards it was made with.
+ * Guards as they were planned, unless told otherwise. Throws before anything is written. `by`: a command that syncs is
+ * given what allows it; of any other sync its command is named; a plan keeps the guards it was made with.
  */
-export const checkPlanGuards = (plan: Plan, given: Partial<Guards> | undefined, by: 'sync' | 'plan'): void => {
+export const checkPlanGuards = (
+  plan: Plan,
+  given: Partial<Guards> | undefined,
+  by: 'command' | 'sync' | 'plan',
+): void => {
   const guards = { ...defaultGuards, ...(plan.header.guards as Partial<Guards> | null), ...given };
-  const again = `lockstep plan ${plan.header.sync ?? 'SOURCE TARGET'}`;
-  const error = guardError(summaryOf(plan).pairs ?? [], guards, (flags) =>
-    by === 'sync'
-      ? `run the same command with ${flags}`
-      : `make a new one, since a plan keeps its guards: ${again} ${flags} (with the tables and flags of this one, if it had some)`,
-  );
+  const of = plan.header.sync ?? 'SOURCE TARGET';
+  const more = '(with the tables and flags of this one, if it had some)';
+  const error = guardError(summaryOf(plan).pairs ?? [], guards, (flags) => {
+    if (by === 'command') return `run the same command with ${flags}`;
+    if (by === 'sync') return `allow it once: lockstep sync ${of} ${flags} ${more}`;
+    return `make a new one, since a plan keeps its guards: lockstep plan ${of} ${flags} ${more}`;
+  });
   if (error !== undefined) throw error;
 };

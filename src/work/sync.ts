@@ -203,7 +203,7 @@ export const sync = async (o: SyncInput): Promise<Synced> => {
       const report = { ...withoutQueries(planned.report), compared_as: comparedAs(o, planned.pairs) };
       const kept = o.asRun === undefined ? {} : { report: report as unknown as JsonValue };
       await store.runs.update(run.id, { plan: plan.header.id, ...kept }, o);
-      checkPlanGuards(plan, undefined, 'sync');
+      checkPlanGuards(plan, undefined, o.asRun === undefined ? 'command' : 'sync');
     }
     const some = totalOf(plan.header.counts) > 0;
     const waits = resumed || o.sync === null ? undefined : await waitFor(o, plan, o.sync, run);

@@ -186,3 +186,72 @@ test('many are decided at once, after a look', async () => {
   const all = (await ask('GET', '/api/v1/conflicts?state=eq.resolved')).body.data;
   assert.equal(all.length, 5);
 });
+
+const bulk = '/api/v1/conflicts/resolve';
+
+test('many that delete are held to the guards before any is decided, and are written once they are allowed', async () => {
+  await source.query('delete from people where id in (6, 7)');
+  await target.query(`update people set name = 'right' where id in (6, 7)`);
+  await sync();
+  const json = { sync: 'both', take: 'source' };
+  const refused = await ask('POST', bulk, { json });
+  assert.deepEqual(codes(refused), [409, 'GUARD']);
+  assert.match(refused.body.detail, /Nothing was decided: 2 of 2 conflicts would delete the row, max_deletes is 0/);
+  assert.match(refused.body.hint, /"allow_deletes": 2/);
+  assert.deepEqual(codes(await ask('POST', bulk, { json: { ...json, allow_deletes: 1, write: false } })), [
+    409,
+    'GUARD',
+  ]);
+  assert.deepEqual(codes(await ask('POST', bulk, { json: { ...json, allow_deletes: 2, max_changes: 1 } })), [
+    409,
+    'GUARD',
+  ]);
+  const narrow = await token('decider', { scopes: ['conflicts:resolve'] });
+  const replaced = await ask('POST', bulk, { json: { ...json, allow_deletes: 2 }, token: narrow });
+  assert.deepEqual(codes(replaced), [403, 'FORBIDDEN']);
+  assert.equal((await waiting()).length, 2);
+  const later = await ask('POST', bulk, { json: { ...json, allow_deletes: 2, write: false } });
+  assert.deepEqual([later.status, later.body.deletes, later.body.decided], [200, 2, 2]);
+  await source.query(`insert into people values (50, 'must reach the other side', null)`);
+  await sync();
+  assert.deepEqual(
+    [await shown(6), await shown(7)],
+    [
+      [undefined, undefined],
+      [undefined, undefined],
+    ],
+  );
+  assert.deepEqual(await shown(50), ['must reach the other side', 'must reach the other side']);
+});
+
+test('a decision is replaced by who has seen it and says so, until it is written', async () => {
+  await edit(8);
+  await sync();
+  const { id } = (await waiting())[0]!;
+  const path = `/api/v1/conflicts/${id}/resolve`;
+  const decide = (tag: string, json: object) => ask('POST', path, { headers: { 'if-match': tag }, json });
+  const first = await decide('"1"', { take: 'source', write: false });
+  assert.equal(first.status, 200);
+  const other = { take: 'target', write: false };
+  assert.deepEqual(codes(await decide(first.headers.get('etag')!, other)), [409, 'CONFLICT_RESOLVED']);
+  assert.deepEqual(codes(await decide('"1"', { ...other, replace: true })), [412, 'PRECONDITION_FAILED']);
+  const anew = await decide(first.headers.get('etag')!, { ...other, replace: true });
+  assert.deepEqual([anew.status, anew.body.conflict.resolution.take], [200, 'target']);
+  await sync();
+  assert.deepEqual(await shown(8), ['right 8', 'right 8']);
+  const late = await decide(`"${(await ask('GET', `/api/v1/conflicts/${id}`)).body.version}"`, {
+    take: 'source',
+    replace: true,
+  });
+  assert.deepEqual(codes(late), [409, 'CONFLICT_RESOLVED']);
+});
+
+test('a run that nobody gave as a command names the command that allows it', async () => {
+  await source.query('delete from people where id = 9');
+  const failed = await run({ kind: 'sync', sync: 'both' }, { 'idempotency-key': 'stopped' });
+  assert.deepEqual([failed.exit, failed.error.code], [22, 'GUARD']);
+  assert.match(failed.error.hint, /allow it once: lockstep sync both --allow-deletes 1/);
+  const one = await run({ kind: 'sync', sync: 'items', allow_deletes: 0 }, { 'idempotency-key': 'stopped-one' });
+  assert.deepEqual([one.exit, one.error.code], [22, 'GUARD']);
+  assert.match(one.error.hint, /allow it once: lockstep sync items --allow-deletes 1/);
+});

@@ -79,7 +79,11 @@ test('what waits is listed and shown as the guide says', async () => {
       .map((line) => line.replaceAll(/\s+/g, ' ').trim());
   const said3 = plain(said[3]!);
   assert.deepEqual(plain(shown).slice(0, -1), said3.slice(0, plain(shown).length - 1));
-  assert.equal((await run('conflicts show c_00000000000000000')).code, 20);
+  for (const line of ['show c_00000000000000000', 'show c_none', 'resolve c_none --take source --yes']) {
+    const none = await run(`conflicts ${line}`);
+    assert.equal(none.code, 20, line);
+    assert.match(none.stderr, /There is no conflict c_\w+\.[\s\S]*lockstep conflicts list/);
+  }
   for (const wrong of [
     'conflicts list --state lost',
     'conflicts list --kind update',
@@ -105,6 +109,7 @@ test('nothing is decided where nobody is asked, nor by what makes no sense', asy
   await refused(`${ids['CONFLICT_4']} --take target --set note=x --yes`, /has no such row/);
   await refused('customers --take source --set note=x --yes', /for one conflict/);
   await refused('--take source --yes', /which conflicts/);
+  await refused('customers --take source --replace --yes', /for one conflict/);
   assert.equal((await listed('--state pending')).length, 4);
 });
 
@@ -172,6 +177,30 @@ test('a proposed policy is tried on what was recorded', async () => {
   assert.deepEqual([two.was.row.price, two.would.row.price, two.would.row.note], ['25.5', '21', null]);
   assert.match(two.would.reason, /proposed\.yaml/);
   assert.equal((await run('conflicts replay nothing')).code, 20);
+});
+
+test('many that delete a row need the flag before any is decided, and one decision can be replaced', async () => {
+  await billing.query(`insert into subscription select i, 'active' from generate_series(11, 12) i`);
+  await run('sync customers --yes');
+  await billing.query('delete from subscription where id > 10');
+  await crm.query(`update subscription set note = 'kept' where id > 10`);
+  await run('sync customers --yes');
+  for (const more of ['', ' --later', ' --allow-deletes 1']) {
+    const refused = await run(`conflicts resolve customers --take source --yes${more}`);
+    assert.equal(refused.code, 22, refused.stderr);
+    assert.match(refused.stderr, /Nothing was decided: 2 of 2 conflicts would delete the row, max_deletes is/);
+    assert.match(refused.stderr, /--allow-deletes 2/);
+  }
+  assert.equal((await listed('--state pending')).length, 2);
+  assert.equal((await run('conflicts resolve customers --take source --allow-deletes 2 --later --yes')).code, 0);
+  const [{ id }] = (await listed('--state decided')) as [Told];
+  assert.match((await run(`conflicts resolve ${id} --take target --yes`)).stderr, /CONFLICT_RESOLVED[\s\S]*--replace/);
+  const anew = await run(`conflicts resolve ${id} --take target --replace --yes --format json`);
+  assert.deepEqual([anew.code, JSON.parse(anew.stdout).written], [0, 1], anew.stderr);
+  for (const db of [billing, crm])
+    assert.equal((await db.query('select from subscription where id > 10')).rowCount, 1, 'both decisions are written');
+  await billing.query('delete from subscription where id > 10');
+  assert.equal((await run('sync customers --allow-deletes 1 --yes')).code, 0);
 });
 
 test('a row and a run tell their whole story', async () => {

@@ -1,7 +1,7 @@
 import { LockstepError } from '../../model/errors.ts';
 import type { Store } from '../../model/store.ts';
 import { findConflict } from '../../work/two-way/resolve.ts';
-import { conflictFilter, idPattern, namesOf } from '../conflict-filter.ts';
+import { conflictFilter, namesOf } from '../conflict-filter.ts';
 import type { Command, Context, Flags } from '../context.ts';
 import { openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';
@@ -18,9 +18,9 @@ export const conflicts: Command = async (context, [action, what, ...key], flags)
   if (!actions.includes(action as Action))
     throw usage(`lockstep conflicts ${action}: expected ${actions.join(', ')}`, 'See lockstep conflicts --help.');
   const signal = AbortSignal.any([context.stop, context.now]);
-  const idle = (['take', 'set', 'setNull', 'why', 'later', 'now', 'allowDeletes', 'maxChanges'] as const).find(
-    (flag) => action !== 'resolve' && flags[flag] !== undefined,
-  );
+  const idle = (
+    ['take', 'set', 'setNull', 'why', 'later', 'now', 'replace', 'allowDeletes', 'maxChanges'] as const
+  ).find((flag) => action !== 'resolve' && flags[flag] !== undefined);
   if (idle !== undefined)
     throw usage(
       `--${idle.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} is for conflicts resolve`,
@@ -76,7 +76,7 @@ const show = async (
   signal: AbortSignal,
 ): Promise<number> => {
   const format = formatOf(flags, ['table', 'json'] as const, 'conflicts show');
-  if (id === undefined || !idPattern.test(id))
+  if (id === undefined)
     throw usage(
       'lockstep conflicts show: which one?',
       'Write: lockstep conflicts show ID. Ids: lockstep conflicts list.',

@@ -6,8 +6,11 @@ import { LockstepError } from '../../model/errors.ts';
 import type { JsonValue } from '../../model/json.ts';
 import type { Key } from '../../model/row.ts';
 import { conflictTypes } from '../../model/two-way.ts';
+import { guardsWith } from '../../service/job.ts';
+import { inRequest } from '../../work/revert-guard.ts';
 import { mayWrite } from '../../work/two-way/context.ts';
-import { chosenRow, pendingOf, resolveConflict, resolveConflicts } from '../../work/two-way/resolve.ts';
+import { deletesOf, guardDecisions } from '../../work/two-way/guard-decisions.ts';
+import { pendingOf, resolveConflict, resolveConflicts } from '../../work/two-way/resolve.ts';
 import type { Api, Routes } from '../api.ts';
 import { cancelOf } from '../cancel.ts';
 import { BulkChoice, byHand, Choice, rulesOf, writing } from '../conflict-choice.ts';
@@ -166,7 +169,7 @@ export const conflicts: Routes = (app, api) => {
         operationId: 'resolveConflict',
         summary: 'Decide a conflict, as it was seen',
         description:
-          'Of two people who decide, one wins, and the other is told who, what and when (409). If-Match says which rows were looked at. The same decision by the same caller again changes nothing. Starts a run that writes it under guards (202, `Location`), unless `write` is false; if the row has moved by then, the conflict waits again.',
+          'Of two people who decide, one wins, and the other is told who, what and when (409). If-Match says which rows were looked at. The same decision by the same caller again changes nothing; with `replace`, another one takes its place as long as it is not written (409 while a run of the sync is at work). Starts a run that writes it under guards (202, `Location`), unless `write` is false; if the row has moved by then, the conflict waits again.',
         tags: ['conflicts'],
         params,
         headers: conditional,
@@ -178,26 +181,24 @@ export const conflicts: Routes = (app, api) => {
       const o = cancelOf(request, reply, { ms: 60_000 });
       const seen = await visibleConflict(api, request, request.params.id, o);
       const rules = rulesOf(api, request, seen.sync);
-      const { take, cells, why: text, write: now } = request.body;
+      const { take, cells, why: text, write: now, replace } = request.body;
       const choice: Resolution =
         cells === undefined || take === 'base'
           ? { take }
           : { take, cells: await byHand(api, request, seen, rules, cells, o) };
       // Of one that is decided, whoever repeats the decision has the tag that it had before.
-      if (seen.state === 'pending') mustMatch(request, seen);
+      if (seen.state === 'pending' || replace) mustMatch(request, seen);
       else ifMatch(request, `GET /api/v1/conflicts/${seen.id} has it in ETag.`);
       const decided = await resolveConflict(
-        { ...work(o), writes: mayWrite(rules) },
+        { ...work(o), writes: mayWrite(rules), replace },
         seen,
         choice,
         chooser(request, text),
       );
-      const deletes = chosenRow(seen, choice) === null ? 1 : 0;
       const run = now
         ? await writing(api, request, reply, {
             ...o,
             sync: seen.sync,
-            deletes,
             decision: `${decided.id} ${decided.version}`,
           })
         : null;
@@ -213,7 +214,7 @@ export const conflicts: Routes = (app, api) => {
         operationId: 'resolveConflicts',
         summary: 'Decide many conflicts of a sync at once',
         description:
-          'Those that are pending, and meant by every filter that is given. With `dry_run`, says how many they are; that number as `expect` decides these many or none. What deletes rows needs `max_deletes` of the sync.',
+          'Those that are pending, and meant by every filter that is given. With `dry_run`, says how many they are; that number as `expect` decides these many or none. Held to `max_changes` of the sync, and to `max_deletes` for what deletes rows, before anything is decided (409, GUARD): `max_changes` and `allow_deletes` allow more.',
         tags: ['conflicts'],
         body: BulkChoice,
         response: { 200: BulkResolved, 202: BulkResolved },
@@ -222,7 +223,12 @@ export const conflicts: Routes = (app, api) => {
     async (request, reply) => {
       const o = cancelOf(request, reply, { ms: 60_000 });
       const { sync, pair, types, column, take, why: text, write: now, dry_run, expect } = request.body;
+      const { max_changes: maxChanges, allow_deletes: allowDeletes } = request.body;
       const writes = mayWrite(rulesOf(api, request, sync));
+      if ((maxChanges !== undefined || allowDeletes !== undefined) && !request.principal.scopes.has('plans:apply'))
+        throw new LockstepError('FORBIDDEN', `${request.principal.name} does not hold the scope plans:apply.`, {
+          hint: '`max_changes` and `allow_deletes` replace guards of the sync.',
+        });
       const filter = {
         sync,
         ...(pair === undefined ? {} : { pair }),
@@ -232,7 +238,7 @@ export const conflicts: Routes = (app, api) => {
       const { conflicts: meant, impossible } = await pendingOf(api.store, filter, { take }, { ...o, writes });
       const counts = {
         matched: meant.length,
-        deletes: meant.filter((c) => chosenRow(c, { take }) === null).length,
+        deletes: deletesOf(meant, { take }),
         impossible: impossible.length,
         dry_run,
       };
@@ -244,9 +250,14 @@ export const conflicts: Routes = (app, api) => {
         );
       }
       if (dry_run || meant.length === 0) return { ...counts, decided: 0, run: null };
+      const said = {
+        ...(maxChanges === undefined ? {} : { maxChanges }),
+        ...(allowDeletes === undefined ? {} : { allowDeletes }),
+      };
+      guardDecisions(meant, { take }, guardsWith(api.config().syncs[sync]!.guards, said), inRequest);
       const by = { ...chooser(request, text), filter: filter as unknown as Readonly<Record<string, JsonValue>> };
       const done = await resolveConflicts(work(o), sync, meant, { take }, by);
-      const run = now && done.length > 0 ? await writing(api, request, reply, { ...o, sync, deletes: 0 }) : null;
+      const run = now && done.length > 0 ? await writing(api, request, reply, { ...o, sync }) : null;
       return { ...counts, decided: done.length, run };
     },
   );

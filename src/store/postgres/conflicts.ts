@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Conflict, Conflicts, Resolution } from '../../model/conflicts.ts';
+import type { Conflict, Conflicts, Decision, Resolution } from '../../model/conflicts.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Lock } from '../stored-values.ts';
 import { atOnce, endConflicts, inParts, nothing, recordSome, tellAll } from './conflict-record.ts';
@@ -8,26 +8,23 @@ import type { Database } from './database.ts';
 import { inTransaction } from './transaction.ts';
 import { fromTime, plainText, toJson, toTime } from './values.ts';
 
-type Choice = Parameters<Conflicts['decide']>[1];
-
 const wordOf = (r: Resolution): string => `"${r.take}${'cells' in r ? ' with values by hand' : ''}"`;
 
-const notOpen = (c: Conflict, choice: Choice): LockstepError => {
+const notOpen = (c: Conflict, choice: Decision): LockstepError => {
   const r = c.resolution;
   const was =
     r === null
       ? `Conflict ${c.id} is ${c.state} since ${new Date(c.closed ?? c.seen).toISOString()}`
       : `${r.by} resolved ${c.id} as ${wordOf(r)} at ${new Date(r.at).toISOString()}`;
   return new LockstepError('CONFLICT_RESOLVED', `${was}. Your choice ${wordOf(choice)} was not applied.`, {
-    hint: `See it: lockstep conflicts show ${c.id}`,
+    hint: `See it: lockstep conflicts show ${c.id}${c.state === 'decided' ? '. It is not written yet: --replace (`"replace": true` over the API) decides it anew' : ''}`,
   });
 };
 
 /** The same person said the same before: an answer was lost, and the question is repeated. */
-const saidBefore = (c: Conflict, { by, at: _, why: __, ...choice }: Choice): boolean => {
-  if (c.state !== 'decided' || c.resolution === null || c.resolution.by !== by) return false;
-  const { by: ___, at: ____, why: _____, ...said } = c.resolution;
-  return isDeepStrictEqual(said, choice);
+const saidBefore = (c: Conflict, choice: Decision): boolean => {
+  const said = ({ at: _, why: __, allowed: ___, ...rest }: Decision) => rest;
+  return c.state === 'decided' && c.resolution !== null && isDeepStrictEqual(said(c.resolution), said(choice));
 };
 
 const missing = (id: string): LockstepError =>
@@ -36,7 +33,7 @@ const missing = (id: string): LockstepError =>
 /** Takes down a choice for the conflicts of these ids, which are `x.id`. The reason may quote a row, as values do. */
 const chosen = `state = 'decided', version = version + 1, resolution = x.resolution, decided_by = $2, decided_at = $3
   from (select * from unnest($1::text[], $4::text[]) as x (id, resolution)) as x`;
-const chosenValues = (ids: readonly string[], { by, at, ...resolution }: Choice): readonly unknown[] => [
+const chosenValues = (ids: readonly string[], { by, at, ...resolution }: Decision): readonly unknown[] => [
   ids,
   plainText(by),
   toTime(at),
@@ -95,8 +92,10 @@ export const conflictsOf = (database: Database): Conflicts => ({
       );
       if (found[0] === undefined) throw missing(id);
       const now = toConflict(found[0]);
-      if (saidBefore(now, choice)) return now;
-      if (now.state !== 'pending') throw notOpen(now, choice);
+      const replaces = o.replace === true && now.state === 'decided';
+      // Said again to replace it, what an earlier version took down is allowed now.
+      if (saidBefore(now, choice) && !(replaces && now.resolution?.allowed !== choice.allowed)) return now;
+      if (now.state !== 'pending' && !replaces) throw notOpen(now, choice);
       if (o.version !== undefined && o.version !== now.version) {
         throw new LockstepError(
           'CONFLICT_MOVED',

@@ -34,7 +34,7 @@ export const plansTogether = async (
     throw new LockstepError(
       plan.usedBy === null ? 'PLAN_STALE' : 'PLAN_USED',
       plan.usedBy === null
-        ? `Plan ${plan.header.id} is of a two-way sync that has been compared again since. Nothing was written.`
+        ? `Plan ${plan.header.id} is of a two-way sync that has been compared again since, or of which a conflict was decided anew. Nothing was written.`
         : `Plan ${plan.header.id} was applied by run ${plan.usedBy}.`,
       { hint: `Make a new one: lockstep plan ${plan.header.sync}` },
     );

@@ -16,6 +16,8 @@ export interface Step {
   readonly differences: { readonly source: readonly Difference[]; readonly target: readonly Difference[] };
   /** It waits for a person. */
   readonly conflict?: Omit<NewConflict, 'sync' | 'run'>;
+  /** A person had allowed what it writes: no guard counts it. */
+  readonly allowed?: boolean;
   /** Waiting records that this is the answer to: they are closed, or wait again with the rows as they are now. */
   readonly closes?: string;
   readonly reopens?: { readonly id: string; readonly reason: string } & Pick<ThreeWay, 'source' | 'target'>;
@@ -176,7 +178,7 @@ export const stepOf = (
     const result = chosen(pair, row, waiting, o.preferring);
     return result === undefined
       ? again('the last agreed values are not kept, so they cannot be taken: choose a side, or give the values')
-      : settle({ kind: 'settled', result: result.row });
+      : { ...settle({ kind: 'settled', result: result.row }), allowed: waiting.resolution?.allowed === true };
   }
   if (decision.kind === 'ask') return ask(decision);
   if (o.flapping !== undefined && turns >= o.flapping.turns) {

@@ -1,3 +1,4 @@
+import type { Cancel } from '../../model/cancel.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Run } from '../../model/runs.ts';
 import type { Store } from '../../model/store.ts';
@@ -14,7 +15,7 @@ type Finishing = Pick<
 >;
 
 /** Ends the record of a run whose process is gone. */
-const finishChild = (o: Finishing, run: Run): Promise<void> =>
+const finishChild = (o: Pick<Finishing, 'store' | 'clock' | 'signal'>, run: Run): Promise<void> =>
   o.store.runs.finish(
     run.id,
     {
@@ -29,7 +30,7 @@ const finishChild = (o: Finishing, run: Run): Promise<void> =>
     o,
   );
 
-const end = async (o: Finishing, run: Run): Promise<void> => {
+const end = async (o: Pick<Finishing, 'store' | 'clock' | 'signal' | 'asRun'>, run: Run): Promise<void> => {
   if (run.state !== 'running' || run.id === o.asRun || run.asked !== undefined) return;
   await o.store.runs.resume(run.id, { signal: o.signal, left: true });
   await finishChild(o, run);
@@ -59,6 +60,16 @@ export const finishTwoWay = async (
     const record = await store.runs.get(run.run, o);
     if (record !== undefined && !record.alive) await end(o, record);
   }
+};
+
+/** Ends a run that wrote nothing yet: what it had planned is not written any more (PLAN_STALE). */
+export const dropPlanned = async (
+  o: Pick<Finishing, 'store' | 'clock' | 'signal'>,
+  { run }: OpenTwoWayRun,
+): Promise<void> => {
+  await o.store.twoWayRuns.end(run, o.clock.now(), o);
+  const record = await o.store.runs.get(run, o);
+  if (record !== undefined && !record.alive) await end(o, record);
 };
 
 /** What an interrupted run has written is settled for all its pairs, or not yet. */
@@ -97,16 +108,34 @@ const endChildren = async (o: Finishing & { readonly store: Store }, run: OpenTw
   }
 };
 
+type Holding = Cancel & {
+  readonly store: Pick<Store, 'twoWayRuns' | 'runs'>;
+  readonly sync: string;
+  readonly asRun?: string;
+};
+
+/** The run of another that is at work on a sync. */
+export const runAtWork = async (o: Holding): Promise<Run | undefined> => {
+  const running = await o.store.runs.list({ sync: o.sync, kinds: [...holdingKinds], states: ['running'] }, o);
+  // Of one and its parts, which are newer, the one.
+  return running.findLast((run) => run.alive && run.id !== o.asRun);
+};
+
+const holdingKinds = ['sync', 'plan', 'apply', 'revert'] as const;
+
+export const syncHeld = (sync: string, run: Run | undefined): LockstepError => {
+  const who =
+    run === undefined
+      ? 'Another process'
+      : `Run ${run.id} (${run.actor}, since ${new Date(run.started).toISOString()})`;
+  return new LockstepError('LOCK_HELD', `${who} is at work on sync ${sync}.`, {
+    hint: `A two-way sync runs once at a time: wait for it (lockstep ${run === undefined ? 'runs' : `show ${run.id}`}), then try again.`,
+  });
+};
+
 /** Holds the sync for `work`. LOCK_HELD while another process has it. */
-export const holdingSync = async <T>(
-  o: Pick<TwoWayInput, 'store' | 'sync' | 'signal'>,
-  work: () => Promise<T>,
-): Promise<T> => {
-  if (!(await o.store.twoWayRuns.hold(o.sync, o))) {
-    throw new LockstepError('LOCK_HELD', `Another process is at work on sync ${o.sync}.`, {
-      hint: 'A two-way sync runs once at a time: wait for it (lockstep runs), then try again.',
-    });
-  }
+export const holdingSync = async <T>(o: Holding, work: () => Promise<T>): Promise<T> => {
+  if (!(await o.store.twoWayRuns.hold(o.sync, o))) throw syncHeld(o.sync, await runAtWork(o));
   try {
     return await work();
   } finally {

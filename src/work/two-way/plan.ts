@@ -242,8 +242,10 @@ const takeSteps = async (
       const all = some.flatMap((s) => s.differences[side.side]);
       return side.side === 'target' ? all : all.flatMap((d) => turnedDifference(d, detection.pair) ?? []);
     };
-    const differences = of(steps.filter((s) => s.second === undefined));
-    if (differences.length > 0) await side.planner.add(place, differences, o);
+    for (const allowed of [false, true]) {
+      const differences = of(steps.filter((s) => s.second === undefined && (s.allowed ?? false) === allowed));
+      if (differences.length > 0) await side.planner.add(place, differences, { signal: o.signal, allowed });
+    }
     for (const step of steps) {
       // Its row is replaced only where it goes on under its new key.
       const two = step.second === undefined ? [] : of([step]);

@@ -4,7 +4,7 @@ import type { Cancel } from '../../model/cancel.ts';
 import { canonical } from '../../model/canon/canonical.ts';
 import { fit } from '../../model/canon/fit.ts';
 import { isMisfit } from '../../model/canon/misfit.ts';
-import type { Conflict, ConflictFilter, Resolution } from '../../model/conflicts.ts';
+import type { Conflict, ConflictFilter, Decision, Resolution } from '../../model/conflicts.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { JsonValue } from '../../model/json.ts';
 import type { Pair } from '../../model/pair.ts';
@@ -14,6 +14,7 @@ import type { Store } from '../../model/store.ts';
 import type { BaseCell } from '../../model/two-way.ts';
 import type { TwoWaySide } from '../../model/two-way-runs.ts';
 import { audited } from '../audited.ts';
+import { replacing } from './replace-decision.ts';
 import { turned } from './turned.ts';
 
 const usage = (message: string, hint: string): LockstepError => new LockstepError('USAGE', message, { hint });
@@ -26,7 +27,7 @@ export interface Chooser {
 }
 
 interface Work extends Cancel {
-  readonly store: Pick<Store, 'conflicts'> & { readonly audit: Parameters<typeof audited>[0] };
+  readonly store: Store;
   readonly clock: Clock;
 }
 
@@ -148,16 +149,21 @@ const choiceOf = (choice: Resolution, why: string | null): Readonly<Record<strin
   why,
 });
 
-const decision = (o: Work, choice: Resolution, { actor, why }: Chooser) => ({
+/** One row by its id is meant, and many are held to the guards before: neither is counted by them again. */
+const decision = (o: Work, choice: Resolution, { actor, why }: Chooser): Decision => ({
   ...choice,
+  allowed: true,
   by: actor,
   at: o.clock.now(),
   why,
 });
 
-/** One conflict, as it was seen. Nothing is written to a database by this. */
+/**
+ * One conflict, as it was seen. Nothing is written to a database by this. `replace`: also in place of a choice that is
+ * not written yet.
+ */
 export const resolveConflict = async (
-  o: Work & { readonly writes: Writes },
+  o: Work & { readonly writes: Writes; readonly replace?: boolean },
   conflict: Conflict,
   choice: Resolution,
   by: Chooser,
@@ -169,16 +175,22 @@ export const resolveConflict = async (
     );
   }
   const { actor, correlation } = by;
+  const before = o.replace === true && conflict.state === 'decided' ? conflict.resolution : null;
   const what = {
     actor,
     correlation,
     action: 'conflict.resolve',
     object: `conflicts/${conflict.id}`,
-    after: { sync: conflict.sync, pair: conflict.pair, ...choiceOf(choice, by.why) },
+    after: {
+      sync: conflict.sync,
+      pair: conflict.pair,
+      ...choiceOf(choice, by.why),
+      ...(before === null ? {} : { replaces: { ...choiceOf(before, before.why), by: before.by } }),
+    },
   };
-  return audited(o.store.audit, what, o, () =>
-    o.store.conflicts.decide(conflict.id, decision(o, choice, by), { signal: o.signal, version: conflict.version }),
-  );
+  const as = { signal: o.signal, version: conflict.version, replace: before !== null };
+  const decide = () => o.store.conflicts.decide(conflict.id, decision(o, choice, by), as);
+  return audited(o.store.audit, what, o, () => (before === null ? decide() : replacing(o, conflict, decide)));
 };
 
 /** What a choice for many would do. */

@@ -86,7 +86,8 @@ export const syncTwoWay = (o: TwoWaySyncInput): Promise<TwoWaySynced> =>
     return await recorded(store, clock, beginOf('sync', o), o, async (run: Run): Promise<TwoWaySynced> => {
       const planned = await planTwoWay(o, run, two);
       const { plans, pairs } = planned;
-      for (const side of bothSides) if (plans[side] !== undefined) checkPlanGuards(plans[side], undefined, 'sync');
+      const by = o.asRun === undefined && o.onlyDecided !== true ? 'command' : 'sync';
+      for (const side of bothSides) if (plans[side] !== undefined) checkPlanGuards(plans[side], undefined, by);
       const go = anyChange(plans) && ((await o.confirm?.(planned)) ?? true);
       const applied = go ? await applySides(o, run, plans) : {};
       const open = await store.twoWayRuns.get(run.id, o);
