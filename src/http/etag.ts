@@ -47,9 +47,11 @@ export const addEtags = (app: FastifyInstance): void => {
  */
 export const ifMatch = (request: FastifyRequest, hint: string): readonly string[] => {
   const given = header(request, 'if-match')?.trim();
-  if (given === undefined || given === '' || given === '*')
-    throw new HttpProblem('PRECONDITION_REQUIRED', 'This needs If-Match with the ETag of what you have seen.', {
+  if (given === undefined || given === '' || given === '*') {
+    const what = 'This needs If-Match with the ETag of what you have seen';
+    throw new HttpProblem('PRECONDITION_REQUIRED', given === '*' ? `${what}; * stands for anything.` : `${what}.`, {
       hint,
     });
+  }
   return tags(given).filter((tag) => tag.startsWith('"') && tag.endsWith('"'));
 };

@@ -7,6 +7,8 @@ const schema = z.strictObject({
   run: z.string(),
   take: z.enum(['source', 'target', 'base']).optional(),
   most: z.number().int().max(5).optional(),
+  note: z.string().min(1).max(2000).optional(),
+  tags: z.array(z.string()).max(1).optional(),
   only: z.strictObject({ pair: z.string() }).optional(),
 });
 const said = (sent: unknown, of: z.ZodType = schema): readonly string[] => {
@@ -18,16 +20,19 @@ test('what is wrong with a request is said with what would be right, and never w
   assert.deepEqual(said({}), ['run: is missing, expected string']);
   assert.deepEqual(said({ run: 7 }), ['run: expected string']);
   assert.deepEqual(said({ run: 'r', takes: 'source' }), [': there is no member takes; did you mean take?']);
-  assert.deepEqual(said({ run: 'r', zzz: 1 }), [': there is no member zzz; known: run, take, most, only']);
+  assert.deepEqual(said({ run: 'r', zzz: 1 }), [': there is no member zzz; known: run, take, most, note, tags, only']);
   assert.deepEqual(said({ run: 'r', only: { pair: 'p', zzz: 1 } }), ['only: there is no member zzz']);
   assert.deepEqual(said({ run: 'r', take: 'sorce' }), [
     'take: expected one of source, target, base; did you mean source?',
   ]);
   assert.deepEqual(said({ run: 'r', take: 'secret text' }), ['take: expected one of source, target, base']);
-  assert.deepEqual(said({ run: 'r', most: 6 }), ['most: Too big: expected number to be <=5']);
+  assert.deepEqual(said({ run: 'r', most: 6 }), ['most: expected at most 5']);
+  assert.deepEqual(said({ run: 'r', note: '' }), ['note: expected at least 1 character']);
+  assert.deepEqual(said({ run: 'r', note: 'x'.repeat(2001) }), ['note: expected at most 2,000 characters']);
+  assert.deepEqual(said({ run: 'r', tags: ['a', 'b'] }), ['tags: expected at most 1 item']);
   assert.deepEqual(said({ zzz: 1 }, schema.nullish()), [
     'run: is missing, expected string',
-    ': there is no member zzz; known: run, take, most, only',
+    ': there is no member zzz; known: run, take, most, note, tags, only',
   ]);
 });
 

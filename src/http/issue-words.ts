@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { grouped } from '../lib/grouped.ts';
 import { closest } from '../lib/suggest.ts';
 import { valueAt } from '../lib/value-at.ts';
 
@@ -16,6 +17,12 @@ const keysOf = (schema: z.ZodType): readonly string[] => {
   for (let depth = 0; at.shape === undefined && at.unwrap !== undefined && depth < 8; depth++)
     at = at.unwrap() as typeof at;
   return Object.keys(at.shape ?? {});
+};
+
+/** A limit of something, with what it counts. */
+const amount = (origin: string, limit: number | bigint): string => {
+  const of = ({ string: 'character', array: 'item', set: 'item' } as Readonly<Record<string, string>>)[origin];
+  return of === undefined ? String(limit) : `${grouped(Number(limit))} ${of}${Number(limit) === 1 ? '' : 's'}`;
 };
 
 /** What is wrong with a part of a request, for who wrote it. Never what was sent. */
@@ -36,6 +43,10 @@ export const wordsOf = (issue: z.core.$ZodIssue, sent: unknown, schema: z.ZodTyp
       const words = [...issue.message.matchAll(/'([^']+)'/g)].map((m) => m[1]!);
       return words.length === 0 ? issue.message : oneOf(value, words);
     }
+    case 'too_big':
+      return `expected ${issue.inclusive === false ? 'less than' : 'at most'} ${amount(issue.origin, issue.maximum)}`;
+    case 'too_small':
+      return `expected ${issue.inclusive === false ? 'more than' : 'at least'} ${amount(issue.origin, issue.minimum)}`;
     default:
       return issue.message;
   }

@@ -59,6 +59,8 @@ interface Watched {
   saw(response: ServerResponse, token: string | undefined): Begun | undefined;
   /** Node is to read what is in hand. */
   handOver(): void;
+  /** Has all been answered that Node has read? */
+  idle(): boolean;
 }
 
 const watch = (
@@ -116,9 +118,12 @@ const watch = (
       o.inHand.delete(watched);
       pass(chunk, text, begun());
     },
+    idle: () => last?.closed === true,
   };
   const answered = (chunk: Buffer, text: string): boolean => {
     if (said === undefined || last?.closed !== true || socket.writableLength > 0) return false;
+    // it has a body, in a field behind those that Node tells of: this may be of it
+    if (!last.req.complete) return false;
     const url = targetOf(text, said.fields);
     if (url === undefined) return false;
     const asked: Repeated = {
@@ -168,10 +173,23 @@ export const watchRepeats = (
   const all = new WeakMap<Socket, Watched>();
   const inHand = new Set<Watched>();
   let ready: (readonly [Socket, string])[] = [];
+  /** Who reads slowly has the time that Node gives for an answer, not that of a connection on which nothing is asked. */
+  const wait = (socket: Socket): void => {
+    const { timeout } = socket;
+    socket.setTimeout(server.timeout);
+    socket.write('', () => {
+      // else Node sets it when it has answered
+      if (timeout !== undefined && all.get(socket)?.idle()) socket.setTimeout(timeout);
+    });
+  };
   const sendAll = (): void => {
     const sent = ready;
     ready = [];
-    for (const [socket, answer] of sent) if (socket.writable) socket.write(answer, 'latin1');
+    for (const [socket, answer] of sent) {
+      if (!socket.writable) continue;
+      socket.write(answer, 'latin1');
+      if (socket.writableLength > 0) wait(socket);
+    }
   };
   // what is ready at once goes out at once: a client that is not waited for need not be woken for each
   const send = (socket: Socket, answer: string): void => {

@@ -43,7 +43,9 @@ export const rowFilterFor = (entity: Entity, principal: Principal): readonly Row
       throw new LockstepError(
         'FORBIDDEN',
         `${principal.name} has no claim ${'claim' in value ? value.claim : column}, which decides what may be seen of ${entity.config.name}`,
-        { hint: 'Use a token whose issuer sets it (server.auth.jwt).' },
+        {
+          hint: `Use a token whose issuer sets it (server.auth.jwt), or make one: lockstep token create NAME --claim ${'claim' in value ? value.claim : column}=…`,
+        },
       );
     }
     // what is no value of the column's type is no row's

@@ -13,6 +13,12 @@ export const changed = (): RecordProblem =>
     hint: 'Read it again, and repeat your change on what it is now.',
   });
 
+/** What was sent is not written as an ETag of a record is. */
+const noTag = (): RecordProblem =>
+  new RecordProblem('PRECONDITION_FAILED', 'what was sent is no strong ETag of this record', {
+    hint: 'Read it again, and send its ETag as it came: in its quotes, without W/.',
+  });
+
 /** The version that an ETag of a version column names; undefined: no row can have it. */
 const versionOf = ({ column }: Field, tag: string): Text | undefined => {
   let text: string;
@@ -32,7 +38,7 @@ const versionOf = ({ column }: Field, tag: string): Text | undefined => {
 export const guardOf = (entity: Entity, seal: Seal, ifMatch: readonly string[]): Pick<RowGuard, 'tag' | 'allowed'> => {
   // of several tags one can hold only; the last is as good as any when each has been seen by the caller
   const [tag] = ifMatch.map((t) => t.slice(1, -1));
-  if (tag === undefined) throw changed();
+  if (tag === undefined) throw noTag();
   if (entity.version === undefined) {
     const opened = seal.openTag(tag);
     if (opened === undefined) throw changed();

@@ -1,9 +1,10 @@
 import type { Principal } from '../access/scopes.ts';
 import type { Cell, Row } from '../model/row.ts';
 import type { RowCondition } from '../model/rows.ts';
+import type { Column } from '../model/schema.ts';
 import { sees } from './caller.ts';
 import type { Entity, Field } from './entity.ts';
-import { readJson } from './json.ts';
+import { type Read, readJson } from './json.ts';
 import { type Fault, faulty, pointer } from './problem.ts';
 
 /** Cells that are to be written, by column. */
@@ -15,6 +16,18 @@ export interface Written {
 type Body = Readonly<Record<string, unknown>>;
 
 const isBody = (value: unknown): value is Body => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * A value that is to be written. SQLite keeps whatever it is given: what is written here must be what the column is
+ * declared for, too.
+ */
+const readWritten = (column: Column, value: unknown): Read => {
+  const read = readJson(column, value);
+  if (!read.ok || column.loose === undefined) return read;
+  const { loose: _, ...declared } = column;
+  const strict = readJson(declared, value);
+  return strict.ok ? read : strict;
+};
 
 /** Why a column that is there cannot be written by this caller; undefined: it can. */
 const readOnly = (principal: Principal, field: Field, use: 'created' | 'updated'): string | undefined => {
@@ -47,7 +60,7 @@ const readCells = (
       faults.push({ pointer: where, detail: why });
       continue;
     }
-    const read = readJson(field.column, value);
+    const read = readWritten(field.column, value);
     if (read.ok) cells.set(name, read.cell);
     else faults.push({ pointer: where, detail: read.detail });
   }

@@ -40,7 +40,10 @@ export interface Writer {
 
 const mayNot = (entity: Entity, op: Change['op']): RecordProblem =>
   new RecordProblem('METHOD_NOT_ALLOWED', `records of ${entity.config.name} cannot be ${op}d`, {
-    hint: `The configuration allows it: records.${entity.config.name}.${op}, on a writable endpoint.`,
+    hint:
+      entity.table.kind === 'view'
+        ? `${entity.config.name} is a view, and a view can only be read.`
+        : `The configuration allows it: records.${entity.config.name}.${op}, on a writable endpoint.`,
   });
 
 /** The rows to write; PRIMARY_DOWN while a replica stands in that can only be read. */

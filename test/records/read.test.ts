@@ -245,6 +245,7 @@ test('a row filter holds everywhere: lists, counts, single records, filters, cur
   assert.equal((await other('GET', `/records/mine?limit=2&cursor=${page.json.page.next_cursor}`)).status, 400);
   const without = await reader('GET', '/records/mine');
   assert.deepEqual([without.status, without.json.code], [403, 'FORBIDDEN']);
+  assert.match(without.json.hint, /lockstep token create NAME --claim tenant=/);
   const odd = await token('odd', { scopes: ['records:read'], claims: { tenant: "x' or '1'='1" } });
   assert.deepEqual((await odd('GET', '/records/mine')).json.data, []);
 });

@@ -12,11 +12,12 @@ const file = join(folder, 'shop.db');
 const db = new DatabaseSync(file);
 db.exec(`
   create table orders (id integer primary key, ref text not null unique, amount numeric(10,2) not null check (amount > 0), paid boolean, at timestamp);
+  create view totals as select id, amount from orders;
   insert into orders values (1, 'A', 19.99, 1, '2026-01-01T12:00:00'), (2, 'B', 5, 'false', '2026-01-02 12:00:00.5')`);
 db.close();
 
 const { token } = await recordsService(
-  `version: 1\nendpoints: { shop: { url: "sqlite:${file}", writable: true } }\nrecords: { orders: { endpoint: shop, table: orders } }\n`,
+  `version: 1\nendpoints: { shop: { url: "sqlite:${file}", writable: true } }\nrecords:\n  orders: { endpoint: shop, table: orders }\n  totals: { endpoint: shop, table: totals, key: id }\n`,
   {},
 );
 const writer = await token('writer', { scopes: ['records:read', 'records:write'] });
@@ -39,11 +40,23 @@ test('a file of SQLite is served, checked and guarded as any other database', as
   assert.equal((await post({ ref: 'C', amount: 1 }, 'd')).status, 409);
   assert.equal((await post({ ref: 'D', amount: -1 }, 'e')).status, 422);
   assert.equal((await post({ ref: 'D', amount: 'much' }, 'f')).status, 422);
+  // what the column is declared for, though SQLite would keep it
+  const fine = await post({ ref: 'D', amount: '3.333' }, 'g');
+  assert.deepEqual([fine.status, fine.json.errors[0].detail], [422, 'does not fit numeric(10,2)']);
   const place = made.headers.get('location')!;
   const etag = made.headers.get('etag')!;
+  const many = { body: { amount: 123456789 }, headers: { 'if-match': etag } };
+  assert.equal((await writer('PATCH', place, many)).status, 422);
   const changed = await writer('PATCH', place, { body: { paid: false }, headers: { 'if-match': etag } });
   assert.deepEqual([changed.status, changed.json.paid], [200, false], changed.text);
   assert.equal((await writer('PATCH', place, { body: { paid: true }, headers: { 'if-match': etag } })).status, 412);
   assert.equal((await writer('DELETE', place, { headers: { 'if-match': changed.headers.get('etag')! } })).status, 204);
   assert.equal((await writer('GET', place)).status, 404);
+});
+
+test('who writes to a view is told that it is one, not to allow it', async () => {
+  assert.equal((await writer('GET', '/records/totals/1')).json.amount, '19.99');
+  const headers = { 'idempotency-key': 'v' };
+  const { status, json } = await writer('POST', '/records/totals', { body: { id: 9, amount: 1 }, headers });
+  assert.deepEqual([status, json.hint], [405, 'totals is a view, and a view can only be read.']);
 });
