@@ -29,6 +29,8 @@ export interface Facts {
   readonly waits: readonly PlanWait[];
   /** Conflicts that wait for people, by sync; the oldest was found then. */
   readonly conflicts: readonly { readonly sync: string; readonly pending: number; readonly oldest: number }[];
+  /** Backups that were found damaged: when each was made. Absent: nobody has looked. */
+  readonly damaged?: readonly number[];
 }
 
 /** Runs of a sync and kind that are looked back on. */

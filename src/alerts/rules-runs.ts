@@ -140,18 +140,25 @@ export const backupFailed = (facts: Facts): readonly Finding[] => {
 export const backupStale = (facts: Facts, rule: NonNullable<AlertRules['backup_stale']>): readonly Finding[] => {
   const all = backupsOf(facts);
   if (all.length === 0) return [];
-  const last = all.find((r) => r.state === 'done');
+  const made = all.filter((r) => r.state === 'done');
+  // One that was found damaged since is no backup.
+  const last = made.find((r) => !facts.damaged?.some((at) => at >= r.started && at <= r.finished));
   const since = last?.finished ?? Math.min(...all.map((r) => r.started));
   const age = facts.now - since;
   if (age <= rule.olderMs) return [];
+  const damaged = last !== made[0];
+  const none = damaged ? 'Every backup was found damaged.' : 'No backup has ever been made.';
   return [
     {
       subject: 'backups',
       sync: null,
       since: since + rule.olderMs,
-      summary: last === undefined ? 'No backup has ever been made.' : `The last backup is ${durationText(age)} old.`,
+      summary:
+        last === undefined
+          ? none
+          : `The last backup${damaged ? ' that is not damaged' : ''} is ${durationText(age)} old.`,
       detail: `${last === undefined ? 'The first attempt was' : `Run ${last.run} ended`} at ${timeText(since)}; at most ${durationText(rule.olderMs)} is allowed.`,
-      command: 'lockstep runs',
+      command: damaged ? 'lockstep backup list' : 'lockstep runs',
       value: age / 1000,
     },
   ];

@@ -17,6 +17,8 @@ export interface WatchOptions {
   config(): Config;
   readonly clock: Clock;
   readonly log: Log;
+  /** When the backups were made that were found damaged, as far as this machine can tell; absent: nobody looks. */
+  damagedBackups?(): Promise<readonly number[]>;
   /** What is told holds no secrets, whatever a message of a database holds. */
   readonly redactor: Pick<Redactor, 'redact'>;
   /** Known in the store while it has its turn, e.g. `serve@host/4711`. */
@@ -38,7 +40,8 @@ export const evaluate = async (o: WatchOptions, c: Cancel): Promise<readonly Ale
   const turn = await o.store.alerts.turn(o.process, settings.everyMs * 0.9, c);
   if (turn === undefined) return undefined;
   const now = o.clock.now();
-  const facts = await gatherFacts(o.store, config, now, c);
+  const damaged = await o.damagedBackups?.();
+  const facts = { ...(await gatherFacts(o.store, config, now, c)), ...(damaged === undefined ? {} : { damaged }) };
   const clean = (text: string): string => o.redactor.redact(text);
   const conditions = conditionsOf(facts, settings.rules).map((found) => ({
     ...found,

@@ -6,9 +6,17 @@ import { newId, randomSeed } from '../lib/ids.ts';
 import type { Cancel } from '../model/cancel.ts';
 import type { Dumping, DumpProof, OpenDump, TableSum } from '../model/dump.ts';
 import { LockstepError } from '../model/errors.ts';
-import { type BackupKeys, type Contents, keysOf, type Manifest, openManifest, sealJson } from './manifest.ts';
+import {
+  type BackupKeys,
+  BackupNotReadable,
+  type Contents,
+  keysOf,
+  type Manifest,
+  openManifest,
+  sealJson,
+} from './manifest.ts';
 import { type BackupFile, checkStored, readSealed, writeSealed } from './sealed-file.ts';
-import { noteVerified, placeFile, shelve } from './shelf.ts';
+import { noteDamaged, noteVerified, placeFile, shelve } from './shelf.ts';
 
 const contentsFile = 'contents.json.zst';
 const tableFile = (at: number): string => `table-${String(at + 1).padStart(5, '0')}.copy.zst`;
@@ -136,6 +144,8 @@ const readContents = async (
 export interface OpenBackup {
   readonly manifest: Manifest;
   readonly contents: Contents;
+  /** Throws BACKUP unless every file is what was written. */
+  check(o: Cancel): Promise<void>;
   /** Into an empty database, compared with what was backed up before anything of it stays. Throws BACKUP, CONFLICT. */
   restore(into: Dumping, o: Cancel): Promise<DumpProof>;
 }
@@ -151,6 +161,9 @@ export const openBackup = async (folder: string, secret: string | undefined, o: 
   return {
     manifest,
     contents,
+    check: async (c) => {
+      for (const file of manifest.files) await checkStored(join(folder, file.name), file, c);
+    },
     restore: async (into, c) => {
       if (into.restore === undefined)
         throw new LockstepError('NOT_WRITABLE', 'a backup is restored into a database that may be written to', {
@@ -172,17 +185,45 @@ export const openBackup = async (folder: string, secret: string | undefined, o: 
 };
 
 /**
- * Restores a backup into a database of its own, compares, and notes that it holds. `servers`: where that database may
- * be made, the first that allows it.
+ * Of work that throws BACKUP, notes in the folder what is wrong: from then on it is not listed as verified, nor kept in
+ * the place of one that is whole.
  */
-export const verifyBackup = async (
+export const notingDamage = async <T>(
+  folder: string,
+  clock: Pick<Clock, 'now'>,
+  work: () => Promise<T>,
+): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof LockstepError) || error.code !== 'BACKUP' || error instanceof BackupNotReadable) throw error;
+    try {
+      await noteDamaged(folder, clock.now(), error);
+    } catch (cause) {
+      throw new LockstepError('BACKUP', error.message, {
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+        details: [...error.details, `It is listed as before, since this cannot be noted: ${(cause as Error).message}`],
+        cause,
+      });
+    }
+    throw error;
+  }
+};
+
+/**
+ * Restores a backup into a database of its own, compares, and notes that it holds, or what is wrong with it. `servers`:
+ * where that database may be made, the first that allows it.
+ */
+export const verifyBackup = (
   folder: string,
   secret: string | undefined,
   servers: readonly (() => Promise<Dumping>)[],
   o: Cancel & { readonly clock: Clock },
-): Promise<Manifest> => {
+): Promise<Manifest> => notingDamage(folder, o.clock, () => proved(folder, secret, servers, o));
+
+const proved: typeof verifyBackup = async (folder, secret, servers, o) => {
   const backup = await openBackup(folder, secret, o);
-  for (const file of backup.manifest.files) await checkStored(join(folder, file.name), file, o);
+  await backup.check(o);
   let refused: unknown;
   for (const server of servers) {
     try {

@@ -80,8 +80,17 @@ const holds = (read: { readonly body: unknown; readonly seal: string }, key: Buf
   return is.length === was.length && timingSafeEqual(is, was);
 };
 
+const hint = 'Use another backup: lockstep backup list';
+
 const wrong = (folder: string, what: string): LockstepError =>
-  new LockstepError('BACKUP', `the backup in ${folder} ${what}`, { hint: 'Use another backup: lockstep backup list' });
+  new LockstepError('BACKUP', `the backup in ${folder} ${what}`, { hint });
+
+/** A backup that cannot be read with this configuration or by this version: nothing is known to be wrong with it. */
+export class BackupNotReadable extends LockstepError {
+  constructor(folder: string, what: string) {
+    super('BACKUP', `the backup in ${folder} ${what}`, { hint });
+  }
+}
 
 /** As it is written, its seal not looked at where it takes the key: to show it. Throws BACKUP. */
 export const readManifest = async (folder: string): Promise<Manifest> => {
@@ -90,7 +99,7 @@ export const readManifest = async (folder: string): Promise<Manifest> => {
   const read = parsed(text);
   const manifest = read?.body as Manifest | undefined;
   if (read === undefined || manifest === undefined) throw wrong(folder, 'has a manifest that is damaged');
-  if (manifest.format !== 1) throw wrong(folder, 'was written by another version of Lockstep');
+  if (manifest.format !== 1) throw new BackupNotReadable(folder, 'was written by another version of Lockstep');
   if (manifest.encryption === null && !holds(read, undefined)) throw wrong(folder, 'has a manifest that is damaged');
   return manifest;
 };
@@ -104,18 +113,31 @@ export const openManifest = async (
   const { encryption } = manifest;
   if (encryption === null) return { manifest, keys: undefined };
   if (secret === undefined)
-    throw wrong(folder, 'is encrypted, and no key is configured (backups: { key: "${env:…}" })');
+    throw new BackupNotReadable(folder, 'is encrypted, and no key is configured (backups: { key: "${env:…}" })');
   const keys = keysOf(secret, encryption.salt, manifest.id);
-  if (keys.check !== encryption.check) throw wrong(folder, 'was encrypted with another key');
+  if (keys.check !== encryption.check) throw new BackupNotReadable(folder, 'was encrypted with another key');
   const text = await readFile(join(folder, 'manifest.json'), 'utf8');
   if (!holds(parsed(text)!, keys.seal)) throw wrong(folder, 'has a manifest that was changed');
   return { manifest, keys };
 };
 
-/** When it was restored and compared, milliseconds since 1970; undefined: never, or the note of it is no good. */
-export const verifiedAt = async (folder: string): Promise<number | undefined> => {
+/** What the last proof of a backup has shown. */
+export interface Verdict {
+  /** Milliseconds since 1970: when it was restored and compared; undefined: never, or it was found damaged since. */
+  readonly verified: number | undefined;
+  /** What was found wrong with it. */
+  readonly problem?: string;
+}
+
+/** Of the two, an older Lockstep takes `failed` for not verified. */
+export type VerdictNote = { readonly at: number } | { readonly failed: number; readonly problem: string };
+
+/** Not verified where there is no note of a proof, or none that is any good. */
+export const readVerdict = async (folder: string): Promise<Verdict> => {
   const text = await readFile(join(folder, 'verified.json'), 'utf8').catch(() => undefined);
   const read = text === undefined ? undefined : parsed(text);
-  const at = (read?.body as { at?: unknown } | undefined)?.at;
-  return read !== undefined && holds(read, undefined) && typeof at === 'number' ? at : undefined;
+  if (read === undefined || !holds(read, undefined)) return { verified: undefined };
+  const { at, problem } = read.body as { at?: unknown; problem?: unknown };
+  if (typeof problem === 'string') return { verified: undefined, problem };
+  return { verified: typeof at === 'number' ? at : undefined };
 };

@@ -1,16 +1,13 @@
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LockstepError } from '../model/errors.ts';
-import { type Manifest, readManifest, sealJson, verifiedAt } from './manifest.ts';
+import { type Manifest, readManifest, readVerdict, sealJson, type Verdict, type VerdictNote } from './manifest.ts';
 
 /** One backup of a folder of backups. */
-export interface Shelved {
+export interface Shelved extends Verdict {
   readonly id: string;
-  /** Undefined: damaged; `problem` says how. */
+  /** Undefined: it cannot be read; `problem` says why. One that can be may have a `problem`, too. */
   readonly manifest: Manifest | undefined;
-  /** Milliseconds since 1970; undefined: not proved. */
-  readonly verified: number | undefined;
-  readonly problem?: string;
 }
 
 const isId = (name: string): boolean => /^b_[0-9a-z]{17}$/.test(name);
@@ -21,6 +18,10 @@ const syncFolder = async (folder: string): Promise<void> => {
   await using handle = await open(folder, 'r');
   await handle.sync();
 };
+
+/** Without the folder: its id stands beside it, and where it is need not be everybody's to know. */
+const inFolder = (folder: string, { message }: Error): string =>
+  message.replaceAll(` in ${folder}`, '').replaceAll(join(folder, '/'), '');
 
 /** All that are there, newest first; a folder that is not there has none. */
 export const listBackups = async (directory: string): Promise<readonly Shelved[]> => {
@@ -33,9 +34,9 @@ export const listBackups = async (directory: string): Promise<readonly Shelved[]
     ids.map(async (id): Promise<Shelved> => {
       const folder = join(directory, id);
       try {
-        return { id, manifest: await readManifest(folder), verified: await verifiedAt(folder) };
+        return { id, manifest: await readManifest(folder), ...(await readVerdict(folder)) };
       } catch (error) {
-        return { id, manifest: undefined, verified: undefined, problem: (error as Error).message };
+        return { id, manifest: undefined, verified: undefined, problem: inFolder(folder, error as Error) };
       }
     }),
   );
@@ -91,9 +92,15 @@ export const placeFile = async (folder: string, name: string, text: string): Pro
   await syncFolder(folder);
 };
 
+const noteVerdict = (folder: string, note: VerdictNote): Promise<void> =>
+  placeFile(folder, 'verified.json', sealJson(note, undefined));
+
 /** Notes that it was restored and compared. */
-export const noteVerified = (folder: string, at: number): Promise<void> =>
-  placeFile(folder, 'verified.json', sealJson({ at }, undefined));
+export const noteVerified = (folder: string, at: number): Promise<void> => noteVerdict(folder, { at });
+
+/** Notes that it is damaged, in the place of what an earlier proof had shown. */
+export const noteDamaged = (folder: string, failed: number, error: Error): Promise<void> =>
+  noteVerdict(folder, { failed, problem: inFolder(folder, error) });
 
 export const dropBackup = async (directory: string, id: string): Promise<void> => {
   const going = join(directory, `.dropped-${id}`);
@@ -110,7 +117,9 @@ export const toDrop = (
   keep: { readonly last: number; readonly forMs: number },
   now: number,
 ): readonly Shelved[] => {
-  const good = all.filter((b) => b.manifest !== undefined).sort((a, b) => b.manifest!.made - a.manifest!.made);
+  const good = all
+    .filter((b) => b.manifest !== undefined && b.problem === undefined)
+    .sort((a, b) => b.manifest!.made - a.manifest!.made);
   const proved = good.find((b) => b.verified !== undefined);
   return good.filter((b, i) => i >= keep.last && now - b.manifest!.made > keep.forMs && b !== proved);
 };

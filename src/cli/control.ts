@@ -8,7 +8,9 @@ import type { ServiceStore } from '../model/service-store.ts';
 import { lookAtStore, openStore, type StoreAsItIs, storeUrls } from '../work/open-store.ts';
 import { auditKeysOf } from './audit-keys.ts';
 import { configOf } from './config-of.ts';
-import type { Context, Flags } from './context.ts';
+import { type Context, type Flags, tell } from './context.ts';
+import { utc } from './output/text.ts';
+import { inert } from './report-error.ts';
 import { mustHaveKey, storedKeysOf } from './stored-keys.ts';
 
 const empty = (what: string): LockstepError =>
@@ -65,6 +67,21 @@ const placeOf = (
   const password = /^[a-z]+:\/\/[^/:@]*:(.*)@/is.exec(controlUrl ?? '')?.[1];
   if (password) context.redactor.add(password);
   return { ...(controlUrl ? { controlUrl } : {}), dir };
+};
+
+/** Pausing keeps the service from it; who asks by hand has a reason, and may not know that somebody else has one, too. */
+export const tellOfPause = async (
+  context: Context,
+  store: Pick<ServiceStore, 'paused'>,
+  sync: string | null,
+  signal: AbortSignal,
+): Promise<void> => {
+  const paused = sync === null ? undefined : (await store.paused({ signal })).find((p) => p.sync === sync);
+  if (paused !== undefined)
+    await tell(
+      context,
+      `warning: ${paused.sync} is paused by ${inert(paused.by)} since ${utc(paused.since)}; this run goes on, since you ask for it`,
+    );
 };
 
 /** Who asks, for the record. */

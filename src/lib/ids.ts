@@ -33,5 +33,9 @@ export const newId = (prefix: string, nowMs: number): string => {
   return `${prefix}_${timeOf(nowMs)}${tail}`;
 };
 
+/** When it was made. */
+export const timeOfId = (id: string): number =>
+  [...id.slice(id.indexOf('_') + 1, id.indexOf('_') + 10)].reduce((ms, c) => ms * 32 + alphabet.indexOf(c), 0);
+
 /** A random 64-bit seed. */
 export const randomSeed = (): bigint => randomBytes(8).readBigUInt64BE();

@@ -112,5 +112,7 @@ export interface Engine<Config = unknown> {
   parse(config: string | Readonly<Record<string, unknown>>): Config;
   /** For people: no secrets. */
   describe(config: Config): string;
+  /** Absent: no endpoint of it has `dumping`. */
+  readonly dumps?: true;
   connect(config: Config, o: ConnectOptions): Promise<Endpoint>;
 }

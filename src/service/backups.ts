@@ -1,15 +1,16 @@
-import { createBackup, openBackup, verifyBackup } from '../backup/backup.ts';
-import type { Manifest } from '../backup/manifest.ts';
+import { createBackup, notingDamage, openBackup, verifyBackup } from '../backup/backup.ts';
+import { type Manifest, readManifest } from '../backup/manifest.ts';
 import { dropBackup, findBackup, listBackups, toDrop } from '../backup/shelf.ts';
 import { type BackupSettings, controlBackup } from '../config/backups.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
+import { timeOfId } from '../lib/ids.ts';
 import type { Cancel } from '../model/cancel.ts';
 import type { Dumping } from '../model/dump.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import type { Log } from '../telemetry/log.ts';
-import { connectSide, type Doors } from './connect.ts';
+import { connectSide, type Doors, engineOf } from './connect.ts';
 import type { Side } from './side.ts';
 
 /** What making and proving backups needs. */
@@ -44,6 +45,13 @@ export const backupSettings = (config: Config): BackupSettings => {
   });
 };
 
+/** When the backups were made that were found damaged; a folder that cannot be read tells of none. */
+export const damagedBackups = async (config: Config): Promise<readonly number[]> => {
+  if (config.backups === undefined) return [];
+  const all = await listBackups(config.backups.directory).catch(() => []);
+  return all.filter((b) => b.problem !== undefined).map((b) => timeOfId(b.id));
+};
+
 /** The databases that a name means: `all`, `control` or an endpoint of `backups.databases`. */
 export const databasesOf = (config: Config, name: string): readonly string[] => {
   const { control, databases } = backupSettings(config);
@@ -59,6 +67,16 @@ const dumpingOf = (endpoint: Endpoint): Dumping => {
   if (endpoint.dumping) return endpoint.dumping;
   throw new LockstepError('USAGE', `${endpoint.name}: backups are made of PostgreSQL, not of ${endpoint.engine}`, {
     hint: 'Take it out of backups: { databases: […] }, and use the tools of that database.',
+  });
+};
+
+/** Throws USAGE for a side that no backup can be restored into; before it is connected, which may make a file. */
+export const mustTakeBackups = async (doors: Doors, side: Side): Promise<void> => {
+  const { name, dumps } = await engineOf(doors, side);
+  if (dumps) return;
+  throw new LockstepError('USAGE', `${side.name}: a backup is restored into PostgreSQL, not into ${name}`, {
+    side: side.name,
+    hint: 'Restore it into an empty database of PostgreSQL; `lockstep copy` goes from there to other databases.',
   });
 };
 
@@ -102,17 +120,24 @@ const prove = async (w: BackupWorld, folder: string, database: string, o: Cancel
 
 /** Proves a backup that is there. */
 export const proveBackup = async (w: BackupWorld, id: string, o: Cancel): Promise<Manifest> => {
-  const { directory, key } = backupSettings(w.config);
-  const folder = await findBackup(directory, id);
-  const { manifest } = await openBackup(folder, key(), o);
-  return prove(w, folder, manifest.database, o);
+  const folder = await findBackup(backupSettings(w.config).directory, id);
+  const { database } = await readManifest(folder);
+  return prove(w, folder, database, o);
 };
 
 /** Restores a backup into an empty database. */
 export const restoreBackup = async (w: BackupWorld, id: string, into: Endpoint, o: Cancel): Promise<Manifest> => {
   const { directory, key } = backupSettings(w.config);
-  const backup = await openBackup(await findBackup(directory, id), key(), o);
-  await backup.restore(dumpingOf(into), o);
+  const folder = await findBackup(directory, id);
+  const backup = await notingDamage(folder, w.clock, () => openBackup(folder, key(), o));
+  try {
+    await backup.restore(dumpingOf(into), o);
+  } catch (error) {
+    // What this server makes of it says nothing of the backup; its bytes do.
+    if (error instanceof LockstepError && error.code === 'BACKUP')
+      await notingDamage(folder, w.clock, () => backup.check(o));
+    throw error;
+  }
   return backup.manifest;
 };
 

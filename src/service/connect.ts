@@ -59,6 +59,15 @@ export const describeSide = async (doors: Doors, side: Side): Promise<string> =>
   return engine.describe(settings);
 };
 
+/** The engine of a side that is not connected yet. */
+export const engineOf = async (doors: Doors, side: Side): Promise<Engine> => {
+  try {
+    return (await engineFor(doors, side)).engine;
+  } catch (error) {
+    throw withOrigin(error, side);
+  }
+};
+
 /** Connects one side. Failures name the side, and where a refused password came from. */
 export const connectSide = async (doors: Doors, side: Side, signal: AbortSignal): Promise<Endpoint> => {
   try {

@@ -45,6 +45,27 @@ const examineServer = (config: Config): readonly Diagnosis[] => {
   }
 };
 
+/** Secrets that lead nowhere here, of what is looked up only when it is used. */
+export const missingSecrets = (config: Config): readonly Diagnosis[] => {
+  const uses: readonly (readonly [about: string, look: () => unknown])[] = [
+    ...Object.values(config.endpoints).flatMap((e) => [[e.name, e.connection] as const, [e.name, e.replicas] as const]),
+    ...(config.backups === undefined ? [] : [['backups', config.backups.key] as const]),
+    ...Object.values(config.alerts.channels).flatMap((c) => [
+      [c.name, () => (c.kind === 'email' ? c.smtp() : c.url())] as const,
+      ...(c.kind === 'webhook' ? [[c.name, c.secret] as const] : []),
+    ]),
+  ];
+  return uses.flatMap(([about, look]): Diagnosis[] => {
+    try {
+      look();
+      return [];
+    } catch (error) {
+      const missing = error instanceof LockstepError && error.code === 'SECRET_MISSING';
+      return missing ? [diagnosisOf(about, error)] : [];
+    }
+  });
+};
+
 /** What the config file itself shows, without connecting anywhere. */
 export const examineConfig = (config: Config): readonly Diagnosis[] => {
   const at = (line: number | undefined): string => `${config.file}${line === undefined ? '' : `:${line}`}`;

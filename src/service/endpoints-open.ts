@@ -42,7 +42,19 @@ interface Kept {
   readonly shared: SharedEndpoint;
   engine: string | undefined;
   away: { readonly since: number; readonly chosen: Chosen } | undefined;
+  lastUse: EndpointHealth['lastUse'];
 }
+
+const secretMissing = (entry: EndpointEntry): boolean => {
+  try {
+    entry.connection();
+    entry.replicas();
+    return false;
+  } catch (error) {
+    // What else is wrong with it is told when it connects.
+    return error instanceof LockstepError && error.code === 'SECRET_MISSING';
+  }
+};
 
 const unknownEndpoint = (name: string, config: Config): LockstepError =>
   new LockstepError('NOT_FOUND', `there is no endpoint \`${name}\` in ${config.file}`, {
@@ -89,6 +101,10 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
     return { ...policy, attempts: Math.min(policy.attempts, most) };
   };
 
+  const used = (name: string, failed: boolean): void => {
+    keep(name).lastUse = { at: clock.now(), failed };
+  };
+
   const connect = async (name: string, place: Place, o: Omit<Wanted, 'standIn'>): Promise<Endpoint> => {
     const entry = entryOf(name);
     const plain = sideOfEntry(x.config(), addressed(entry, place), o.writable);
@@ -109,8 +125,10 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
         x.connect(limited, o.signal),
       );
       ok = true;
+      if (place === 'configured' && endpoint.lazy !== true) used(name, false);
       return endpoint;
     } catch (error) {
+      if (place === 'configured' && error instanceof LockstepError && !o.signal.aborted) used(name, true);
       if (verdictOn(name, error) === 'down') x.failed?.(name, error as LockstepError);
       throw error;
     } finally {
@@ -125,8 +143,12 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
     timings: timed === undefined ? x.timings : bothTimings(x.timings, timed),
     heard: (error) => {
       const at = keep(name);
-      if (place === 'configured') at.breaker.heard(error);
-      if (verdictOn(name, error) !== 'down') return;
+      const verdict = verdictOn(name, error);
+      if (place === 'configured') {
+        at.breaker.heard(error);
+        if (error === undefined || verdict !== 'unknown') used(name, verdict === 'down');
+      }
+      if (verdict !== 'down') return;
       at.shared.doubt(place);
       x.failed?.(name, error as LockstepError);
     },
@@ -177,6 +199,7 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
       }),
       engine: undefined,
       away: undefined,
+      lastUse: undefined,
     };
     return made;
   };
@@ -264,6 +287,8 @@ export const openEndpoints = (x: EndpointsOptions): Endpoints => {
             ? {}
             : { promoted: { since: away.since, address: away.chosen.endpoint.fingerprint.address } }),
           replicas: at?.places.replicas() ?? [],
+          secretMissing: secretMissing(entry),
+          ...(at?.lastUse === undefined ? {} : { lastUse: at.lastUse }),
           ...(lastError === undefined ? {} : { lastError }),
         };
       }),

@@ -20,6 +20,10 @@ export interface EndpointHealth {
   /** A replica that was promoted is in use instead of the configured server. */
   readonly promoted?: { readonly since: number; readonly address: string };
   readonly replicas: readonly ReplicaHealth[];
+  /** A secret of its entry cannot be looked up in this process. */
+  readonly secretMissing: boolean;
+  /** When this process was last at the configured server, or was not let in. */
+  readonly lastUse?: { readonly at: number; readonly failed: boolean };
   readonly lastError?: { readonly at: number; readonly code: string; readonly message: string };
 }
 

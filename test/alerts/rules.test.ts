@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { evaluate } from '../../src/alerts/watch.ts';
+import { sealJson } from '../../src/backup/manifest.ts';
+import { noteDamaged, noteVerified, placeFile } from '../../src/backup/shelf.ts';
+import { newId } from '../../src/lib/ids.ts';
 import { redactor } from '../../src/lib/redact.ts';
 import type { NewConflict } from '../../src/model/conflicts.ts';
 import type { Key } from '../../src/model/row.ts';
+import { damagedBackups } from '../../src/service/backups.ts';
 import { freshStore } from '../store/fresh-store.ts';
 import { newRun, o } from '../store/plain.ts';
 import { configOf, ended, heldClock, hour, minute, pairs, quietLog, start } from './world.ts';
@@ -39,6 +46,7 @@ const look = async (text: string): Promise<void> => {
   const options = {
     store,
     config: () => config,
+    damagedBackups: () => damagedBackups(config),
     redactor: redactor(),
     clock,
     log: quietLog().log,
@@ -324,6 +332,42 @@ test('a backup that failed fires, and one that is too old', async () => {
   for (const rule of ['backup_failed', 'backup_stale']) {
     await look(only(rule));
     assert.deepEqual(await standing(rule), []);
+  }
+  await forget();
+});
+
+test('a backup that was found damaged since is not the last one, until it is proved again', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'lockstep-stale-'));
+  const made = async (): Promise<string> => {
+    const folder = join(dir, newId('b', clock.at - 500));
+    mkdirSync(folder);
+    await placeFile(folder, 'manifest.json', sealJson({ format: 1, encryption: null }, undefined));
+    await noteVerified(folder, clock.at);
+    await ended(store, clock, null, { kind: 'backup' });
+    return folder;
+  };
+  const backups = `${only('backup_stale')}backups: { control: true, directory: "${dir}" }\n`;
+  try {
+    const first = await made();
+    pass(24 * hour);
+    const second = await made();
+    pass(3 * hour);
+    await look(backups);
+    assert.deepEqual(await standing('backup_stale'), []);
+    await noteDamaged(second, clock.at, new Error('it is cut off'));
+    await look(backups);
+    assert.deepEqual(await standing('backup_stale'), [['backups', 'firing']]);
+    assert.match((await lastOf('backup_stale')).summary, /The last backup that is not damaged is 1 d 3 h old/);
+    assert.equal((await lastOf('backup_stale')).command, 'lockstep backup list');
+    await noteVerified(second, clock.at);
+    await look(backups);
+    assert.deepEqual(await standing('backup_stale'), []);
+    pass(minute);
+    for (const folder of [first, second]) rmSync(join(folder, 'manifest.json'));
+    await look(backups);
+    assert.match((await lastOf('backup_stale')).summary, /Every backup was found damaged/);
+  } finally {
+    rmSync(dir, { recursive: true });
   }
   await forget();
 });

@@ -240,15 +240,24 @@ test('a bit that flipped, a file that is cut off, missing or exchanged, another 
     for (const [what, damage] of damages) {
       damage();
       await assert.rejects(verified(), failsWith('BACKUP', /backup|damaged|missing/), what);
+      const listed = (await listBackups(dir)).find((b) => b.id === made.id)!;
+      assert.equal(listed.verified, undefined, what);
+      assert.ok(listed.problem !== undefined && !listed.problem.includes(dir), `${what}: ${listed.problem}`);
       for (const [name, bytes] of whole) writeFileSync(join(path, name), bytes);
     }
-    assert.equal((await listBackups(dir)).find((b) => b.id === made.id)!.verified, undefined);
+    await verified();
+    const proved = (await listBackups(dir)).find((b) => b.id === made.id)!;
+    assert.ok(proved.verified !== undefined && proved.problem === undefined, proved.problem);
     if (secret !== undefined) {
       await assert.rejects(verified('another'), failsWith('BACKUP', /another key/));
+      assert.deepEqual(
+        (await listBackups(dir)).find((b) => b.id === made.id),
+        proved,
+        'nothing is wrong with it',
+      );
       await assert.rejects(openBackup(path, undefined, o), failsWith('BACKUP', /is encrypted/));
       for (const [name, bytes] of whole) assert.ok(!bytes.includes('zoë') && !bytes.includes("it's"), name);
     }
-    await verified();
     assert.equal(await scratches(made.id), 0);
   }
 });
@@ -322,4 +331,6 @@ test('retention keeps the newest, the young ones, and always the newest that is 
   assert.deepEqual(gone({ last: 9, forMs: 0 }, ...all), []);
   const damaged: Shelved = { id: 'b_x', manifest: undefined, verified: undefined, problem: 'damaged' };
   assert.deepEqual(gone({ last: 1, forMs: 0 }, damaged, old(2, true), old(9, true)), ['b_9']);
+  const found: Shelved = { ...old(1, false), problem: 'damaged' };
+  assert.deepEqual(gone({ last: 2, forMs: 0 }, found, old(2, true), old(3, true), old(4, true)), ['b_4']);
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
@@ -56,8 +56,19 @@ test('serve makes them by the schedule and proves them; a restored control store
   assert.equal(again.code, 20);
   assert.match(again.stderr, /not empty/);
 
+  const file = await lockstep('backup', 'restore', id, 'sqlite:new.db?mode=rwc', '--yes');
+  assert.equal(file.code, 20);
+  assert.match(file.stderr, /a backup is restored into PostgreSQL, not into sqlite/);
+  assert.doesNotMatch(file.stderr, /databases: \[/);
+  assert.equal(existsSync(join(p.dir, 'new.db')), false, 'it is refused before a file is made');
+
   const damaged = join(p.dir, 'backups', kept('source')[0]!.id, 'table-00001.copy.zst');
   writeFileSync(damaged, readFileSync(damaged).fill(0, 10, 12));
+  await using other = await testDatabase();
+  const refused = await lockstep('backup', 'restore', kept('source')[0]!.id, other.url, '--yes');
+  assert.equal(refused.code, 29, refused.stderr);
+  const found = await lockstep('backup', 'list', 'source');
+  assert.match(found.stdout, new RegExp(`${kept('source')[0]!.id} .*  damaged: table-00001.copy.zst is damaged: `));
   const verified = await lockstep('backup', 'verify', kept('source')[0]!.id);
   assert.equal(verified.code, 29, verified.stderr);
   const actions = (await p.store.audit.list({ limit: 10 }, o)).map((e) => `${e.action} ${e.outcome}`);

@@ -129,7 +129,11 @@ test('a locked file is contention that may be tried again, and leaves no trace',
     endpoint.writer!.apply({ run: 'r', step: 1, token: 0n }, [{ table, key: ['id'], changes }], { signal });
   const other = new DatabaseSync(path);
   other.exec('begin immediate');
-  await assert.rejects(apply(), (e) => e instanceof LockstepError && e.code === 'CONTENTION' && e.retry === 'now');
+  await assert.rejects(apply(), {
+    code: 'CONTENTION',
+    retry: 'now',
+    hint: 'Try again when the other writer has ended.',
+  });
   other.exec('rollback');
   assert.deepEqual(await apply(), { status: 'done' });
   other.close();

@@ -98,6 +98,29 @@ test('connecting is tried again after random pauses that double; all of it is on
   assert.equal(state.connects, connects);
 });
 
+test('it is known when an endpoint was last used, whether it let us in, and whether its secrets are there', async () => {
+  const { endpoints, state, pass } = await over(
+    '  crm: { url: "sqlite:a.db", retry: { attempts: 1 } }\n  erp: { url: "${env:NOT_SET}" }\n',
+  );
+  assert.deepEqual(
+    endpoints.health().map((h) => [h.name, h.secretMissing, h.lastUse]),
+    [
+      ['crm', false, undefined],
+      ['erp', true, undefined],
+    ],
+  );
+  state.failing = 1;
+  await assert.rejects(endpoints.open('crm', { ...o, writable: false }), { code: 'CONNECT' });
+  assert.deepEqual(endpoints.health()[0]!.lastUse, { at: 1_000_000, failed: true });
+  assert.equal(endpoints.health()[0]!.breaker, 'closed');
+  pass(1000);
+  await using endpoint = await endpoints.open('crm', { ...o, writable: false });
+  assert.deepEqual(endpoints.health()[0]!.lastUse, { at: 1_001_000, failed: false });
+  state.breaking = 9;
+  await assert.rejects(endpoint.inspect(o), { code: 'CONNECTION_LOST' });
+  assert.equal(endpoints.health()[0]!.lastUse!.failed, true);
+});
+
 test('a name that is not there, and writing where it is not allowed, are told before anything is connected', async () => {
   const { endpoints, state } = await over('  crm: { url: "sqlite:a.db" }\n');
   await assert.rejects(endpoints.open('toString', { ...o, writable: false }), { code: 'NOT_FOUND' });

@@ -10,7 +10,7 @@ import { goesByArchive } from '../../work/two-way/goes-by-archive.ts';
 import { configOf } from '../config-of.ts';
 import { confirm } from '../confirm.ts';
 import { type Command, tell } from '../context.ts';
-import { askedBy, openControl } from '../control.ts';
+import { askedBy, openControl, tellOfPause } from '../control.ts';
 import { exitCodes } from '../exit.ts';
 import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
 import { progressView } from '../progress.ts';
@@ -26,6 +26,7 @@ export const apply: Command = async (context, [name, address], flags) => {
   await using store = await openControl(context, flags, config, signal);
   const plan = await findPlan(store, name!, { signal });
   const { header } = plan;
+  await tellOfPause(context, store, header.sync, signal);
   if (goesByArchive(plan)) {
     const { applyBoth } = await import('../two-way.ts');
     using progress = progressView(context);

@@ -13,6 +13,7 @@ import {
   databasesOf,
   madeReport,
   makeBackups,
+  mustTakeBackups,
   proveBackup,
   restoreBackup,
 } from '../../service/backups.ts';
@@ -141,6 +142,7 @@ const restore = async (w: Work, id: string, target: string | undefined): Promise
   if (entry && !entry.writable) throw notWritable(config, entry);
   await warnOfPasswords((text) => tell(context, text), [target]);
   const side: Side = entry ? sideOfEntry(config, entry, true) : sideOfText(context, target, 'target', true);
+  await mustTakeBackups(context, side);
   await using into = await connectSide(context, side, signal);
   if (
     !(await confirm(

@@ -6,8 +6,10 @@ import { allRoutes } from '../../http/routes.ts';
 import { type HttpServer, startHttp } from '../../http/server.ts';
 import { letHeapGrow } from '../../lib/heap.ts';
 import { followApprovals } from '../../service/approvals.ts';
+import { damagedBackups } from '../../service/backups.ts';
 import { writeCheckpoints } from '../../service/checkpoints.ts';
 import { checkedDesk } from '../../service/desk.ts';
+import { missingSecrets } from '../../service/doctor.ts';
 import { startScheduler } from '../../service/scheduler.ts';
 import { supervise } from '../../service/supervise.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -84,6 +86,7 @@ export const serve: Command = async (context: Context, _args, flags) => {
       config: service.config,
       clock,
       log,
+      damagedBackups: () => damagedBackups(service.config()),
       redactor,
       process: service.name,
     },
@@ -93,8 +96,14 @@ export const serve: Command = async (context: Context, _args, flags) => {
   service.onReload(() => {
     void scheduler.reload().catch((error: unknown) => log.error('schedules are not read again', { error }));
     workers.reload();
+    warnOfSecrets();
     renewTls(http, service.config(), log);
   });
+  const warnOfSecrets = (): void => {
+    for (const { about, message, fix } of missingSecrets(service.config()))
+      log.warn('a secret of the configuration is missing', { about, reason: message, fix });
+  };
+  warnOfSecrets();
   log.info('listening', { url: http.url, workers: workersOf(flags, service.config()), store: store.description });
   if (warning !== undefined) await tell(context, warning);
   const greeting = await welcome(http.url);

@@ -7,7 +7,7 @@ import type { Planned } from '../../work/make-plan.ts';
 import { type SyncInput, sync as syncWork } from '../../work/sync.ts';
 import { confirm } from '../confirm.ts';
 import { type Command, type Context, type Flags, tell } from '../context.ts';
-import { openControl } from '../control.ts';
+import { openControl, tellOfPause } from '../control.ts';
 import { exitCodes } from '../exit.ts';
 import { jobOf } from '../job.ts';
 import { leftOver } from '../output/applied-view.ts';
@@ -30,6 +30,7 @@ export const sync: Command = async (context, args, flags) => {
   const began = context.clock.elapsed();
   await using sides = await connectBoth(context, job, context.now);
   await using store = await openControl(context, flags, job.config, context.now);
+  await tellOfPause(context, store, job.sync, context.now);
   using progress = progressView(context);
   using _stopping = announceStop(context, progress);
   if (job.twoWay !== undefined) {

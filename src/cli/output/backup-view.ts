@@ -20,6 +20,11 @@ export const backupJson = ({ id, manifest: m, verified, problem }: Shelved): Rec
   problem: problem ?? null,
 });
 
+const stateOf = (verified: number | undefined, problem: string | undefined): string => {
+  if (problem !== undefined) return `damaged: ${problem}`;
+  return verified === undefined ? 'not verified' : `verified ${utc(verified)}`;
+};
+
 export const backupsTable = async (out: Out, backups: readonly Shelved[], directory: string): Promise<void> => {
   if (backups.length === 0) {
     await out.write(`  no backups in ${directory} yet: lockstep backup create\n`);
@@ -28,16 +33,8 @@ export const backupsTable = async (out: Out, backups: readonly Shelved[], direct
   const head = ['ID', 'DATABASE', 'MADE', 'TABLES', 'ROWS', 'BYTES', 'STATE'];
   const rows = backups.map(({ id, manifest: m, verified, problem }) =>
     m === undefined
-      ? [id, '', '', '', '', '', `damaged: ${problem}`]
-      : [
-          id,
-          m.database,
-          utc(m.made),
-          grouped(m.tables),
-          grouped(m.rows),
-          grouped(m.bytes),
-          verified === undefined ? 'not verified' : `verified ${utc(verified)}`,
-        ],
+      ? [id, '', '', '', '', '', stateOf(verified, problem)]
+      : [id, m.database, utc(m.made), grouped(m.tables), grouped(m.rows), grouped(m.bytes), stateOf(verified, problem)],
   );
   await writeList(out, head, rows, (at) => at >= 3 && at <= 5);
 };

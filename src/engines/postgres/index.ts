@@ -8,5 +8,6 @@ export const postgres: Engine<PostgresConfig> = {
   schemes: ['postgres', 'postgresql'],
   parse: parseConfig,
   describe: describeConfig,
+  dumps: true,
   connect: (config, o) => connectPostgres(config, o),
 };

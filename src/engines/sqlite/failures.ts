@@ -38,7 +38,7 @@ const meaning = (error: SqliteFailure, path: string): [ErrorCode, string, string
       return [
         'CONTENTION',
         `another connection has locked ${path} (${words}).`,
-        'It is tried again; end the other writer if this lasts.',
+        'Try again when the other writer has ended.',
       ];
     case resultCodes.READONLY:
       return [

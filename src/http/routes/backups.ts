@@ -13,7 +13,7 @@ import { typed } from '../typed.ts';
 const Backup = z
   .object({
     id: z.string(),
-    database: z.string().nullable().describe('An endpoint, or `control`; null: the backup is damaged'),
+    database: z.string().nullable().describe('An endpoint, or `control`; null: its manifest cannot be read'),
     made: Time.nullable(),
     server: z.string().nullable(),
     tables: z.number().int().nullable(),
@@ -22,8 +22,10 @@ const Backup = z
     encrypted: z.boolean().nullable(),
     tool: z.string().nullable().describe('What made it: lockstep, or pg_dump and its version'),
     not_carried: z.array(z.string()).describe('What was there and is not in it'),
-    verified: Time.nullable().describe('When it was last restored and compared; null: never'),
-    problem: z.string().nullable().describe('What is wrong with it'),
+    verified: Time.nullable().describe(
+      'When it was last restored and compared; null: never, or it was found damaged since',
+    ),
+    problem: z.string().nullable().describe('What is wrong with it; null: nothing is known'),
   })
   .meta({
     id: 'Backup',
@@ -57,8 +59,7 @@ const backupOf = ({ id, manifest: m, verified, problem }: Shelved): z.infer<type
   tool: m?.tool ?? null,
   not_carried: [...(m?.notCarried ?? [])],
   verified: verified === undefined ? null : timeOf(verified),
-  // Without the folder, which is the server's own matter.
-  problem: problem === undefined ? null : problem.replace(/ in \/\S+/, ''),
+  problem: problem ?? null,
 });
 
 const Wish = z

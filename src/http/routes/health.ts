@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { z } from 'zod';
-import type { EndpointHealth } from '../../service/endpoints.ts';
 import type { Api, Routes } from '../api.ts';
+import { endpointsFare } from '../endpoints-fare.ts';
 import { Alive, type Fares, Health, Ready, worst } from '../shapes/health.ts';
 import { timeOf } from '../shapes/time.ts';
 import { typed } from '../typed.ts';
@@ -10,18 +10,8 @@ import { typed } from '../typed.ts';
 const storeMs = 2_000;
 /** Anybody may ask: the databases are asked at most this often. */
 const keptMs = 1_000;
-/** What other processes saw is of use for so long. */
-const sampledMs = 60_000;
 /** A queued run that waits longer shows that too few are at work. */
 const waitingMs = 300_000;
-
-/** How an endpoint fares by what is known of it. */
-export const faresOf = (health: EndpointHealth): Fares =>
-  health.degraded !== undefined
-    ? 'degraded'
-    : health.promoted !== undefined || health.breaker === 'closed'
-      ? 'ok'
-      : 'down';
 
 export interface StoreFares {
   readonly status: Fares;
@@ -58,23 +48,12 @@ export const keptFor = <T>(api: Pick<Api, 'clock'>, ms: number, make: () => Prom
   };
 };
 
-const endpointsFare = async (api: Api, stored: boolean): Promise<readonly Fares[]> => {
-  const o = { signal: AbortSignal.any([api.signal, AbortSignal.timeout(storeMs)]) };
-  const samples = stored ? await api.store.monitoring.samples(api.clock.now() - sampledMs, o).catch(() => []) : [];
-  const open = new Set(samples.filter((s) => s.breaker !== 'closed').map((s) => s.endpoint));
-  return api.endpoints.health().map((h): Fares => {
-    const fares = faresOf(h);
-    // somebody cannot reach it, and this process has not tried or can
-    return fares === 'ok' && h.promoted === undefined && open.has(h.name) ? 'degraded' : fares;
-  });
-};
-
 const made = async (api: Api, began: number): Promise<z.infer<typeof Health>> => {
   const store = await storeFares(api);
   const there = store.status !== 'down';
   const now = api.clock.now();
-  const all = await endpointsFare(api, there);
   const o = { signal: AbortSignal.any([api.signal, AbortSignal.timeout(storeMs)]) };
+  const all = await endpointsFare(api, there, o.signal);
   const queue = there ? await api.store.monitoring.queue(o).catch(() => undefined) : undefined;
   const waits = queue?.oldest == null ? null : Math.max(0, now - queue.oldest);
   const backlog: Fares = waits !== null && waits > waitingMs ? 'degraded' : 'ok';

@@ -4,10 +4,11 @@ import { LockstepError } from '../../model/errors.ts';
 import type { EndpointSample } from '../../model/monitoring.ts';
 import type { EndpointHealth, EndpointProbe, ReplicaHealth } from '../../service/endpoints.ts';
 import type { Api, Routes } from '../api.ts';
+import { faresOf } from '../endpoints-fare.ts';
 import { DatabaseHealth, type Fares, latencyOf, worst } from '../shapes/health.ts';
 import { timeOf, timeOrNull } from '../shapes/time.ts';
 import { typed } from '../typed.ts';
-import { faresOf, keptFor, storeFares } from './health.ts';
+import { keptFor, storeFares } from './health.ts';
 
 /** An endpoint that does not answer within this is down. */
 const probeMs = 5_000;

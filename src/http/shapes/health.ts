@@ -21,7 +21,9 @@ export const Health = z
         status: Fares.describe('degraded: a replica answers, and nothing can be written'),
         latency_ms: z.number().nullable(),
       }),
-      endpoints: z.object({ status: Fares, ok: count, degraded: count, down: count }),
+      endpoints: z
+        .object({ status: Fares, ok: count, degraded: count, down: count })
+        .describe('ok: its secrets are there, and who used it last got to it, in any process'),
       queue: z
         .object({ status: Fares, queued: count, running: count, oldest_seconds: z.number().int().nullable() })
         .nullable()
