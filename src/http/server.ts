@@ -1,4 +1,5 @@
-import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
 import { LockstepError } from '../model/errors.ts';
 import type { Api } from './api.ts';
@@ -28,9 +29,33 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
+/**
+ * Node takes a connection for idle whose answer was given whole, though the client has not read it: closing it cuts the
+ * answer off. Idle ones are closed when nothing is on its way; whoever closes them asks again. Tells whether something is.
+ */
+const closeOnlyIdle = (server: Server): (() => boolean) => {
+  const sockets = new Set<Socket>();
+  // by TLS what is held back is held by the one above
+  for (const event of ['connection', 'secureConnection'])
+    server.on(event, (socket: Socket) => {
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+    });
+  const sending = (): boolean => {
+    for (const socket of sockets) if (socket.writableLength > 0) return true;
+    return false;
+  };
+  const close = server.closeIdleConnections.bind(server);
+  server.closeIdleConnections = () => {
+    if (!sending()) close();
+  };
+  return sending;
+};
+
 /** Serves the API. Rejects when it cannot listen, or when a route is open to everybody without saying so. */
 export const startHttp = async (api: Api, o: HttpOptions): Promise<HttpServer> => {
   const { app } = await buildApp(api, o);
+  const sending = closeOnlyIdle(app.server);
   let busy = 0;
   const ended = (): void => {
     busy--;
@@ -69,7 +94,7 @@ export const startHttp = async (api: Api, o: HttpOptions): Promise<HttpServer> =
         // Clients keep connections alive that were busy, and open some that they have not used yet.
         const idle = setInterval(() => {
           app.server.closeIdleConnections();
-          if (busy === 0) app.server.closeAllConnections();
+          if (busy === 0 && !sending()) app.server.closeAllConnections();
         }, 100);
         try {
           await app.close();

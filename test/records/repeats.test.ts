@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { after, test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import { systemClock } from '../../src/lib/clock.ts';
 import { testDatabase } from '../servers/postgres.ts';
@@ -336,6 +336,30 @@ test('where nobody can say whether it still holds, it is read', async () => {
   assert.match(text.head, /cache-status: lockstep; fwd=bypass/);
   assert.match(text.body, /"n1"/);
   c.socket.destroy();
+});
+
+test('who reads slowly has the whole answer when the server closes, whoever wrote it', async () => {
+  await database.query(`insert into items values (99, 'acme', repeat('x', 6000000), 's')`);
+  for (const repeated of [false, true]) {
+    const three = await recordsService(yaml('false', '{ ttl: 300s }'), env, [], { control });
+    // the first makes the entity known, the second one is kept
+    for (const path of ['1', '99']) await three.as(secrets['plain'])('GET', `/records/items/${path}`);
+    const c = open(three.url);
+    if (repeated) await ask(c, head('plain', 'items/1'));
+    const [before, lines] = [c.socket.bytesRead, three.lines.length];
+    read = 0;
+    c.socket.pause();
+    c.socket.write(head('plain', 'items/99'));
+    while (three.lines.length === lines) await setImmediate();
+    assert.equal(read, repeated ? 0 : 1);
+    const closed = three.close();
+    // so long that it has looked for idle connections
+    await setTimeout(300);
+    c.socket.resume();
+    await once(c.socket, 'close');
+    assert.ok(c.socket.bytesRead - before > 6_000_000, `repeated: ${repeated}, ${c.socket.bytesRead - before} bytes`);
+    await closed;
+  }
 });
 
 test('what is in hand when the server closes is answered', async () => {
