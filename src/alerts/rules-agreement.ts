@@ -1,4 +1,5 @@
 import type { AlertRules } from '../config/alerts.ts';
+import { differingShare } from '../model/differing-share.ts';
 import type { PairState } from '../model/monitoring.ts';
 import type { Facts } from './facts.ts';
 import type { Finding } from './finding.ts';
@@ -6,8 +7,7 @@ import { durationText, shareText, timeText } from './words.ts';
 
 const driftOf = (p: PairState): number => {
   const found = p.found.different + p.found.only_in_source + p.found.only_in_target;
-  const rows = Math.max(p.rows.source, p.rows.target);
-  return found === 0 ? 0 : rows === 0 ? 1 : Math.min(1, found / rows);
+  return differingShare(p, found);
 };
 
 /** What did not agree when it was compared last, whether or not that run repaired it. */

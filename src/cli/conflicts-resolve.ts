@@ -89,7 +89,7 @@ export const resolve = async (
         decided,
         run: null,
         written: 0,
-        again: 0,
+        again: [],
         left: 0,
         gone: 0,
         impossible: meant.impossible.length,
@@ -107,7 +107,7 @@ export const resolve = async (
       decided,
       run: null,
       written: 0,
-      again: 0,
+      again: [],
       left: decided.length,
       gone: 0,
       impossible: 0,
@@ -243,15 +243,15 @@ const write = async (
     });
   });
   progress[Symbol.dispose]();
-  const ends = { written: 0, again: 0, left: 0, gone: 0 };
+  const ends = { written: 0, again: [] as Conflict[], left: 0, gone: 0 };
   for (const { id } of decided) {
-    const { state } = (await store.conflicts.get(id, { signal: context.now })) ?? { state: 'gone' };
-    if (state === 'decided') ends.left++;
-    else if (state === 'pending') ends.again++;
-    else if (state === 'gone') ends.gone++;
+    const now = await store.conflicts.get(id, { signal: context.now });
+    if (now?.state === 'decided') ends.left++;
+    else if (now?.state === 'pending') ends.again.push(now);
+    else if (now === undefined || now.state === 'gone') ends.gone++;
     else ends.written++;
   }
   await resolvedOut(context, o.format, { decided, run: done.run, ...ends, impossible: 0 });
   if (done.interrupted !== undefined) return done.exit;
-  return ends.again > 0 ? exitCodes.conflicts : ends.left > 0 ? exitCodes.differs : exitCodes.ok;
+  return ends.again.length > 0 ? exitCodes.conflicts : ends.left > 0 ? exitCodes.differs : exitCodes.ok;
 };

@@ -58,7 +58,10 @@ export const flagSpecs = {
     about: 'table, json, jsonl, csv, html, sql or markdown',
     choices: ['table', 'json', 'jsonl', 'csv', 'html', 'sql', 'markdown'],
   },
-  limit: { syntax: '--limit <n|all>', about: 'differences shown; counts are always complete' },
+  limit: {
+    syntax: '--limit <n|all>',
+    about: 'how many differences, rows or entries are shown; counts are always complete',
+  },
   settle: {
     syntax: '--settle <duration>',
     about: 'confirm a difference by reading again this much later (default 1s)',

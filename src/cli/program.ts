@@ -69,7 +69,7 @@ const build = (onRun: (spec: CommandSpec, args: readonly string[], flags: Flags)
   }
   program.addHelpText(
     'after',
-    '\nExit codes: 0 agrees, 2 differs, 25 incomplete, 20 usage, 21 connection, 22 guard; `lockstep COMMAND --help` for more.\n',
+    '\nExit codes: 0 agrees, 2 differs, 25 incomplete, 20 usage, 21 connection, 22 guard; all of them: docs/reference/exit-codes.md.\n',
   );
   return program;
 };
@@ -103,7 +103,12 @@ const unknownCommand = (word: string): LockstepError => {
 };
 
 const fromCommander = (error: CommanderError, args: readonly string[]): LockstepError => {
-  const help = `lockstep ${args.find((a) => !a.startsWith('-')) ?? ''} --help`.replace('  ', ' ');
+  // The word behind a flag may be its value.
+  const command = args.find((a) => commandTable.some((c) => c.name === a));
+  const help = command === undefined ? 'lockstep --help' : `lockstep ${command} --help`;
+  if (args[0]?.startsWith('-') && command !== undefined) {
+    return usage(`${args[0]} stands before the command`, `Flags come behind it: lockstep ${command} …. See ${help}.`);
+  }
   const [first, ...rest] = error.message.replace(/^error: /, '').split('\n');
   const meant = /Did you mean (.*?)\?\)?/.exec(rest.join(' '))?.[1];
   return usage(first!, meant === undefined ? `See ${help}.` : `Did you mean ${meant}? See ${help}.`);

@@ -83,10 +83,18 @@ export const formatOf = <F extends Format>(flags: Flags, allowed: readonly F[], 
   throw usage(`lockstep ${command} has no --format ${format}`, `Formats of ${command}: ${allowed.join(', ')}.`);
 };
 
-export const limitFlag = (flags: Flags, format: Format): number => {
-  if (flags.limit === undefined) return defaultLimit[format];
-  return flags.limit === 'all' ? Number.POSITIVE_INFINITY : numberFlag('--limit', flags.limit);
+/** What `--limit` says; `all`: Infinity. */
+export const limitOf = (text: string): number => {
+  if (text === 'all') return Number.POSITIVE_INFINITY;
+  if (/^\d+$/.test(text)) return numberFlag('--limit', text);
+  throw usage(`--limit ${text}: expected 0 or more, or all`);
 };
+
+export const limitFlag = (flags: Flags, format: Format): number =>
+  flags.limit === undefined ? defaultLimit[format] : limitOf(flags.limit);
+
+/** How many rows a table lists that were not written: a few, unless more or fewer are asked for. */
+export const shownRows = (flags: Flags, limit: number): number => (flags.limit === undefined ? 20 : limit);
 
 /** `table.column=type`, each a declared type of a column. */
 export const typesFlag = (values: readonly string[] | undefined): ReadonlyMap<string, ColumnType> =>

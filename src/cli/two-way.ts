@@ -83,7 +83,12 @@ const question = (plans: readonly Plan[]): string =>
     .join(' and ')}?`;
 
 /** `lockstep sync SYNC` of a sync that keeps an archive. */
-export const syncBoth = async (context: Context, flags: Flags, job: Job, x: Open): Promise<number> => {
+export const syncBoth = async (
+  context: Context,
+  flags: Flags,
+  job: Job,
+  x: Open & { readonly most: number },
+): Promise<number> => {
   const began = context.clock.elapsed();
   let declined = false;
   const synced = await syncTwoWay({
@@ -99,7 +104,7 @@ export const syncBoth = async (context: Context, flags: Flags, job: Job, x: Open
   });
   x.progress[Symbol.dispose]();
   if (x.format === 'json') await twoWayJson(context.out, synced);
-  else await twoWayTable(context.out, synced, context.clock.elapsed() - began);
+  else await twoWayTable(context.out, synced, x.most, context.clock.elapsed() - began);
   if (declined) await tell(context, 'Declined: nothing was written.');
   return declined ? exitCodes.usage : synced.exit;
 };

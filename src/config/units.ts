@@ -23,9 +23,9 @@ export const parseShare = (value: string | number): number | undefined => {
   return share <= 1 ? share : undefined;
 };
 
-/** A duration given by hand; throws USAGE naming the flag. */
-export const durationFlag = (flag: string, text: string): number => {
+/** A duration given by hand; throws USAGE naming the flag. `such`: what it usually is. */
+export const durationFlag = (flag: string, text: string, such = '500ms, 5s, 2m or 1h'): number => {
   const ms = parseDuration(text);
   if (ms !== undefined) return ms;
-  throw new LockstepError('USAGE', `${flag} ${text}: not a duration`, { hint: 'Write 500ms, 5s, 2m or 1h.' });
+  throw new LockstepError('USAGE', `${flag} ${text}: not a duration`, { hint: `Write ${such}.` });
 };

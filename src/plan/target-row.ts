@@ -101,21 +101,29 @@ export const asCompared = (pair: Pair, i: number, cell: Cell): Cell => {
 export const nativeKey = (
   { pair }: Pick<TargetShape, 'pair'>,
   key: Key,
-): { readonly key: Key } | { readonly reason: string } => {
+): { readonly key: Key } | { readonly reason: string; readonly unquoted: string } => {
   const cells: Cell[] = [];
   for (let i = 0; i < pair.keyWidth; i++) {
     const c = pair.columns[i]!;
     const fitted = asStored(pair, i, key[i]!);
-    if (!fitted.ok) return { reason: `${c.target.name}: ${fitted.reason}` };
+    if (!fitted.ok) {
+      return { reason: `${c.target.name}: ${fitted.reason}`, unquoted: `${c.target.name}: ${fitted.unquoted}` };
+    }
     cells.push(fitted.cell);
   }
   return { key: cells };
 };
 
+/** It cannot be written: what the target cannot hold is never rounded. `unquoted`: the same without a value of the row. */
+interface Misfit {
+  readonly kind: 'unfit';
+  readonly reason: string;
+  readonly unquoted?: string;
+}
+
 export type Built =
   | { readonly kind: 'change'; readonly change: Change }
-  /** It cannot be written: what the target cannot hold is never rounded. */
-  | { readonly kind: 'unfit'; readonly reason: string; readonly unquoted?: string }
+  | Misfit
   /** The target's row is not what was compared any more. */
   | { readonly kind: 'moved' };
 
@@ -136,24 +144,16 @@ const comparedRow = (shape: TargetShape, read: Row): Row | undefined => {
 const sameRow = (a: Row | undefined, b: Row): boolean =>
   a !== undefined && a.length === b.length && a.every((cell, i) => cell === b[i]);
 
-/**
- * The change that settles a difference. `read`: the target's row as `shape.selection` reads it, undefined when there is
- * none.
- */
-export const buildChange = (shape: TargetShape, difference: Difference, op: ChangeOp, read: Row | undefined): Built => {
-  const { pair, columns, place } = shape;
-  if (difference.target === null ? read !== undefined : read === undefined) return { kind: 'moved' };
-  if (read !== undefined && !sameRow(comparedRow(shape, read), difference.target!)) return { kind: 'moved' };
-  const keyed = nativeKey(shape, difference.key);
-  if ('reason' in keyed) return { kind: 'unfit', reason: keyed.reason };
-  const before = read?.slice(0, columns.length);
-  if (op === 'delete') return { kind: 'change', change: { key: keyed.key, op, before: before!, after: null } };
-  if (op === 'insert' && shape.noInsert !== undefined) return { kind: 'unfit', reason: shape.noInsert };
-
+/** The cells to be written, each with its place in the target's row; or why they cannot be. */
+const writtenCells = (
+  { pair, place, noInsert }: TargetShape,
+  difference: Difference,
+  op: Exclude<ChangeOp, 'delete'>,
+): readonly (readonly [at: number, cell: Cell])[] | Misfit => {
+  if (op === 'insert' && noInsert !== undefined) return { kind: 'unfit', reason: noInsert };
   const source = difference.source!;
-  const after: Cell[] = before === undefined ? columns.map(() => null) : [...before];
   const wanted = difference.kind === 'different' ? difference.columns : pair.columns.map((_, i) => i);
-  const written: number[] = [];
+  const written: (readonly [number, Cell])[] = [];
   const computed: string[] = [];
   for (const i of wanted) {
     const { target } = pair.columns[i]!;
@@ -167,13 +167,39 @@ export const buildChange = (shape: TargetShape, difference: Difference, op: Chan
       const reason = pair.columns[i]!.concealed === undefined ? `${target.name}: ${fitted.reason}` : unquoted;
       return { kind: 'unfit', reason, unquoted };
     }
-    after[place[i]!] = fitted.cell;
-    written.push(place[i]!);
+    written.push([place[i]!, fitted.cell]);
   }
   if (op === 'update' && written.length === 0) {
     return { kind: 'unfit', reason: `${computed.join(', ')}: computed by the target, cannot be written` };
   }
-  written.sort((a, b) => a - b);
+  return written;
+};
+
+/** Why the row itself cannot be written as a difference asks for, whatever the target shows by then. */
+export const misfitOf = (shape: TargetShape, difference: Difference, op: ChangeOp): Misfit | undefined => {
+  const keyed = nativeKey(shape, difference.key);
+  if ('reason' in keyed) return { kind: 'unfit', ...keyed };
+  const cells = op === 'delete' ? [] : writtenCells(shape, difference, op);
+  return 'kind' in cells ? cells : undefined;
+};
+
+/**
+ * The change that settles a difference. `read`: the target's row as `shape.selection` reads it, undefined when there is
+ * none.
+ */
+export const buildChange = (shape: TargetShape, difference: Difference, op: ChangeOp, read: Row | undefined): Built => {
+  const { columns } = shape;
+  if (difference.target === null ? read !== undefined : read === undefined) return { kind: 'moved' };
+  if (read !== undefined && !sameRow(comparedRow(shape, read), difference.target!)) return { kind: 'moved' };
+  const keyed = nativeKey(shape, difference.key);
+  if ('reason' in keyed) return { kind: 'unfit', reason: keyed.reason };
+  const before = read?.slice(0, columns.length);
+  if (op === 'delete') return { kind: 'change', change: { key: keyed.key, op, before: before!, after: null } };
+  const cells = writtenCells(shape, difference, op);
+  if ('kind' in cells) return cells;
+  const after: Cell[] = before === undefined ? columns.map(() => null) : [...before];
+  for (const [at, cell] of cells) after[at] = cell;
+  const written = cells.map(([at]) => at).sort((a, b) => a - b);
   return op === 'insert'
     ? { kind: 'change', change: { key: keyed.key, op, before: null, after, columns: written } }
     : { kind: 'change', change: { key: keyed.key, op: 'update', before: before!, after, columns: written } };

@@ -1,6 +1,7 @@
 import type { Alerts } from '../model/alerts.ts';
 import type { Cancel } from '../model/cancel.ts';
 import type { Conflicts } from '../model/conflicts.ts';
+import { differingShare } from '../model/differing-share.ts';
 import {
   durationBuckets,
   type EndpointSample,
@@ -38,7 +39,6 @@ const ofPairs = (pairs: readonly PairState[]): readonly Sample[] => {
     ...pairs.flatMap((p): Sample[] => {
       const of = { sync: p.sync, pair: p.pair };
       const found = p.found.different + p.found.only_in_source + p.found.only_in_target;
-      const rows = Math.max(p.rows.source, p.rows.target);
       return [
         gauge('lockstep_sync_last_verified_timestamp_seconds', of, (p.verifiedAt ?? 0) / 1000),
         gauge('lockstep_sync_last_compared_timestamp_seconds', of, p.at / 1000),
@@ -46,7 +46,7 @@ const ofPairs = (pairs: readonly PairState[]): readonly Sample[] => {
           gauge('lockstep_differences', { ...of, kind }, p.found[kind]),
         ),
         gauge('lockstep_differences_left', of, p.left),
-        gauge('lockstep_drift_ratio', of, found === 0 ? 0 : rows === 0 ? 1 : Math.min(1, found / rows)),
+        gauge('lockstep_drift_ratio', of, differingShare(p, found)),
         gauge('lockstep_rows', { ...of, side: 'source' }, p.rows.source),
         gauge('lockstep_rows', { ...of, side: 'target' }, p.rows.target),
       ];

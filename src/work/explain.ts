@@ -3,6 +3,7 @@ import { canonical } from '../model/canon/canonical.ts';
 import { concealedRow, conceals, hidden } from '../model/canon/concealed.ts';
 import { isMisfit, misfitContent } from '../model/canon/misfit.ts';
 import { visibleCell } from '../model/canon/show.ts';
+import type { ChangeOp } from '../model/change.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { LockstepError } from '../model/errors.ts';
 import { judge } from '../model/judge.ts';
@@ -14,7 +15,10 @@ import { pairSelection } from '../model/selection.ts';
 import type { Store, Trace } from '../model/store.ts';
 import { rejectionOf, sourceOf } from '../model/transform.ts';
 import type { BaseRow } from '../model/two-way.ts';
+import { misfitOf, targetShape } from '../plan/target-row.ts';
+import { byMode, type WritingMode, writingModes } from '../resolve/decide.ts';
 import type { TwoWayRules } from './two-way/context.ts';
+import { differenceTo } from './two-way/decide.ts';
 import { type ExplainedTwoWay, explainTwoWay } from './two-way/explain.ts';
 
 /** The whole story of one row: what both sides show now, and everything recorded of it. */
@@ -36,19 +40,28 @@ export interface Explained {
   readonly trace: Trace;
   /** Of a sync that keeps an archive. */
   readonly twoWay?: ExplainedTwoWay;
+  /** Of one that keeps none, and writes: what a plan would do now. */
+  readonly next?: NextWrite;
 }
+
+/** What a one-way plan makes of a row as it is. `reason`: why the target cannot be written. */
+export type NextWrite =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'write' | 'withheld'; readonly op: ChangeOp }
+  | { readonly kind: 'does_not_fit'; readonly op: ChangeOp; readonly reason: string };
 
 /** A key as a person types it: one text per key column. */
 export const parseKey = (pair: Pair, texts: readonly string[]): Key => {
-  if (texts.length !== pair.keyWidth || pair.keyWidth === 0) {
+  if (pair.keyWidth === 0) {
+    throw new LockstepError('USAGE', `${pair.name} has no key: its rows cannot be explained one by one.`, {
+      hint: 'Name columns that are unique and never NULL on both sides: key: [a, b] of the pair. Or add a primary key.',
+    });
+  }
+  if (texts.length !== pair.keyWidth) {
     const names = pair.columns.slice(0, pair.keyWidth).map((c) => c.source.name);
-    throw new LockstepError(
-      'USAGE',
-      `The key of ${pair.name} is ${names.join(', ') || 'missing'}: ${texts.length} given.`,
-      {
-        hint: 'Give one value per key column, in that order.',
-      },
-    );
+    throw new LockstepError('USAGE', `The key of ${pair.name} is ${names.join(', ')}: ${texts.length} given.`, {
+      hint: 'Give one value per key column, in that order.',
+    });
   }
   return texts.map((text, i) => canonical(pair.columns[i]!.as, text));
 };
@@ -106,6 +119,7 @@ const concealedTwoWay = (pair: Pair, t: ExplainedTwoWay): ExplainedTwoWay => {
   const reason = 'not shown: it may quote concealed values';
   return {
     ...t,
+    unfit: t.unfit.map(({ side }) => ({ side, reason })),
     base: base && { ...base, source: cells(base.source), target: cells(base.target) },
     next:
       next === undefined || next.kind === 'agreed'
@@ -139,6 +153,23 @@ const refuseImpossible = ({ pair, key }: Explained): void => {
   }
 };
 
+/** Undefined: it is not known, since rows that a condition or a sample leaves out are explained, and not planned. */
+const nextWrite = (
+  pair: Pair,
+  mode: WritingMode,
+  row: Pick<Explained, 'key' | 'source' | 'target'> & { readonly quarantined: boolean },
+): NextWrite | undefined => {
+  if (pair.filter !== undefined || pair.sample !== undefined) return undefined;
+  const difference = row.quarantined ? undefined : differenceTo(pair, row.key, row.source, row.target);
+  const decision = difference && byMode(mode)(difference);
+  if (difference === undefined || decision === undefined) return { kind: 'none' };
+  const { op } = decision;
+  if (decision.kind === 'withheld') return { kind: 'withheld', op };
+  const misfit = misfitOf(targetShape(pair), difference, op);
+  if (misfit === undefined) return { kind: 'write', op };
+  return { kind: 'does_not_fit', op, reason: conceals(pair) ? (misfit.unquoted ?? misfit.reason) : misfit.reason };
+};
+
 /** `lockstep explain SYNC/PAIR KEY`. Without a store: only what both sides show. */
 export const explain = async (
   o: Cancel & {
@@ -151,6 +182,8 @@ export const explain = async (
     readonly store?: Pick<Store, 'trace' | 'quarantine' | 'archives' | 'conflicts' | 'sharedSecret'>;
     /** How the sync settles conflicts, where it keeps an archive. */
     readonly rules?: TwoWayRules | undefined;
+    /** How the sync writes; those of `writingModes` plan by it. */
+    readonly mode?: string;
   },
 ): Promise<Explained> => {
   const { pair } = o;
@@ -169,6 +202,11 @@ export const explain = async (
           ...{ store, sync, rules, pair, key, source, target, signal: o.signal },
           endpoints: { source: o.source, target: o.target },
         });
+  const mode = writingModes.find((m) => m === o.mode);
+  const next =
+    mode === undefined || rules !== undefined
+      ? undefined
+      : nextWrite(pair, mode, { key, source, target, quarantined: rejection !== undefined });
   const judged =
     source !== null && target !== null ? judge(pair.columns, source, target) : { columns: [], tolerated: [] };
   const name = (i: number): string => pair.columns[i]!.source.name;
@@ -191,6 +229,7 @@ export const explain = async (
     ...(rejection ? { quarantined: rejection.reasons } : {}),
     ...(kept ? { kept } : {}),
     ...(twoWay ? { twoWay: conceals(pair) ? concealedTwoWay(pair, twoWay) : twoWay } : {}),
+    ...(next ? { next } : {}),
     trace: (await o.store?.trace(pair.name, key, o)) ?? { differences: [], planned: [], written: [] },
   };
   if (knowsNone(explained)) refuseImpossible(explained);

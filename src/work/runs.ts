@@ -12,6 +12,8 @@ export const listRuns = (store: Pick<Store, 'runs'>, filter: RunFilter, o: Cance
 export interface ShownRun {
   readonly run: Run;
   readonly plan: Plan | undefined;
+  /** Its own, or those of both sides. */
+  readonly plans: readonly Plan[];
   /** Sums of what its steps counted. */
   readonly tally: Readonly<Record<string, number>>;
   /** Writes that were begun and not settled: resume before anything else. */
@@ -33,6 +35,22 @@ export const findRun = async (store: Pick<Store, 'runs'>, id: string, o: Cancel)
   });
 };
 
+/** The plans that a run made: one, or one for each side. */
+const plansOf = async (store: Pick<Store, 'plans'>, run: Run, o: Cancel): Promise<readonly Plan[]> => {
+  const report = (run.report ?? {}) as {
+    readonly sides?: Readonly<Record<string, { readonly plan?: string }>>;
+    readonly plans?: Readonly<Record<string, string>>;
+  };
+  const sides = Object.values(report.sides ?? {}).map((side) => side.plan);
+  const ids = new Set([run.plan, ...sides, ...Object.values(report.plans ?? {})]);
+  const plans: Plan[] = [];
+  for (const id of ids) {
+    const plan = id === null || id === undefined || id === '' ? undefined : await store.plans.get(id, o);
+    if (plan !== undefined) plans.push(plan);
+  }
+  return plans;
+};
+
 /** `lockstep show RUN`. */
 export const showRun = async (store: Store, id: string, o: Cancel & { readonly limit: number }): Promise<ShownRun> => {
   const run = await findRun(store, id, o);
@@ -46,9 +64,11 @@ export const showRun = async (store: Store, id: string, o: Cancel & { readonly l
       break;
     }
   }
+  const plans = await plansOf(store, run, o);
   return {
     run,
-    plan: run.plan === null ? undefined : await store.plans.get(run.plan, o),
+    plan: plans.find((p) => p.header.id === run.plan),
+    plans,
     tally: await store.journal.tally(run.id, o),
     open: (await store.journal.open(run.id, o)).length,
     exceptions,

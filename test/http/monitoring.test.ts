@@ -56,7 +56,7 @@ test('what a run does is seen in the metrics and in the summary', async () => {
     [items.data_quality.total_records, items.data_quality.synced_records, items.data_quality.completeness],
     [4, 4, 1],
   );
-  assert.equal(items.data_quality.drift, 1);
+  assert.equal(items.data_quality.drift, 0.8);
   assert.equal(items.performance.changes, 4);
   assert.ok(items.data_quality.oldest_proof !== null);
   const look_ = body.syncs.find((s: { sync: string }) => s.sync === 'look');

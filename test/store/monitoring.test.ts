@@ -46,7 +46,8 @@ const total = async (metric: string, labels: Readonly<Record<string, string>>): 
 
 test('a comparison tells what its pairs came to, and when they were proved to agree', async () => {
   await ended('a', 0, { verdict: 'agrees', pairs: [pair()] });
-  await ended('a', 5, { verdict: 'differs', pairs: [pair({ different: 2, only_in_target: 1 })] });
+  const rows = { source: 999, target: 1000 };
+  await ended('a', 5, { verdict: 'differs', pairs: [pair({ rows, different: 2, only_in_target: 1 })] });
   const [state] = await stateOf('a');
   assert.equal(state!.at, start + 5 * minute);
   assert.equal(state!.verifiedAt, start);

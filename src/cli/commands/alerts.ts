@@ -12,7 +12,7 @@ import { askedBy, openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';
 import { alertJson, alertsTable, silenceJson } from '../output/alert-view.ts';
 import { jsonText } from '../output/json-text.ts';
-import { formatOf, numberFlag } from '../read-flags.ts';
+import { formatOf, limitOf } from '../read-flags.ts';
 
 const actions = ['list', 'ack', 'silence', 'unsilence', 'test'] as const;
 type Action = (typeof actions)[number];
@@ -48,7 +48,7 @@ const silenceOf = (context: Context, flags: Flags, name: string): Silence => {
     rule: null,
     sync: name === 'all' ? null : name,
     subject: null,
-    until: at + durationFlag('--for', flags.for),
+    until: at + durationFlag('--for', flags.for, '30m, 2h or 7d'),
     reason: flags.reason ?? 'by hand',
     by: askedBy(context).actor,
     at,
@@ -112,8 +112,7 @@ export const alerts: Command = async (context, [action = 'list', name], flags) =
     return say(said, json as object);
   }
   // With a limit resolved ones are shown, too.
-  const limit =
-    flags.limit === undefined ? undefined : flags.limit === 'all' ? 10_000 : numberFlag('--limit', flags.limit);
+  const limit = flags.limit === undefined ? undefined : Math.min(10_000, limitOf(flags.limit));
   const found = await store.alerts.list(
     limit === undefined ? { states: ['pending', 'firing'], limit: 1000 } : { limit },
     o,

@@ -14,7 +14,7 @@ import { askedBy, openControl, tellOfPause } from '../control.ts';
 import { exitCodes } from '../exit.ts';
 import { appliedJson, appliedTable, leftOver } from '../output/applied-view.ts';
 import { progressView } from '../progress.ts';
-import { formatOf, limitFlag } from '../read-flags.ts';
+import { formatOf, limitFlag, shownRows } from '../read-flags.ts';
 import { announceStop } from '../stopping.ts';
 import { targetSide, withTargetHint } from '../target-of-plan.ts';
 
@@ -64,9 +64,10 @@ export const apply: Command = async (context, [name, address], flags) => {
   });
   progress[Symbol.dispose]();
   const withheld = Object.values(summaryOf(plan).withheld).reduce((a, b) => a + b, 0);
-  const left = await leftOver(store, done.run, format === 'json' ? limit : Math.min(limit, 20), { signal }.signal);
+  const most = format === 'json' ? limit : shownRows(flags, limit);
+  const left = await leftOver(store, done.run, most, signal);
   if (format === 'json') await appliedJson(context.out, done, left, withheld);
-  else await appliedTable(context.out, done, left);
+  else await appliedTable(context.out, done, { left, most });
   const { stopped } = done.result;
   if (stopped) {
     await tell(

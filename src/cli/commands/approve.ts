@@ -25,7 +25,7 @@ export const approve: Command = async (context, [name], flags) => {
   await approveWork(store, plan, by, rule, { signal });
   const { required, missing } = await agreementOf(store, plan, rule, { signal });
   const waits = sync !== null && (await store.waits.waiting({ signal, sync })).some((w) => w.plan === id);
-  const next = waits ? 'lockstep serve applies it' : `apply it: lockstep apply ${id}`;
+  const next = waits ? `lockstep serve applies it, or: lockstep apply ${id}` : `apply it: lockstep apply ${id}`;
   await context.out.write(
     json
       ? `${jsonText({ schema_version: 1, plan: id, actor: by.actor, required, missing })}\n`

@@ -1,7 +1,9 @@
 import { visibleCell } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
+import type { Pair } from '../../model/pair.ts';
+import { tableLabel } from '../../model/schema.ts';
 import { connectBoth } from '../../service/connect.ts';
-import { scopeOf } from '../../service/job.ts';
+import { type Job, scopeOf } from '../../service/job.ts';
 import { alignAll } from '../../work/compare.ts';
 import { explain as explainWork } from '../../work/explain.ts';
 import { configOf } from '../config-of.ts';
@@ -10,6 +12,14 @@ import { openControl } from '../control.ts';
 import { jobOf } from '../job.ts';
 import { explainedJson, explainedTable } from '../output/explain-view.ts';
 import { formatOf } from '../read-flags.ts';
+
+/** The pair whose target has this name, as plans show it; throws `error`, why it is no table of the source, where none is meant. */
+const pairOfTarget = async (name: string, error: unknown, all: () => Promise<readonly Pair[]>): Promise<Pair> => {
+  if (!(error instanceof LockstepError) || !['NOT_FOUND', 'TABLE_NOT_FOUND'].includes(error.code)) throw error;
+  const meant = (await all()).filter(({ target }) => tableLabel(target) === name || target.name === name);
+  if (meant.length !== 1) throw error;
+  return meant[0]!;
+};
 
 export const explain: Command = async (context, [what, ...key], flags) => {
   const format = formatOf(flags, ['table', 'json'] as const, 'explain');
@@ -23,15 +33,17 @@ export const explain: Command = async (context, [what, ...key], flags) => {
     });
   }
   const signal = AbortSignal.any([context.stop, context.now]);
-  const job = await jobOf(context, [sync, ...(table === undefined ? [] : [table])], flags, false);
+  const job = await jobOf(context, [sync], flags, false);
   await using sides = await connectBoth(context, job, signal);
   await using store = await openControl(context, flags, config, signal);
-  const { pairs } = await alignAll({
-    source: sides.source,
-    target: sides.target,
-    ...scopeOf(job),
-    signal,
-  });
+  const aligned = async (of: Job): Promise<readonly Pair[]> =>
+    (await alignAll({ source: sides.source, target: sides.target, ...scopeOf(of), signal })).pairs;
+  const pairs =
+    table === undefined
+      ? await aligned(job)
+      : await jobOf(context, [sync, table], flags, false)
+          .then(aligned)
+          .catch(async (error: unknown) => [await pairOfTarget(table, error, () => aligned(job))]);
   if (pairs.length !== 1) {
     throw new LockstepError('USAGE', `${what}: name one pair`, {
       hint: `Pairs: ${pairs.map((p) => `${sync}/${p.name}`).join(', ')}.`,
@@ -45,6 +57,7 @@ export const explain: Command = async (context, [what, ...key], flags) => {
     store,
     sync,
     rules: job.twoWay,
+    mode: job.mode,
     signal,
   });
   const { differences, planned, written } = explained.trace;

@@ -12,7 +12,7 @@ import { askedBy, openControl } from '../control.ts';
 import { exitCodes } from '../exit.ts';
 import { jobOf } from '../job.ts';
 import { quarantineJson, quarantineTable, retriedJson, retriedTable } from '../output/quarantine-view.ts';
-import { formatOf, numberFlag } from '../read-flags.ts';
+import { formatOf, limitOf } from '../read-flags.ts';
 
 const actions = ['list', 'retry', 'drop'] as const;
 type Action = (typeof actions)[number];
@@ -71,12 +71,7 @@ export const quarantine: Command = async (context, [action, what, ...key], flags
     else await retriedTable(context.out, retried, sync!);
     return retried.stillInvalid > 0 ? exitCodes.incomplete : exitCodes.ok;
   }
-  const most =
-    flags.limit === 'all'
-      ? Number.POSITIVE_INFINITY
-      : flags.limit === undefined
-        ? 50
-        : numberFlag('--limit', flags.limit);
+  const most = flags.limit === undefined ? 50 : limitOf(flags.limit);
   const rows: QuarantinedRow[] = [];
   for await (const batch of store.quarantine.list(filter, { signal })) {
     rows.push(...batch.slice(0, most - rows.length));

@@ -3,6 +3,7 @@ import { visibleCell, visibleText } from '../../model/canon/show.ts';
 import { LockstepError } from '../../model/errors.ts';
 import type { Key } from '../../model/row.ts';
 import type { Run } from '../../model/runs.ts';
+import { tableLabel } from '../../model/schema.ts';
 import type { Store } from '../../model/store.ts';
 import { connectSide, describeSide } from '../../service/connect.ts';
 import { factsOf } from '../../work/recorded.ts';
@@ -80,7 +81,7 @@ export const revert: Command = async (context, [id, address], flags) => {
   if (done.result) {
     const shape = { ...done, result: done.result, resumed: false };
     const left = await leftOver(store, done.run, 20, signal);
-    if (format === 'table') await appliedTable(context.out, shape, left);
+    if (format === 'table') await appliedTable(context.out, shape, { left, most: 20 });
     else
       await appliedJson(context.out, shape, left, 0, { reverts: done.reverts, kept: done.keptCount, gone: done.gone });
   }
@@ -100,7 +101,12 @@ const keyOf = async (
   const table = at < 0 ? undefined : text.slice(0, at);
   const plan = run.plan === null ? undefined : await store.plans.get(run.plan, { signal });
   const tables = plan?.header.tables ?? [];
-  const known = tables.find((t) => t.pair === table) ?? tables.find((t) => t.pair.endsWith(`.${table}`));
+  const written = tables.filter((t) => tableLabel(t.table) === table || t.table.name === table);
+  const known =
+    tables.find((t) => t.pair === table) ??
+    tables.find((t) => t.pair.endsWith(`.${table}`)) ??
+    // as the plan shows it
+    (written.length === 1 ? written[0] : undefined);
   const cells = (keys: string, width: number): Key => (width > 1 ? keys.split(',') : [keys]) as unknown as Key;
   if (table !== undefined && known !== undefined)
     return { pair: known.pair, key: cells(text.slice(at + 1), known.key.length) };

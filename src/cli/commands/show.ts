@@ -7,6 +7,7 @@ import type { CompareReport } from '../../model/report.ts';
 import type { Run } from '../../model/runs.ts';
 import type { Store } from '../../model/store.ts';
 import type { Certificate } from '../../work/certificate.ts';
+import { summaryOf } from '../../work/make-plan.ts';
 import { type ShownRun, showRun } from '../../work/runs.ts';
 import { shownChange } from '../../work/shown-change.ts';
 import type { ShownPair } from '../../work/shown-difference.ts';
@@ -16,7 +17,7 @@ import { certificateText } from '../output/certificate-view.ts';
 import { sharesLimit } from '../output/diff-output.ts';
 import { jsonText } from '../output/json-text.ts';
 import { openDiffOutput } from '../output/open.ts';
-import { firstItems, writePlan } from '../output/plan-view.ts';
+import { firstItems, shownUnfit, writePlan } from '../output/plan-view.ts';
 import { runSides } from '../output/run-sides.ts';
 import { runHead, runJson } from '../output/run-view.ts';
 import { fairShares } from '../output/shares.ts';
@@ -37,7 +38,7 @@ export const show: Command = async (context, [id], flags) => {
   if (certificate !== undefined) return await showCopy(context, flags, run, certificate);
   const format = formatOf(flags, ['table', 'json'] as const, 'show');
   if (format === 'json') await shownJson(context, shown);
-  else await shownTable(context, shown);
+  else await shownTable(context, shown, limit);
   return 0;
 };
 
@@ -141,11 +142,14 @@ const shownJson = (context: Context, shown: ShownRun): Promise<void> =>
       tally: shown.tally,
       open_steps: shown.open,
       exceptions: exceptionsOf(shown),
+      does_not_fit_examples: shown.plans.flatMap((plan) =>
+        summaryOf(plan).unfit_examples.map((e) => ({ target: plan.header.target.name, ...e })),
+      ),
       truncated: shown.more,
     })}\n`,
   );
 
-const shownTable = async (context: Context, shown: ShownRun): Promise<void> => {
+const shownTable = async (context: Context, shown: ShownRun, limit: number): Promise<void> => {
   const { out } = context;
   await runHead(out, shown.run);
   await runSides(out, shown.run);
@@ -163,4 +167,9 @@ const shownTable = async (context: Context, shown: ShownRun): Promise<void> => {
     );
   }
   if (shown.more) await out.write('    more: --limit all\n');
+  for (const plan of shown.plans) {
+    const lines = shownUnfit(summaryOf(plan), limit, plan.header.id);
+    if (lines.length > 0)
+      await out.write(`  not planned for ${visibleText(plan.header.target.name)}\n${lines.join('')}`);
+  }
 };

@@ -15,7 +15,7 @@ import { firstItems, planTable } from '../output/plan-view.ts';
 import { syncJson, syncTable } from '../output/sync-view.ts';
 import { planInput } from '../planning.ts';
 import { progressView } from '../progress.ts';
-import { formatOf, limitFlag } from '../read-flags.ts';
+import { formatOf, limitFlag, shownRows } from '../read-flags.ts';
 import { announceStop } from '../stopping.ts';
 
 export const sync: Command = async (context, args, flags) => {
@@ -35,7 +35,7 @@ export const sync: Command = async (context, args, flags) => {
   using _stopping = announceStop(context, progress);
   if (job.twoWay !== undefined) {
     const { syncBoth } = await import('../two-way.ts');
-    return await syncBoth(context, flags, job, { store, sides, progress, format });
+    return await syncBoth(context, flags, job, { store, sides, progress, format, most: shownRows(flags, limit) });
   }
   const input = await planInput(context, job, { store, sides, progress, signal: context.now });
   let declined = false;
@@ -61,8 +61,9 @@ export const sync: Command = async (context, args, flags) => {
   if (typeof synced === 'number') return synced;
   if (format === 'json') await syncJson(context.out, synced);
   else {
-    const left = await leftOver(store, synced.run, Math.min(limit, 20), context.now);
-    await syncTable(context.out, synced, left, context.clock.elapsed() - began);
+    const most = shownRows(flags, limit);
+    const left = await leftOver(store, synced.run, most, context.now);
+    await syncTable(context.out, synced, { left, most }, context.clock.elapsed() - began);
   }
   const stopped = synced.result?.stopped;
   if (stopped) await tell(context, `${stopped.message}\n  to go on: lockstep apply ${synced.planned.plan.header.id}`);

@@ -25,7 +25,7 @@ const wishOf = (name: string, flags: Flags): TokenWish => ({
   ...(flags.claim === undefined
     ? {}
     : { claims: Object.fromEntries(flags.claim.map((text) => pairFlag('--claim', text, false))) }),
-  ...(flags.expires === undefined ? {} : { expiresIn: durationFlag('--expires', flags.expires) }),
+  ...(flags.expires === undefined ? {} : { expiresIn: durationFlag('--expires', flags.expires, '12h, 30d or 90d') }),
 });
 
 /** A name that the configuration does not know is most likely a slip. */

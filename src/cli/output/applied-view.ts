@@ -10,6 +10,7 @@ import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { jsonText } from './json-text.ts';
 import { missingParents } from './missing-parents.ts';
+import { shownUnfit } from './plan-view.ts';
 import { besideOrBelow } from './text.ts';
 
 /** A finished apply, or the apply of a revert. */
@@ -80,7 +81,12 @@ export const appliedJson = async (
   );
 };
 
-export const appliedTable = async (out: Out, a: Applied, left: readonly Settled[]): Promise<void> => {
+export const appliedTable = async (
+  out: Out,
+  a: Applied,
+  /** The first `most` rows that were not written. */
+  { left, most }: { readonly left: readonly Settled[]; readonly most: number },
+): Promise<void> => {
   const style = styleOf(out.color);
   const { numbers, altered, rolledBack, guardedBy } = a.result;
   const { header } = a.plan;
@@ -104,6 +110,7 @@ export const appliedTable = async (out: Out, a: Applied, left: readonly Settled[
   if (total(withheld)) await line('·', 'withheld', total(withheld), `mode ${header.mode} leaves them out`);
   if (total(unfit))
     await line(style.red('✗'), 'not planned', total(unfit), 'the target cannot hold them, or the table has no key');
+  for (const text of shownUnfit(summaryOf(a.plan), most, header.id)) await out.write(text);
   if (numbers.pending) await line(style.yellow('…'), 'pending', numbers.pending, 'not tried: the run was stopped');
   for (const s of left) {
     const change = shownChange(header, s.item);

@@ -21,7 +21,7 @@ export const baseCell = ({ base }: BothWays, i: number): Cell | undefined => {
 const rowObject = (e: Explained, row: Row | null): unknown =>
   row && Object.fromEntries(e.pair.columns.map((c, i) => [c.source.name, shownCell(row[i] ?? null, c.as)]));
 
-const nextJson = (e: Explained, next: TwoWayDecision): unknown => {
+const nextJson = (e: Explained, next: TwoWayDecision, unfit: BothWays['unfit']): unknown => {
   switch (next.kind) {
     case 'agreed':
       return { kind: 'agreed' };
@@ -34,6 +34,7 @@ const nextJson = (e: Explained, next: TwoWayDecision): unknown => {
         type: next.ruling?.type ?? null,
         policy: next.ruling?.policy ?? null,
         reason: next.ruling?.reason ?? null,
+        does_not_fit: unfit,
       };
   }
 };
@@ -50,12 +51,12 @@ export const explainedBothJson = (e: Explained): Readonly<Record<string, unknown
   return {
     base: base ? { row: Object.fromEntries(cells), at: utc(base.at), run: base.run } : null,
     conflicts: twoWay.conflicts.map(shownConflict),
-    ...(twoWay.next === undefined ? {} : { next: nextJson(e, twoWay.next) }),
+    ...(twoWay.next === undefined ? {} : { next: nextJson(e, twoWay.next, twoWay.unfit) }),
   };
 };
 
 /** The cells of a row that a side does not show yet. */
-const changesTo = (e: Explained, result: Row, side: 'source' | 'target', names: Names): string | undefined => {
+export const changesTo = (e: Explained, result: Row, side: 'source' | 'target', names: Names): string | undefined => {
   const row = e[side];
   if (row === null) return `+ ${visibleText(names[side])}`;
   const cells = e.pair.columns.flatMap((c, i) =>
@@ -71,7 +72,12 @@ interface Names {
   readonly target: string;
 }
 
-const nextText = (e: Explained, next: TwoWayDecision, open: Conflict | undefined, names: Names): string => {
+const nextText = (
+  e: Explained,
+  { next, unfit }: BothWays & { readonly next: TwoWayDecision },
+  open: Conflict | undefined,
+  names: Names,
+): string => {
   if (open?.state === 'decided') return 'write what was decided, unless the row moves before';
   switch (next.kind) {
     case 'agreed':
@@ -83,15 +89,17 @@ const nextText = (e: Explained, next: TwoWayDecision, open: Conflict | undefined
     default: {
       const { result, ruling } = next;
       const leaves = next.kind === 'settled' ? next.leaves : undefined;
-      const sides = (['source', 'target'] as const).flatMap((side) =>
-        result === null
+      const sides = (['source', 'target'] as const).flatMap((side) => {
+        const misfit = unfit.find((u) => u.side === side);
+        if (misfit !== undefined) return `${visibleText(names[side])} is not written: ${inert(misfit.reason)}`;
+        return result === null
           ? e[side] === null || leaves === side
             ? []
             : [`- ${visibleText(names[side])}`]
           : leaves === side
             ? []
-            : (changesTo(e, result, side, names) ?? []),
-      );
+            : (changesTo(e, result, side, names) ?? []);
+      });
       const what = sides.length === 0 ? 'nothing is to be written' : sides.join('   ');
       return ruling === undefined
         ? `${what}   (only one side changed, or each other columns)`
@@ -132,6 +140,6 @@ export const explainedBothTable = async (out: Out, e: Explained, names: Names, s
   const open = conflicts.find((c) => c.state === 'pending' || c.state === 'decided');
   for (const c of conflicts.slice(0, 5))
     await line(c === open ? style.yellow('conflict') : 'decided by', `${c.id}   ${utc(c.found)}   ${toldConflict(c)}`);
-  if (next !== undefined) await line('next run', nextText(e, next, open, names));
+  if (next !== undefined) await line('next run', nextText(e, { ...twoWay, next }, open, names));
   if (open?.state === 'pending') await line('', `lockstep conflicts show ${open.id}`);
 };

@@ -1,17 +1,18 @@
+import { count } from '../../lib/grouped.ts';
 import { shownCell, visibleCell, visiblePair, visibleText } from '../../model/canon/show.ts';
 import type { Plan } from '../../model/plans.ts';
 import type { Row } from '../../model/row.ts';
-import type { Explained } from '../../work/explain.ts';
+import type { Explained, NextWrite } from '../../work/explain.ts';
 import { shownChange } from '../../work/shown-change.ts';
 import { shownDifference } from '../../work/shown-difference.ts';
 import { shownWrite } from '../../work/shown-write.ts';
 import type { Out } from '../io.ts';
 import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
-import { explainedBothJson, explainedBothTable } from './explain-two-way.ts';
+import { changesTo, explainedBothJson, explainedBothTable } from './explain-two-way.ts';
 import { jsonText } from './json-text.ts';
 import { flowed, roomOf } from './list.ts';
-import { columnsOf, cut, cutPair, displayWidth, padEnd, utc, wrapped } from './text.ts';
+import { columnsOf, cut, cutPair, displayWidth, labelled, padEnd, utc, wrapped } from './text.ts';
 
 interface Names {
   readonly source: string;
@@ -80,6 +81,20 @@ const events = ({ trace, twoWay }: Explained): readonly Event[] => {
   return [seen, planned, written].flatMap((some) => some.toReversed()).sort((a, b) => a.at - b.at);
 };
 
+const nextText = (e: Explained, next: NextWrite, names: Names): string => {
+  const target = visibleText(names.target);
+  switch (next.kind) {
+    case 'none':
+      return e.quarantined ? `nothing: ${target} keeps its row` : 'nothing';
+    case 'withheld':
+      return `nothing: the mode leaves out ${count(1, next.op)} here`;
+    case 'does_not_fit':
+      return `${target} is not written: ${inert(next.reason)}`;
+    case 'write':
+      return e.source === null ? `- ${target}` : (changesTo(e, e.source, 'target', names) ?? `~ ${target}`);
+  }
+};
+
 const stateOf = (e: Explained): string => {
   if (e.quarantined) return 'is quarantined: its source row is invalid';
   if (e.source === null && e.target === null) return 'is on neither side now';
@@ -118,6 +133,7 @@ export const explainedJson = (out: Out, e: Explained, names: Names): Promise<voi
         : {}),
       different: e.columns,
       tolerated: e.tolerated,
+      ...(e.next ? { next: e.next } : {}),
       ...explainedBothJson(e),
       history: events(e).map((x) => ({ at: utc(x.at), run: x.run, what: x.what, cells: x.cells })),
     })}\n`,
@@ -194,6 +210,7 @@ export const explainedTable = async (out: Out, e: Explained, names: Names): Prom
   }
   await transformLines(out, e, names);
   await explainedBothTable(out, e, names, style);
+  if (e.next) await out.write(`\n${labelled('  next plan', nextText(e, e.next, names), 14, roomOf(out))}\n`);
   const history = events(e);
   await out.write(`\n  ${style.bold('history')}${history.length === 0 ? '   nothing is recorded of this row' : ''}\n`);
   for (const x of history) {

@@ -12,7 +12,7 @@ const larger = (rows: { readonly source: number; readonly target: number } | und
   Math.max(rows?.source ?? 0, rows?.target ?? 0);
 
 /** Rows of the whole tables, as far as they are known. */
-export const tableRows = (pair: PairReport): number => larger(pair.incremental?.table_rows ?? pair.rows);
+const tableRows = (pair: PairReport): number => larger(pair.incremental?.table_rows ?? pair.rows);
 
 const changes = (looked: readonly Looked[], facts: IncrementalFacts): string => {
   const by = [...new Set([facts.by.source, facts.by.target])].filter((name) => name !== null).join(' and ');

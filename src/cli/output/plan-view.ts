@@ -97,6 +97,17 @@ export const unfitLines = (summary: Summary): readonly string[] =>
     .filter((e) => e.key.length > 0)
     .map((e) => `${e.pair} ${e.key.map((k) => visibleCell(k as Cell)).join(', ')}: ${e.reason}`);
 
+/** The first `most` of them, to stand below the line that counts them; a plan keeps some for the rest. */
+export const shownUnfit = (summary: Summary, most: number, plan: string): readonly string[] => {
+  const lines = unfitLines(summary);
+  const kept = Math.max(0, lines.length - most);
+  const hidden = total(summary.unfit) - summary.unfit_examples.length + kept;
+  return [
+    ...lines.slice(0, most).map((text) => `      ${inert(text)}\n`),
+    ...(hidden > 0 ? [`      ${grouped(hidden)} more${kept > 0 ? `: lockstep show ${plan}` : ''}\n`] : []),
+  ];
+};
+
 /** Tables whose rows differ and cannot be planned. */
 export const withoutKey = (summary: Summary): readonly string[] => [
   ...new Set(summary.unfit_examples.filter((e) => e.key.length === 0).map((e) => e.pair)),
@@ -151,7 +162,8 @@ export const planTable = async (out: Out, view: PlanView, items: AsyncIterable<P
   const remarks = remarksOf(summary, style);
   if (remarks.length) await out.write(`\n${remarks.join('\n')}\n`);
   if (plan.usedBy !== null) await out.write(`\n  ${style.yellow(`! already used by run ${plan.usedBy}`)}\n`);
-  else if (total(header.counts) === 0) await out.write('\n  Nothing to change.\n');
+  else if (total(header.counts) === 0)
+    await out.write(`\n  ${total(summary.unfit) > 0 ? 'Nothing can be written.' : 'Nothing to change.'}\n`);
   else if (summary.stopped_by.length)
     await out.write(`\n  ${style.red('✗ A guard would stop this plan.')} Nothing was written.\n`);
   else await out.write(`\n  ${count(total(header.counts), 'change')} ready. Nothing was written.\n`);

@@ -2,7 +2,9 @@ import { count, grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
 import type { Conflict, Resolution } from '../../model/conflicts.ts';
 import type { BulkPreview } from '../../work/two-way/resolve.ts';
+import { shownReason } from '../../work/two-way/shown-conflict.ts';
 import type { Out } from '../io.ts';
+import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { keyText } from './conflict-view.ts';
 import { jsonText } from './json-text.ts';
@@ -14,8 +16,8 @@ export interface Resolved {
   /** The run that wrote it; null: the next one does. */
   readonly run: string | null;
   readonly written: number;
-  /** The row had moved, so they wait again. */
-  readonly again: number;
+  /** They wait again: the row had moved, or what was chosen cannot be written. */
+  readonly again: readonly Conflict[];
   /** Decided, and not written yet. */
   readonly left: number;
   /** Both sides had come to agree by themselves, or the row became another conflict: nothing was to be written. */
@@ -32,7 +34,8 @@ export const resolvedJson = (out: Out, r: Resolved): Promise<void> =>
       ids: r.decided.map((c) => c.id),
       run: r.run,
       written: r.written,
-      moved: r.again,
+      moved: r.again.length,
+      waiting: r.again.map((c) => ({ id: c.id, reason: shownReason(c) })),
       left: r.left,
       gone: r.gone,
       impossible: r.impossible,
@@ -44,10 +47,10 @@ export const resolvedTable = async (out: Out, r: Resolved): Promise<void> => {
   const line = (mark: string, text: string): Promise<void> => out.write(`  ${mark} ${text}\n`);
   if (r.decided.length === 0 && r.impossible === 0) return out.write('  no conflict is meant: nothing was decided\n');
   if (r.written > 0) await line(style.green('✓'), `${count(r.written, 'conflict')} resolved, as it was chosen`);
-  if (r.again > 0)
+  for (const [reason, some] of Map.groupBy(r.again, shownReason))
     await line(
       style.yellow('?'),
-      `${count(r.again, 'conflict')} wait again: the row had moved (lockstep conflicts list)`,
+      `${count(some.length, 'conflict waits', 'conflicts wait')} again: ${inert(reason)} (lockstep conflicts list)`,
     );
   if (r.gone > 0)
     await line(

@@ -1,8 +1,9 @@
 import { count, grouped } from '../../lib/grouped.ts';
 import { visibleText } from '../../model/canon/show.ts';
+import { rowsTogether } from '../../model/differing-share.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
 import { inert } from '../report-error.ts';
-import { incrementalLines, tableRows } from './incremental.ts';
+import { incrementalLines } from './incremental.ts';
 import { columnsOf, duration, short } from './text.ts';
 
 /** The result of a comparison in words and numbers: what table, markdown and html share. */
@@ -80,7 +81,7 @@ export const verdictLine = (report: CompareReport): string => {
   ] as const;
   const left = open.filter(([n]) => n > 0).map(([n, what]) => `${grouped(n)} ${what}`);
   if (report.verdict === 'differs') {
-    const all = report.pairs.reduce((n, p) => n + tableRows(p), 0);
+    const all = sum((p) => rowsTogether({ rows: p.incremental?.table_rows ?? p.rows, found: p }));
     const share = (100 * differing) / Math.max(1, all);
     const percent = share >= 0.01 ? share.toFixed(2) : share.toPrecision(1);
     return `✗ DIFFERS: ${count(differing, 'row')} of ${grouped(all)} (${percent} %)${left.length ? `; ${left.join(', ')}` : ''}`;

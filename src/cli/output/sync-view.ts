@@ -10,11 +10,12 @@ import { incrementalLines } from './incremental.ts';
 import { jsonText } from './json-text.ts';
 import { missingParents } from './missing-parents.ts';
 import { pairLines } from './pair-lines.ts';
-import { unfitLines, withoutKey } from './plan-view.ts';
+import { shownUnfit, withoutKey } from './plan-view.ts';
 import { workDone } from './summary.ts';
 import { besideOrBelow, labelled, padEnd } from './text.ts';
 
-export const syncJson = (out: Out, synced: Synced): Promise<void> => out.write(`${jsonText(synced.sync)}\n`);
+export const syncJson = (out: Out, { sync, planned }: Synced): Promise<void> =>
+  out.write(`${jsonText({ ...sync, does_not_fit_examples: planned.summary.unfit_examples })}\n`);
 
 const total = (n: { readonly insert: number; readonly update: number; readonly delete: number }): number =>
   n.insert + n.update + n.delete;
@@ -22,7 +23,8 @@ const total = (n: { readonly insert: number; readonly update: number; readonly d
 export const syncTable = async (
   out: Out,
   synced: Synced,
-  left: readonly Settled[],
+  /** The first `most` rows that were not written. */
+  { left, most }: { readonly left: readonly Settled[]; readonly most: number },
   elapsedMs: number,
 ): Promise<void> => {
   const style = styleOf(out.color);
@@ -73,7 +75,9 @@ export const syncTable = async (
     );
   }
   for (const text of missingParents(header, left)) await out.write(`  ${style.cyan('hint')}  ${inert(text)}\n`);
-  for (const text of unfitLines(planned.summary).slice(0, 20)) await out.write(`      ${inert(text)}\n`);
+  const hidden = s.skipped.moved + refused - left.length;
+  if (hidden > 0) await out.write(style.dim(`      ${grouped(hidden)} more: lockstep show ${s.run} --limit all\n`));
+  for (const text of shownUnfit(planned.summary, most, header.id)) await out.write(text);
   for (const pair of withoutKey(planned.summary))
     await out.write(`      ${visibleText(pair)}: no key; its rows can be compared, not written\n`);
   if (verification) {

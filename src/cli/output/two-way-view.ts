@@ -14,11 +14,15 @@ import { inert } from '../report-error.ts';
 import { styleOf } from '../style.ts';
 import { jsonText } from './json-text.ts';
 import { pairLines } from './pair-lines.ts';
-import { firstItems, planTable } from './plan-view.ts';
+import { firstItems, planTable, shownUnfit } from './plan-view.ts';
 import { workDone } from './summary.ts';
 import { besideOrBelow, labelled, padEnd } from './text.ts';
 
-export const twoWayJson = (out: Out, synced: TwoWaySynced): Promise<void> => out.write(`${jsonText(synced.sync)}\n`);
+const unfitOf = (plans: TwoWayPlanned['plans']) =>
+  Object.entries(plans).flatMap(([side, plan]) => summaryOf(plan).unfit_examples.map((e) => ({ side, ...e })));
+
+export const twoWayJson = (out: Out, { sync, planned }: TwoWaySynced): Promise<void> =>
+  out.write(`${jsonText({ ...sync, does_not_fit_examples: unfitOf(planned.plans) })}\n`);
 
 const total = (n: { readonly insert: number; readonly update: number; readonly delete: number }): number =>
   n.insert + n.update + n.delete;
@@ -36,7 +40,7 @@ export const twoWayReview = async (
   }
 };
 
-export const twoWayTable = async (out: Out, synced: TwoWaySynced, elapsedMs: number): Promise<void> => {
+export const twoWayTable = async (out: Out, synced: TwoWaySynced, most: number, elapsedMs: number): Promise<void> => {
   const style = styleOf(out.color);
   const { sync: s, planned, applied, verification } = synced;
   const { report } = planned;
@@ -72,6 +76,8 @@ export const twoWayTable = async (out: Out, synced: TwoWaySynced, elapsedMs: num
   const refused = s.rejected - s.does_not_fit;
   if (refused) await line(style.red('✗'), 'rejected', refused, 'refused by the database');
   if (s.does_not_fit) await line(style.red('✗'), 'not planned', s.does_not_fit, 'the other side cannot hold them');
+  for (const plan of Object.values(planned.plans))
+    for (const text of shownUnfit(summaryOf(plan), most, plan.header.id)) await out.write(text);
   if (s.pending) await line(style.yellow('…'), 'pending', s.pending, 'not written');
   if (s.verified) await line(style.green('✓'), 'verified', s.verified, 'read again from both sides and equal');
   if (s.unverified) await line(style.yellow('!'), 'unverified', s.unverified, 'not equal when read again');
@@ -113,6 +119,7 @@ const planOf = (plan: Plan) => {
     target: { name: header.target.name, engine: header.target.engine },
     planned: { ...header.counts, withheld: total(summary.withheld) },
     does_not_fit: total(summary.unfit),
+    does_not_fit_examples: summary.unfit_examples,
     stopped_by: summary.stopped_by,
   };
 };
@@ -153,8 +160,10 @@ export const twoWayPlanTable = async (
   signal: AbortSignal,
 ): Promise<void> => {
   const style = styleOf(out.color);
-  const plans = Object.values(made.plans).filter((p) => total(p.header.counts) > 0);
-  for (const plan of plans) {
+  const all = Object.values(made.plans);
+  const plans = all.filter((p) => total(p.header.counts) > 0);
+  for (const plan of all) {
+    if (total(plan.header.counts) + total(summaryOf(plan).unfit) === 0) continue;
     await planTable(out, { plan, limit: o.limit, run: null, next: [] }, firstItems(store, plan, o.limit, signal));
     await out.write('\n');
   }
@@ -167,7 +176,8 @@ export const twoWayPlanTable = async (
     `${grouped(agreed)} agreed by themselves`,
   ];
   await out.write(`  keys        ${parts.join(' · ')}\n`);
-  if (plans.length === 0) await out.write('  Nothing is to be written.\n');
+  const unfit = all.some((plan) => total(summaryOf(plan).unfit) > 0);
+  if (plans.length === 0) await out.write(unfit ? '' : '  Nothing is to be written.\n');
   else if (o.next)
     await out.write(`  next        ${style.bold(`lockstep apply ${plans[0]!.header.id}`)}   both sides\n`);
 };
@@ -195,10 +205,12 @@ export const twoWayAppliedTable = async (out: Out, done: TwoWayAppliedPlan): Pro
     const rest = [
       n.moved > 0 ? `${grouped(n.moved)} moved` : '',
       n.rejected > 0 ? `${grouped(n.rejected)} rejected` : '',
+      total(summaryOf(side.plan).unfit) > 0 ? `${grouped(total(summaryOf(side.plan).unfit))} not planned` : '',
     ].filter((x) => x !== '');
     await out.write(
       `  ${style.green('✓')} ${visibleText(side.plan.header.target.name)}   + ${grouped(insert)}   ~ ${grouped(update)}   - ${grouped(gone)}   ${rest.join(' · ')}\n`,
     );
+    for (const text of shownUnfit(summaryOf(side.plan), 20, side.plan.header.id)) await out.write(text);
   }
   if (done.waiting > 0)
     await out.write(

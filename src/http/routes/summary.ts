@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseDuration } from '../../config/units.ts';
+import { rowsTogether } from '../../model/differing-share.ts';
 import type { PairState, RunSummary } from '../../model/monitoring.ts';
 import { type ServiceLevel, serviceLevels } from '../../telemetry/service-level.ts';
 import type { Routes } from '../api.ts';
@@ -110,10 +111,9 @@ const qualityOf = (
   conflicts: ConflictCounts,
   quarantined: number,
 ): Of<typeof Quality> => {
-  const rows = (p: PairState): number => Math.max(p.rows.source, p.rows.target);
   const total = add(pairs, (p) => p.rows.source);
   const left = add(pairs, (p) => p.left);
-  const larger = add(pairs, rows);
+  const together = add(pairs, rowsTogether);
   const found = add(pairs, (p) => p.found.different + p.found.only_in_source + p.found.only_in_target);
   const proved = pairs.map((p) => p.verifiedAt);
   const ratio = (n: number): number => Math.min(1, Math.max(0, n));
@@ -121,9 +121,9 @@ const qualityOf = (
     total_records: total,
     synced_records: Math.max(0, total - add(pairs, (p) => Math.min(p.left, p.rows.source))),
     differing_records: left,
-    completeness: pairs.length === 0 ? null : larger === 0 ? 1 : ratio(1 - left / larger),
+    completeness: pairs.length === 0 ? null : together === 0 ? 1 : ratio(1 - left / together),
     coverage: pairs.length === 0 ? null : pairs.filter((p) => p.complete).length / pairs.length,
-    drift: pairs.length === 0 ? null : larger === 0 ? Number(found > 0) : ratio(found / larger),
+    drift: pairs.length === 0 ? null : together === 0 ? Number(found > 0) : ratio(found / together),
     conflicts_detected: conflicts.found,
     conflicts_resolved: conflicts.settled,
     conflicts_waiting: conflicts.pending,

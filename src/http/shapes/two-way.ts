@@ -24,6 +24,9 @@ export const BothWays = z
         policy: z.string().nullable(),
         reason: z.string().nullable().describe('Null without differences:read_values'),
         row: Cells.nullable().describe('What both sides would show'),
+        does_not_fit: z
+          .array(z.object({ side: z.enum(['source', 'target']), reason: z.string().nullable() }))
+          .describe('Sides that cannot hold it and are not written; reasons are null without differences:read_values'),
       })
       .nullable()
       .describe('What the next run would make of it, as both sides are now'),
@@ -44,7 +47,7 @@ export const bothWaysOf = (request: FastifyRequest, e: Explained): z.infer<typeo
     const { source, as } = e.pair.columns[i]!;
     return cell !== null && typeof cell === 'object' ? [] : [[source.name, shownCell(cell, as)]];
   });
-  const none = { type: null, policy: null, reason: null, row: null };
+  const none = { type: null, policy: null, reason: null, row: null, does_not_fit: [] };
   const told =
     next === undefined || next.kind === 'agreed'
       ? next && { ...none, kind: next.kind }
@@ -56,6 +59,7 @@ export const bothWaysOf = (request: FastifyRequest, e: Explained): z.infer<typeo
             policy: next.ruling?.policy ?? null,
             reason: shown ? (next.ruling?.reason ?? null) : null,
             row: row(next.result),
+            does_not_fit: twoWay.unfit.map(({ side, reason }) => ({ side, reason: shown ? reason : null })),
           };
   return {
     base: base ? { row: shown ? Object.fromEntries(kept) : null, at: timeOf(base.at), run: base.run } : null,

@@ -1,4 +1,5 @@
 import type { Cancel } from '../../model/cancel.ts';
+import { differingShare } from '../../model/differing-share.ts';
 import type { JsonValue } from '../../model/json.ts';
 import type { Total } from '../../model/monitoring.ts';
 import type { Phase, RunError } from '../../model/runs.ts';
@@ -36,11 +37,6 @@ export const addTotals = async (
     [rows.map((r) => r.metric), rows.map((r) => r.labels), rows.map((r) => r.value)],
     { ...o, name: 'add_totals' },
   );
-};
-
-const driftOf = (p: PairFact): number => {
-  const rows = Math.max(p.rows.source, p.rows.target);
-  return p.left === 0 ? 0 : rows === 0 ? 1 : Math.min(1, p.left / rows);
 };
 
 const recordPairs = async (
@@ -105,7 +101,7 @@ const recordPairs = async (
       toTime(run.at),
       of((p) => plainText(p.pair)),
       of(agrees),
-      of((p) => (p.complete ? driftOf(p) : null)),
+      of((p) => (p.complete ? differingShare(p, p.left) : null)),
       oneProofMs,
     ],
     { ...o, name: 'proof' },

@@ -21,12 +21,14 @@ export interface Step {
   /** Waiting records that this is the answer to: they are closed, or wait again with the rows as they are now. */
   readonly closes?: string;
   readonly reopens?: { readonly id: string; readonly reason: string } & Pick<ThreeWay, 'source' | 'target'>;
+  /** What a person chose: it waits for another choice where no side can hold what is to be written. */
+  readonly choice?: { readonly id: string } & Pick<ThreeWay, 'source' | 'target'>;
   /** A key that a second row is to be written under, and what becomes of this one where that is not free. */
   readonly second?: { readonly key: Key; readonly ifTaken: Step };
 }
 
 /** The write that makes a side show the result; undefined: it does, within the declared tolerances. */
-const differenceTo = (pair: Pair, key: Row, result: Row | null, shown: Row | null): Difference | undefined => {
+export const differenceTo = (pair: Pair, key: Row, result: Row | null, shown: Row | null): Difference | undefined => {
   if (result === null) {
     return shown === null ? undefined : { key, kind: 'only_in_target', source: null, target: shown };
   }
@@ -178,7 +180,11 @@ export const stepOf = (
     const result = chosen(pair, row, waiting, o.preferring);
     return result === undefined
       ? again('the last agreed values are not kept, so they cannot be taken: choose a side, or give the values')
-      : { ...settle({ kind: 'settled', result: result.row }), allowed: waiting.resolution?.allowed === true };
+      : {
+          ...settle({ kind: 'settled', result: result.row }),
+          allowed: waiting.resolution?.allowed === true,
+          choice: { id: waiting.id, source: row.source, target: row.target },
+        };
   }
   if (decision.kind === 'ask') return ask(decision);
   if (o.flapping !== undefined && turns >= o.flapping.turns) {

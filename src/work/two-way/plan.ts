@@ -1,10 +1,9 @@
 import { tmpdir } from 'node:os';
-import type { Difference } from '../../model/change.ts';
-import type { Conflict, NewConflict } from '../../model/conflicts.ts';
+import type { Conflict } from '../../model/conflicts.ts';
 import type { JsonValue } from '../../model/json.ts';
 import type { NotCompared, Pair } from '../../model/pair.ts';
 import type { CompareReport, PairReport } from '../../model/report.ts';
-import type { Batch, Key } from '../../model/row.ts';
+import type { Key } from '../../model/row.ts';
 import type { Run } from '../../model/runs.ts';
 import { inSample } from '../../model/sample.ts';
 import { pairSelection } from '../../model/selection.ts';
@@ -15,23 +14,10 @@ import type { SidePlans } from './apply-sides.ts';
 import { bothSides, mayWrite, type TwoWayInput } from './context.ts';
 import { type Step, stepOf } from './decide.ts';
 import { takenKeys } from './free-keys.ts';
-import type { OpenTwoWay, PairDetection } from './open.ts';
+import type { OpenTwoWay } from './open.ts';
 import { type OpenSide, openSide } from './sides.ts';
-import { seenFrom, turnedDifference } from './turned.ts';
-
-/** What became of the keys of a run that were not as agreed. */
-export interface DecidedCounts {
-  /** Both sides had come to show the same. */
-  agreed: number;
-  /** Only one side had changed, or each other columns. */
-  propagated: number;
-  /** A policy chose. */
-  ruled: number;
-  /** A person had chosen. */
-  resolved: number;
-  /** They wait for a person. */
-  waiting: number;
-}
+import { type DecidedCounts, takeSteps } from './take-steps.ts';
+import { seenFrom } from './turned.ts';
 
 export interface TwoWayPlanned {
   readonly plans: SidePlans;
@@ -199,59 +185,6 @@ const withFreeKeys = async (
     used.add(name);
     return step;
   });
-};
-
-/** Carries out what was decided about some keys, as far as it is for the store to know. */
-const takeSteps = async (
-  o: TwoWayInput,
-  run: Run,
-  two: OpenTwoWay,
-  { detection, place }: { readonly detection: PairDetection; readonly place: number },
-  sides: readonly OpenSide[],
-  steps: readonly Step[],
-  counts: DecidedCounts,
-): Promise<void> => {
-  const { store } = o;
-  const now = o.clock.now();
-  const agreed = steps.flatMap((s) => s.agreed ?? []);
-  const decided = steps.flatMap((s) => s.decided ?? []);
-  const found: Batch<NewConflict> = steps.flatMap((s) =>
-    s.conflict === undefined ? [] : [{ ...s.conflict, sync: o.sync, run: run.id }],
-  );
-  counts.agreed += agreed.length;
-  for (const step of steps) {
-    if (step.decided !== undefined) {
-      if (step.decided.some((d) => d.ruling !== undefined)) counts.ruled++;
-      else if (step.decided.some((d) => d.conflict !== undefined)) counts.resolved++;
-      else counts.propagated++;
-    } else if (step.agreed === undefined) counts.waiting++;
-  }
-  if (agreed.length > 0) await two.keep(detection.pair, agreed, run.id);
-  // Before anything of it can be written: whoever finds the run dead goes by this.
-  if (decided.length > 0) await store.twoWayRuns.add(run.id, decided, o);
-  if (found.length > 0) await store.conflicts.record(found, now, o);
-  const closes = steps.flatMap((s) => s.closes ?? []);
-  if (closes.length > 0) await store.conflicts.close(closes, { state: 'gone', run: run.id, at: now }, o);
-  for (const step of steps) {
-    if (step.reopens === undefined) continue;
-    const { id, reason, source, target } = step.reopens;
-    await store.conflicts.reopen(id, { source, target, reason, run: run.id }, now, o);
-  }
-  for (const side of sides) {
-    const of = (some: readonly Step[]): readonly Difference[] => {
-      const all = some.flatMap((s) => s.differences[side.side]);
-      return side.side === 'target' ? all : all.flatMap((d) => turnedDifference(d, detection.pair) ?? []);
-    };
-    for (const allowed of [false, true]) {
-      const differences = of(steps.filter((s) => s.second === undefined && (s.allowed ?? false) === allowed));
-      if (differences.length > 0) await side.planner.add(place, differences, { signal: o.signal, allowed });
-    }
-    for (const step of steps) {
-      // Its row is replaced only where it goes on under its new key.
-      const two = step.second === undefined ? [] : of([step]);
-      if (two.length > 0) await side.planner.addBound(place, two, o);
-    }
-  }
 };
 
 /** Records of keys that are as agreed again, or gone on both sides: not of those that were not looked at. */

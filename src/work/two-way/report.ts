@@ -7,7 +7,8 @@ import type { Verification } from '../verify-written.ts';
 import type { SidesApplied } from './apply-sides.ts';
 import { bothSides, type TwoWayInput } from './context.ts';
 import type { Followed } from './follow-archive.ts';
-import type { DecidedCounts, TwoWayPlanned } from './plan.ts';
+import type { TwoWayPlanned } from './plan.ts';
+import type { DecidedCounts } from './take-steps.ts';
 
 /** What was planned for one side and what became of it. */
 export interface SideReport {
