@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { systemClock } from '../../src/lib/clock.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { o } from '../store/plain.ts';
-import { recordsService, seenRequests } from './service.ts';
+import { lineOf, recordsService, seenRequests } from './service.ts';
 
 const database = await testDatabase();
 const control = await testDatabase();
@@ -113,15 +112,6 @@ const shown = (text: string) =>
     };
   });
 
-/** The line of a request in the log, without what differs each time. There is one of each. */
-const lineOf = async (id: string): Promise<object> => {
-  const mine = () => one.lines.map((line) => JSON.parse(line)).filter((line) => line.correlation === id);
-  while (mine().length === 0) await setImmediate();
-  const [line, ...more] = mine();
-  assert.deepEqual(more, [], id);
-  return { ...line, time: '', ms: typeof line.ms, correlation: '' };
-};
-
 /** The entities and the caller are known after the first request. */
 const know = async (who: string, service = one): Promise<void> => {
   for (const entity of ['items', 'mine', 'kept', 'texts', 'slowly'])
@@ -192,7 +182,11 @@ test('whatever is asked, alone or with others on one connection, both ways give 
     early += batch.length - seen.n;
     assert.deepEqual(shown(a), shown(await exchange(named('late'), true)), JSON.stringify(batch));
     for (const [j, asked] of batch.entries())
-      assert.deepEqual(await lineOf(`soon-${i}-${j}`), await lineOf(`late-${i}-${j}`), JSON.stringify(asked));
+      assert.deepEqual(
+        await lineOf(one.lines, `soon-${i}-${j}`),
+        await lineOf(one.lines, `late-${i}-${j}`),
+        JSON.stringify(asked),
+      );
   }
   assert.ok(early > 20, `${early} were answered early`);
 });
@@ -227,7 +221,7 @@ test('who goes away leaves a line either way, also those who wait behind others,
       while ((await waiting()) > 0);
     });
     for (const id of ['first', 'behind']) {
-      const line = (await lineOf(`${way}-${id}`)) as { readonly status: number; readonly actor: string };
+      const line = (await lineOf(one.lines, `${way}-${id}`)) as { readonly status: number; readonly actor: string };
       assert.deepEqual([line.status, line.actor], [499, 'token:plain'], `${way} ${id}`);
     }
     assert.equal(failed(), before);

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { systemClock } from '../../src/lib/clock.ts';
 import { testDatabase } from '../servers/postgres.ts';
 import { o } from '../store/plain.ts';
-import { recordsService, seenRequests } from './service.ts';
+import { lineOf, recordsService, seenRequests } from './service.ts';
 
 const database = await testDatabase();
 const control = await testDatabase();
@@ -123,15 +123,6 @@ const shown = ({ status, head, body }: Reply) => ({
 });
 
 const idOf = ({ head }: Reply): string => /x-request-id: ([^\r]+)/.exec(head)![1]!;
-/** The line of a request in the log, without what differs each time. There is one of each. */
-const lineOf = async (id: string): Promise<object> => {
-  const mine = () => one.lines.map((line) => JSON.parse(line)).filter((line) => line.correlation === id);
-  while (mine().length === 0) await setImmediate();
-  const [line, ...more] = mine();
-  assert.deepEqual(more, [], id);
-  return { ...line, time: '', ms: typeof line.ms, correlation: '' };
-};
-
 const paths = ['items/1', 'items/3', 'items/5', 'items?limit=3', 'items?sort=-id&limit=2', 'mine/2', 'mine?limit=2'];
 for (const who of Object.keys(secrets)) for (const path of paths) await one.as(secrets[who])('GET', `/records/${path}`);
 
@@ -148,7 +139,7 @@ test('a request that repeats itself is answered as the one before, without Node 
       assert.equal(again.status === 200, read === 0, `${who} ${path}: ${again.status}, ${read} were read`);
       assert.deepEqual(shown(again), shown(first), `${who} ${path}`);
       assert.notEqual(idOf(again), idOf(first));
-      assert.deepEqual(await lineOf(idOf(again)), await lineOf(idOf(first)));
+      assert.deepEqual(await lineOf(one.lines, idOf(again)), await lineOf(one.lines, idOf(first)));
       // of the table's other half nothing may be seen
       if (path === 'mine?limit=2')
         assert.deepEqual([...new Set([...again.body.matchAll(/"tenant":"(\w+)"/g)].map((m) => m[1]))], [who]);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { makeToken } from '../../src/access/make-token.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { engineNames, engineOfUrl, loadEngine } from '../../src/engines/registry.ts';
@@ -149,4 +150,13 @@ export const seenRequests = (): { n: number; readonly routes: Routes } => {
     }) as Routes,
   };
   return seen;
+};
+
+/** The line of a request in a log, without what differs each time. There is one of each. */
+export const lineOf = async (lines: readonly string[], id: string): Promise<object> => {
+  const mine = () => lines.map((line) => JSON.parse(line)).filter((line) => line.correlation === id);
+  while (mine().length === 0) await setImmediate();
+  const [line, ...more] = mine();
+  assert.deepEqual(more, [], id);
+  return { ...line, time: '', ms: typeof line.ms, correlation: '' };
 };
