@@ -3,7 +3,7 @@
  * `lockstep serve`, in turns with a bare Fastify handler that sends PostgreSQL the same statements, with servers that keep
  * answers in memory and in Redis, and with one that sends constant bytes, as fast as Node can. Each is a process of its
  * own, and so are the clients (wrk of Debian); on two cores they share them with the databases. `--only get` measures one
- * kind.
+ * kind, `--only 'get and list in turns'` both at once.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -152,7 +152,7 @@ const load = async (at: Started, paths: readonly string[]): Promise<Served> => {
 };
 
 const some = Array.from({ length: 50 }, (_, i) => (i * 1999) % rows);
-const kinds = {
+const alone = {
   get: {
     ours: some.map((i) => `/api/v1/records/transactions/${i + 1}`),
     bare: some.map((i) => `/get/${i + 1}`),
@@ -162,8 +162,11 @@ const kinds = {
     bare: some.map((i) => `/list?user_id=${i % 1000}&limit=20`),
   },
 };
+const inTurns = (side: 'ours' | 'bare'): readonly string[] =>
+  some.flatMap((_, i) => [alone.get[side][i]!, alone['list of 20'][side][i]!]);
+const kinds = { ...alone, 'get and list in turns': { ours: inTurns('ours'), bare: inTurns('bare') } };
 for (const [kind, paths] of Object.entries(kinds)) {
-  if (!kind.startsWith(values.only)) continue;
+  if (values.only !== '' && kind !== values.only) continue;
   const met: Readonly<Record<'ours' | 'bare' | keyof typeof kept | 'constant', Served>>[] = [];
   const answer = await fetch(`${ours.url}${paths.ours[0]}`, { headers: { authorization: `Bearer ${secret}` } });
   const constant = await start([join(here, 'records-constant.ts'), await answer.text()]);
